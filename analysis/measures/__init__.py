@@ -1,0 +1,18 @@
+"""Measures of representational similarity, one family per file; the file's name is the family's name.
+
+The contract of a measure, a frozen dataclass `Measure` whose fields are its choices and make its name:
+
+- `name`: `cka(kernel=linear, debiased)`: every choice, as the result's label.
+- `kind`: "similarity" (1 is identical), "distance" (0 is identical, triangle inequality holds) or "score".
+- `symmetric`; `identity`: the value of a representation with itself; `takes`: what it accepts;
+  `invariances`: the transformations of one representation that leave the value unchanged.
+- `prepare(x)` makes the state of a group of members that share a shape: `x` is `(member, stimulus, time, unit)`
+  (one time step where there is no time) and every array of the state has the member axis first and is
+  O(stimuli x time x units + stimuli x time^2), never O((stimuli x time)^2).
+- An *Inner* measure is a Frobenius inner product of one map per member, rows (stimulus, time) by columns
+  (stimulus, time). `left(state, p, q)` gives the block of stimuli `p` by stimuli `q`, `(member, entry)`;
+  `right` is the same unless the measure is directed; `finish(inner, state_a, state_b)` turns the summed inner
+  products into values. `analysis/pairwise.py` walks the blocks, all Inner measures of a request together.
+
+Only the engine knows how many members, groups and blocks there are.
+"""

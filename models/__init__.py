@@ -1,0 +1,70 @@
+"""Architectures, one per file, each a class `Model` (flax.linen); the file's name is the model's name.
+
+The contract of a model:
+
+- `model.apply(variables, inputs, train=False, rngs=None) -> (outputs, representations)`.
+  `inputs` is `(trial, time, unit)` or `(trial, height, width, channel)`; `outputs` is `(trial, time, unit)` or
+  `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs.
+  Variables are `params` and, where there are any, `batch_stats`. Random numbers come from the stream `"noise"`.
+- Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
+  compiled program may differ in it, and code must not branch on it. Every other field, and `Static[float]`, is
+  *static*. A field declared with `off` (noise, dropout) costs nothing at its off value: guard the mechanism with `on`.
+  Fields declared with `given` (output size, dt, convolution form) are filled in by the task and the executor.
+- `family` is "recurrent" or "feedforward" or "convolutional": recipes are chosen by it.
+- A recurrent model also has `initial_state(trials)` and a deterministic `step(state, input) -> (state, rate)`,
+  reached by `method="step"`: the code that was trained, for fixed points, Jacobians and lesions.
+- No linen submodule is called inside a raw `lax.scan`: take the parameters first.
+
+This package knows only jax and flax.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+__all__ = ["STATIC", "Static", "given", "off", "on", "setting"]
+
+STATIC = "static"
+T = TypeVar("T")
+Static = Annotated[T, STATIC]
+"""`Static[float]` says that a float splits cohorts instead of varying inside one."""
+
+
+def setting(
+    default: Any = dataclasses.MISSING,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    choices: Sequence[Any] | None = None,
+) -> Any:
+    """A field with limits, which the spec checks before anything is compiled.
+
+    Args:
+      default: the field's default.
+      above, least, below, most: limits of a number, or of every number of a tuple.
+      choices: the allowed values.
+    """
+    limits = dict(above=above, least=least, below=below, most=most, choices=tuple(choices) if choices else None)
+    return dataclasses.field(default=default, metadata={"limits": {k: v for k, v in limits.items() if v is not None}})
+
+
+def off(value: float, *, least: float | None = 0.0, below: float | None = None, most: float | None = None) -> Any:
+    """A traced float whose default, `value`, switches its mechanism off.
+
+    Members at exactly this value are compiled without the mechanism: a traced noise of 0 would still draw its
+    normal numbers. Crossing the value is the one change of a float that recompiles.
+    """
+    field = setting(value, least=least, below=below, most=most)
+    return dataclasses.field(default=value, metadata={**field.metadata, "off": value})
+
+
+def given(default: Any) -> Any:
+    """A field that is no part of the spec: the task or the executor fills it in when a cohort is built."""
+    return dataclasses.field(default=default, metadata={"given": True})
+
+
+def on(value: Any, off_value: float = 0.0) -> bool:
+    """Whether a mechanism declared with `off` is compiled in: always when traced, else unless at its off value."""
+    return not isinstance(value, (int, float)) or value != off_value

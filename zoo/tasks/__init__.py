@@ -1,0 +1,57 @@
+"""Tasks, one per file, each a frozen dataclass `Task`; the file's name is the task's name.
+
+The contract of a task (`Trials` below holds what it makes):
+
+- Fields are the spec, as for models: `float` is traced, everything else and `Static[float]` is static.
+- `input_shape`: the shape of one trial's input, `(time, unit)` or `(height, width, channel)`; `outputs`: output units;
+  `dt`: ms per time step (0 where there is no time); `chance`: the score of guessing; `solved`: the score that counts
+  as solved. Higher scores are better.
+- `data() -> dict of arrays | None`: what the program gets as an argument (images, labels), never captured.
+- `sample(key, batch, step=0, data=None) -> Trials`: pure, on device, fixed shapes, padding carried by `mask`.
+  `key` is the stream's key, the same at every step: fold `step` in, or derive the epoch from it.
+- `loss(outputs, trials) -> scalar`, masked mean; `score(outputs, trials) -> scalar`.
+- `evaluation(data=None) -> Trials`: a fixed held-out set. `probe(data=None) -> Trials`: the same conditions for every
+  member, noise-free, or random trials frozen by a stored key where the task is random by nature.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+
+class Trials(NamedTuple):
+    """A batch of trials of one task.
+
+    Attributes:
+      inputs: `(trial, time, unit)` or `(trial, height, width, channel)`, float32.
+      targets: what the outputs should be, `(trial, time, unit)`, or class labels `(trial,)`, int32.
+      mask: weight of each target in loss and score, `(trial, time)` or `(trial,)`; 0 is padding.
+      conditions: name -> one label per trial, `(trial,)`: the cell of the design that the trial belongs to.
+    """
+
+    inputs: jax.Array
+    targets: jax.Array
+    mask: jax.Array
+    conditions: dict[str, jax.Array]
+
+
+class Task(Protocol):
+    """What training and analysis ask of a task; see the module's text."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def dt(self) -> float: ...
+    @property
+    def chance(self) -> float: ...
+    @property
+    def solved(self) -> float: ...
+
+    def data(self) -> dict[str, Any] | None: ...
+    def sample(self, key: jax.Array, batch: int, step: Any = 0, data: Any = None) -> Trials: ...
+    def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array: ...
+    def score(self, outputs: jax.Array, trials: Trials) -> jax.Array: ...
+    def evaluation(self, data: Any = None) -> Trials: ...
+    def probe(self, data: Any = None) -> Trials: ...
