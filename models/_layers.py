@@ -1,0 +1,58 @@
+"""What several architectures share: activations, scaled initial weights, dropout."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from models import on
+
+Activation = Callable[[jax.Array], jax.Array]
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "softplus": jax.nn.softplus,
+    "sigmoid": jax.nn.sigmoid,
+    "elu": jax.nn.elu,
+    "retanh": lambda x: jnp.tanh(jax.nn.relu(x)),
+    "power": lambda x: jnp.square(jax.nn.relu(x)),
+    "linear": lambda x: x,
+}
+"""Name -> nonlinearity f, elementwise; the derivative of those with a kink is 0 at 0."""
+
+
+def activation(name: str) -> Activation:
+    """The nonlinearity called `name`."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation is {name!r}, but must be one of {', '.join(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]
+
+
+def scaled(initializer: Callable[..., jax.Array], gain: Any) -> Callable[..., jax.Array]:
+    """`gain` times an initializer: the draws depend on the key alone, so a traced gain only scales them."""
+    return lambda key, shape, dtype=jnp.float32: initializer(key, shape, dtype) * jnp.asarray(gain, dtype)
+
+
+def feedforward_init(name: str, gain: Any) -> Callable[..., jax.Array]:
+    """Initial weights before the nonlinearity `name`: sd = gain sqrt(c / fan-in), truncated at two sd.
+
+    c = 2 where half of the inputs are cut off (He et al. 2015), else 1 (LeCun et al. 1998).
+    """
+    c = 2.0 if name in ("relu", "elu", "retanh", "power") else 1.0
+    return scaled(jax.nn.initializers.variance_scaling(c, "fan_in", "truncated_normal"), gain)
+
+
+def dropout(x: jax.Array, rate: Any, key: jax.Array) -> jax.Array:
+    """Sets each unit to 0 with probability `rate` and divides the others by 1 - rate (Srivastava et al. 2014).
+
+    Unlike `nn.Dropout` it never branches on the rate, which may be traced.
+    """
+    keep = 1.0 - jnp.asarray(rate, x.dtype)
+    return jnp.where(jax.random.bernoulli(key, keep, x.shape), x / keep, jnp.zeros_like(x))
+
+
+def drops(rate: Any, train: bool) -> bool:
+    """Whether dropout is compiled in."""
+    return train and on(rate)
