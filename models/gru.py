@@ -24,10 +24,9 @@ from models._recurrence import Cell, Rate, advance, by_time, by_trial, normals, 
 
 def _cell(name: str, floats: Any, state: Any, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
     del floats
-    hidden = state.shape[-1]
-    gates = jax.nn.sigmoid(drive[:, : 2 * hidden] + recurrent[:, : 2 * hidden])
-    reset, update = jnp.split(gates, 2, axis=-1)
-    candidate = activation(name)(drive[:, 2 * hidden :] + reset * recurrent[:, 2 * hidden :])
+    reset = jax.nn.sigmoid(drive[0] + recurrent[0])
+    update = jax.nn.sigmoid(drive[1] + recurrent[1])
+    candidate = activation(name)(drive[2] + reset * recurrent[2])
     return plus(candidate + update * (state - candidate), noise)
 
 

@@ -49,7 +49,7 @@ from models._recurrence import (
 
 
 def _cell(name: str, form: str, floats: Any, state: Any, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
-    f, a, z = activation(name), floats["alpha"], recurrent + drive
+    f, a, z = activation(name), floats["alpha"], recurrent[0] + drive[0]
     if form == "discrete":
         return plus(f(z), noise)
     if form == "rate":
