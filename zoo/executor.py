@@ -1,0 +1,327 @@
+"""Blocks onto devices: recipes, compilation, memory, tuning.
+
+Members never talk to each other, so there is no mesh and no collective. A cohort's program advances one block of
+members on one device; every local device runs the same program on other blocks.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import SingleDeviceSharding
+
+from zoo import training
+from zoo.spec import Cohort
+from zoo.training import STOPPED, Floats, State
+
+MEMORY_SHARE = 0.85
+"""Of a device's free memory that one block may need; the rest is the allocator's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What decides the bits of a result beside the spec.
+
+    Attributes:
+      block: members that one call advances on one device; a cohort is padded to whole blocks.
+      inner: how a block runs inside: "map" (one by one), "vmap" (all at once), or the size of vmapped groups.
+      conv_form: how convolutions are written: "native", or "columns" (shifted slices and one matrix product).
+      threads: size of XLA's CPU thread pool, which decides how a product is split; 0 on other devices.
+    """
+
+    block: int
+    inner: str | int
+    conv_form: str
+    threads: int
+
+
+# Measured with benchmarks/training.py. On CPU one member after the other keeps its parameters in the cache and needs
+# no batched product; on accelerators only a full device pays. The GPU and TPU rows are not measured yet: `--tune`.
+_TABLE: dict[tuple[str, str], tuple[int, str, str]] = {
+    ("cpu", "recurrent"): (32, "map", "columns"),
+    ("cpu", "feedforward"): (32, "map", "columns"),
+    ("cpu", "convolutional"): (32, "map", "columns"),
+    ("gpu", "recurrent"): (256, "vmap", "columns"),
+    ("gpu", "feedforward"): (256, "vmap", "columns"),
+    ("gpu", "convolutional"): (64, "vmap", "columns"),
+    ("tpu", "recurrent"): (256, "vmap", "columns"),
+    ("tpu", "feedforward"): (256, "vmap", "columns"),
+    ("tpu", "convolutional"): (64, "vmap", "columns"),
+}
+
+
+def start(threads: int | None = None) -> None:
+    """Set JAX up before its first use: one virtual CPU device per core, the thread pool, the compilation cache.
+
+    What the user has set (JAX_NUM_CPU_DEVICES, NPROC, JAX_COMPILATION_CACHE_DIR) stands. Does nothing once a backend
+    runs.
+
+    Args:
+      threads: of XLA's CPU pool, as a directory's manifest records it; default the number of cores.
+    """
+    from jax._src import xla_bridge  # the one place that knows without starting a backend
+
+    if xla_bridge.backends_are_initialized():
+        return
+    if threads is not None:
+        os.environ["NPROC"] = str(threads)
+    os.environ.setdefault("NPROC", str(cores()))
+    if jax.config.jax_num_cpu_devices < 0 and "xla_force_host_platform_device_count" not in os.environ.get(
+        "XLA_FLAGS", ""
+    ):
+        jax.config.update("jax_num_cpu_devices", cores())
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads() -> int:
+    """The size of XLA's CPU pool in this process; 0 where the default backend is not the CPU."""
+    return int(os.environ.get("NPROC") or cores()) if jax.default_backend() == "cpu" else 0
+
+
+def cache_folder() -> Path:
+    """Where compiled programs and tuned recipes are kept between runs: the user's cache directory."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-zoo"
+
+
+def default_recipe(cohort: Cohort, block: int | None = None) -> Recipe:
+    """The table's recipe for a cohort on this machine's default device.
+
+    Where members run one by one their bits do not depend on the block, so it is small enough to occupy every device
+    twice over; elsewhere it is the table's, or the next power of two that holds the cohort.
+    """
+    family = type(cohort.members[0].model).family
+    largest, inner, conv_form = _TABLE[_platform(), family]
+    count = len(cohort.members)
+    if inner == "map":
+        size = min(largest, -(-count // (2 * jax.local_device_count())))
+    else:
+        size = min(largest, 1 << (count - 1).bit_length())
+    return Recipe(block or size, inner, conv_form, threads())
+
+
+def _platform() -> str:
+    backend = jax.default_backend()
+    return "gpu" if backend in ("cuda", "rocm") else backend
+
+
+# -------------------------------------------------------------------------------------------------------- programs
+
+
+class Block(NamedTuple):
+    """A fixed part of a cohort.
+
+    Attributes:
+      index: its place in the cohort.
+      rows: number of members; the rest, up to the recipe's block, is padding.
+      floats: stacked over the block, padding included.
+    """
+
+    index: int
+    rows: int
+    floats: Floats
+
+
+def blocks(cohort: Cohort, recipe: Recipe) -> list[Block]:
+    """The blocks of a cohort; the last is padded with copies of its first member, which are never trained."""
+    floats = training.floats_of(cohort)
+    result = []
+    for index, start_row in enumerate(range(0, len(cohort.members), recipe.block)):
+        rows = np.arange(start_row, start_row + recipe.block)
+        count = int((rows < len(cohort.members)).sum())
+        rows = np.where(rows < len(cohort.members), rows, start_row)
+        result.append(Block(index, count, jax.tree.map(lambda x, rows=rows: x[rows], floats)))
+    return result
+
+
+def over_members(function: Callable[..., Any], recipe: Recipe, stacked: int) -> Callable[..., Any]:
+    """`function` of one member's first `stacked` arguments, over a block; further arguments are shared."""
+
+    def mapped(*args: Any) -> Any:
+        shared = args[stacked:]
+        if recipe.inner == "vmap":
+            return jax.vmap(function, in_axes=(0,) * stacked + (None,) * len(shared))(*args)
+        batch = None if recipe.inner == "map" else int(recipe.inner)
+        return lax.map(lambda row: function(*row, *shared), args[:stacked], batch_size=batch)
+
+    return mapped
+
+
+class Executable:
+    """The compiled program of one cohort under one recipe, on as many devices as ask for it.
+
+    Args:
+      cohort: whose members run.
+      recipe: how they run.
+    """
+
+    def __init__(self, cohort: Cohort, recipe: Recipe):
+        self.cohort, self.recipe = cohort, recipe
+        self.data = cohort.members[0].task.data()
+        self.program = training.program(cohort, conv_form=recipe.conv_form)
+        self.evaluate_every = training.evaluate_every(cohort, self.data)
+        self._chunk = jax.jit(over_members(self.program.advance, recipe, 2), donate_argnums=0)
+        self._init = jax.jit(self._initial)
+        self._compiled: dict[Any, tuple[Any, Any]] = {}
+        self._lock = threading.Lock()
+        self._locks: dict[Any, threading.Lock] = {}
+
+    def _initial(self, floats: Floats, rows: jax.Array) -> State:
+        state = lax.map(self.program.init, floats)
+        padding = jnp.arange(self.recipe.block) >= rows
+        return state._replace(status=jnp.where(padding, STOPPED, state.status))
+
+    def shape(self) -> State:
+        """Shapes of a block's state."""
+        floats = jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.recipe.block, *x.shape[1:]), x.dtype), self._floats)
+        return jax.eval_shape(self._initial, floats, 0)
+
+    @functools.cached_property
+    def _floats(self) -> Floats:
+        return training.floats_of(self.cohort)
+
+    def compiled(self, device: Any) -> tuple[Any, Any]:
+        """The program for one device and the data on it."""
+        with self._lock:
+            lock = self._locks.setdefault(_compiler(device), threading.Lock())
+        with lock:
+            if device not in self._compiled:
+                self._compiled[device] = (self._lower(device).compile(), jax.device_put(self.data, device))
+            return self._compiled[device]
+
+    def _lower(self, device: Any) -> Any:
+        sharding = SingleDeviceSharding(device)
+
+        def abstract(tree: Any, rows: int | None = None) -> Any:
+            return jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct(
+                    (rows, *x.shape[1:]) if rows else x.shape, jax.dtypes.canonicalize_dtype(x.dtype), sharding=sharding
+                ),
+                tree,
+            )
+
+        scalars = (jax.ShapeDtypeStruct((), t, sharding=sharding) for t in (jnp.int32, jnp.bool))
+        block = self.recipe.block
+        return self._chunk.lower(abstract(self.shape()), abstract(self._floats, block), abstract(self.data), *scalars)
+
+    def init(self, block: Block, device: Any) -> State:
+        """A block's state before the first step, on the device."""
+        return self._init(*jax.device_put((block.floats, np.int32(block.rows)), device))
+
+    def advance(self, state: State, floats: Floats, device: Any, steps: int, evaluate: bool) -> State:
+        """Up to `steps` steps of every running member, then an evaluation if asked. Gives `state` away."""
+        chunk, data = self.compiled(device)
+        return chunk(state, floats, data, *jax.device_put((np.int32(steps), np.bool_(evaluate)), device))
+
+    def bytes_needed(self, device: Any) -> int:
+        """Memory of one block on a device, by the compiler's own account."""
+        stats = self.compiled(device)[0].memory_analysis()
+        total = stats.temp_size_in_bytes + stats.argument_size_in_bytes + stats.output_size_in_bytes
+        return int(total - stats.alias_size_in_bytes)
+
+
+def _compiler(device: Any) -> Any:
+    """Devices that share a compilation. On accelerators one compiles and the next load it from the cache; the CPU's
+    cache keys hold the device, so there each compiles for itself, side by side."""
+    return device if device.platform == "cpu" else device.platform
+
+
+def bytes_free(device: Any) -> int:
+    """Memory that one device may use: its own limit, or its share of the machine's available memory on CPU."""
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return int(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        total = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return total // len(jax.local_devices())
+
+
+def fitted(cohort: Cohort, recipe: Recipe, device: Any) -> Executable:
+    """The executable of a cohort, its block halved until the compiled program fits into the device's memory."""
+    while True:
+        executable = Executable(cohort, recipe)
+        needed, free = executable.bytes_needed(device), bytes_free(device)
+        if needed <= MEMORY_SHARE * free:
+            return executable
+        if recipe.block == 1:
+            raise MemoryError(
+                f"One member of cohort {cohort.id} needs {needed / 2**20:.0f} MiB on {device}, "
+                f"which has {free / 2**20:.0f} MiB: make its batch, its steps in time or its layers smaller."
+            )
+        recipe = halved(recipe)
+
+
+def halved(recipe: Recipe) -> Recipe:
+    """The recipe with half the block; a group never exceeds the block."""
+    block = max(1, recipe.block // 2)
+    inner = recipe.inner
+    if isinstance(inner, int):
+        inner = next(g for g in range(min(inner, block), 0, -1) if block % g == 0)
+    return dataclasses.replace(recipe, block=block, inner=inner)
+
+
+# ---------------------------------------------------------------------------------------------------------- tuning
+
+
+def tuned(cohort: Cohort, seconds: float = 1.0) -> Recipe:
+    """The fastest of a few recipes for a cohort, measured here, or remembered from an earlier measurement.
+
+    The winner is kept in the user's cache by (cohort, device kind, versions), so that two directories agree.
+    """
+    default = default_recipe(cohort)
+    device = jax.local_devices()[0]
+    key = f"{cohort.id} {device.device_kind} {jax.__version__} {default.threads}"
+    file = cache_folder() / "recipes.json"
+    known = json.loads(file.read_text()) if file.exists() else {}
+    if key not in known:
+        rates = {r: steps_per_second(cohort, r, device, seconds) for r in _alternatives(cohort, default)}
+        best = max(rates, key=lambda recipe: rates[recipe])
+        known[key] = {**dataclasses.asdict(best), "member_steps_per_second": round(rates[best], 1)}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(known, indent=1))
+        temporary.replace(file)
+    return Recipe(**{field.name: known[key][field.name] for field in dataclasses.fields(Recipe)})
+
+
+def _alternatives(cohort: Cohort, default: Recipe) -> list[Recipe]:
+    inners = dict.fromkeys([default.inner, "map", "vmap", *([4] if default.block % 4 == 0 else [])])
+    convolutional = type(cohort.members[0].model).family == "convolutional"
+    forms = ("columns", "native") if convolutional else (default.conv_form,)
+    return [dataclasses.replace(default, inner=i, conv_form=f) for i in inners for f in forms]
+
+
+def steps_per_second(cohort: Cohort, recipe: Recipe, device: Any, seconds: float) -> float:
+    """Member-steps per second of one block on one device, compilation left out."""
+    executable = Executable(cohort, recipe)
+    block = blocks(cohort, recipe)[0]
+    floats = jax.device_put(block.floats, device)
+    state, steps = executable.init(block, device), 1
+    taken, elapsed = 0, 0.0
+    while elapsed < seconds:
+        begin = time.perf_counter()
+        state = jax.block_until_ready(executable.advance(state, floats, device, steps, False))
+        elapsed = time.perf_counter() - begin
+        taken = steps * block.rows
+        steps *= 2
+    return taken / elapsed

@@ -1,0 +1,211 @@
+"""The fields of the spec's dataclasses: which are traced, what they allow, and `product`, `zipped`, `sampled`.
+
+One rule decides what recompiles: a field declared `float` is *traced* and may differ inside a cohort; any other field,
+and `Static[float]`, is *static* and splits cohorts.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+import typing
+import zlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models import STATIC
+from zoo import lookup
+
+_WORDS = {int: "an integer", bool: "True or False", str: "text"}
+
+
+class Field(NamedTuple):
+    """One field of a task, model or training dataclass.
+
+    Attributes:
+      name: as declared.
+      type: the declared type without its annotations.
+      traced: whether members of one cohort may differ in it.
+      off: the value at which its mechanism is compiled out, or None.
+      limits: what `setting` allows.
+    """
+
+    name: str
+    type: Any
+    traced: bool
+    off: float | None
+    limits: dict[str, Any]
+
+
+@functools.cache
+def fields(cls: type) -> dict[str, Field]:
+    """The spec's fields of a class, in order, without those that the task or the executor fills in."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    result = {}
+    for field in dataclasses.fields(cls):
+        if field.name in ("parent", "name") or field.metadata.get("given"):  # linen's own two
+            continue
+        hint = hints[field.name]
+        marks = getattr(hint, "__metadata__", ())
+        base = typing.get_args(hint)[0] if marks else hint
+        traced = base is float and STATIC not in marks
+        meta = field.metadata
+        result[field.name] = Field(field.name, base, traced, meta.get("off"), meta.get("limits", {}))
+    return result
+
+
+def label(instance: Any) -> str:
+    """How errors name a class: `gru.Model`, `flipflop.Task`, `Training`."""
+    cls = instance if isinstance(instance, type) else type(instance)
+    return (
+        cls.__name__ if cls.__name__ not in ("Model", "Task") else f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
+    )
+
+
+def canonical(cls: type, field: Field, value: Any) -> Any:
+    """The value of a field in its declared type: int to float, list to tuple; a ValueError where it does not fit."""
+    where = f"{label(cls)}.{field.name} is {value!r}"
+    if hasattr(value, "item") and not hasattr(value, "__len__"):  # a NumPy scalar
+        value = value.item()
+    if field.type is float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{where}; it must be a finite number.")
+        value = float(value)
+    elif field.type in (int, bool, str):
+        if type(value) is not field.type:
+            raise ValueError(
+                f"{where}; it must be {dict(int='an integer', bool='a bool', str='text')[field.type.__name__]}."
+            )
+    elif typing.get_origin(field.type) is tuple:
+        item = typing.get_args(field.type)[0]
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{where}; it must be a list of {item.__name__}.")
+        value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
+    _check_limits(where, field.limits, value)
+    return value
+
+
+def _check_limits(where: str, limits: dict[str, Any], value: Any) -> None:
+    tests = {
+        "above": (lambda v, limit: v > limit, "above"),
+        "least": (lambda v, limit: v >= limit, "at least"),
+        "below": (lambda v, limit: v < limit, "below"),
+        "most": (lambda v, limit: v <= limit, "at most"),
+        "choices": (lambda v, limit: v in limit, "one of"),
+    }
+    for name, limit in limits.items():
+        holds, words = tests[name]
+        if not all(holds(v, limit) for v in (value if isinstance(value, tuple) else (value,))):
+            allowed = ", ".join(map(repr, limit)) if name == "choices" else repr(limit)
+            hint = f" ({lookup.nearest(value, limit)})" if name == "choices" and isinstance(value, str) else ""
+            raise ValueError(f"{where}; it must be {words} {allowed}{hint}.")
+
+
+def checked(instance: Any) -> Any:
+    """The instance with every field canonical, or a ValueError that names the field."""
+    cls = type(instance)
+    values = {name: canonical(cls, field, getattr(instance, name)) for name, field in fields(cls).items()}
+    return cls(**values)
+
+
+def name_of(instance: Any) -> str:
+    """The name of a model or task: its file's."""
+    return type(instance).__module__.rpartition(".")[2]
+
+
+def values_of(instance: Any) -> dict[str, Any]:
+    """Field -> value, in order."""
+    return {name: getattr(instance, name) for name in fields(type(instance))}
+
+
+def replaced(instance: Any, values: dict[str, Any]) -> Any:
+    """The instance with some fields set."""
+    return type(instance)(**{**values_of(instance), **values})
+
+
+class Distribution(NamedTuple):
+    """A distribution of one field's values: `uniform(low, high)` or `log_uniform(low, high)`."""
+
+    low: float
+    high: float
+    log: bool
+
+    def draw(self, generator: Any, count: int) -> list[float]:
+        if self.log:
+            return np.exp(generator.uniform(math.log(self.low), math.log(self.high), count)).tolist()
+        return generator.uniform(self.low, self.high, count).tolist()
+
+
+def uniform(low: float, high: float) -> Distribution:
+    """Uniform between two bounds, for `sampled`."""
+    if not low < high:
+        raise ValueError(f"uniform({low!r}, {high!r}): the lower bound must be below the upper.")
+    return Distribution(low, high, log=False)
+
+
+def log_uniform(low: float, high: float) -> Distribution:
+    """Uniform in the logarithm between two positive bounds, for `sampled`."""
+    if not 0 < low < high:
+        raise ValueError(f"log_uniform({low!r}, {high!r}): the bounds must be positive and the lower below the upper.")
+    return Distribution(low, high, log=True)
+
+
+def _axes(cls: type, axes: dict[str, Any]) -> dict[str, list[Any]]:
+    """Each axis as a list: lists, ranges and arrays are axes; anything else, and a tuple for a tuple field, a value."""
+    known = fields(cls)
+    result = {}
+    for name, values in axes.items():
+        if name not in known:
+            raise ValueError(f"{label(cls)} has no field {name!r}; {lookup.nearest(name, known)}.")
+        if isinstance(values, Distribution):
+            raise ValueError(f"{label(cls)}.{name} is a distribution; only sampled(...) draws from distributions.")
+        is_axis = isinstance(values, (list, range, np.ndarray)) or (
+            isinstance(values, tuple) and typing.get_origin(known[name].type) is not tuple
+        )
+        result[name] = list(values) if is_axis else [values]
+    return result
+
+
+def product(cls: type, **axes: Any) -> list[Any]:
+    """All combinations of the values of the fields, the last field varying fastest.
+
+    Args:
+      cls: a Model, a Task or Training.
+      **axes: field -> list of values, or one value.
+    """
+    lists = _axes(cls, axes)
+    return [checked(cls(**dict(zip(lists, values)))) for values in itertools.product(*lists.values())]
+
+
+def zipped(cls: type, **axes: Any) -> list[Any]:
+    """Instances with the i-th value of every field; a single value serves all."""
+    lists = _axes(cls, axes)
+    lengths = {name: len(values) for name, values in lists.items() if len(values) != 1}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"zipped({label(cls)}) got axes of different lengths: {lengths}; they must be equal.")
+    count = max(lengths.values(), default=1)
+    return [checked(cls(**{n: v[i % len(v)] for n, v in lists.items()})) for i in range(count)]
+
+
+def sampled(cls: type, count: int, key: int, **axes: Any) -> list[Any]:
+    """Instances with fields drawn independently: from a distribution, or uniformly from a list.
+
+    Args:
+      cls: a Model, a Task or Training.
+      count: how many.
+      key: seed of the draws; the same key gives the same instances.
+      **axes: field -> `uniform(...)`, `log_uniform(...)`, list of choices, or one value.
+    """
+    if count < 1:
+        raise ValueError(f"sampled({label(cls)}, {count}): the count must be at least 1.")
+    lists = _axes(cls, {n: [None] if isinstance(v, Distribution) else v for n, v in axes.items()})
+    columns = {}
+    for name, values in axes.items():
+        # Each field has a stream of its own, so that adding a field leaves the others' draws as they were.
+        generator = np.random.default_rng([key, zlib.crc32(name.encode())])
+        if isinstance(values, Distribution):
+            columns[name] = values.draw(generator, count)
+        else:
+            columns[name] = [lists[name][i] for i in generator.integers(len(lists[name]), size=count)]
+    return [checked(cls(**{n: v[i] for n, v in columns.items()})) for i in range(count)]
