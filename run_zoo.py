@@ -1,0 +1,269 @@
+"""Train a population of networks and compare them: `python run_zoo.py run demo --out zoos/demo`.
+
+SPEC is the name of a preset, or the path of a Python file that defines `zoo`. Every field of the spec can be set by a
+flag named after it: `--training.steps 500 --model.hidden 32 --seeds 5`.
+
+Exit status: 0 done, 2 bad input, 1 failed, 143 stopped by a signal after saving.
+"""
+
+import ast
+import dataclasses
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
+
+console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+
+Overrides = Sequence[tuple[str, str]]
+Directory = Annotated[Positional[Path], arg(metavar="DIR", help="A zoo directory.")]
+
+
+@dataclasses.dataclass
+class List:
+    """Models, tasks, rules, measures and presets, one line each."""
+
+    def __call__(self) -> None:
+        from zoo import lookup
+
+        for kind in lookup.FOLDERS:
+            console.print(f"[bold]{kind}s[/bold]")
+            for name in lookup.names(kind):
+                console.print(f"  {name:<10} {lookup.describe(kind, name)}", markup=False)
+
+
+@dataclasses.dataclass
+class Train:
+    """Train every member; again with the same directory: resume, or say that all is done."""
+
+    spec: Annotated[
+        Positional[str], arg(name="SPEC", metavar="", help="A preset, or a Python file that defines `zoo`.")
+    ]
+    out: Annotated[Path, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
+    save_every: Annotated[float, arg(metavar="SECONDS")] = 60.0
+    """Time between two checkpoints of a block."""
+    block: Annotated[int | None, arg(metavar="N")] = None
+    """Members that one call advances on one device, instead of the recipe's."""
+    tune: Annotated[bool, FlagCreatePairsOff] = False
+    """Time alternative recipes first, and remember the winner."""
+    dry_run: Annotated[bool, FlagCreatePairsOff] = False
+    """Print the plan and train nothing."""
+    overrides: Suppress[Fixed[Overrides]] = ()
+
+    def __call__(self) -> None:
+        from zoo.run import plan, train
+
+        zoo = read_spec(self.spec, self.overrides)
+        if self.dry_run:
+            _print_plan(zoo.name, plan(zoo, self.block))
+            return
+        begin = time.monotonic()
+        trained = train(zoo, self.out, save_every=self.save_every, block=self.block, tune=self.tune)
+        counts = trained.members["status"].value_counts()
+        summary = ", ".join(f"{n} {status}" for status, n in counts.items())
+        console.print(f"{len(trained.members)} members: {summary} ({time.monotonic() - begin:.0f} s).", markup=False)
+
+
+@dataclasses.dataclass
+class Run(Train):
+    """Train, compare, report: the main job."""
+
+    def __call__(self) -> None:
+        begin = time.monotonic()
+        super().__call__()
+        if not self.dry_run:
+            Compare(self.out)()
+            Report(self.out)()
+            console.print(f"Done in {time.monotonic() - begin:.0f} s.")
+
+
+@dataclasses.dataclass
+class Compare:
+    """Compare all members, trained and untrained, on their task's probe; test what explains the differences."""
+
+    dir: Directory
+    measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ("cka", "rsa")
+    """With choices if you like: "cka(debiased=False)"."""
+    layers: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
+    """Which layers; all of them where none is named."""
+    all_layers: Annotated[bool, FlagCreatePairsOff] = False
+    """Compare every layer with every layer, not only equal ones."""
+    exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
+    """Leave out constant and non-finite representations instead of stopping at them."""
+
+    def __call__(self) -> None:
+        from analysis.study import study
+
+        study(
+            self.dir,
+            self.measures,
+            layers=self.layers,
+            all_layers=self.all_layers,
+            exclude_degenerate=self.exclude_degenerate,
+            say=lambda line: console.print(line, markup=False),
+        )
+
+
+@dataclasses.dataclass
+class Report:
+    """Draw the pictures of a compared zoo, and print the numbers that matter."""
+
+    dir: Directory
+
+    def __call__(self) -> None:
+        from analysis.report import report
+
+        for line in report(self.dir):
+            console.print(line, markup=False)
+
+
+@dataclasses.dataclass
+class Show:
+    """Cohorts and members in the terminal; with a member, its hyperparameters and curve."""
+
+    dir: Directory
+    member: Annotated[Positional[str | None], arg(metavar="[MEMBER]", help="A member's id.")] = None
+
+    def __call__(self) -> None:
+        from zoo.fields import values_of
+        from zoo.spec import SECTIONS
+        from zoo.store import load
+
+        trained = load(self.dir)
+        if self.member is None:
+            _print_cohorts(trained)
+            members = trained.members.drop(columns="cohort")
+            _print_table(members.columns, members.itertuples(index=False), f"\n{len(members)} members")
+            return
+        found = trained.member(self.member)
+        row = trained.members.set_index("member").loc[found.id]
+        console.print(f"{found.id}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}", markup=False)
+        for section in SECTIONS:
+            values = ", ".join(f"{n}={v}" for n, v in values_of(getattr(found, section)).items())
+            console.print(f"  {section}: {values}", markup=False)
+        console.print(f"  seed: {found.seed}")
+        curve = trained.curves.query("member == @found.id").drop(columns="member")
+        _print_table(curve.columns, curve.itertuples(index=False))
+
+
+COMMANDS = {"list": List, "run": Run, "train": Train, "compare": Compare, "report": Report, "show": Show}
+
+
+def read_spec(spec: str, overrides: Overrides = ()) -> Any:
+    """The zoo of a preset or a file, with fields set as the command line asks."""
+    from zoo import lookup
+    from zoo.spec import Zoo
+
+    if spec.endswith(".py") or os.sep in spec:
+        path = Path(spec)
+        if not path.is_file():
+            raise ValueError(f"The spec {spec} is no file; give a preset's name or a Python file that defines `zoo`.")
+        loader = importlib.util.spec_from_file_location("zoo_spec_file", path)
+        assert loader is not None
+        assert loader.loader is not None
+        module = importlib.util.module_from_spec(loader)
+        loader.loader.exec_module(module)
+    else:
+        module = lookup.find("preset", spec)
+    zoo = getattr(module, "zoo", None)
+    if not isinstance(zoo, Zoo):
+        raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
+    for path, text in overrides:
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        zoo = zoo.replace(path, value)
+    return zoo
+
+
+def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Split `--task.x`, `--model.x`, `--training.x` and `--seeds` with their values from the other arguments."""
+    rest: list[str] = []
+    overrides: list[tuple[str, str]] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if not (flag.startswith("--") and (name == "seeds" or name.startswith(("task.", "model.", "training.")))):
+            rest.append(word)
+            continue
+        if not equals and (value := next(words, None)) is None:
+            raise ValueError(f"The flag {flag} has no value.")
+        overrides.append((name, value))
+    return rest, overrides
+
+
+def _print_plan(name: str, rows: list[Any]) -> None:
+    members, seconds = sum(row.members for row in rows), sum(row.seconds for row in rows)
+    frame = {
+        "cohort": [row.cohort for row in rows],
+        "members": [row.members for row in rows],
+        "steps": [row.steps for row in rows],
+        "blocks": [row.blocks for row in rows],
+        "recipe": [f"{row.recipe.inner} of {row.recipe.block}" for row in rows],
+        "MiB": [f"{row.megabytes:.0f}" for row in rows],
+        "seconds": [f"{row.seconds:.0f}" for row in rows],
+    }
+    _print_table(list(frame), zip(*frame.values()))
+    console.print(
+        f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, about {seconds:.0f} s "
+        f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",
+        markup=False,
+    )
+
+
+def _print_cohorts(trained: Any) -> None:
+    rows = []
+    for cohort, group in trained.members.groupby("cohort", sort=False):
+        recipe = trained.manifest["cohorts"][cohort]["recipe"] or {}
+        status = group["status"].value_counts()
+        counts = (len(group), status.get("solved", 0), status.get("diverged", 0))
+        how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
+        rows.append((cohort, *counts, float(group["score"].median()), how))
+    _print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], title: str | None = None) -> None:
+    table = Table(box=None, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(f"{v:.5g}" if isinstance(v, float) else str(v)) for v in row))
+    console.print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    from zoo.run import Stopped
+
+    try:
+        words, overrides = take_overrides(sys.argv[1:] if arguments is None else arguments)
+        command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
+        if isinstance(command, Train):
+            command.overrides = overrides
+        elif overrides:
+            raise ValueError(f"The flag --{overrides[0][0]} belongs to run and train.")
+        command()
+    except Stopped as stopped:
+        console.print(str(stopped), markup=False)
+        return 143
+    except (ValueError, MemoryError, OSError) as error:
+        if os.environ.get("ZOO_TRACEBACK"):
+            raise
+        print(f"run_zoo.py: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
