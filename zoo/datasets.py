@@ -80,7 +80,7 @@ def epoch_indices(key: jax.Array, step: Any, batch: int, size: int) -> jax.Array
         partner = jnp.where(partner >= size, partner - jnp.uint32(size), partner)
         return jnp.where(_hash(jnp.maximum(x, partner) ^ salt) >> 31 == 1, partner, x), None
 
-    x, _ = jax.lax.scan(swap_or_not, x, (shifts.T, salts.T), unroll=8)
+    x, _ = jax.lax.scan(swap_or_not, x, (shifts.T, salts.T))
     return x.astype(jnp.int32)
 
 

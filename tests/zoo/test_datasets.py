@@ -14,7 +14,7 @@ def _stream(key: jax.Array, steps: int, batch: int, size: int) -> np.ndarray:
     return np.asarray(draw(jnp.arange(steps))).reshape(-1)
 
 
-@pytest.mark.parametrize(("size", "batch"), [(1, 3), (2, 3), (7, 3), (10, 25), (64, 16), (1438, 64)])
+@pytest.mark.parametrize(("size", "batch"), [(1, 3), (7, 3), (10, 25), (1438, 64)])
 def test_each_epoch_is_a_permutation(size, batch):
     epochs = 4
     stream = _stream(jax.random.key(1), -(-epochs * size // batch), batch, size)[: epochs * size]
@@ -32,7 +32,7 @@ def test_epochs_and_keys_differ():
     assert np.sum(first == np.arange(size)) < 8
 
 
-@pytest.mark.parametrize("size", [5, 16, 23])
+@pytest.mark.parametrize("size", [5, 23])
 def test_every_example_is_as_likely_at_every_position(size):
     draws = 4000
     keys = jax.random.split(jax.random.key(2), draws)
@@ -78,11 +78,14 @@ def test_swap_or_not_follows_its_definition():
 def test_shuffle_is_the_same_traced_mapped_and_late():
     key, size, batch = jax.random.key(5), 60_000, 32
     steps = jnp.array([0, 1874, 1875, 2_000_000])
-    eager = jnp.stack([epoch_indices(key, int(step), batch, size) for step in steps])
+    one = jax.jit(lambda step: epoch_indices(key, step, batch, size))
+    single = jnp.stack([one(step) for step in steps])
+    eager = epoch_indices(key, 1875, batch, size)
     mapped = jax.jit(lambda key: jax.lax.map(lambda step: epoch_indices(key, step, batch, size), steps))(key)
-    np.testing.assert_array_equal(eager, mapped)
-    assert eager.dtype == jnp.int32
-    assert 0 <= int(eager.min()) <= int(eager.max()) < size
+    np.testing.assert_array_equal(single, mapped)
+    np.testing.assert_array_equal(eager, mapped[2])
+    assert eager.dtype == mapped.dtype == jnp.int32
+    assert 0 <= int(mapped.min()) <= int(mapped.max()) < size
 
 
 def test_split_is_disjoint_complete_and_random():
