@@ -6,8 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from models import on
-
 Activation = Callable[[jax.Array], jax.Array]
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -51,8 +49,3 @@ def dropout(x: jax.Array, rate: Any, key: jax.Array) -> jax.Array:
     """
     keep = 1.0 - jnp.asarray(rate, x.dtype)
     return jnp.where(jax.random.bernoulli(key, keep, x.shape), x / keep, jnp.zeros_like(x))
-
-
-def drops(rate: Any, train: bool) -> bool:
-    """Whether dropout is compiled in."""
-    return train and on(rate)

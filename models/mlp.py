@@ -1,0 +1,44 @@
+"""Multilayer perceptron: `r_l = f(r_{l-1} W_l + b_l)`, linear readout `y = r_L W_out + b_out`.
+
+The input is flattened. Dropout (Srivastava et al. 2014), in training only, acts after each hidden layer's f.
+"""
+
+from typing import ClassVar
+
+import jax
+from flax import linen as nn
+
+from models import given, off, on, setting
+from models._layers import ACTIVATIONS, activation, dropout, feedforward_init
+
+
+class Model(nn.Module):
+    """See the module's text.
+
+    Attributes:
+      layers: units of each hidden layer.
+      activation: f.
+      gain: factor on the hidden layers' initial weights (LeCun or He scaling at 1).
+      dropout: probability that a hidden unit is set to 0.
+      outputs: readout units.
+    """
+
+    layers: tuple[int, ...] = setting((128, 64), above=0)
+    activation: str = setting("relu", choices=tuple(ACTIVATIONS))
+    gain: float = setting(1.0, least=0.0)
+    dropout: float = off(0.0, below=1.0)
+    outputs: int = given(1)
+
+    family: ClassVar[str] = "feedforward"
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Outputs (trial, unit) and {"dense1": (trial, unit), ...} of inputs (trial, ...)."""
+        f, init = activation(self.activation), feedforward_init(self.activation, self.gain)
+        x, representations = inputs.reshape(inputs.shape[0], -1), {}
+        for layer, units in enumerate(self.layers, start=1):
+            x = f(nn.Dense(units, kernel_init=init, name=f"dense{layer}")(x))
+            representations[f"dense{layer}"] = x
+            if train and on(self.dropout):
+                x = dropout(x, self.dropout, self.make_rng("noise"))
+        return nn.Dense(self.outputs, name="readout")(x), representations
