@@ -49,6 +49,17 @@ def recurrent_init(name: str, gain: Any, gates: int = 1) -> Callable[..., jax.Ar
     return scaled(blocks, gain)
 
 
+def gate_bias(gates: int, gate: int, value: Any) -> Callable[..., jax.Array]:
+    """Initial bias (gates x unit,): `value` for one gate, 0 for the others."""
+
+    def blocks(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        del key
+        chosen = jnp.arange(shape[0]) // (shape[0] // gates) == gate
+        return jnp.where(chosen, jnp.asarray(value, dtype), jnp.zeros((), dtype))
+
+    return blocks
+
+
 def by_time(x: jax.Array) -> jax.Array:
     """(trial, time, unit) to (time, trial, unit), the scan's order."""
     if x.ndim != 3:
