@@ -35,6 +35,8 @@ def convolve(x: jax.Array, weight: jax.Array, form: str) -> jax.Array:
     """
     kernel, _, channels, filters = weight.shape
     if form == "native":
+        dtype = jnp.result_type(x, weight)
+        x, weight = x.astype(dtype), weight.astype(dtype)
         return lax.conv_general_dilated(x, weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     before = (kernel - 1) // 2
     pad = (before, kernel - 1 - before)

@@ -1,0 +1,57 @@
+"""Outputs, representations and gradients equal torch's; the fixtures come from make_torch_fixtures.py."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from models import cnn, gru, lstm, vanilla
+
+FOLDER = Path(__file__).parent / "fixtures"
+CNN = dict(outputs=2, channels=(3, 4), dense=(5,))
+MODELS = {
+    "rnn_tanh": vanilla.Model(hidden=5, outputs=2),
+    "rnn_relu": vanilla.Model(hidden=5, outputs=2, activation="relu"),
+    "gru": gru.Model(hidden=5, outputs=2),
+    "lstm": lstm.Model(hidden=5, outputs=2),
+    "cnn": cnn.Model(**CNN),
+    "cnn_native": cnn.Model(**CNN, conv_form="native"),
+    "cnn_layer": cnn.Model(**CNN, normalization="layer"),
+    "cnn_batch": cnn.Model(**CNN, normalization="batch"),
+}
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
+@pytest.mark.parametrize("name", MODELS)
+def test_equals_torch(name, dtype, atol):
+    model = MODELS[name]
+    with np.load(FOLDER / f"torch_{name.removesuffix('_native')}.npz") as file:
+        fixture = dict(file)
+    with jax.enable_x64(dtype == "float64"):
+        arrays = {k: jnp.asarray(v, dtype) for k, v in fixture.items()}
+
+        def part(prefix):
+            return {tuple(k.split("/")[1:]): v for k, v in arrays.items() if k.startswith(prefix + "/")}
+
+        params = unflatten_dict(part("params"))
+
+        @jax.jit
+        def run(params, inputs):
+            batch = model.init(jax.random.key(0), inputs).get("batch_stats", {})
+            variables = {"params": params, **({"batch_stats": batch} if batch else {})}
+            (outputs, representations), _ = model.apply(variables, inputs, train=True, mutable=["batch_stats"])
+            return (outputs * arrays["cotangent"]).sum(), (outputs, representations)
+
+        grads, (outputs, representations) = jax.grad(run, has_aux=True)(params, arrays["inputs"])
+        assert outputs.dtype == dtype
+        close = dict(atol=atol, rtol=atol)
+        np.testing.assert_allclose(outputs, fixture["outputs"], **close)
+        for (layer,), value in part("representations").items():
+            np.testing.assert_allclose(representations[layer], value, **close)
+        expected = part("grads")
+        assert flatten_dict(grads).keys() == expected.keys()
+        for path, value in flatten_dict(grads).items():
+            np.testing.assert_allclose(value, expected[path], **close, err_msg="/".join(path))
