@@ -37,6 +37,8 @@ def nearest(name: str, available: Iterable[str]) -> str:
     available = list(available)
     close = difflib.get_close_matches(name, available, n=3, cutoff=0.6)
     if close:
+        ratio = {c: difflib.SequenceMatcher(None, name, c).ratio() for c in close}
+        close = [c for c in close if ratio[c] >= ratio[close[0]] - 0.1]
         return f"the nearest {'is' if len(close) == 1 else 'are'} " + ", ".join(repr(c) for c in close)
     return "there are " + ", ".join(available) if available else "there are none"
 

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -156,6 +156,7 @@ def train(
     block: int | None = None,
     tune: bool = False,
     quiet: bool = False,
+    devices: Sequence[Any] | None = None,
 ) -> Trained:
     """Train every member of a zoo; the same call on the same directory resumes, or finds that all is done.
 
@@ -166,6 +167,7 @@ def train(
       block: members per block instead of the recipe's.
       tune: time alternative recipes first.
       quiet: print nothing.
+      devices: local devices to use; default all. How many there are never changes a bit.
 
     Returns:
       The directory, opened for reading.
@@ -179,7 +181,7 @@ def train(
     if block is not None and block < 1:
         raise ValueError(f"block is {block}; it must be at least 1.")
     store = Store(out, zoo)
-    devices = _start(store)
+    devices = list(devices or _start(store))
     from zoo.progress import view
 
     jobs = [Job(cohort, store, block, tune) for cohort in store.cohorts]

@@ -191,14 +191,8 @@ def _instances(section: str, value: Any) -> tuple[Any, ...]:
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     for instance in values:
         if not _is_of(section, instance):
-            raise ValueError(
-                f"The zoo's {section} is {instance!r}; it must be "
-                + (
-                    "a Training."
-                    if section == "training"
-                    else f"an instance of a {section} of {lookup.FOLDERS[section]}."
-                )
-            )
+            allowed = "a Training" if section == "training" else f"a {section} of the folder {lookup.FOLDERS[section]}"
+            raise ValueError(f"The zoo's {section} is {instance!r}; it must be {allowed}, or a list of them.")
     return tuple(checked(instance) for instance in values)
 
 

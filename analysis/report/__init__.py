@@ -1,0 +1,82 @@
+"""The pictures of a zoo directory and the numbers that matter, from what training and comparison left there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import comparison
+from analysis.report import figures
+from analysis.representations import probes
+from analysis.study import slices, tested_fields
+from zoo.store import Trained, load
+
+
+def report(directory: Path) -> Iterator[str]:
+    """Draw `figures/*.png` of a compared zoo directory; yields the lines to print."""
+    trained = load(directory)
+    if not sorted((trained.path / "analysis").glob("*-fields.csv")):
+        raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
+    count = 0
+    with figures.style():
+        for task in probes(trained):
+            for name, figure in _figures(trained, task):
+                path = trained.path / "figures" / (re.sub(r"[^\w.-]+", "_", name) + ".png")
+                path.parent.mkdir(exist_ok=True)
+                figure.savefig(path)
+                count += 1
+            yield from summary(trained, task)
+    yield f"{count} pictures in {trained.path / 'figures'}, matrices and tests in {trained.path / 'analysis'},"
+    yield f"members in {trained.path / 'members.csv'}."
+
+
+def _figures(trained: Trained, task: str) -> Iterator[tuple[str, Any]]:
+    result = comparison.load(trained.path / "analysis" / f"{task}.nc")
+    fields = tested_fields(trained, task)
+    title = f"{trained.manifest['spec']['name']}: {task}"
+    for measure, layer, table, similarity in slices(result):
+        present = [field for field in fields if table[field].replace("", np.nan).nunique() > 1]
+        attrs, where = result[measure].attrs, f"{title}, layer {layer}"
+        yield f"{task}-{layer}-{measure}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
+        yield f"{task}-{layer}-{measure}-mds", figures.mds(similarity, table, present, attrs, where)
+    means = comparison.load(trained.path / "analysis" / f"{task}-rdms.nc")
+    for layer in dict.fromkeys(means["layer"].to_numpy().tolist()):
+        yield f"{task}-{layer}-rdms", figures.rdms(means, layer, title)
+    some = probes(trained)[task].cohorts[0].members[0].task
+    table = trained.members[trained.members["task"] == some.__module__.rpartition(".")[2]]
+    column = "model" if table["model"].nunique() > 1 else (fields or ["model"])[0]
+    groups = dict(zip(table["member"], (f"{v}" for v in table[column])))
+    yield f"{task}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, title)
+
+
+def summary(trained: Trained, task: str) -> Iterator[str]:
+    """The few numbers that matter of one task."""
+    ids = {m.id for cohort in probes(trained)[task].cohorts for m in cohort.members}
+    table = trained.members[trained.members["member"].isin(ids)]
+    solved = (table["status"] == "solved").mean()
+    yield (
+        f"{task}: {len(table)} members, {solved:.0%} solved, "
+        f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
+    )
+    means = pd.read_csv(trained.path / "analysis" / f"{task}-means.csv")
+    tests = pd.read_csv(trained.path / "analysis" / f"{task}-fields.csv")
+    for (measure, layer), part in means.groupby(["measure", "layer"], sort=False):
+        value = part.set_index(["state", "pairs_of"])["mean"]
+        words = [
+            f"{state}: {value[state, 'within']:.2f} within, {value[state, 'between']:.2f} between architectures"
+            for state in ("trained", "untrained")
+            if np.isfinite(value[state, "between"])
+        ] or [f"same configuration {value['reference', 'same configuration, other seed']:.2f}"]
+        words.append(f"trained with untrained {value['reference', 'trained / untrained']:.2f}")
+        yield f"  {measure} at {layer}: {'; '.join(words)}"
+        for test in tests[(tests["measure"] == measure) & (tests["layer"] == layer)].itertuples():
+            yield f"    {test.field} explains {test.share:.0%}; {_p(test)}"
+
+
+def _p(test: Any) -> str:
+    if not test.testable:
+        return "this design cannot test it"
+    return f"p = {test.p:.2g} ({test.distinct:.6g} distinct permutations, smallest possible p {test.smallest_p:.2g})"

@@ -1,0 +1,191 @@
+"""The pictures of a compared zoo, one function each: data in, figure out, nothing computed that is not drawn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis.embedding import angular, metric_mds
+
+PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.dpi": 150,
+}
+MOST_LABELS = 40
+
+Attrs = dict[Any, Any]
+"""Attributes of a measure's variable: name, kind, stimuli, chance."""
+
+
+def style() -> Any:
+    """The context in which every figure is drawn and saved."""
+    return mpl.rc_context(STYLE)
+
+
+def names_of(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """One short name per row: the values of the varied fields, `gru 64 1e-05`."""
+    columns = [[_value(value) for value in table[field]] for field in fields]
+    return [" ".join(part for part in row if part) for row in zip(*columns)] if columns else [""] * len(table)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (float, np.floating)):
+        return "" if np.isnan(value) else f"{value:g}"
+    return str(value)
+
+
+def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
+    """Similarity of every pair, ordered and labelled by hyperparameters: trained first, then untrained."""
+    order = table.assign(untrained=~table["trained"]).sort_values(["untrained", *fields, "seed"]).index.to_numpy()
+    table, similarity = table.iloc[order].reset_index(drop=True), similarity[np.ix_(order, order)]
+    labels = [n + ("" if t else " untrained") for n, t in zip(names_of(table, fields), table["trained"])]
+    figure = Figure(figsize=(8.4, 7.2), layout="constrained")
+    axes = figure.subplots()
+    low = min(0.0, float(np.nanmin(similarity)))
+    image = axes.imshow(similarity, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
+    starts, names = _runs(labels)
+    ends = [*starts[1:], len(labels)]
+    if len(names) > MOST_LABELS:  # configurations are too many to read: label models
+        starts, names = _runs([f"{m}{'' if t else ' untrained'}" for m, t in zip(table["model"], table["trained"])])
+        ends = [*starts[1:], len(labels)]
+    middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
+    size = 8 if len(names) <= 24 else 6
+    axes.set_xticks(middles, names, rotation=90, fontsize=size)
+    axes.set_yticks(middles, names, fontsize=size)
+    axes.tick_params(length=0)
+    for edge in starts[1:]:
+        axes.axhline(edge - 0.5, color="white", lw=0.4)
+        axes.axvline(edge - 0.5, color="white", lw=0.4)
+    middle = int(table["trained"].sum()) - 0.5
+    axes.axhline(middle, color="white", lw=2)
+    axes.axvline(middle, color="white", lw=2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    figure.colorbar(image, ax=axes, shrink=0.7, label=f"similarity, {attrs['name']}")
+    ordered = f"members ordered by {', '.join(fields)}, seed" if fields else "members ordered by seed"
+    axes.set_title(f"{title}\n{ordered}; n = {attrs['n_stimuli']} stimuli, {_chance(attrs)}", loc="left")
+    return figure
+
+
+def _chance(attrs: Attrs) -> str:
+    if isinstance(attrs.get("chance"), str):
+        return "chance differs by pair"
+    sd = f" ± {attrs['chance_sd']:.2g}" if "chance_sd" in attrs else ""
+    return f"chance {attrs['chance']:.2g}{sd}"
+
+
+def _runs(labels: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Where each run of equal labels starts, and the labels."""
+    starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
+    return starts, [labels[i] for i in starts]
+
+
+def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
+    """Members as points whose distances imitate arccos of the similarity: one panel per field that colours them."""
+    embedding = metric_mds(angular(similarity))
+    fields = list(fields)[:4] or ["model"]
+    figure = Figure(figsize=(4.6 * len(fields), 4.9), layout="constrained")
+    trained = table["trained"].to_numpy(bool)
+    x, y = embedding.coordinates.T
+    for axes, field in zip(np.atleast_1d(figure.subplots(1, len(fields))), fields):
+        values = table[field]
+        levels = sorted(values.dropna().unique(), key=lambda v: (isinstance(v, str), v))
+        for i, level in enumerate(levels):
+            colour = _colour(i, len(levels), numeric=not isinstance(level, str))
+            which = (values == level).to_numpy()
+            name = _value(level) or "(none)"
+            axes.scatter(x[which & trained], y[which & trained], s=26, color=colour, label=name, lw=0)
+            axes.scatter(x[which & ~trained], y[which & ~trained], s=22, facecolors="none", edgecolors=colour, lw=0.8)
+        axes.set_title(f"coloured by {field}", loc="left")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(4, len(levels)), fontsize=8)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_xlabel("MDS 1 (radians)")
+    figure.axes[0].set_ylabel("MDS 2 (radians)")
+    note = f"metric MDS of arccos {attrs['name']}, stress {embedding.stress:.2f}; filled trained, open untrained"
+    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _colour(i: int, count: int, numeric: bool) -> Any:
+    if numeric or count > len(PALETTE):
+        return mpl.colormaps["viridis"](0.08 + 0.82 * i / max(count - 1, 1))
+    return PALETTE[i]
+
+
+def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: float, title: str) -> Figure:
+    """Loss and score on the evaluation set against steps: median and the band from 10 to 90 % of each group.
+
+    Args:
+      frame: member, step, loss, score.
+      groups: member -> name of its group.
+      chance, solved: the task's levels of the score.
+      title: of the figure.
+    """
+    frame = frame.assign(group=frame["member"].map(groups)).dropna(subset="group")
+    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True)
+    for axes, column in zip(panels, ("loss", "score")):
+        for i, (name, part) in enumerate(frame.groupby("group", sort=False)):
+            band = part.groupby("step")[column].quantile([0.1, 0.5, 0.9]).unstack()
+            colour = _colour(i, frame["group"].nunique(), numeric=False)
+            axes.fill_between(band.index, band[0.1], band[0.9], color=colour, alpha=0.2, lw=0)
+            count = part["member"].nunique()
+            axes.plot(band.index, band[0.5], color=colour, lw=1.6, label=f"{name} (n = {count})")
+        axes.set_xlabel("training step")
+        axes.set_ylabel(f"{column}, evaluation set")
+    panels[0].set_yscale("log")
+    for level, name in ((chance, "chance"), (solved, "solved")):
+        panels[1].axhline(level, color="#777777", lw=0.8, ls=":")
+        where = dict(xycoords=("axes fraction", "data"), textcoords="offset points", xytext=(3, 0))
+        panels[1].annotate(name, (1, level), va="center", fontsize=8, annotation_clip=False, **where)
+    panels[0].legend(loc="upper right", fontsize=8)
+    figure.suptitle(f"{title}: median and 10-90 % of members", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def rdms(means: xr.Dataset, layer: str, title: str) -> Figure:
+    """Mean RDMs of every model at one layer: trained above, untrained below, stimuli sorted by condition."""
+    part = means.isel(group=np.flatnonzero(means["layer"] == layer))
+    models = list(dict.fromkeys(part["model"].to_numpy().tolist()))
+    top = float(np.nanquantile(part["rdm"], 0.99)) or 1.0
+    figure = Figure(figsize=(max(2.5 * len(models), 4.2) + 1.2, 5.6), layout="constrained")
+    panels = figure.subplots(2, len(models), squeeze=False)
+    image = None
+    conditions = [c for c in part.coords if str(c).startswith("condition_")]
+    for column, model in enumerate(models):
+        for axes, trained in zip(panels[:, column], (True, False)):
+            which = np.flatnonzero((part["model"] == model) & (part["trained"] == trained))
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if not len(which):
+                axes.set_visible(False)
+                continue
+            chosen = part.isel(group=which[0])
+            image = axes.imshow(chosen["rdm"], vmin=0, vmax=top, cmap="magma", interpolation="nearest")
+            state = "trained" if trained else "untrained"
+            axes.set_title(f"{model}, {state} (n = {int(chosen['members'])})", fontsize=9)
+            if column == 0 and conditions:
+                labels = [str(v) for v in part[conditions[0]].to_numpy()]
+                starts, names = _runs(labels)
+                if len(names) <= 20:
+                    ends = [*starts[1:], len(labels)]
+                    axes.set_yticks([(a + b - 1) / 2 for a, b in zip(starts, ends)], names, fontsize=7)
+                    axes.tick_params(length=0)
+                axes.set_ylabel(str(conditions[0]).removeprefix("condition_"))
+    if image is not None:
+        figure.colorbar(image, ax=panels, shrink=0.6, label="dissimilarity, 1 - Pearson r")
+    figure.suptitle(f"{title}, layer {layer}\nmean RDM over members", x=0.01, ha="left", fontsize=10)
+    return figure

@@ -1,0 +1,18 @@
+"""Every test runs on four virtual CPU devices, with implicit rank promotion an error and a cache of its own."""
+
+import os
+from pathlib import Path
+
+# Before JAX starts. The pool's size decides bits: it is fixed, whatever machine runs the tests.
+CACHE = Path(__file__).parent.parent / ".pytest_cache"
+os.environ["NPROC"] = "4"
+os.environ["JAX_NUM_CPU_DEVICES"] = "4"
+os.environ["XDG_CACHE_HOME"] = str(CACHE)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+
+from zoo import executor
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+executor.start()
