@@ -203,7 +203,8 @@ def compare(
     Returns:
       One variable per measure over the dimensions `a` and `b`, indexed by the names, with every label as a coordinate
       twice (`hidden_a`, `hidden_b`). A variable's attributes carry its full name, kind, estimator, stimulus count and
-      chance level; `<variable>_chance` is a variable of its own where chance differs by pair.
+      chance level, and as `undefined` the items whose map has no structure beyond rounding (NaN in their row);
+      `<variable>_chance` is a variable of its own where chance differs by pair.
     """
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}; allowed: float32, float64.")
@@ -255,6 +256,7 @@ def _dataset(
         attrs = dict(name=chosen.name, kind=chosen.kind, estimator=chosen.estimator, n_stimuli=stimuli)
         attrs |= dict(n_times=times if chosen.time == "samples" else 1, identity=chosen.identity)
         attrs |= dict(symmetric=int(chosen.symmetric), invariances=", ".join(chosen.invariances), precision="highest")
+        attrs["undefined"] = "; ".join(np.array(items.names)[np.isnan(value[i].diagonal())])
         levels = level[i][~np.isnan(level[i])]
         if len(levels) and np.ptp(levels) == 0:
             attrs["chance"] = float(levels[0])

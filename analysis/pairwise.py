@@ -48,12 +48,17 @@ def _add_block(measures: tuple[Any, ...], block: int, sums: Any, states: Any, st
     weight = (i < stimuli)[:, None] & (j < stimuli)[None]
     i, j = jnp.minimum(i, stimuli - 1), jnp.minimum(j, stimuli - 1)
     added = []
-    for measure, of_groups, total in zip(measures, states, sums):
-        scale = jnp.where(weight, jnp.where(p < q, 2.0, 1.0), 0.0).astype(total.dtype) ** 0.5
+    for measure, of_groups, (inner, total) in zip(measures, states, sums):
+        scale = jnp.where(weight, jnp.where(p < q, 2.0, 1.0), 0.0).astype(inner.dtype) ** 0.5
+        times = total.shape[1]
         maps = jnp.concatenate([measure.left(state, i, j) for state in of_groups])
-        times = int((maps.shape[1] // block**2) ** 0.5 + 0.5)
         maps = maps * jnp.repeat(jnp.repeat(scale, times, 0), times, 1).reshape(1, -1)
-        added.append(total + jnp.einsum("ae,be->ab", maps, maps, precision=jax.lax.Precision.HIGHEST))
+        inner = inner + jnp.einsum("ae,be->ab", maps, maps, precision=jax.lax.Precision.HIGHEST)
+        if measure.totals:
+            both = maps.reshape(-1, block, times, block, times).sum((1, 3))
+            both = (both + both.swapaxes(1, 2)) / 2  # the block and its mirror image
+            total = total + jnp.where(p < q, 2.0, 1.0).astype(total.dtype) ** 0.5 * both
+        added.append((inner, total))
     return tuple(added)
 
 
@@ -71,25 +76,26 @@ def inner_products(
 
     Returns:
       One `(member, member)` array per measure, members in the order of the groups, and one list of the groups'
-      states per measure, each with the members' inner products with themselves as `self`.
+      states per measure. The engine adds to each the members' inner products with themselves, `self`, and, for a
+      measure with `totals`, the sums of their maps over pairs of stimuli, `total` `(member, time, time)`.
     """
     measures = tuple(measures)
     with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
         arrays = [np.asarray(group, dtype) for group in groups]
         states = [[measure.prepare(x) for x in arrays] for measure in measures]
         stimuli, members = arrays[0].shape[1], sum(map(len, arrays))
-        times = max(1 if measure.time != "samples" else x.shape[2] for measure in measures for x in arrays)
-        block = block_size(members, stimuli, times, np.dtype(dtype).itemsize, budget)
+        times = [1 if measure.time != "samples" else arrays[0].shape[2] for measure in measures]
+        block = block_size(members, stimuli, max(times), np.dtype(dtype).itemsize, budget)
         blocks = -(-stimuli // block)
-        sums = tuple(jnp.zeros((members, members), dtype) for _ in measures)
+        sums = tuple((jnp.zeros((members, members), dtype), jnp.zeros((members, t, t), dtype)) for t in times)
         for p in range(blocks):
             for q in range(p, blocks):
                 sums = _add_block(measures, block, sums, states, stimuli, p, q)
-        inner = [np.asarray(total) for total in sums]
+        inner, totals = ([np.asarray(part) for part in parts] for parts in zip(*sums))
     edges = np.cumsum([len(x) for x in arrays])[:-1]
-    for products, of_groups in zip(inner, states):
-        for state, own in zip(of_groups, np.split(products.diagonal(), edges)):
-            state["self"] = own
+    for measure, products, total, of_groups in zip(measures, inner, totals, states):
+        for state, own, part in zip(of_groups, np.split(products.diagonal(), edges), np.split(total, edges)):
+            state |= dict(self=own) | (dict(total=part) if measure.totals else {})
     return inner, states
 
 

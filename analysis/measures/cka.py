@@ -47,6 +47,7 @@ class Measure:
     symmetric: ClassVar[bool] = True
     identity: ClassVar[float] = 1.0
     takes: ClassVar[str] = "trajectories"
+    totals: ClassVar[bool] = False
     invariances: ClassVar[tuple[str, ...]] = ("permutation", "orthogonal", "scaling", "translation")
     words: ClassVar[dict[str, tuple[str, Any]]] = {"debiased": ("debiased", True), "biased": ("debiased", False)}
 

@@ -74,8 +74,8 @@ class Measure:
 
         `x`: patterns whose inner products give the RDM, `length`: their squared lengths `(member, stimulus, time)`;
         `mean` `(member, time, time)`: what the map is centred by; `other` `(member, time, time)`: sums of the centred
-        map; `floor`: a map of smaller squared norm is rounding noise; for Spearman also `knots` and `levels`
-        `(member, knot)`, or `ranks` `(member, entry)`.
+        map; `floor`: a map of smaller squared norm is rounding noise. For Spearman the first two are 0, since ranks are
+        centred after the walk, by its `total`, and there are the table's parts, or `ranks` `(member, entry)`.
         """
         state = self._patterns(x)
         if self.compare != "spearman":
@@ -120,25 +120,19 @@ class Measure:
 
     def _ranked(self, state: State) -> State:
         """Ranks between -1/2 and 1/2, made on the host one member at a time: XLA's sort is slow on CPU."""
-        x, length = np.asarray(state["x"]), np.asarray(state["length"])
+        x, length = state["x"], state["length"]
         members, n, times = length.shape
-        tables, means = [], []
-        for rows, lengths in zip(x.reshape(members, n * times, -1), length.reshape(members, -1)):
-            values = (lengths[:, None] + lengths - 2 * (rows @ rows.T)).reshape(n, times, n, times).swapaxes(1, 2)
-            values = values[np.triu_indices(n, 1)]
-            knots, levels = _rank_table(values.ravel(), values.size if self.ranks == "exact" else KNOTS)
-            ranks = np.interp(values, knots, levels) if times > 1 or self.ranks == "exact" else None
-            tables.append((knots, levels) if self.ranks == "table" else ranks.ravel())  # pyright: ignore
-            means.append(np.zeros((1, 1)) if times == 1 else (ranks.mean(0) + ranks.mean(0).T) / 2)  # pyright: ignore
-        mean = np.stack(means).astype(x.dtype)
-        other = n * (n - 1) * (mean * 0 if self.center == "time" else mean)
-        mean = mean if self.center == "time" else mean * 0
-        ranked = dict(mean=mean, other=other, floor=np.zeros(members, x.dtype))
-        if self.ranks == "exact":
-            return ranked | dict(ranks=np.stack(tables).astype(x.dtype))
-        width = 1 << max(1, (max(len(knots) for knots, _ in tables) - 1).bit_length())
-        padded = [[np.pad(part, (0, width - len(part)), "edge") for part in table] for table in tables]
-        return ranked | dict(knots=np.stack([k for k, _ in padded]), levels=np.stack([r for _, r in padded]))
+        tables, ranks = [], []
+        upper = np.triu_indices(n, 1)
+        for member in range(members):
+            values = np.asarray(_entries(x, length, member)).swapaxes(1, 2)[upper].ravel()
+            if self.ranks == "table":
+                tables.append(_rank_table(values, KNOTS))
+            else:
+                ranks.append(np.interp(values, *_rank_table(values, values.size)))
+        centred = dict(mean=np.zeros((members, times, times), x.dtype), floor=np.zeros(members, x.dtype))
+        centred["other"] = centred["mean"]
+        return centred | (dict(ranks=np.stack(ranks)) if ranks else _indexed(tables))
 
     def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
@@ -154,23 +148,42 @@ class Measure:
             block = jnp.einsum("nitp,njup->nitju", x[:, p], x[:, q], precision=HIGHEST)
             block = length[:, p][:, :, :, None, None] + length[:, q][:, None, None] - 2 * block
             if self.compare == "spearman":
-                block = _look_up(state["knots"], state["levels"], block.reshape(members, -1)).reshape(block.shape)
+                block = _look_up(state, block.reshape(members, -1)).reshape(block.shape)
         block = block - state["mean"][:, None, :, None]
         block = jnp.where((p[:, None] == q[None])[None, :, None, :, None], 0, block)
         return block.reshape(members, -1)
 
     right = left
 
+    @property
+    def totals(self) -> bool:
+        """Whether the engine sums the map over pairs of stimuli, for each pair of times, into the state's `total`."""
+        return self.compare == "spearman"
+
+    def _shared(self, state: State) -> np.ndarray:
+        """The part of the sums of the map that centring takes out, `(member, time, time)`."""
+        total = np.asarray(state["total"], np.float64)
+        return total if self.center == "time" else np.broadcast_to(total.mean((1, 2), keepdims=True), total.shape)
+
     def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
         """Inner products `(a, b)` to correlations; NaN where an RDM's entries are all the same."""
-        return inner / (_norm(state_a)[:, None] * _norm(state_b))
+        a, b = np.float64(state_a["self"]), np.float64(state_b["self"])
+        if self.totals:
+            n = state_a["length"].shape[1]
+            shared_a, shared_b = self._shared(state_a), self._shared(state_b)
+            inner = inner - np.einsum("atu,btu->ab", shared_a, shared_b) / (n * (n - 1))
+            a = a - (shared_a**2).sum((1, 2)) / (n * (n - 1))
+            b = b - (shared_b**2).sum((1, 2)) / (n * (n - 1))
+        a, b = (np.where(own > np.asarray(state["floor"]), own, np.nan) for own, state in ((a, state_a), (b, state_b)))
+        return inner / np.sqrt(a[:, None] * b)
 
     def chance(self, state_a: State, state_b: State) -> float | np.ndarray:
         """The mean over all permutations of the stimuli of one of the two, in closed form; 0 or `(a, b)`."""
         n, times = state_a["length"].shape[1:]
         if self.compare != "cosine" and (self.center == "time" or times == 1):
             return 0.0
-        other = np.einsum("atu,btu->ab", state_a["other"], state_b["other"])
+        key = "total" if self.totals else "other"
+        other = np.einsum("atu,btu->ab", np.float64(state_a[key]), np.float64(state_b[key]))
         return self.finish(other / (n * (n - 1)), state_a, state_b)
 
     def chance_sd(self, stimuli: int, rows: int) -> float | None:
@@ -178,10 +191,12 @@ class Measure:
         return None
 
 
-def _norm(state: State) -> np.ndarray:
-    """Norms of the maps, `(member,)`; `self` is the inner product with itself, which the engine adds to the state."""
-    squared = np.asarray(state["self"], np.float64)
-    return np.sqrt(np.where(squared > np.asarray(state["floor"]), squared, np.nan))
+@jax.jit
+def _entries(x: jax.Array, length: jax.Array, member: int) -> jax.Array:
+    """One member's RDM, `(stimulus, time, stimulus, time)`."""
+    x, length = x[member], length[member]
+    products = jnp.einsum("itp,jup->itju", x, x, precision=HIGHEST)
+    return length[:, :, None, None] + length[None, None] - 2 * products
 
 
 def _rank_table(values: np.ndarray, knots: int) -> tuple[np.ndarray, np.ndarray]:
@@ -200,15 +215,49 @@ def _rank_table(values: np.ndarray, knots: int) -> tuple[np.ndarray, np.ndarray]
     return (at[first] + at[last]) / 2, levels
 
 
-def _look_up(knots: jax.Array, levels: jax.Array, values: jax.Array) -> jax.Array:
-    """Piecewise linear interpolation of `values` `(member, entry)` in every member's table `(member, 2^k)`."""
-    take = partial(jnp.take_along_axis, axis=1, mode="clip")
-    low = jnp.zeros(values.shape, jnp.int32)
-    step = knots.shape[1] // 2
-    while step:
-        low = jnp.where(take(knots, low + step) <= values, low + step, low)
-        step //= 2
-    high = jnp.minimum(low + 1, knots.shape[1] - 1)
-    start, gap = take(knots, low), take(knots, high) - take(knots, low)
-    part = jnp.where(gap > 0, jnp.clip((values - start) / jnp.where(gap > 0, gap, 1), 0, 1), 0)
-    return take(levels, low) + part * (take(levels, high) - take(levels, low))
+def _indexed(tables: list[tuple[np.ndarray, np.ndarray]]) -> State:
+    """Members' tables as arrays `(member, knot)`, and where to look: a search over all knots takes 7 times as long.
+
+    `start` `(member, cell)` is the last knot below each of equal cells of the values' range, `most` the number of
+    knots in the fullest cell: 1 or 2, or more where a few entries lie far out.
+    """
+    width = 1 << max(1, (max(len(knots) for knots, _ in tables) - 1).bit_length())
+    knots, levels = (
+        np.stack([np.pad(part, (0, width - len(part)), "edge") for part in parts]) for parts in zip(*tables)
+    )
+    gap = np.diff(knots, axis=1, append=knots[:, -1:])
+    rise = np.diff(levels, axis=1, append=levels[:, -1:])
+    range_ = knots[:, -1] - knots[:, 0]
+    scale = (8 * width - 1) / np.where(range_ > 0, range_, 1)
+    cells = ((knots - knots[:, :1]) * scale[:, None]).astype(int)
+    real = [cell[: len(own)] for cell, (own, _) in zip(cells, tables)]
+    below = np.stack([np.searchsorted(cell, np.arange(8 * width)).astype(np.int16) for cell in real])
+    return dict(
+        knots=knots,
+        levels=levels,
+        slopes=np.where(gap > 0, rise / np.where(gap > 0, gap, 1), 0).astype(knots.dtype),
+        scale=scale.astype(knots.dtype),
+        start=np.maximum(below - 1, 0, dtype=np.int16),
+        most=np.array([np.bincount(cell).max() for cell in real], np.int32),
+    )
+
+
+def _look_up(table: State, values: jax.Array) -> jax.Array:
+    """Piecewise linear interpolation of `values` `(member, entry)` in every member's table; see `_indexed`."""
+
+    def take(name: str, index: jax.Array) -> jax.Array:  # one flat gather is faster than one along an axis
+        leaf = table[name]
+        offset = jnp.arange(len(leaf), dtype=jnp.int32)[:, None] * leaf.shape[1]
+        return leaf.reshape(-1).at[index + offset].get(mode="promise_in_bounds")
+
+    width = table["knots"].shape[1]
+    cell = ((values - table["knots"][:, :1]) * table["scale"][:, None]).astype(jnp.int32)
+    low = take("start", jnp.clip(cell, 0, table["start"].shape[1] - 1)).astype(jnp.int32)
+    bits = 32 - jax.lax.clz(table["most"].max())
+
+    def halve(i: jax.Array, low: jax.Array) -> jax.Array:
+        ahead = jnp.minimum(low + (1 << (bits - 1 - i)), width - 1)
+        return jnp.where(take("knots", ahead) <= values, ahead, low)
+
+    low = jax.lax.fori_loop(0, bits, halve, low)
+    return take("levels", low) + take("slopes", low) * jnp.maximum(values - take("knots", low), 0)

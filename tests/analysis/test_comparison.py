@@ -183,6 +183,12 @@ def test_degenerate_items_are_named_by_member_and_layer_and_left_out_only_when_a
         compare({"x": np.ones((9, 4)), "y": np.ones((9, 3))}, "cka", exclude_degenerate=True)
 
 
+def test_an_item_without_structure_is_listed_as_undefined():
+    result = compare({"x": normal(0, 9, 4), "simplex": np.eye(9)}, "cka")
+    assert result.cka.attrs["undefined"] == "simplex"
+    assert np.isnan(result.cka.sel(a="simplex")).all()
+
+
 def test_two_items_of_one_name_are_refused():
     group = zoo().groups[0]
     twice = Representations((group, group))

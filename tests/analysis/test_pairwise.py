@@ -50,7 +50,8 @@ def test_nothing_of_members_by_stimuli_squared_is_held():
     x = jax.ShapeDtypeStruct((members, stimuli, 1, units), jnp.float32)
     measures = (cka.Measure(), rsa.Measure(compare="pearson"))
     states = [[jax.eval_shape(measure.prepare, x)] for measure in measures]
-    sums = tuple(jax.ShapeDtypeStruct((members, members), jnp.float32) for _ in measures)
+    zeros = jax.ShapeDtypeStruct((members, members), jnp.float32), jax.ShapeDtypeStruct((members, 1, 1), jnp.float32)
+    sums = tuple(zeros for _ in measures)
     block = block_size(members, stimuli, 1)
     program = pairwise._add_block.lower(measures, block, sums, states, stimuli, 0, 0).compile()
     memory = program.memory_analysis()
