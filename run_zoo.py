@@ -142,7 +142,7 @@ class Show:
         if self.member is None:
             _print_cohorts(trained)
             members = trained.members.drop(columns="cohort")
-            _print_table(members.columns, members.itertuples(index=False), f"\n{len(members)} members")
+            _print_table(list(members.columns), members.itertuples(index=False), f"\n{len(members)} members")
             return
         found = trained.member(self.member)
         row = trained.members.set_index("member").loc[found.id]
@@ -152,7 +152,7 @@ class Show:
             console.print(f"  {section}: {values}", markup=False)
         console.print(f"  seed: {found.seed}")
         curve = trained.curves.query("member == @found.id").drop(columns="member")
-        _print_table(curve.columns, curve.itertuples(index=False))
+        _print_table(list(curve.columns), curve.itertuples(index=False))
 
 
 COMMANDS = {"list": List, "run": Run, "train": Train, "compare": Compare, "report": Report, "show": Show}

@@ -196,7 +196,7 @@ def _represent(trained: Any, cohort: Any) -> Any:
     from zoo import training
 
     recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
-    one = training.program(cohort, conv_form=recipe["conv_form"]).represent
+    one: Any = training.program(cohort, conv_form=recipe["conv_form"]).represent
     data = cohort.members[0].task.data()
     some = jax.jit(lambda *rows: jax.lax.map(lambda row: one(*row, data), rows))
 

@@ -141,8 +141,9 @@ def _test(points: np.ndarray, field: np.ndarray, others: np.ndarray, draws: int,
             moved = scores[relabelled]  # (draw, configuration, level)
             sums = np.einsum("dkl,dkl->d", np.matmul(residualised, moved), moved)
             least, tried = least + int((sums >= effect - slack).sum()), tried + len(sums)
-        p = least / tried if exact else (least + 1) / (tried + 1)
         smallest = 1 / distinct if exact else max(1 / distinct, 1 / (tried + 1))
+        # Draws meet the observed partition as often as chance has it: they must not make p less than the design allows.
+        p = max(least / tried if exact else (least + 1) / (tried + 1), smallest)
     whole = max(total, np.finfo(float).tiny)
     omega = (effect - df * error) / (total + error) if df_residual else math.nan
     return dict(

@@ -73,7 +73,8 @@ def tested_fields(trained: Any, task: str) -> list[str]:
 
 def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]]:
     """`(measure, layer, table, similarity)` for every measure and layer: one row of the table per item."""
-    table = pd.DataFrame({n.removesuffix("_a"): result[n].to_numpy() for n in result.coords if str(n).endswith("_a")})
+    columns = [str(name) for name in result.coords if str(name).endswith("_a")]
+    table = pd.DataFrame({name.removesuffix("_a"): result[name].to_numpy() for name in columns})
     table.insert(0, "item", result["a"].to_numpy())
     found = []
     for name, variable in result.data_vars.items():
@@ -87,12 +88,13 @@ def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]
 
 
 def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
-    rows = np.flatnonzero(table["trained"] & (table["status"] != "diverged"))
+    defined = np.isfinite(similarity.diagonal())
+    rows = np.flatnonzero(table["trained"] & (table["status"] != "diverged") & defined)
     part = table.iloc[rows].reset_index(drop=True)
     part = part.replace("", np.nan) if len(part) else part
     present = [field for field in fields if part[field].nunique() > 1]
     tests = explained(angular(similarity[np.ix_(rows, rows)]), part, present).reset_index()
-    return tests.assign(**label)[[*label, *tests.columns]]
+    return tests.assign(**label).reindex(columns=[*label, *tests.columns])
 
 
 def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:

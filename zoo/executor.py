@@ -76,11 +76,11 @@ def start(threads: int | None = None) -> None:
     if threads is not None:
         os.environ["NPROC"] = str(threads)
     os.environ.setdefault("NPROC", str(cores()))
-    if jax.config.jax_num_cpu_devices < 0 and "xla_force_host_platform_device_count" not in os.environ.get(
-        "XLA_FLAGS", ""
-    ):
+    config: Any = jax.config
+    flags = os.environ.get("XLA_FLAGS", "")
+    if config.jax_num_cpu_devices < 0 and "xla_force_host_platform_device_count" not in flags:
         jax.config.update("jax_num_cpu_devices", cores())
-    if jax.config.jax_compilation_cache_dir is None:
+    if config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

@@ -136,9 +136,16 @@ class Pool:
                     continue
                 executable, block = taken
                 folder = self.store.block(job.cohort.id, block.index)
-                settings = dict(save_every=self.save_every, stop=self.stop, report=self.view.report)
                 try:
-                    train_block(executable, block, folder, device, **settings)
+                    train_block(
+                        executable,
+                        block,
+                        folder,
+                        device,
+                        save_every=self.save_every,
+                        stop=self.stop,
+                        report=self.view.report,
+                    )
                 except Exception as error:
                     if "RESOURCE_EXHAUSTED" not in str(error):
                         raise

@@ -113,7 +113,7 @@ class Zoo:
         for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
             if not values:
                 raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")
-        self._set(name, (Grid(*parts, seeds),))
+        self._set(name, (Grid(parts[0], parts[1], parts[2], seeds),))
 
     def _set(self, name: str, grids: tuple[Grid, ...]) -> "Zoo":
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]{1,80}", name):
@@ -139,7 +139,7 @@ class Zoo:
         """The zoo of `to_json`; a ValueError where a name, field or value is not known."""
         try:
             grids = tuple(
-                Grid(*(tuple(_from_json(s, i) for i in grid[s]) for s in SECTIONS), tuple(grid["seeds"]))
+                Grid(**{s: tuple(_from_json(s, i) for i in grid[s]) for s in SECTIONS}, seeds=tuple(grid["seeds"]))
                 for grid in spec["grids"]
             )
             return object.__new__(Zoo)._set(spec["name"], grids)

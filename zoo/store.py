@@ -63,7 +63,7 @@ class BlockFolder:
         from orbax.checkpoint import v1 as ocp
 
         with _SAVING:
-            ocp.save(self.path / str(step), state, overwrite=True, custom_metadata={"members": list(members)})
+            ocp.save(str(self.path / str(step)), state, overwrite=True, custom_metadata={"members": list(members)})
         for old in [s for s in self.steps() if s][:-KEPT]:
             shutil.rmtree(self.path / str(old))
 
@@ -73,7 +73,7 @@ class BlockFolder:
         from orbax.checkpoint import v1 as ocp
 
         template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shape)
-        return ocp.load(self.path / str(step), template)
+        return ocp.load(str(self.path / str(step)), template)
 
     def write_curves(self, **arrays: np.ndarray) -> None:
         """Write `curves.npz`: see `Log.arrays` in zoo/block.py for what is in it."""

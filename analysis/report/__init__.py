@@ -38,45 +38,50 @@ def _figures(trained: Trained, task: str) -> Iterator[tuple[str, Any]]:
     fields = tested_fields(trained, task)
     title = f"{trained.manifest['spec']['name']}: {task}"
     for measure, layer, table, similarity in slices(result):
-        present = [field for field in fields if table[field].replace("", np.nan).nunique() > 1]
+        present = [field for field in fields if len(set(table[field].replace("", np.nan).dropna())) > 1]
         attrs, where = result[measure].attrs, f"{title}, layer {layer}"
         yield f"{task}-{layer}-{measure}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
         yield f"{task}-{layer}-{measure}-mds", figures.mds(similarity, table, present, attrs, where)
     means = comparison.load(trained.path / "analysis" / f"{task}-rdms.nc")
     for layer in dict.fromkeys(means["layer"].to_numpy().tolist()):
         yield f"{task}-{layer}-rdms", figures.rdms(means, layer, title)
-    some = probes(trained)[task].cohorts[0].members[0].task
-    table = trained.members[trained.members["task"] == some.__module__.rpartition(".")[2]]
-    column = "model" if table["model"].nunique() > 1 else (fields or ["model"])[0]
-    groups = dict(zip(table["member"], (f"{v}" for v in table[column])))
+    cohorts = probes(trained)[task].cohorts
+    some = cohorts[0].members[0].task
+    table = trained.members.set_index("member").loc[[m.id for cohort in cohorts for m in cohort.members]]
+    groups = dict(zip(table.index, figures.names_of(table, fields[:1] or ["model"])))
     yield f"{task}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, title)
 
 
 def summary(trained: Trained, task: str) -> Iterator[str]:
-    """The few numbers that matter of one task."""
-    ids = {m.id for cohort in probes(trained)[task].cohorts for m in cohort.members}
-    table = trained.members[trained.members["member"].isin(ids)]
-    solved = (table["status"] == "solved").mean()
+    """The few numbers that matter of one task: the first measure at the last layer; the rest is in the files."""
+    ids = [m.id for cohort in probes(trained)[task].cohorts for m in cohort.members]
+    table = trained.members.set_index("member").loc[ids]
     yield (
-        f"{task}: {len(table)} members, {solved:.0%} solved, "
+        f"{task}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
         f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
     )
     means = pd.read_csv(trained.path / "analysis" / f"{task}-means.csv")
     tests = pd.read_csv(trained.path / "analysis" / f"{task}-fields.csv")
-    for (measure, layer), part in means.groupby(["measure", "layer"], sort=False):
-        value = part.set_index(["state", "pairs_of"])["mean"]
-        words = [
-            f"{state}: {value[state, 'within']:.2f} within, {value[state, 'between']:.2f} between architectures"
-            for state in ("trained", "untrained")
-            if np.isfinite(value[state, "between"])
-        ] or [f"same configuration {value['reference', 'same configuration, other seed']:.2f}"]
-        words.append(f"trained with untrained {value['reference', 'trained / untrained']:.2f}")
-        yield f"  {measure} at {layer}: {'; '.join(words)}"
-        for test in tests[(tests["measure"] == measure) & (tests["layer"] == layer)].itertuples():
-            yield f"    {test.field} explains {test.share:.0%}; {_p(test)}"
+    measure, layer = means["measure"].iloc[0], means["layer"].iloc[-1]
+    part = means[(means["measure"] == measure) & (means["layer"] == layer)]
+    value = {(row["state"], row["pairs_of"]): row["mean"] for row in records(part)}
+    between = np.isfinite(value["trained", "between"])
+    for state in ("trained", "untrained"):
+        mean = f"{value[state, 'within']:.2f}" + (" within" if between else "")
+        mean += f", {value[state, 'between']:.2f} between architectures" if between else ""
+        yield f"  {measure} at {layer}, {state}: {mean}"
+    yield f"  {measure} at {layer}, trained with untrained: {value['reference', 'trained / untrained']:.2f}"
+    for test in records(tests[(tests["measure"] == measure) & (tests["layer"] == layer)]):
+        yield f"  {test['field']} explains {test['share']:.0%} of the geometry; {_p(test)}"
 
 
-def _p(test: Any) -> str:
-    if not test.testable:
+def records(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a table as dicts."""
+    return frame.to_dict("records")
+
+
+def _p(test: dict[Any, Any]) -> str:
+    if not test["testable"]:
         return "this design cannot test it"
-    return f"p = {test.p:.2g} ({test.distinct:.6g} distinct permutations, smallest possible p {test.smallest_p:.2g})"
+    distinct = f"{test['distinct']:.6g} distinct permutations"
+    return f"p = {test['p']:.2g} ({distinct}, smallest possible p {test['smallest_p']:.2g})"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.embedding import angular, metric_mds
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -69,7 +69,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     for edge in starts[1:]:
         axes.axhline(edge - 0.5, color="white", lw=0.4)
         axes.axvline(edge - 0.5, color="white", lw=0.4)
-    middle = int(table["trained"].sum()) - 0.5
+    middle = np.count_nonzero(table["trained"]) - 0.5
     axes.axhline(middle, color="white", lw=2)
     axes.axvline(middle, color="white", lw=2)
     for spine in axes.spines.values():
@@ -134,13 +134,13 @@ def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: f
       chance, solved: the task's levels of the score.
       title: of the figure.
     """
-    frame = frame.assign(group=frame["member"].map(groups)).dropna(subset="group")
+    frame = frame.assign(group=[groups.get(member) for member in frame["member"]]).dropna(subset="group")
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     for axes, column in zip(panels, ("loss", "score")):
         for i, (name, part) in enumerate(frame.groupby("group", sort=False)):
-            band = part.groupby("step")[column].quantile([0.1, 0.5, 0.9]).unstack()
-            colour = _colour(i, frame["group"].nunique(), numeric=False)
+            band = part.groupby("step")[column].quantile(np.array([0.1, 0.5, 0.9])).unstack()
+            colour = _colour(i, len(set(frame["group"])), numeric=False)
             axes.fill_between(band.index, band[0.1], band[0.9], color=colour, alpha=0.2, lw=0)
             count = part["member"].nunique()
             axes.plot(band.index, band[0.5], color=colour, lw=1.6, label=f"{name} (n = {count})")

@@ -20,9 +20,9 @@ def universality(name: str, task: Any, *, steps: int, learning_rate: float, seed
     Networks that share a seed start alike and see the same trials. A penalty is a traced field: with the same seeds,
     neighbouring penalties would be near copies of one network and no independent evidence in a test over them.
     """
-    cells = [
-        product(cell.Model, activation=["tanh", "relu"], hidden=list(WIDTHS)) for cell in (vanilla, ugrnn, gru, lstm)
-    ]
+    models = []
+    for cell in (vanilla, ugrnn, gru, lstm):
+        models += product(cell.Model, activation=["tanh", "relu"], hidden=list(WIDTHS))
     zoos = [
         Zoo(
             name,
