@@ -110,7 +110,7 @@ def _advance(
         recurrent = recurrent + bias[None]
     gates = split(recurrent, weight.shape[0])
     if tap is not None:
-        gates = [gate + zero for gate, zero in zip(gates, tap)]
+        gates = [plus(gate, zero) for gate, zero in zip(gates, tap)]
     return cell(floats, state, drive, gates, noise)
 
 
@@ -124,7 +124,7 @@ def unroll(
     drive: jax.Array,
     noise: jax.Array | None = None,
     *,
-    additive: bool = True,
+    inside: tuple[int, ...] = (),
 ) -> jax.Array:
     """Runs a cell over time; gives the rates, (time, trial, unit).
 
@@ -143,13 +143,13 @@ def unroll(
       state: initial state; cast to the drive's dtype.
       drive: (time, trial, gates x unit).
       noise: (time, trial, unit) or None.
-      additive: whether the cell uses drive and recurrent only as their sum. Then delta is the drive's gradient;
-        else it is taken at a zero added to the recurrent input.
+      inside: the gates whose recurrent input the cell does not simply add to their drive. Their delta is taken at
+        a zero added to the recurrent input; that of the others is the drive's gradient.
     """
     dtype = drive.dtype
     state, floats = jax.tree.map(lambda x: jnp.asarray(x, dtype), (state, floats))
     # Gates go into the scan as separate arrays: XLA's CPU code for slices of one is 2.7 times slower (GRU, forward).
-    return _unroll(cell, rate, additive, weight, bias, floats, state, split(drive, weight.shape[0]), noise)
+    return _unroll(cell, rate, inside, weight, bias, floats, state, split(drive, weight.shape[0]), noise)
 
 
 def _scan(
@@ -164,26 +164,42 @@ def _scan(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _unroll(
-    cell: Cell, rate: Rate, additive: bool, weight: Any, bias: Any, floats: Any, state: Any, drive: Any, noise: Any
+    cell: Cell,
+    rate: Rate,
+    inside: tuple[int, ...],
+    weight: Any,
+    bias: Any,
+    floats: Any,
+    state: Any,
+    drive: Any,
+    noise: Any,
 ) -> jax.Array:
     return _scan(cell, rate, weight, bias, floats, state, drive, noise, None)
 
 
 def _forward(
-    cell: Cell, rate: Rate, additive: bool, weight: Any, bias: Any, floats: Any, state: Any, drive: Any, noise: Any
+    cell: Cell,
+    rate: Rate,
+    inside: tuple[int, ...],
+    weight: Any,
+    bias: Any,
+    floats: Any,
+    state: Any,
+    drive: Any,
+    noise: Any,
 ) -> tuple[jax.Array, Any]:
     # weight and bias are constants of this vjp: their gradients come from delta, after the backward scan.
     run = partial(_scan, cell, rate, weight, bias)
-    tap = None if additive else jax.tree.map(jnp.zeros_like, drive)
+    tap = [jnp.zeros_like(gate) if i in inside else None for i, gate in enumerate(drive)]
     rates, pullback = jax.vjp(run, floats, state, drive, noise, tap)
     previous = jnp.concatenate([rate(state)[None], rates[:-1]])
     return rates, (pullback, previous, weight, bias)
 
 
-def _backward(cell: Cell, rate: Rate, additive: bool, residuals: Any, cotangent: jax.Array) -> tuple[Any, ...]:
+def _backward(cell: Cell, rate: Rate, inside: tuple[int, ...], residuals: Any, cotangent: jax.Array) -> tuple[Any, ...]:
     pullback, previous, weight, bias = residuals
     d_floats, d_state, d_drive, d_noise, d_tap = pullback(cotangent)
-    delta = jnp.concatenate(d_drive if additive else d_tap, axis=-1)
+    delta = jnp.concatenate([plain if tap is None else tap for plain, tap in zip(d_drive, d_tap)], axis=-1)
     d_weight = jnp.einsum("tbi,tbj->ij", previous, delta).astype(weight.dtype)
     d_bias = None if bias is None else delta.sum((0, 1)).astype(bias.dtype)
     return d_weight, d_bias, d_floats, d_state, d_drive, d_noise

@@ -63,7 +63,7 @@ class Model(nn.Module):
         if train and on(self.noise):
             noise = self.noise * normals(self.make_rng("noise"), drive, self.hidden)
         state = self.initial_state(inputs.shape[0])
-        rates = unroll(*self._cell(), self.recurrent, self._bias(), {}, state, drive, noise, additive=False)
+        rates = unroll(*self._cell(), self.recurrent, self._bias(), {}, state, drive, noise, inside=(2,))
         return by_trial(self.readout(rates)), {"rate": by_trial(rates)}
 
     def initial_state(self, trials: int) -> jax.Array:

@@ -186,7 +186,7 @@ def test_step_is_the_network_that_was_trained(file):
         np.testing.assert_allclose(rate, representations["rate"][:, t], atol=1e-6)
 
 
-def plain(cell, rate, weight, bias, floats, state, drive, noise=None, *, additive=True):
+def plain(cell, rate, weight, bias, floats, state, drive, noise=None, *, inside=()):
     """What `unroll` must equal."""
 
     def body(state, now):
@@ -216,17 +216,17 @@ def test_gradient_equals_that_of_a_plain_scan(file, monkeypatch):
 
 
 UNROLLED = {
-    "discrete": (vanilla.Model(hidden=3), 1, True),
-    "rate": (vanilla.Model(hidden=3, continuous=True, dt=20.0), 1, True),
-    "rectified": (vanilla.Model(hidden=3, continuous=True, dt=20.0, leak="rectified"), 1, True),
-    "current": (vanilla.Model(hidden=3, continuous=True, dt=20.0, leak="current", activation="softplus"), 1, True),
-    "gru": (gru.Model(hidden=3), 3, False),
+    "discrete": (vanilla.Model(hidden=3), 1, ()),
+    "rate": (vanilla.Model(hidden=3, continuous=True, dt=20.0), 1, ()),
+    "rectified": (vanilla.Model(hidden=3, continuous=True, dt=20.0, leak="rectified"), 1, ()),
+    "current": (vanilla.Model(hidden=3, continuous=True, dt=20.0, leak="current", activation="softplus"), 1, ()),
+    "gru": (gru.Model(hidden=3), 3, (2,)),
 }
 
 
 @pytest.mark.parametrize("name", UNROLLED)
 def test_every_argument_of_unroll_has_its_gradient(name):
-    model, gates, additive = UNROLLED[name]
+    model, gates, inside = UNROLLED[name]
     cell, rate = model._cell()
     with jax.enable_x64(True):
         shapes = [(3, 3 * gates), (3 * gates,), (), (2, 3), (5, 2, 3 * gates), (5, 2, 3)]
@@ -235,7 +235,7 @@ def test_every_argument_of_unroll_has_its_gradient(name):
 
         def gradients(run):
             def loss(*arguments):
-                return (run(cell, rate, *arguments, additive=additive) ** 3).sum()
+                return (run(cell, rate, *arguments, inside=inside) ** 3).sum()
 
             return jax.jit(jax.grad(loss, argnums=tuple(range(6))))(*arguments)
 
