@@ -1,0 +1,290 @@
+"""Training speed beside the alternatives, member-steps per second, in one run.
+
+    pip install -e '.[benchmark]'
+    python benchmarks/training.py                      64 rate RNNs (64 units, 32 trials, 100 steps, Adam)
+    python benchmarks/training.py --model gru --device gpu
+
+Each contender runs in a process of its own, in turn, several rounds; the medians and their ratios are printed. The
+PyTorch contenders get ready-made batches, ours draws its trials inside the step.
+
+    cohort       this program: the default recipe on all local devices, as `train` runs it (compiled chunk only)
+    loop         this program's whole training loop: evaluation, checkpoints, progress
+    vmap         plain JAX: the same network written in a few lines, `jit(vmap)` over all members, one device
+    one          plain JAX: the same network, jitted, one member at a time
+    torch-cell   PyTorch, one member at a time, the cell written by hand
+    torch-rnn    PyTorch, one member at a time, nn.RNN (the discrete network) or nn.GRU
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+HIDDEN, BATCH, STEPS, BITS, RATE, ALPHA = 64, 32, 100, 3, 1e-3, 0.2
+JAX_PEERS, TORCH_PEERS = ("cohort", "loop", "vmap", "one"), ("torch-cell", "torch-rnn")
+
+
+def rate_of(call: Callable[[], int], seconds: float) -> float:
+    """Member-steps per second of a call that returns how many it took, after one call to warm up."""
+    call()
+    begin, taken = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - begin) < seconds:
+        taken += call()
+    return taken / elapsed
+
+
+def zoo_of(model: str, members: int, steps: int) -> Any:
+    from models import gru, vanilla
+    from zoo import Training, Zoo
+    from zoo.tasks import flipflop
+
+    chosen = {"rnn": vanilla.Model(hidden=HIDDEN, continuous=True, tau=50.0), "gru": gru.Model(hidden=HIDDEN)}[model]
+    training = Training(learning_rate=RATE, batch=BATCH, steps=steps)
+    return Zoo(
+        "benchmark", task=flipflop.Task(bits=BITS, steps=STEPS), model=chosen, training=training, seeds=range(members)
+    )
+
+
+def cohort(model: str, members: int, seconds: float) -> float:
+    """The compiled chunk on all local devices, blocks as the recipe has them."""
+    from zoo import executor
+    from zoo.spec import cohorts
+
+    executor.start()
+    import jax
+
+    (only,) = cohorts(zoo_of(model, members, 10**9))
+    program = executor.fitted(only, executor.default_recipe(only), jax.local_devices()[0])
+    blocks = executor.blocks(only, program.recipe)
+    devices = jax.local_devices()
+    placed = []
+    for i, block in enumerate(blocks):
+        device = devices[i % len(devices)]
+        placed.append([device, jax.device_put(block.floats, device), program.init(block, device)])
+
+    def work(own: list[Any], steps: int) -> None:
+        for entry in own:
+            entry[2] = jax.block_until_ready(program.advance(entry[2], entry[1], entry[0], steps, False))
+
+    def call() -> int:
+        steps = 20
+        own = [[entry for entry in placed if entry[0] is device] for device in devices]
+        threads = [threading.Thread(target=work, args=(entries, steps)) for entries in own]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return steps * members
+
+    return rate_of(call, seconds)
+
+
+def loop(model: str, members: int, seconds: float) -> float:
+    """All of `train`, from the first step to the last, compilation taken out: by the difference of two lengths."""
+    from zoo import executor, train
+
+    executor.start()
+
+    def run(steps: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.perf_counter()
+            train(zoo_of(model, members, steps), Path(folder) / "zoo", quiet=True)
+            return time.perf_counter() - begin
+
+    run(200)  # fills the compilation cache with the shorter program; the longer differs in a constant
+    short = run(200)
+    rough = 200 * members / short
+    steps = 200 + max(400, int(1.5 * seconds * rough / members))
+    run_seconds = [run(steps) for _ in range(2)][-1]
+    return (steps - 200) * members / (run_seconds - short)
+
+
+def plain(model: str, members: int, seconds: float, mapped: bool) -> float:
+    """The network as a user would write it: no recipe, no chunks, one device."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    gates = {"rnn": 1, "gru": 3}[model]
+    optimizer = optax.adam(RATE)
+
+    def init(key: Any) -> Any:
+        keys = jax.random.split(key, 3)
+        params = {
+            "input": jax.random.normal(keys[0], (BITS, gates * HIDDEN)) / BITS**0.5,
+            "recurrent": jax.random.normal(keys[1], (HIDDEN, gates * HIDDEN)) / HIDDEN**0.5,
+            "bias": jnp.zeros(gates * HIDDEN),
+            "readout": jax.random.normal(keys[2], (HIDDEN, BITS)) / HIDDEN**0.5,
+        }
+        return params, optimizer.init(params)
+
+    def cell(params: Any, state: Any, x: Any) -> tuple[Any, Any]:
+        if model == "rnn":
+            z = state @ params["recurrent"] + x @ params["input"] + params["bias"]
+            state = (1 - ALPHA) * state + ALPHA * jnp.tanh(z)
+            return state, state
+        h, drive = state @ params["recurrent"], x @ params["input"] + params["bias"]
+        (hr, hz, hn), (xr, xz, xn) = jnp.split(h, 3, -1), jnp.split(drive, 3, -1)
+        z = jax.nn.sigmoid(hz + xz)
+        new = jnp.tanh(xn + jax.nn.sigmoid(hr + xr) * hn)
+        state = (1 - z) * new + z * state
+        return state, state
+
+    def loss(params: Any, key: Any) -> Any:
+        inputs = jax.random.normal(key, (STEPS, BATCH, BITS))
+        _, rates = jax.lax.scan(lambda s, x: cell(params, s, x), jnp.zeros((BATCH, HIDDEN)), inputs)
+        return jnp.mean((rates @ params["readout"] - jnp.sign(inputs)) ** 2)
+
+    def step(state: Any, key: Any) -> Any:
+        params, moments = state
+        updates, moments = optimizer.update(jax.grad(loss)(params, key), moments)
+        return optax.apply_updates(params, updates), moments
+
+    count = members if mapped else 1
+    keys = jax.random.split(jax.random.key(0), count)
+    if mapped:
+        run, state = jax.jit(jax.vmap(step), donate_argnums=0), jax.vmap(init)(keys)
+    else:
+        run, state, keys = jax.jit(step, donate_argnums=0), init(keys[0]), keys[0]
+    held = [state]
+
+    def call() -> int:
+        for _ in range(5):
+            held[0] = run(held[0], keys)
+        jax.block_until_ready(held[0])
+        return 5 * count
+
+    return rate_of(call, seconds)
+
+
+def torch_one(model: str, seconds: float, by_hand: bool, device: str) -> float:
+    """One network at a time in PyTorch; the better of one thread and all of them."""
+    import torch
+
+    place = "cuda" if device == "gpu" else "cpu"
+
+    class Cell(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            gates = {"rnn": 1, "gru": 3}[model]
+            self.input = torch.nn.Linear(BITS, gates * HIDDEN)
+            self.recurrent = torch.nn.Linear(HIDDEN, gates * HIDDEN, bias=model == "gru")
+
+        def step(self, x: Any, state: Any) -> Any:
+            drive, recurrent = self.input(x), self.recurrent(state)
+            if model == "rnn":
+                return (1 - ALPHA) * state + ALPHA * torch.tanh(drive + recurrent)
+            (hr, hz, hn), (xr, xz, xn) = recurrent.chunk(3, -1), drive.chunk(3, -1)
+            z = torch.sigmoid(hz + xz)
+            return (1 - z) * torch.tanh(xn + torch.sigmoid(hr + xr) * hn) + z * state
+
+        def forward(self, inputs: Any) -> Any:
+            state, rates = torch.zeros(BATCH, HIDDEN, device=inputs.device), []
+            for x in inputs.unbind(1):
+                state = self.step(x, state)
+                rates.append(state)
+            return torch.stack(rates, 1)
+
+    class Fused(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU}[model](BITS, HIDDEN, batch_first=True)
+
+        def forward(self, inputs: Any) -> Any:
+            return self.rnn(inputs)[0]
+
+    def steps(network: Any, optimizer: Any, inputs: Any, targets: Any) -> int:
+        for _ in range(5):
+            optimizer.zero_grad()
+            torch.mean((network(inputs) - targets) ** 2).backward()
+            optimizer.step()
+        if place == "cuda":
+            torch.cuda.synchronize()
+        return 5
+
+    best = 0.0
+    for threads in {1, torch.get_num_threads()}:
+        torch.set_num_threads(threads)
+        network = torch.nn.Sequential(Cell() if by_hand else Fused(), torch.nn.Linear(HIDDEN, BITS)).to(place)
+        optimizer = torch.optim.Adam(network.parameters(), RATE)
+        inputs = torch.randn(BATCH, STEPS, BITS, device=place)
+        targets = torch.sign(inputs)
+
+        def call(
+            network: Any = network, optimizer: Any = optimizer, inputs: Any = inputs, targets: Any = targets
+        ) -> int:
+            for _ in range(5):
+                optimizer.zero_grad()
+                torch.mean((network(inputs) - targets) ** 2).backward()
+                optimizer.step()
+            if place == "cuda":
+                torch.cuda.synchronize()
+            return 5
+
+        best = max(best, rate_of(call, seconds / 2))
+    return best
+
+
+def one_rate(name: str, arguments: argparse.Namespace) -> float:
+    """The rate of one contender, in this process."""
+    model, members, seconds = arguments.model, arguments.members, arguments.seconds
+    if name == "cohort":
+        return cohort(model, members, seconds)
+    if name == "loop":
+        return loop(model, members, seconds)
+    if name in ("vmap", "one"):
+        return plain(model, members, seconds, mapped=name == "vmap")
+    return torch_one(model, seconds, by_hand=name == "torch-cell", device=arguments.device)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=("rnn", "gru"), default="rnn")
+    parser.add_argument("--members", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=4.0, help="per contender and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", choices=("cpu", "gpu", "tpu"), default=None, help="default: what JAX finds")
+    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has torch")
+    parser.add_argument("--only", nargs="+", choices=JAX_PEERS + TORCH_PEERS, default=JAX_PEERS + TORCH_PEERS)
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.device and not arguments.here:
+        os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(arguments.device, arguments.device)
+    if arguments.here:
+        print(json.dumps(one_rate(arguments.here, arguments)))
+        return
+    rates: dict[str, list[float]] = {name: [] for name in arguments.only}
+    for _ in range(arguments.rounds):
+        for name in arguments.only:
+            python = arguments.torch_python if name in TORCH_PEERS else sys.executable
+            flags = [f"--{key}={getattr(arguments, key)}" for key in ("model", "members", "seconds")]
+            flags += [f"--device={arguments.device}"] if arguments.device else []
+            command = [python, __file__, "--here", name, *flags]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+            if done.returncode:
+                sys.exit(f"{name} failed:\n{done.stderr}")
+            rates[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    print(f"{arguments.members} {arguments.model}, {HIDDEN} units, {BATCH} trials x {STEPS} steps, Adam")
+    for name, median in medians.items():
+        low, high = min(rates[name]), max(rates[name])
+        line = f"{name:<12}{median:10.1f} member-steps/s ({low:.0f} to {high:.0f})"
+        if "cohort" in medians and name != "cohort":
+            line += f"   cohort is {medians['cohort'] / median:6.2f} x"
+        print(line)
+    if "loop" in medians and "cohort" in medians:
+        print(f"the whole loop runs at {medians['loop'] / medians['cohort']:.1%} of the bare chunk's rate")
+
+
+if __name__ == "__main__":
+    main()
