@@ -99,9 +99,10 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
 
 def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
     rows = []
+    kind = (fields or ["model"])[0]  # the model where there are several, else the first field that was varied
     for trained in (True, False):
         which = np.flatnonzero(table["trained"] == trained)
-        frame = within_between(similarity[np.ix_(which, which)], table["model"].iloc[which].tolist())
+        frame = within_between(similarity[np.ix_(which, which)], table[kind].iloc[which].tolist())
         state = "trained" if trained else "untrained"
         rows += [{"state": state, "pairs_of": name, "mean": m, "pairs": n} for name, m, n in frame.itertuples()]
     against = references(similarity, table, fields)
@@ -110,7 +111,7 @@ def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label
         {"state": "reference", "pairs_of": name, "mean": mean, "pairs": count}
         for name, mean, count in zip(names, against[:4], against.pairs)
     ]
-    return pd.DataFrame([{**label, **row} for row in rows])
+    return pd.DataFrame([{**label, "groups": kind, **row} for row in rows])
 
 
 def mean_rdms(found: Representations) -> xr.Dataset:

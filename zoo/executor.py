@@ -316,12 +316,13 @@ def steps_per_second(cohort: Cohort, recipe: Recipe, device: Any, seconds: float
     executable = Executable(cohort, recipe)
     block = blocks(cohort, recipe)[0]
     floats = jax.device_put(block.floats, device)
-    state, steps = executable.init(block, device), 1
-    taken, elapsed = 0, 0.0
-    while elapsed < seconds:
+    total, steps = cohort.members[0].training.steps, 1
+    executable.compiled(device)
+    while True:
+        state = jax.block_until_ready(executable.init(block, device))
         begin = time.perf_counter()
-        state = jax.block_until_ready(executable.advance(state, floats, device, steps, False))
+        jax.block_until_ready(executable.advance(state, floats, device, steps, False))
         elapsed = time.perf_counter() - begin
-        taken = steps * block.rows
-        steps *= 2
-    return taken / elapsed
+        if elapsed >= seconds or steps == total:
+            return steps * block.rows / elapsed
+        steps = min(2 * steps, total)

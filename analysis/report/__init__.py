@@ -66,9 +66,11 @@ def summary(trained: Trained, task: str) -> Iterator[str]:
     part = means[(means["measure"] == measure) & (means["layer"] == layer)]
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in records(part)}
     between = np.isfinite(value["trained", "between"])
+    kind = part["groups"].iloc[0]
+    groups = "architectures" if kind == "model" else f"levels of {kind}"
     for state in ("trained", "untrained"):
         mean = f"{value[state, 'within']:.2f}" + (" within" if between else "")
-        mean += f", {value[state, 'between']:.2f} between architectures" if between else ""
+        mean += f", {value[state, 'between']:.2f} between {groups}" if between else ""
         yield f"  {measure} at {layer}, {state}: {mean}"
     yield f"  {measure} at {layer}, trained with untrained: {value['reference', 'trained / untrained']:.2f}"
     for test in records(tests[(tests["measure"] == measure) & (tests["layer"] == layer)]):

@@ -1,4 +1,4 @@
-"""Recurrent networks on a memory task and small convolutional networks on handwritten digits: 52 members, 6 cohorts.
+"""Recurrent networks on a memory task and small convolutional networks on handwritten digits: 54 members, 7 cohorts.
 
     python run_zoo.py run demo --out zoos/demo
 
@@ -27,11 +27,11 @@ images = [
     Zoo(
         "demo",
         task=digits.Task(),
-        model=product(cnn.Model, channels=[(8, 16), (16, 32)], dense=(32,), dropout=dropout),
+        model=product(cnn.Model, channels=[(8, 16), (16, 32), (24, 48)], dense=(32,), dropout=dropout),
         training=Training(learning_rate=3e-3, l2=1e-5, steps=800, batch=64, schedule="cosine"),
-        seeds=range(10 * i, 10 * i + 4),
+        seeds=range(10 * i, 10 * i + 2),
     )
-    for i, dropout in enumerate([0.1, 0.3])
+    for i, dropout in enumerate([0.1, 0.2, 0.3])
 ]
 
 zoo = sum([*recurrent[1:], *images], start=recurrent[0])
