@@ -77,11 +77,14 @@ class Train:
 class Run(Train):
     """Train, compare, report: the main job."""
 
+    exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
+    """Leave constant and non-finite representations out of the comparison instead of stopping at them."""
+
     def __call__(self) -> None:
         begin = time.monotonic()
         super().__call__()
         if not self.dry_run:
-            Compare(self.out)()
+            Compare(self.out, exclude_degenerate=self.exclude_degenerate)()
             Report(self.out)()
             console.print(f"Done in {time.monotonic() - begin:.0f} s.")
 

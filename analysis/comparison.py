@@ -154,8 +154,8 @@ def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = Fals
                 excluded.append(int(index))
                 if not exclude_degenerate:
                     raise ValueError(
-                        f"The representation of {_describe(items, index)} {fault}; pass exclude_degenerate=True to "
-                        "compare the others."
+                        f"The representation of {_describe(items, index)} {fault}; exclude_degenerate=True "
+                        "(--exclude-degenerate) compares the others."
                     )
         keep.append(good)
     if not excluded:

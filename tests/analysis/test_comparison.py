@@ -143,9 +143,9 @@ BAD = [
     (arrays(y=np.array([["a"]])), "Representation 'y' holds <U1; it must hold real numbers"),
     (arrays(y=normal(1, 8, 4)), "'x' has 9 stimuli and 'y' has 8; all must be given the same stimuli"),
     ({name: array[:3] for name, array in arrays().items()}, "needs at least 4 stimuli; there are 3"),
-    (arrays(y=np.full((9, 4), np.nan)), "'y' holds 36 NaN and 0 infinite values; pass exclude_degenerate=True"),
+    (arrays(y=np.full((9, 4), np.nan)), "'y' holds 36 NaN and 0 infinite values; exclude_degenerate=True"),
     (arrays(y=np.full((9, 4), 1e300)), "'y' holds 0 NaN and 36 infinite values"),
-    (arrays(y=np.ones((9, 4))), "'y' is constant over its stimuli; pass exclude_degenerate=True"),
+    (arrays(y=np.ones((9, 4))), "'y' is constant over its stimuli; exclude_degenerate=True"),
     (arrays(y=normal(1, 9, 2, 4)), "'x' has 1 time steps and 'y' has 2; cka(kernel=linear, debiased) needs equal"),
     ([normal(0, 9, 4)], "compare takes Representations or a mapping of name to array, not a list"),
 ]

@@ -1,0 +1,137 @@
+"""The command line, as a user meets it: exit status, one sentence on stderr, the whole way through."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import run_zoo
+from analysis import comparison
+
+SPEC = """
+from models import cnn, gru, vanilla
+from zoo import Training, Zoo, product
+from zoo.tasks import digits, flipflop
+recurrent = Zoo(
+    "both", task=flipflop.Task(steps=8, eval_trials=8, probe_trials=8),
+    model=product(vanilla.Model, hidden=[3, 5]) + product(gru.Model, hidden=[3, 5]),
+    training=Training(steps=4, batch=4), seeds=range(2),
+)
+images = Zoo(
+    "both", task=digits.Task(probe_images=10), model=cnn.Model(channels=(2,), dense=(4,), activation="tanh"),
+    training=product(Training, l2=[0.0, 1e-4], steps=4, batch=4), seeds=range(2),
+)
+zoo = recurrent + images
+"""
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("spec") / "both.py"
+    path.write_text(SPEC)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def done(spec: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "zoo"
+    assert run_zoo.main(["run", spec, "--out", str(out)]) == 0
+    return out
+
+
+def test_run_trains_compares_and_draws_everything(done: Path) -> None:
+    names = {p.name for p in (done / "figures").iterdir()}
+    assert {"flipflop-rate-cka-heatmap.png", "flipflop-rate-rsa-mds.png", "digits-curves.png"} <= names
+    assert {"digits-conv1-rdms.png", "digits-dense1-cka-heatmap.png"} <= names
+    assert all((done / "figures" / name).stat().st_size > 5000 for name in names)
+    assert {p.name for p in (done / "analysis").iterdir()} == {
+        f"{task}{end}" for task in ("flipflop", "digits") for end in (".nc", "-rdms.nc", "-fields.csv", "-means.csv")
+    }
+
+
+def test_a_matrix_on_disk_has_labels_estimator_counts_and_chance(done: Path) -> None:
+    result = comparison.load(done / "analysis" / "flipflop.nc")
+    assert result.sizes["a"] == 8 * 2
+    for name in ("member", "layer", "trained", "model", "seed", "hidden", "units", "status", "score"):
+        assert {f"{name}_a", f"{name}_b"} <= set(result.coords)
+    attrs = result["cka"].attrs
+    assert attrs["name"] == "cka(kernel=linear, debiased)"
+    assert attrs["kind"] == "similarity"
+    assert attrs["n_stimuli"] == 8
+    assert attrs["chance"] == 0
+    assert result.attrs["probe"]
+
+
+def test_the_tests_on_disk_name_what_was_permuted(done: Path) -> None:
+    tests = pd.read_csv(done / "analysis" / "flipflop-fields.csv")
+    assert set(tests["field"]) == {"model", "hidden"}
+    assert {"share", "p", "p_holm", "distinct", "smallest_p", "unit"} <= set(tests.columns)
+    assert (tests["p"] >= tests["smallest_p"]).all()
+    means = pd.read_csv(done / "analysis" / "flipflop-means.csv")
+    assert {"trained", "untrained", "reference"} == set(means["state"])
+
+
+def test_run_prints_where_things_are_and_the_numbers_that_matter(done: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["report", str(done)]) == 0
+    text = capsys.readouterr().out
+    for words in (
+        "flipflop: 8 members",
+        "distinct permutations",
+        "trained with untrained",
+        "pictures in",
+        "members.csv",
+    ):
+        assert words in text
+
+
+def test_show_lists_members_and_one_members_fields(done: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["show", str(done)]) == 0
+    member = pd.read_csv(done / "members.csv")["member"][0]
+    assert member in capsys.readouterr().out
+    assert run_zoo.main(["show", str(done), member]) == 0
+    assert "hidden=3" in capsys.readouterr().out
+
+
+def test_list_names_every_file(capsys: pytest.CaptureFixture) -> None:
+    from zoo import lookup
+
+    assert run_zoo.main(["list"]) == 0
+    text = capsys.readouterr().out
+    for kind in lookup.FOLDERS:
+        assert all(f"  {name} " in text for name in lookup.names(kind))
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["run", spec, "--out", str(tmp_path / "no"), "--dry-run", "--seeds", "1"]) == 0
+    assert "6 members in 5 cohorts" in capsys.readouterr().out
+    assert not (tmp_path / "no").exists()
+
+
+BAD = {
+    "preset": (["train", "demoo", "--out", "OUT"], "Unknown preset 'demoo'; the nearest is 'demo'"),
+    "file": (["train", "no/such.py", "--out", "OUT"], "no/such.py is no file"),
+    "field": (["train", "demo", "--out", "OUT", "--model.hiden", "3"], "no field 'model.hiden'"),
+    "value": (["train", "demo", "--out", "OUT", "--training.steps", "0"], "Training.steps is 0"),
+    "type": (["train", "demo", "--out", "OUT", "--training.steps", "many"], "Training.steps is 'many'"),
+    "no value": (["train", "demo", "--out", "OUT", "--training.steps"], "has no value"),
+    "seeds": (["train", "demo", "--out", "OUT", "--seeds", "0"], "seeds is 0"),
+    "measure": (["compare", "DONE", "--measures", "ckaa"], "'ckaa'"),
+    "choice": (["compare", "DONE", "--measures", "rsa(rdm=euclid)"], "euclid"),
+    "layer": (["compare", "DONE", "--layers", "rat"], "no layer 'rat'"),
+    "directory": (["show", "OUT"], "is no zoo directory"),
+    "member": (["show", "DONE", "nobody"], "no member 'nobody'"),
+    "override elsewhere": (["show", "DONE", "--training.steps", "3"], "belongs to run and train"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_on_stderr_and_status_2(
+    case: str, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments, words = BAD[case]
+    places = {"OUT": str(tmp_path / "out"), "DONE": str(done)}
+    assert run_zoo.main([places.get(word, word) for word in arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,174 @@
+"""The zoo directory: what is in it, how it is read, what is refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from models import gru, vanilla
+from zoo import Training, Zoo, load, product, train
+from zoo.store import BlockFolder, write_atomically
+from zoo.tasks import flipflop
+
+ROOT = Path(__file__).parent.parent.parent
+TASK = flipflop.Task(steps=10, eval_trials=8, probe_trials=8)
+ZOO = Zoo(
+    "store",
+    task=TASK,
+    model=[vanilla.Model(hidden=4), gru.Model(hidden=4)],
+    training=product(Training, learning_rate=[1e-3, 1e-2], steps=6, batch=4, evaluate_every=2),
+    seeds=range(3),
+)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "zoo"
+    train(ZOO, path, quiet=True, block=4)
+    return path
+
+
+def test_the_table_has_one_row_a_member_with_every_varied_field(path: Path) -> None:
+    table = load(path).members
+    assert table.columns.tolist() == [
+        *("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score"),
+        "learning_rate",
+    ]
+    assert len(table) == 12
+    assert set(table["status"]) <= {"solved", "unsolved"}
+    assert (table["steps"] == 6).all()
+    assert np.isfinite(table[["loss", "score"]]).all(axis=None)
+
+
+def test_the_manifest_says_spec_versions_hardware_recipe_and_precision(path: Path) -> None:
+    manifest = json.loads((path / "zoo.json").read_text())
+    assert Zoo.from_json(manifest["spec"]) == ZOO
+    assert {"jax", "flax", "optax", "orbax-checkpoint", "python"} <= manifest["versions"].keys()
+    assert manifest["hardware"]["platform"] == "cpu"
+    for cohort in manifest["cohorts"].values():
+        assert cohort["recipe"] == {"block": 4, "inner": "map", "conv_form": "columns", "threads": 4}
+        assert cohort["precision"] == "highest"
+        assert cohort["evaluate_every"] == 2
+
+
+def test_curves_start_untrained_and_have_a_row_per_evaluation(path: Path) -> None:
+    curves = load(path).curves
+    assert len(curves) == 12 * 4
+    assert sorted(set(curves["step"])) == [0, 2, 4, 6]
+    assert curves.query("step == 0")["train_loss"].isna().all()
+    last = curves.query("step == 6").set_index("member")["loss"]
+    table = load(path).members.set_index("member")["loss"]
+    np.testing.assert_allclose(last[table.index], table, rtol=1e-6)
+
+
+def test_one_members_parameters_are_its_row_of_the_block(path: Path) -> None:
+    found = load(path)
+    group = found.members[found.members["model"] == "gru"]["member"].tolist()
+    together = found.params(group)
+    for row, member in enumerate(group):
+        chex.assert_trees_all_equal(found.params(member), jax.tree.map(lambda x, row=row: x[row], together))
+    backwards = found.params(group[::-1])
+    chex.assert_trees_all_equal(backwards, jax.tree.map(lambda x: x[::-1], together))
+
+
+def test_initial_parameters_are_kept_and_the_same_seed_starts_alike(path: Path) -> None:
+    found = load(path)
+    alike = found.members.query("model == 'vanilla' and seed == 1")["member"].tolist()
+    one, other = (found.params(member, initial=True) for member in alike)
+    chex.assert_trees_all_equal(one, other)
+    assert not np.array_equal(found.params(alike[0])["recurrent"], one["recurrent"])
+
+
+def test_a_loaded_member_scores_as_the_table_says(path: Path) -> None:
+    found = load(path)
+    for member in found.members["member"][::5]:
+        task = found.task(member)
+        trials = task.evaluation()
+        outputs, layers = found.model(member).apply(found.variables(member), trials.inputs)
+        expected = found.members.set_index("member").loc[member, "score"]
+        np.testing.assert_allclose(task.score(outputs, trials), expected, atol=1e-6)
+        assert list(layers) == ["rate"]
+
+
+def test_members_curves_and_parameters_are_read_without_jax(path: Path) -> None:
+    code = (
+        "import sys; from zoo import load; z = load(sys.argv[1]); m = z.members['member'][0]; len(z.curves);"
+        "from zoo.store import BlockFolder; from pathlib import Path;"
+        "f = next(Path(sys.argv[1]).glob('cohorts/*/0000'));"
+        "r = BlockFolder(f).rows(6, [1], ('params',)); assert r['readout']['bias'].shape == (1, 3);"
+        "assert 'jax' not in sys.modules, 'jax was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=ROOT, timeout=60)
+
+
+def test_reading_parameters_starts_no_backend(path: Path) -> None:
+    code = (
+        "import sys; from zoo import load; z = load(sys.argv[1]); z.params(z.members['member'][3]);"
+        "from jax._src import xla_bridge; assert not xla_bridge.backends_are_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=ROOT, timeout=60)
+
+
+def test_old_checkpoints_go_and_step_0_stays(tmp_path: Path) -> None:
+    from zoo.block import train_block
+
+    class Never:
+        def is_set(self) -> bool:
+            return False
+
+    from zoo import executor
+    from zoo.spec import cohorts
+
+    cohort = cohorts(ZOO)[0]
+    program = executor.Executable(cohort, executor.default_recipe(cohort))
+    folder = BlockFolder(tmp_path / "0000")
+    settings = dict(save_every=1e-9, stop=Never(), report=lambda progress: None)
+    train_block(program, executor.blocks(cohort, program.recipe)[0], folder, jax.local_devices()[0], **settings)
+    assert folder.steps() == [0, 4, 6]
+
+
+def test_the_same_command_again_trains_nothing_and_changes_nothing(path: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in path.glob("cohorts/**/*") if p.is_file()}
+    train(ZOO, path, quiet=True)
+    assert {p: p.stat().st_mtime_ns for p in path.glob("cohorts/**/*") if p.is_file()} == before
+
+
+def test_another_spec_is_refused_with_the_differing_fields(path: Path) -> None:
+    with pytest.raises(ValueError, match=r"grids\[0\]\.training\[0\]\.steps is 6 there and 9 here"):
+        train(ZOO.replace("training.steps", 9), path, quiet=True)
+
+
+def test_a_file_a_foreign_folder_and_an_unknown_member_are_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match="is a file"):
+        train(ZOO, tmp_path / "file", quiet=True)
+    with pytest.raises(ValueError, match="files that are no zoo"):
+        train(ZOO, tmp_path, quiet=True)
+    assert (tmp_path / "file").read_text() == "x"
+    with pytest.raises(ValueError, match="no zoo directory"):
+        load(tmp_path)
+    member = load(path).members["member"][0]
+    with pytest.raises(ValueError, match=f"no member '{member}x'; the nearest .*'{member}'"):
+        load(path).params(member + "x")
+    with pytest.raises(ValueError, match="of 2 cohorts"):
+        load(path).params(load(path).members["member"].tolist())
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99, "spec": {}, "cohorts": {}}'])
+def test_a_bad_manifest_is_one_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "zoo.json").write_text(content)
+    with pytest.raises(ValueError, match=r"zoo\.json") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_writes_are_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a", b"one")
+    with pytest.raises(TypeError):
+        write_atomically(tmp_path / "a", 3)  # pyright: ignore[reportArgumentType]
+    assert (tmp_path / "a").read_bytes() == b"one"
