@@ -60,6 +60,9 @@ def study(
         write_atomically(folder / f"{task}-means.csv", pd.concat(means).to_csv(index=False).encode())
         items = f"{result.sizes['a']} items of {int(result['trained_a'].sum())} trained"
         names = ", ".join(v.attrs["name"] for v in result.data_vars.values() if "kind" in v.attrs)
+        for variable in result.data_vars.values():
+            for item in filter(None, variable.attrs.get("undefined", "").split("; ")):
+                say(f"{task}: {variable.attrs['name']} is undefined for {item}, whose activity has no structure")
         say(f"{task}: {items}, {next(iter(result.data_vars.values())).attrs['n_stimuli']} stimuli, {names}")
 
 
@@ -100,12 +103,14 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
 def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
     rows = []
     kind = (fields or ["model"])[0]  # the model where there are several, else the first field that was varied
+    gone = table["status"] == "diverged"
     for trained in (True, False):
-        which = np.flatnonzero(table["trained"] == trained)
+        which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
         frame = within_between(similarity[np.ix_(which, which)], table[kind].iloc[which].tolist())
         state = "trained" if trained else "untrained"
         rows += [{"state": state, "pairs_of": name, "mean": m, "pairs": n} for name, m, n in frame.itertuples()]
-    against = references(similarity, table, fields)
+    kept = np.flatnonzero(~(table["trained"] & gone))
+    against = references(similarity[np.ix_(kept, kept)], table.iloc[kept].reset_index(drop=True), fields)
     names = ("same configuration, other seed", "other configuration", "trained / untrained", "untrained / untrained")
     rows += [
         {"state": "reference", "pairs_of": name, "mean": mean, "pairs": count}

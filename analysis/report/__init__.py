@@ -36,10 +36,13 @@ def report(directory: Path) -> Iterator[str]:
 def _figures(trained: Trained, task: str) -> Iterator[tuple[str, Any]]:
     result = comparison.load(trained.path / "analysis" / f"{task}.nc")
     fields = tested_fields(trained, task)
-    title = f"{trained.manifest['spec']['name']}: {task}"
+    name = trained.manifest["spec"]["name"]
+    title = task if task == name else f"{name}: {task}"
     for measure, layer, table, similarity in slices(result):
         present = [field for field in fields if len(set(table[field].replace("", np.nan).dropna())) > 1]
         attrs, where = result[measure].attrs, f"{title}, layer {layer}"
+        defined = np.flatnonzero(np.isfinite(similarity.diagonal()))
+        table, similarity = table.iloc[defined].reset_index(drop=True), similarity[np.ix_(defined, defined)]
         yield f"{task}-{layer}-{measure}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
         yield f"{task}-{layer}-{measure}-mds", figures.mds(similarity, table, present, attrs, where)
     means = comparison.load(trained.path / "analysis" / f"{task}-rdms.nc")
@@ -48,8 +51,10 @@ def _figures(trained: Trained, task: str) -> Iterator[tuple[str, Any]]:
     cohorts = probes(trained)[task].cohorts
     some = cohorts[0].members[0].task
     table = trained.members.set_index("member").loc[[m.id for cohort in cohorts for m in cohort.members]]
-    groups = dict(zip(table.index, figures.names_of(table, fields[:1] or ["model"])))
-    yield f"{task}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, title)
+    kept = table[table["status"] != "diverged"]
+    groups = dict(zip(kept.index, figures.names_of(kept, fields[:1] or ["model"])))
+    note = f"{title} ({len(table) - len(kept)} diverged members left out)" if len(kept) < len(table) else title
+    yield f"{task}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, note)
 
 
 def summary(trained: Trained, task: str) -> Iterator[str]:

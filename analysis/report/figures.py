@@ -99,6 +99,7 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
     fields = list(fields)[:4] or ["model"]
     figure = Figure(figsize=(4.6 * len(fields), 4.9), layout="constrained")
     trained = table["trained"].to_numpy(bool)
+    diverged = trained & (table["status"] == "diverged").to_numpy()
     x, y = embedding.coordinates.T
     for axes, field in zip(np.atleast_1d(figure.subplots(1, len(fields))), fields):
         values = table[field]
@@ -107,7 +108,9 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
             colour = _colour(i, len(levels), numeric=not isinstance(level, str))
             which = (values == level).to_numpy()
             name = _value(level) or "(none)"
-            axes.scatter(x[which & trained], y[which & trained], s=26, color=colour, label=name, lw=0)
+            good, bad = which & trained & ~diverged, which & diverged
+            axes.scatter(x[good], y[good], s=26, color=colour, label=name, lw=0)
+            axes.scatter(x[bad], y[bad], s=26, color=colour, marker="x", lw=1)
             axes.scatter(x[which & ~trained], y[which & ~trained], s=22, facecolors="none", edgecolors=colour, lw=0.8)
         axes.set_title(f"coloured by {field}", loc="left")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(4, len(levels)), fontsize=8)
@@ -115,6 +118,7 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
         axes.set_xlabel("MDS 1 (radians)")
     figure.axes[0].set_ylabel("MDS 2 (radians)")
     note = f"metric MDS of arccos {attrs['name']}, stress {embedding.stress:.2f}; filled trained, open untrained"
+    note += ", crosses diverged" if diverged.any() else ""
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
 
