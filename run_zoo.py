@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -100,6 +100,8 @@ class Compare:
     """Which layers; all of them where none is named."""
     all_layers: Annotated[bool, FlagCreatePairsOff] = False
     """Compare every layer with every layer, not only equal ones."""
+    space: Literal["mean", "units"] = "mean"
+    """How maps of convolution layers are reduced: averaged over space, or all units."""
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave out constant and non-finite representations instead of stopping at them."""
 
@@ -111,6 +113,7 @@ class Compare:
             self.measures,
             layers=self.layers,
             all_layers=self.all_layers,
+            space=self.space,
             exclude_degenerate=self.exclude_degenerate,
             say=lambda line: console.print(line, markup=False),
         )

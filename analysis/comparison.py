@@ -275,7 +275,8 @@ def _dataset(
     for dimension in ("a", "b"):
         coords[dimension] = (dimension, np.array(items.names))
         coords |= {f"{column}_{dimension}": (dimension, labels) for column, labels in columns.items()}
-    about = dict(probe=getattr(representations, "probe", ""), dt=float(getattr(representations, "dt", 0.0)))
+    about: dict[str, Any] = {name: getattr(representations, name, "") for name in ("probe", "space")}
+    about["dt"] = float(getattr(representations, "dt", 0.0))
     return xr.Dataset(variables, coords, about | dict(excluded="; ".join(excluded)))
 
 

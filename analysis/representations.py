@@ -15,6 +15,9 @@ __all__ = ["TIMES", "Group", "Probe", "Representations", "in_time", "probes", "r
 TIMES = ("samples", "features", "mean", "last")
 """How time enters a measure; see `in_time`."""
 
+SPACES = ("mean", "units")
+"""How the maps of convolution layers are reduced."""
+
 MOST_TIMES = 25
 """Time steps of a trajectory that are kept unless a time step is asked for: its neighbours say the same again."""
 
@@ -46,12 +49,14 @@ class Representations:
       probe: the probe's id, a hash of its inputs and conditions; what differs in it is never compared.
       conditions: name -> one label per stimulus, `(stimulus,)`.
       dt: ms between the steps of the time axis, 0 where there is none.
+      space: how maps of convolution layers were reduced, "mean" or "units"; "" where there are none.
     """
 
     groups: tuple[Group, ...]
     probe: str = ""
     conditions: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     dt: float = 0.0
+    space: str = ""
 
 
 def in_time(x: Any, time: str) -> Any:
@@ -75,6 +80,7 @@ def representations(
     task: str | None = None,
     untrained: bool = False,
     time_step: float | None = None,
+    space: str = "mean",
 ) -> Representations:
     """The representations of a zoo's members on their task's probe.
 
@@ -84,6 +90,7 @@ def representations(
       task: which task, where the zoo's members have several probes.
       untrained: add every member before training, as further items.
       time_step: ms between the time steps that are kept; by default as many as leave at most `MOST_TIMES`.
+      space: maps of convolution layers become their "mean" over space, one value a channel, or all their "units".
 
     Returns:
       One item per member and layer, named `member/layer`, or `member/layer/untrained`; the labels are member, layer,
@@ -96,6 +103,8 @@ def representations(
 
     from zoo import training
 
+    if space not in SPACES:
+        raise ValueError(f"space is {space!r}; allowed: {', '.join(SPACES)}.")
     known = probes(trained)
     if task is None and len(known) > 1:
         raise ValueError(f"{trained.path} has {len(known)} probes, {', '.join(known)}; choose one with task=...")
@@ -118,7 +127,7 @@ def representations(
             for layer, array in activations.items():
                 if (layers is None and layer == "output") or (layers is not None and layer not in layers):
                     continue
-                array = _flat(array, probe.dt)[:, :, ::every] if probe.dt else _flat(array, 0.0)
+                array = array[:, :, ::every] if probe.dt else _flat(array, space)
                 for member, row in zip(ids, array):
                     name = f"{member}/{layer}" + ("" if is_trained else "/untrained")
                     labels = {"member": member, "layer": layer, "trained": is_trained}
@@ -131,7 +140,7 @@ def representations(
         Group(tuple(n for n, _, _ in items), pd.DataFrame([r for _, r, _ in items]), np.stack([x for _, _, x in items]))
         for items in shapes.values()
     )
-    return Representations(groups, probe.id, probe.conditions, probe.dt * every)
+    return Representations(groups, probe.id, probe.conditions, probe.dt * every, "" if probe.dt else space)
 
 
 class Probe(NamedTuple):
@@ -213,8 +222,8 @@ def _represent(trained: Any, cohort: Any) -> Any:
     return represent
 
 
-def _flat(array: np.ndarray, dt: float) -> np.ndarray:
-    """`(member, stimulus, unit)`, or with time `(member, stimulus, time, unit)`: maps are averaged over space."""
-    if dt or array.ndim == 3:
+def _flat(array: np.ndarray, space: str) -> np.ndarray:
+    """`(member, stimulus, unit)`: maps `(member, stimulus, height, width, channel)` reduced over space."""
+    if array.ndim == 3:
         return array
-    return array.mean(axis=tuple(range(2, array.ndim - 1)))
+    return array.mean(axis=(2, 3)) if space == "mean" else array.reshape(*array.shape[:2], -1)

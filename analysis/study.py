@@ -28,6 +28,7 @@ def study(
     *,
     layers: Sequence[str] = (),
     all_layers: bool = False,
+    space: str = "mean",
     exclude_degenerate: bool = False,
     say: Callable[[str], Any] = print,
 ) -> None:
@@ -38,13 +39,14 @@ def study(
       measures: see `analysis.compare`.
       layers: names; all of them where none is given.
       all_layers: compare unequal layers too.
+      space: see `analysis.representations`.
       exclude_degenerate: leave out constant and NaN representations instead of stopping at them.
       say: takes one line per probe and measure.
     """
     trained = load(directory)
     chosen = [comparison.measure(name) for name in measures]  # a wrong name ends here, before anything is computed
     for task in probes(trained):
-        found = representations(trained, list(layers) or None, task=task, untrained=True)
+        found = representations(trained, list(layers) or None, task=task, untrained=True, space=space)
         settings: dict[str, Any] = dict(layers="all" if all_layers else "equal", exclude_degenerate=exclude_degenerate)
         result = comparison.compare(found, chosen, **settings)
         fields = tested_fields(trained, task)
@@ -62,7 +64,7 @@ def study(
         names = ", ".join(v.attrs["name"] for v in result.data_vars.values() if "kind" in v.attrs)
         for variable in result.data_vars.values():
             for item in filter(None, variable.attrs.get("undefined", "").split("; ")):
-                say(f"{task}: {variable.attrs['name']} is undefined for {item}, whose activity has no structure")
+                say(f"{task}: {variable.attrs['name']} is undefined for {item}: its activity is flat or overflows")
         say(f"{task}: {items}, {next(iter(result.data_vars.values())).attrs['n_stimuli']} stimuli, {names}")
 
 

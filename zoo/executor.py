@@ -69,17 +69,17 @@ def start(threads: int | None = None) -> None:
     Args:
       threads: of XLA's CPU pool, as a directory's manifest records it; default the number of cores.
     """
-    from jax._src import xla_bridge  # the one place that knows without starting a backend
-
-    if xla_bridge.backends_are_initialized():
+    config: Any = jax.config
+    count = config.jax_num_cpu_devices
+    if count < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        count = cores()
+    try:
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:  # a backend runs already
         return
     if threads is not None:
         os.environ["NPROC"] = str(threads)
     os.environ.setdefault("NPROC", str(cores()))
-    config: Any = jax.config
-    flags = os.environ.get("XLA_FLAGS", "")
-    if config.jax_num_cpu_devices < 0 and "xla_force_host_platform_device_count" not in flags:
-        jax.config.update("jax_num_cpu_devices", cores())
     if config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -119,8 +119,9 @@ class Measure:
     right = left
 
     def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
-        """Inner products `(a, b)` to similarities; NaN where a map is nothing but rounding noise."""
-        return inner / (_norm(state_a)[:, None] * _norm(state_b))
+        """Inner products `(a, b)` to similarities; NaN where a map is nothing but rounding noise, or overflows."""
+        with np.errstate(invalid="ignore"):
+            return inner / (_norm(state_a)[:, None] * _norm(state_b))
 
     def chance(self, state_a: State, state_b: State) -> float | np.ndarray:
         """The mean over all permutations of the stimuli of one of the two, in closed form; 0 or `(a, b)`.

@@ -175,7 +175,8 @@ class Measure:
             a = a - (shared_a**2).sum((1, 2)) / (n * (n - 1))
             b = b - (shared_b**2).sum((1, 2)) / (n * (n - 1))
         a, b = (np.where(own > np.asarray(state["floor"]), own, np.nan) for own, state in ((a, state_a), (b, state_b)))
-        return inner / np.sqrt(a[:, None] * b)
+        with np.errstate(invalid="ignore"):
+            return inner / np.sqrt(a[:, None] * b)
 
     def chance(self, state_a: State, state_b: State) -> float | np.ndarray:
         """The mean over all permutations of the stimuli of one of the two, in closed form; 0 or `(a, b)`."""
