@@ -66,11 +66,12 @@ class Train:
         if self.dry_run:
             _print_plan(zoo.name, plan(zoo, self.block))
             return
-        begin = time.monotonic()
+        begin, done = time.monotonic(), _all_done(self.out)
         trained = train(zoo, self.out, save_every=self.save_every, block=self.block, tune=self.tune)
         counts = trained.members["status"].value_counts()
         summary = ", ".join(f"{n} {status}" for status, n in counts.items())
-        console.print(f"{len(trained.members)} members: {summary} ({time.monotonic() - begin:.0f} s).", markup=False)
+        end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
+        console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
 
 
 @dataclasses.dataclass
@@ -207,6 +208,14 @@ def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str,
             raise ValueError(f"The flag {flag} has no value.")
         overrides.append((name, value))
     return rest, overrides
+
+
+def _all_done(out: Path) -> bool:
+    from zoo.store import load
+
+    if not (out / "members.csv").exists():
+        return False
+    return not {"pending", "training"} & set(load(out).members["status"])
 
 
 def _print_plan(name: str, rows: list[Any]) -> None:

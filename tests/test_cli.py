@@ -92,6 +92,11 @@ def test_show_lists_members_and_one_members_fields(done: Path, capsys: pytest.Ca
     assert "hidden=3" in capsys.readouterr().out
 
 
+def test_train_again_says_that_all_was_done(done: Path, spec: str, capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["train", spec, "--out", str(done)]) == 0
+    assert "all was done before" in capsys.readouterr().out
+
+
 def test_list_names_every_file(capsys: pytest.CaptureFixture) -> None:
     from zoo import lookup
 
