@@ -18,8 +18,9 @@ from analysis import comparison
 from analysis.embedding import angular
 from analysis.representations import Representations, probes, representations
 from analysis.statistics import explained, references, within_between
+from zoo.checkpoints import write_atomically
 from zoo.spec import members, varied
-from zoo.store import load, write_atomically
+from zoo.store import load
 
 
 def study(

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from zoo.checkpoints import BlockFolder
 from zoo.executor import Block, Executable
-from zoo.store import BlockFolder
 from zoo.training import RUNNING, State
 
 CALL_SECONDS = 0.5
 """About how long one device call takes: short enough to stop and to show progress, long enough to cost nothing."""
 
 CURVES = ("train_loss", "loss", "score")
+REPORTED = ("status", "step", "loss", "score")
 
 
 class Progress(NamedTuple):
@@ -63,17 +64,35 @@ class Log:
         `saved`, the step of the checkpoint that it belongs to; and each member's status, step, loss and score then.
         """
         curves = {name: np.stack([row[name] for _, row in self.rows]) for name in CURVES}
-        last = {f"member_{n}": getattr(state, n)[: len(self.members)] for n in ("status", "step", "loss", "score")}
+        last = {f"member_{n}": getattr(state, n)[: len(self.members)] for n in REPORTED}
         steps = np.asarray([at for at, _ in self.rows])
         return {"members": np.asarray(self.members), "step": steps, **curves, "saved": np.asarray(step), **last}
 
 
-def finished(folder: BlockFolder) -> bool:
-    """Whether nothing is left to train in a block: its newest checkpoint is the one its curves speak of, at the end."""
+def last_word(executable: Executable, block: Block, folder: BlockFolder) -> Progress | None:
+    """What a finished block has to report; None while something is left to train in it.
+
+    A block is finished when its newest checkpoint is the one that its curves speak of, and no member is running.
+    """
     steps, curves = folder.steps(), folder.curves()
     if not steps or curves is None or int(curves["saved"]) != steps[-1]:
-        return False
-    return not (curves["member_status"] == RUNNING).any()
+        return None
+    if (curves["member_status"] == RUNNING).any():
+        return None
+    _check_members(executable, block, folder, curves)
+    return Progress(executable.cohort.id, block.index, 0, *(curves[f"member_{n}"] for n in REPORTED))
+
+
+def _check_members(executable: Executable, block: Block, folder: BlockFolder, curves: dict[str, np.ndarray]) -> None:
+    expected = member_ids(executable, block)
+    if (found := curves["members"].tolist()) != expected:
+        raise ValueError(f"{folder.path} holds members {found[:2]}... instead of {expected[:2]}...; move it away.")
+
+
+def member_ids(executable: Executable, block: Block) -> list[str]:
+    """Ids of a block's members, without padding."""
+    first = block.index * executable.recipe.block
+    return [member.id for member in executable.cohort.members[first : first + block.rows]]
 
 
 def train_block(
@@ -91,16 +110,16 @@ def train_block(
     How many steps a call takes follows the clock; the bits do not depend on it.
     """
     cohort, every = executable.cohort, executable.evaluate_every
-    first = block.index * executable.recipe.block
-    members = [member.id for member in cohort.members[first : first + block.rows]]
+    members = member_ids(executable, block)
     total = cohort.members[0].training.steps
     floats = jax.device_put(block.floats, device)
     saved = folder.steps()
     step = saved[-1] if saved else 0
-    log = Log(members, folder.curves() if saved else None, step)
+    curves = folder.curves() if saved else None
+    log = Log(members, curves, step)
 
     def tell(host: State, taken: int) -> None:
-        kept = [getattr(host, name)[: block.rows] for name in ("status", "step", "loss", "score")]
+        kept = [getattr(host, name)[: block.rows] for name in REPORTED]
         report(Progress(cohort.id, block.index, taken, *kept))
 
     def save() -> None:
@@ -112,6 +131,12 @@ def train_block(
     if saved:
         state = jax.device_put(folder.restore(executable.shape(), step), device)
         host = jax.device_get(_small(state))
+        if curves is not None:
+            _check_members(executable, block, folder, curves)
+        if not log.rows:
+            log.add(step, host)
+        if curves is None or int(curves["saved"]) != step:  # lost, or of a checkpoint that was
+            folder.write_curves(**log.arrays(step, host))
     else:
         # No step, one evaluation: curves start with the untrained networks. It also takes all the memory that training
         # will, so that nothing is saved yet when the block turns out too large.

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +81,8 @@ def start(threads: int | None = None) -> None:
     if threads is not None:
         os.environ["NPROC"] = str(threads)
     os.environ.setdefault("NPROC", str(cores()))
+    global _threads
+    _threads = int(os.environ["NPROC"])  # what the backend will read; later changes do not count
     if config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -91,9 +94,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_threads: int | None = None
+
+
 def threads() -> int:
     """The size of XLA's CPU pool in this process; 0 where the default backend is not the CPU."""
-    return int(os.environ.get("NPROC") or cores()) if jax.default_backend() == "cpu" else 0
+    return (_threads or int(os.environ.get("NPROC") or cores())) if jax.default_backend() == "cpu" else 0
 
 
 def cache_folder() -> Path:
@@ -114,7 +120,7 @@ def default_recipe(cohort: Cohort, block: int | None = None) -> Recipe:
         size = min(largest, -(-count // (2 * jax.local_device_count())))
     else:
         size = min(largest, 1 << (count - 1).bit_length())
-    return Recipe(block or size, inner, conv_form, threads())
+    return with_block(Recipe(size, inner, conv_form, threads()), block or size)
 
 
 def _platform() -> str:
@@ -140,7 +146,7 @@ class Block(NamedTuple):
 
 
 def blocks(cohort: Cohort, recipe: Recipe) -> list[Block]:
-    """The blocks of a cohort; the last is padded with copies of its first member, which are never trained."""
+    """The blocks of a cohort; the last is padded with copies of its first member, whose results are never kept."""
     floats = training.floats_of(cohort)
     result = []
     for index, start_row in enumerate(range(0, len(cohort.members), recipe.block)):
@@ -252,15 +258,26 @@ def bytes_free(device: Any) -> int:
         lines = Path("/proc/meminfo").read_text().splitlines()
         total = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 if known else 4 * 2**30
     return total // len(jax.local_devices())
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device, and not the disk, ran full: both say RESOURCE_EXHAUSTED."""
+    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 
 
 def fitted(cohort: Cohort, recipe: Recipe, device: Any) -> Executable:
     """The executable of a cohort, its block halved until the compiled program fits into the device's memory."""
     while True:
-        executable = Executable(cohort, recipe)
-        needed, free = executable.bytes_needed(device), bytes_free(device)
+        executable, free = Executable(cohort, recipe), bytes_free(device)
+        try:
+            needed = executable.bytes_needed(device)
+        except jax.errors.JaxRuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            needed = free  # some compilers refuse what does not fit
         if needed <= MEMORY_SHARE * free:
             return executable
         if recipe.block == 1:
@@ -268,12 +285,11 @@ def fitted(cohort: Cohort, recipe: Recipe, device: Any) -> Executable:
                 f"One member of cohort {cohort.id} needs {needed / 2**20:.0f} MiB on {device}, "
                 f"which has {free / 2**20:.0f} MiB: make its batch, its steps in time or its layers smaller."
             )
-        recipe = halved(recipe)
+        recipe = with_block(recipe, recipe.block // 2)
 
 
-def halved(recipe: Recipe) -> Recipe:
-    """The recipe with half the block; a group never exceeds the block."""
-    block = max(1, recipe.block // 2)
+def with_block(recipe: Recipe, block: int) -> Recipe:
+    """The recipe with another block; groups become the largest that divide it: a remainder would change bits."""
     inner = recipe.inner
     if isinstance(inner, int):
         inner = next(g for g in range(min(inner, block), 0, -1) if block % g == 0)
@@ -283,25 +299,30 @@ def halved(recipe: Recipe) -> Recipe:
 # ---------------------------------------------------------------------------------------------------------- tuning
 
 
-def tuned(cohort: Cohort, seconds: float = 1.0) -> Recipe:
+def tuned(cohort: Cohort, block: int | None = None, seconds: float = 1.0) -> Recipe:
     """The fastest of a few recipes for a cohort, measured here, or remembered from an earlier measurement.
 
-    The winner is kept in the user's cache by (cohort, device kind, versions), so that two directories agree.
+    Only the way a block runs inside and the form of convolutions are chosen, and kept in the user's cache by (cohort,
+    device kind, versions), so that two directories agree; the block follows from the cohort as ever.
     """
-    default = default_recipe(cohort)
-    device = jax.local_devices()[0]
-    key = f"{cohort.id} {device.device_kind} {jax.__version__} {default.threads}"
+    default = default_recipe(cohort, block)
+    key = f"{cohort.id} {jax.local_devices()[0].device_kind} {jax.__version__} {default.threads}"
     file = cache_folder() / "recipes.json"
     known = json.loads(file.read_text()) if file.exists() else {}
     if key not in known:
-        rates = {r: steps_per_second(cohort, r, device, seconds) for r in _alternatives(cohort, default)}
+        rates = {recipe: steps_per_second(cohort, recipe, seconds) for recipe in _alternatives(cohort, default)}
         best = max(rates, key=lambda recipe: rates[recipe])
-        known[key] = {**dataclasses.asdict(best), "member_steps_per_second": round(rates[best], 1)}
+        known[key] = {
+            "inner": best.inner,
+            "conv_form": best.conv_form,
+            "member_steps_per_second": round(rates[best], 1),
+        }
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps(known, indent=1))
         temporary.replace(file)
-    return Recipe(**{field.name: known[key][field.name] for field in dataclasses.fields(Recipe)})
+    winner = dataclasses.replace(default, inner=known[key]["inner"], conv_form=known[key]["conv_form"])
+    return with_block(winner, default.block)
 
 
 def _alternatives(cohort: Cohort, default: Recipe) -> list[Recipe]:
@@ -311,18 +332,31 @@ def _alternatives(cohort: Cohort, default: Recipe) -> list[Recipe]:
     return [dataclasses.replace(default, inner=i, conv_form=f) for i in inners for f in forms]
 
 
-def steps_per_second(cohort: Cohort, recipe: Recipe, device: Any, seconds: float) -> float:
-    """Member-steps per second of one block on one device, compilation left out."""
+def steps_per_second(cohort: Cohort, recipe: Recipe, seconds: float) -> float:
+    """Member-steps per second, a block on every local device at once, compilation left out; 0 if it does not fit."""
+    devices = jax.local_devices()
     executable = Executable(cohort, recipe)
     block = blocks(cohort, recipe)[0]
-    floats = jax.device_put(block.floats, device)
     total, steps = cohort.members[0].training.steps, 1
-    executable.compiled(device)
-    while True:
-        state = jax.block_until_ready(executable.init(block, device))
-        begin = time.perf_counter()
-        jax.block_until_ready(executable.advance(state, floats, device, steps, False))
-        elapsed = time.perf_counter() - begin
-        if elapsed >= seconds or steps == total:
-            return steps * block.rows / elapsed
-        steps = min(2 * steps, total)
+    floats = {device: jax.device_put(block.floats, device) for device in devices}
+
+    def run(device: Any) -> None:
+        jax.block_until_ready(executable.advance(states[device], floats[device], device, steps, False))
+
+    try:
+        if executable.bytes_needed(devices[0]) > MEMORY_SHARE * bytes_free(devices[0]):
+            return 0.0
+        with ThreadPoolExecutor(len(devices)) as pool:
+            list(pool.map(executable.compiled, devices))
+            while True:
+                states = {device: jax.block_until_ready(executable.init(block, device)) for device in devices}
+                begin = time.perf_counter()
+                list(pool.map(run, devices))
+                elapsed = time.perf_counter() - begin
+                if elapsed >= seconds or steps == total:
+                    return steps * block.rows * len(devices) / elapsed
+                steps = min(2 * steps, total)
+    except jax.errors.JaxRuntimeError as error:
+        if out_of_memory(error):
+            return 0.0
+        raise

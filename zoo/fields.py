@@ -69,14 +69,12 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
     if hasattr(value, "item") and not hasattr(value, "__len__"):  # a NumPy scalar
         value = value.item()
     if field.type is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"{where}; it must be a finite number.")
-        value = float(value)
-    elif field.type in (int, bool, str):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_float32(value):
+            raise ValueError(f"{where}; it must be a finite float32 number.")
+        value = float(value) + 0.0  # -0.0 is 0.0
+    elif field.type in _WORDS:
         if type(value) is not field.type:
-            raise ValueError(
-                f"{where}; it must be {dict(int='an integer', bool='a bool', str='text')[field.type.__name__]}."
-            )
+            raise ValueError(f"{where}; it must be {_WORDS[field.type]}.")
     elif typing.get_origin(field.type) is tuple:
         item = typing.get_args(field.type)[0]
         if not isinstance(value, (list, tuple)):
@@ -84,6 +82,11 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
         value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
     _check_limits(where, field.limits, value)
     return value
+
+
+def _is_float32(value: float) -> bool:
+    """Whether a program can hold the number: neither NaN, nor rounded to infinity, nor to zero."""
+    return value == 0 or 1e-37 < abs(value) < 3e38
 
 
 def _check_limits(where: str, limits: dict[str, Any], value: Any) -> None:

@@ -5,8 +5,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo import spec
@@ -16,6 +17,9 @@ from zoo.store import Store, Trained
 TICK = 0.25
 """Seconds between two looks at the workers."""
 
+TABLE_SECONDS = 5.0
+"""The member table is written again at most this often while blocks finish."""
+
 
 class Stopped(Exception):
     """A signal stopped the training; everything is saved."""
@@ -23,6 +27,9 @@ class Stopped(Exception):
 
 class Job:
     """One cohort's way through a run: its executable, once compiled, and the blocks that nobody has taken yet.
+
+    The first block of a cohort is tried alone until its first call has returned: when it takes too much memory, no
+    other block of the same size is on its way and the cohort starts again with half the block.
 
     Attributes:
       cohort: the cohort.
@@ -32,34 +39,57 @@ class Job:
     def __init__(self, cohort: Cohort, store: Store, block: int | None, tune: bool):
         self.cohort, self.workers = cohort, 0
         self._store, self._block, self._tune = store, block, tune
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
         self._executable: Any = None
         self._waiting: list[Any] | None = None
+        self._trying = self._proved = False
 
     @property
     def open(self) -> bool:
         """Whether there may be a block to take."""
         return self._waiting is None or bool(self._waiting)
 
-    def take(self, device: Any) -> tuple[Any, Any] | None:
-        """The executable and a block to train, or None when no block is left."""
-        from zoo import block, executor
+    def take(self, device: Any, stop: threading.Event, report: Callable[[Any], None]) -> tuple[Any, Any] | None:
+        """The executable and a block to train, or None when no block is left; finished blocks are reported."""
+        from zoo.block import last_word
 
-        with self._lock:
+        with self._turn:
             if self._waiting is None:
-                recipe = self._store.recipe(self.cohort.id)
-                if recipe is None:
-                    recipe = executor.tuned(self.cohort) if self._tune else executor.default_recipe(self.cohort)
-                    recipe = dataclasses.replace(recipe, block=self._block) if self._block else recipe
-                    executable = executor.fitted(self.cohort, recipe, device)
-                else:
-                    executable = executor.Executable(self.cohort, recipe)
-                self._prepare(executable)
-            while self._waiting:
-                candidate = self._waiting.pop(0)
-                if not block.finished(self._store.block(self.cohort.id, candidate.index)):
-                    return self._executable, candidate
+                self._prepare(self._first_executable(device))
+            executable = self._executable
+        executable.compiled(device)  # while the first block is tried
+        with self._turn:
+            while self._trying and not stop.is_set():
+                self._turn.wait(TICK)
+            while self._waiting and not stop.is_set():
+                block = self._waiting.pop(0)
+                if word := last_word(self._executable, block, self._store.block(self.cohort.id, block.index)):
+                    report(word)
+                    continue
+                self._trying = not self._proved
+                return self._executable, block
             return None
+
+    def proved(self, worked: bool) -> None:
+        """The block that was tried alone has made its first call, or has failed."""
+        with self._turn:
+            self._proved |= worked
+            self._trying = False
+            self._turn.notify_all()
+
+    def _first_executable(self, device: Any) -> Any:
+        from zoo import executor
+
+        recipe = self._store.recipe(self.cohort.id)
+        if recipe is not None:
+            if self._block and self._block != recipe.block:
+                raise ValueError(
+                    f"--block is {self._block}, but cohort {self.cohort.id} of {self._store.path} was begun with "
+                    f"blocks of {recipe.block}; leave it out, or choose another --out."
+                )
+            return executor.Executable(self.cohort, recipe)
+        choose = executor.tuned if self._tune else executor.default_recipe
+        return executor.fitted(self.cohort, choose(self.cohort, self._block), device)
 
     def _prepare(self, executable: Any) -> None:
         from zoo import executor
@@ -69,21 +99,18 @@ class Job:
         self._executable = executable
         self._waiting = executor.blocks(self.cohort, executable.recipe)
 
-    def halve(self, executable: Any, error: Exception) -> None:
+    def halve(self, error: Exception) -> None:
         """Start the cohort again with half the block after the device ran out of memory, if nothing was saved yet."""
         from zoo import executor
 
-        with self._lock:
-            if self._executable is not executable:
-                return  # another worker was here first
-            folder = self._store.path / "cohorts" / self.cohort.id
-            block = executable.recipe.block
-            if folder.exists() or block == 1:
+        with self._turn:
+            recipe = self._executable.recipe
+            if self._proved or recipe.block == 1 or (self._store.path / "cohorts" / self.cohort.id).exists():
                 raise MemoryError(
-                    f"Cohort {self.cohort.id} ran out of device memory with blocks of {block}: "
-                    f"train it into a new directory with --block {max(1, block // 2)}."
+                    f"Cohort {self.cohort.id} ran out of device memory with blocks of {recipe.block}: "
+                    f"train it into a new directory with --block {max(1, recipe.block // 2)}."
                 ) from error
-            self._prepare(executor.Executable(self.cohort, executor.halved(executable.recipe)))
+            self._prepare(executor.Executable(self.cohort, executor.with_block(recipe, recipe.block // 2)))
 
 
 class Pool:
@@ -100,6 +127,7 @@ class Pool:
         self.store, self.jobs, self.save_every, self.view = store, jobs, save_every, view
         self.stop = threading.Event()
         self.error: BaseException | None = None
+        self.done = 0
         self._lock = threading.Lock()
 
     def run(self, devices: list[Any]) -> None:
@@ -107,9 +135,13 @@ class Pool:
         threads = [threading.Thread(target=self._work, args=(device,), daemon=True) for device in devices]
         for thread in threads:
             thread.start()
+        written, seen = time.monotonic(), 0
         while any(thread.is_alive() for thread in threads):
             self.view.tick()
             time.sleep(TICK)
+            if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
+                seen, written = self.done, time.monotonic()
+                self.store.write_table()
         if self.error is not None:
             raise self.error
 
@@ -125,34 +157,34 @@ class Pool:
             return job
 
     def _work(self, device: Any) -> None:
-        from zoo.block import train_block
-
         job: Job | None = None
         try:
             while not self.stop.is_set() and (job := self._next_job(job)) is not None:
                 self.view.compiling(job.cohort.id)
-                taken = job.take(device)
-                if taken is None:
-                    continue
-                executable, block = taken
-                folder = self.store.block(job.cohort.id, block.index)
-                try:
-                    train_block(
-                        executable,
-                        block,
-                        folder,
-                        device,
-                        save_every=self.save_every,
-                        stop=self.stop,
-                        report=self.view.report,
-                    )
-                except Exception as error:
-                    if "RESOURCE_EXHAUSTED" not in str(error):
-                        raise
-                    job.halve(executable, error)
+                if (taken := job.take(device, self.stop, self.view.report)) is not None:
+                    self._train(job, *taken, device)
         except BaseException as error:
             self.error = self.error or error
             self.stop.set()
+
+    def _train(self, job: Job, executable: Any, block: Any, device: Any) -> None:
+        from zoo.block import train_block
+        from zoo.executor import out_of_memory
+
+        def report(progress: Any) -> None:
+            job.proved(True)
+            self.view.report(progress)
+
+        folder = self.store.block(job.cohort.id, block.index)
+        try:
+            train_block(executable, block, folder, device, save_every=self.save_every, stop=self.stop, report=report)
+            self.done += 1
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            job.halve(error)
+        finally:
+            job.proved(False)
 
 
 def train(
@@ -183,26 +215,42 @@ def train(
       ValueError: the spec or the directory is bad.
       Stopped: SIGTERM or Ctrl-C; everything is saved.
     """
-    if save_every <= 0:
+    if not 0 < save_every < float("inf"):
         raise ValueError(f"save_every is {save_every} seconds; it must be above 0.")
     if block is not None and block < 1:
         raise ValueError(f"block is {block}; it must be at least 1.")
+    if not (Path(out) / "zoo.json").exists():
+        _check(zoo)  # a bad spec must not leave a directory behind
     store = Store(out, zoo)
-    devices = list(devices or _start(store))
-    from zoo.progress import view
+    with store.locked():
+        found = _start(store)
+        devices = list(devices or found)
+        from zoo.progress import view
 
-    jobs = [Job(cohort, store, block, tune) for cohort in store.cohorts]
-    store.record(None, hardware=_hardware(devices))
-    with view(store.cohorts, quiet=quiet) as shown:
-        pool = Pool(store, jobs, save_every, shown)
-        with _signals(pool.stop) as signals:
-            try:
-                pool.run(devices)
-            finally:
+        jobs = [Job(cohort, store, block, tune) for cohort in store.cohorts]
+        store.record(None, hardware=_hardware(devices))
+        store.write_table()
+        with view(store.cohorts, quiet=quiet) as shown:
+            pool = Pool(store, jobs, save_every, shown)
+            with _signals(pool.stop) as signals:
+                try:
+                    pool.run(devices)
+                except BaseException:
+                    with suppress(OSError):  # a full disk has said so already
+                        store.write_table()
+                    raise
                 store.write_table()
-        if signals:
-            raise Stopped(f"Stopped by {signals[0]}; the same command goes on from here.")
+    if signals:
+        raise Stopped(f"Stopped by {signals[0]}; the same command goes on from here.")
     return Trained(out)
+
+
+def _check(zoo: Zoo) -> None:
+    from zoo import executor, training
+
+    executor.start()
+    for cohort in spec.cohorts(zoo):
+        training.check(cohort)
 
 
 def _start(store: Store) -> list[Any]:
@@ -213,6 +261,11 @@ def _start(store: Store) -> list[Any]:
     executor.start(recipes[0]["threads"] or None if recipes else None)
     import jax
 
+    platform, here = store.manifest["hardware"].get("platform"), jax.default_backend()
+    if recipes and platform not in (None, here):
+        raise ValueError(
+            f"{store.path} was begun on {platform} and this is {here}, which changes the bits; begin anew."
+        )
     if recipes and recipes[0]["threads"] != executor.threads():
         raise ValueError(
             f"{store.path} was trained with {recipes[0]['threads']} CPU threads and this process has "
@@ -279,16 +332,17 @@ def plan(zoo: Zoo, block: int | None = None) -> list[PlanRow]:
     import jax
 
     devices, rows = jax.local_devices(), []
+    _check(zoo)
     for cohort in spec.cohorts(zoo):
         recipe = executor.default_recipe(cohort, block)
         begin = time.perf_counter()
         executable = executor.fitted(cohort, recipe, devices[0])
         compiling = time.perf_counter() - begin
-        rate = executor.steps_per_second(cohort, executable.recipe, devices[0], seconds=0.5)
+        rate = executor.steps_per_second(cohort, executable.recipe, seconds=0.5)
         count = -(-len(cohort.members) // executable.recipe.block)
         steps = cohort.members[0].training.steps
         state = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(executable.shape()))
-        seconds = compiling + steps * len(cohort.members) / (rate * min(count, len(devices)))
+        seconds = compiling + steps * len(cohort.members) / rate * max(1.0, len(devices) / count)
         megabytes = executable.bytes_needed(devices[0]) / 2**20
         rows.append(
             PlanRow(

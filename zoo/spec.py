@@ -107,9 +107,6 @@ class Zoo:
         training = Training() if training is None else training
         parts = [_instances(s, v) for s, v in zip(SECTIONS, (task, model, training))]
         seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-        for seed in seeds:
-            if type(seed) is not int or not 0 <= seed < 2**32:
-                raise ValueError(f"A seed of zoo {name!r} is {seed!r}; it must be an integer from 0 to 2**32 - 1.")
         for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
             if not values:
                 raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")
@@ -118,6 +115,9 @@ class Zoo:
     def _set(self, name: str, grids: tuple[Grid, ...]) -> "Zoo":
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]{1,80}", name):
             raise ValueError(f"The zoo's name is {name!r}; it must be 1 to 80 letters, digits, '_', '-', '.' or '+'.")
+        for seed in itertools.chain.from_iterable(grid.seeds for grid in grids):
+            if type(seed) is not int or not 0 <= seed < 2**32:
+                raise ValueError(f"A seed of zoo {name!r} is {seed!r}; it must be an integer from 0 to 2**32 - 1.")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "grids", grids)
         return self
@@ -151,13 +151,18 @@ class Zoo:
 
         Args:
           path: "training.steps", "model.hidden", "task.bits", "seeds", or a field's name alone where it is unique.
-          value: the field's value; for "seeds", how many (0, 1, ...), or a list.
+          value: the field's value; for "seeds", how many from each grid's first on, or a list.
         """
         if path == "seeds":
-            seeds = tuple(range(value)) if isinstance(value, int) else tuple(value)
-            if not seeds:
-                raise ValueError(f"seeds is {value!r}; it must be at least 1.")
-            return object.__new__(Zoo)._set(self.name, tuple(g._replace(seeds=seeds) for g in self.grids))
+            listed = isinstance(value, (list, tuple, range))
+            if not value or not (listed or (type(value) is int and value > 0)):
+                raise ValueError(f"seeds is {value!r}; it must be how many, at least 1, or a list of them.")
+            # A number keeps where each grid starts: grids that had seeds of their own still do.
+            grids = []
+            for grid in self.grids:
+                seeds = range(grid.seeds[0], grid.seeds[0] + value) if isinstance(value, int) else value
+                grids.append(grid._replace(seeds=tuple(seeds)))
+            return object.__new__(Zoo)._set(self.name, tuple(grids))
         section, name = self.locate(path)
         grids = []
         for grid in self.grids:
@@ -239,10 +244,6 @@ def members(zoo: Zoo) -> list[Member]:
         for task, model, training in itertools.product(grid.task, grid.model, grid.training):
             start = f"{name_of(task)}-{name_of(model)}"
             parts = [_to_json(task), _to_json(model), _to_json(training)]
-            if training.data == "shared" and (names := _varied_floats(grid.task, type(task))):
-                raise ValueError(
-                    f"Shared data needs one task, but {label(task)}.{names[0]} varies in zoo {zoo.name!r}."
-                )
             for seed in grid.seeds:
                 member = Member(f"{start}-{_hash([*parts, seed])}", task, model, training, seed)
                 if member.id in result:
@@ -252,11 +253,6 @@ def members(zoo: Zoo) -> list[Member]:
                     )
                 result[member.id] = member
     return list(result.values())
-
-
-def _varied_floats(tasks: Sequence[Any], cls: type) -> list[str]:
-    same = [task for task in tasks if type(task) is cls]
-    return [n for n, f in fields(cls).items() if f.traced and len({getattr(task, n) for task in same}) > 1]
 
 
 class Cohort(NamedTuple):
@@ -302,11 +298,17 @@ def cohorts(zoo: Zoo) -> list[Cohort]:
             instance = getattr(group[0], section)
             known = fields(type(instance))
             traced[section] = tuple(n for n, f in known.items() if f.traced and getattr(instance, n) != f.off)
+        if group[0].training.data == "shared":
+            for name in traced["task"]:
+                if len({getattr(member.task, name) for member in group}) > 1:
+                    where = f"{label(group[0].task)}.{name}"
+                    raise ValueError(f"Shared data needs one task, but {where} varies in cohort {cohort_id}.")
         result.append(Cohort(cohort_id, tuple(group), traced))
     return result
 
 
-RESERVED = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
+MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
+"""The columns of the member table that every zoo has; those of varied fields follow."""
 
 
 def varied(group: Sequence[Member]) -> dict[str, list[Any]]:
@@ -325,7 +327,7 @@ def varied(group: Sequence[Member]) -> dict[str, list[Any]]:
         for name in dict.fromkeys(n for m in group for n in fields(type(getattr(m, section)))):
             values = [getattr(getattr(m, section), name, None) for m in group]
             if len({v for v in values if v is not None}) > 1:
-                plain = len(owners[name]) == 1 and name not in RESERVED
+                plain = len(owners[name]) == 1 and name not in MEMBER_COLUMNS
                 result[name if plain else f"{section}.{name}"] = values
     return result
 

@@ -11,14 +11,12 @@ read row by row through TensorStore.
 
 import functools
 import importlib.metadata
-import io
 import json
 import os
 import platform
-import shutil
 import threading
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,92 +24,18 @@ import numpy as np
 import pandas as pd
 
 from zoo import lookup, spec
+from zoo.checkpoints import BlockFolder, write_atomically
 from zoo.spec import Zoo
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 if TYPE_CHECKING:
     from zoo.executor import Recipe
-    from zoo.training import State
 
 FORMAT = 1
-KEPT = 2
-"""Checkpoints of a block that stay, beside step 0."""
-
-# Orbax numbers its operations per process: two threads that save at once take each other's temporary folders.
-_SAVING = threading.Lock()
-
-
-class BlockFolder:
-    """The folder of one block: checkpoints and curves.
-
-    Attributes:
-      path: `cohorts/<cohort>/<block>`.
-    """
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def steps(self) -> list[int]:
-        """The steps of the complete checkpoints, ascending."""
-        if not self.path.is_dir():
-            return []
-        return sorted(
-            int(p.name) for p in self.path.iterdir() if p.name.isdigit() and (p / "commit_success.txt").exists()
-        )
-
-    def save(self, step: int, state: "State", members: Sequence[str]) -> None:
-        """Write a checkpoint of host arrays, wait for it, and drop the oldest."""
-        from orbax.checkpoint import v1 as ocp
-
-        with _SAVING:
-            ocp.save(str(self.path / str(step)), state, overwrite=True, custom_metadata={"members": list(members)})
-        for old in [s for s in self.steps() if s][:-KEPT]:
-            shutil.rmtree(self.path / str(old))
-
-    def restore(self, shape: "State", step: int) -> "State":
-        """The checkpoint of a step as host arrays of the given shapes."""
-        import jax
-        from orbax.checkpoint import v1 as ocp
-
-        template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shape)
-        return ocp.load(str(self.path / str(step)), template)
-
-    def write_curves(self, **arrays: np.ndarray) -> None:
-        """Write `curves.npz`: see `Log.arrays` in zoo/block.py for what is in it."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-        write_atomically(self.path / "curves.npz", buffer.getvalue())
-
-    def curves(self) -> dict[str, np.ndarray] | None:
-        """The content of `curves.npz`, or None where nothing was saved yet."""
-        try:
-            with np.load(self.path / "curves.npz", allow_pickle=False) as file:
-                return dict(file)
-        except FileNotFoundError:
-            return None
-        except (ValueError, OSError, zipfile.BadZipFile):
-            raise ValueError(
-                f"{self.path / 'curves.npz'} cannot be read; move its folder away to train the block again."
-            ) from None
-
-    def rows(self, step: int, rows: Sequence[int], prefix: tuple[str, ...]) -> dict[str, Any]:
-        """Arrays below `prefix` of a checkpoint, as nested dicts, with only the given rows of the member axis."""
-        import tensorstore as ts
-
-        base = {"driver": "file", "path": str(self.path / str(step) / "state")}
-        store = ts.KvStore.open({"driver": "ocdbt", "base": base}).result()
-        names = [k.decode().removesuffix("/zarr.json") for k in store.list().result() if k.endswith(b"/zarr.json")]
-        tree: dict[str, Any] = {}
-        for name in names:
-            path = tuple(name.split("."))
-            if path[: len(prefix)] != prefix:
-                continue
-            kvstore = {"driver": "ocdbt", "base": base, "path": name + "/"}
-            array = ts.open({"driver": "zarr3", "kvstore": kvstore}, open=True, read=True).result()
-            branch = tree
-            for part in path[len(prefix) : -1]:
-                branch = branch.setdefault(part, {})
-            branch[path[-1]] = array[list(rows)].read().result()
-        return tree
 
 
 class Store:
@@ -139,7 +63,8 @@ class Store:
                 more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
                 raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
             return manifest
-        if self.path.is_dir() and any(self.path.iterdir()):
+        # What a run that was killed in its first write leaves: its lock and temporary files.
+        if self.path.is_dir() and any(not p.name.startswith(".") for p in self.path.iterdir()):
             raise ValueError(f"--out {self.path} has files that are no zoo; it must be new, empty, or of the same zoo.")
         self.path.mkdir(parents=True, exist_ok=True)
         manifest = {
@@ -151,6 +76,22 @@ class Store:
         }
         write_atomically(self.path / "zoo.json", _json(manifest))
         return manifest
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory: a second run on it at the same time is refused, and a killed one leaves it free."""
+        with open(self.path / ".lock", "a+") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    file.seek(0)
+                    holder = file.read().strip() or "another process"
+                    raise ValueError(f"{self.path} is being trained by {holder}; wait, or stop it.") from None
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {platform.node()}")
+                file.flush()
+            yield
 
     def record(self, cohort_id: str | None, **entries: Any) -> None:
         """Write entries of a cohort, or of the zoo, into the manifest."""
@@ -171,47 +112,45 @@ class Store:
 
     def write_table(self) -> pd.DataFrame:
         """Write `members.csv` from the spec and the blocks' curves, and return it."""
-        everyone = spec.members(self.zoo)
-        homes, results = {}, {}
-        for cohort in self.cohorts:
-            homes.update(dict.fromkeys((m.id for m in cohort.members), cohort.id))
-            for folder in sorted((self.path / "cohorts" / cohort.id).glob("[0-9]*")):
-                curves = BlockFolder(folder).curves() or {"members": []}
-                for row, member in enumerate(curves["members"]):
-                    results[str(member)] = {n: curves[f"member_{n}"][row] for n in ("status", "step", "loss", "score")}
-        rows = []
-        for member in everyone:
-            result = results.get(member.id)
-            rows.append(
-                {
-                    "member": member.id,
-                    "cohort": homes[member.id],
-                    "task": spec.name_of(member.task),
-                    "model": spec.name_of(member.model),
-                    "seed": member.seed,
-                    "status": _status(member, result),
-                    "steps": int(result["step"]) if result else 0,
-                    "loss": float(result["loss"]) if result else np.nan,
-                    "score": float(result["score"]) if result else np.nan,
-                }
-            )
-        table = pd.DataFrame(rows)
-        for column, values in spec.varied(everyone).items():
-            table[column] = [str(v) if isinstance(v, tuple) else v for v in values]
+        table = member_table(self.path, self.zoo)
         write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
         return table
 
 
-def _status(member: spec.Member, result: dict[str, Any] | None) -> str:
+def member_table(path: Path, zoo: Zoo) -> pd.DataFrame:
+    """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it."""
+    everyone = spec.members(zoo)
+    homes = {member.id: cohort.id for cohort in spec.cohorts(zoo) for member in cohort.members}
+    results = {}
+    for folder in _blocks(path):
+        if curves := folder.curves():
+            columns = [curves[f"member_{name}"].tolist() for name in ("status", "step", "loss", "score")]
+            results.update(zip(curves["members"].tolist(), zip(*columns)))
+    rows = []
+    for member in everyone:
+        status, step, loss, score = results.get(member.id, (None, 0, np.nan, np.nan))
+        name, model = spec.name_of(member.task), spec.name_of(member.model)
+        rows.append(
+            (member.id, homes[member.id], name, model, member.seed, _status(member, status, score), step, loss, score)
+        )
+    table = pd.DataFrame(rows, columns=list(spec.MEMBER_COLUMNS))
+    for column, values in spec.varied(everyone).items():
+        table[column] = [str(v) if isinstance(v, tuple) else v for v in values]
+    return table
+
+
+def _blocks(path: Path) -> list[BlockFolder]:
+    return [BlockFolder(folder) for folder in sorted(path.glob("cohorts/*/[0-9]*"))]
+
+
+def _status(member: spec.Member, status: int | None, score: float) -> str:
     from zoo.training import DIVERGED, RUNNING
 
-    if result is None:
+    if status is None:
         return "pending"
-    if result["status"] == RUNNING:
-        return "training"
-    if result["status"] == DIVERGED:
-        return "diverged"
-    return "solved" if result["score"] >= member.task.solved else "unsolved"
+    if status in (RUNNING, DIVERGED):
+        return "training" if status == RUNNING else "diverged"
+    return "solved" if score >= member.task.solved else "unsolved"
 
 
 class Trained:
@@ -228,7 +167,7 @@ class Trained:
         try:
             self.members = pd.read_csv(self.path / "members.csv")
         except FileNotFoundError:
-            raise ValueError(f"{self.path} has no members.csv yet; train it first.") from None
+            self.members = member_table(self.path, self.zoo)
 
     @functools.cached_property
     def zoo(self) -> Zoo:
@@ -240,12 +179,12 @@ class Trained:
         return {member.id: member for member in spec.members(self.zoo)}
 
     @functools.cached_property
-    def _places(self) -> dict[str, tuple[str, int]]:
-        """Member -> cohort and row in the cohort."""
+    def _places(self) -> dict[str, tuple[BlockFolder, int]]:
+        """Member -> its block and row there, by the ids that were saved with the block."""
         return {
-            member: (str(cohort), row)
-            for cohort, group in self.members.groupby("cohort", sort=False)
-            for row, member in enumerate(group["member"])
+            member: (folder, row)
+            for folder in _blocks(self.path)
+            for row, member in enumerate((folder.curves() or {"members": np.zeros(0, str)})["members"].tolist())
         }
 
     def member(self, member: str) -> spec.Member:
@@ -263,7 +202,8 @@ class Trained:
         from zoo.training import bound_model
 
         found = self.member(member)
-        recipe = self.manifest["cohorts"][self._places[member][0]]["recipe"] or {}
+        cohort = self.members.set_index("member").at[member, "cohort"]
+        recipe = self.manifest["cohorts"][cohort]["recipe"] or {}
         return bound_model(found.model, found.task, conv_form=recipe.get("conv_form", "columns"))
 
     def variables(self, members: str | Sequence[str], *, initial: bool = False) -> dict[str, Any]:
@@ -278,26 +218,21 @@ class Trained:
         if not ids:
             raise ValueError("variables() got no member; it needs at least one.")
         for member in ids:
-            self.member(member)
-        cohorts = {self._places[m][0] for m in ids}
+            if member not in self._places:
+                self.member(member)  # an unknown id ends here
+                raise ValueError(f"Member {member} of {self.path} has no checkpoint yet; train the zoo first.")
+        cohorts = sorted({self._places[member][0].path.parent.name for member in ids})
         if len(cohorts) != 1:
-            raise ValueError(f"The members are of {len(cohorts)} cohorts, {sorted(cohorts)}; ask for one at a time.")
-        cohort = cohorts.pop()
-        recipe = self.manifest["cohorts"][cohort]["recipe"]
-        size = recipe["block"] if recipe else 1
-        parts: dict[int, list[tuple[int, int]]] = {}
+            raise ValueError(f"The members are of {len(cohorts)} cohorts, {', '.join(cohorts)}; ask for one at a time.")
+        parts: dict[Path, list[tuple[int, int]]] = {}
         for position, member in enumerate(ids):
-            block, row = divmod(self._places[member][1], size)
-            parts.setdefault(block, []).append((position, row))
+            folder, row = self._places[member]
+            parts.setdefault(folder.path, []).append((position, row))
         gathered, order = [], []
-        for block, pairs in parts.items():
-            folder = BlockFolder(self.path / "cohorts" / cohort / f"{block:04d}")
-            steps = folder.steps()
-            if not steps or (initial and steps[0] != 0):
-                raise ValueError(f"Member {ids[pairs[0][0]]} has no checkpoint in {folder.path}; train the zoo first.")
-            step = 0 if initial else steps[-1]
-            params = folder.rows(step, [row for _, row in pairs], ("params",))
-            gathered.append({"params": params, **folder.rows(step, [row for _, row in pairs], ("stats",))})
+        for path, pairs in parts.items():
+            folder, rows = BlockFolder(path), [row for _, row in pairs]
+            step = 0 if initial else (folder.steps() or [0])[-1]
+            gathered.append({"params": folder.rows(step, rows, ("params",)), **folder.rows(step, rows, ("stats",))})
             order.extend(position for position, _ in pairs)
         back = np.argsort(order)
 
@@ -317,8 +252,8 @@ class Trained:
     def curves(self) -> pd.DataFrame:
         """member, step, train_loss, loss, score: one row per member and evaluation; step 0 is untrained."""
         frames = []
-        for folder in sorted(self.path.glob("cohorts/*/[0-9]*")):
-            curves = BlockFolder(folder).curves()
+        for folder in _blocks(self.path):
+            curves = folder.curves()
             if curves is None:
                 continue
             steps, members = curves["step"], curves["members"]
@@ -348,17 +283,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if manifest["format"] != FORMAT:
         raise ValueError(f"{file} has format {manifest['format']!r}; this version reads format {FORMAT}.")
     return manifest
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _json(value: Any) -> bytes:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ from jax import lax
 
 from models import on
 from zoo import lookup
-from zoo.fields import values_of
+from zoo.fields import label, values_of
 from zoo.spec import SECTIONS, Cohort, Training, canonical_json
 
 RUNNING, STOPPED, DIVERGED = 0, 1, 2
@@ -179,7 +180,7 @@ def program(cohort: Cohort, **given: Any) -> Program:
             losses=state.losses + jnp.stack([loss, 1.0]),
         )
         # One NaN must not cost the last good state: the step is taken whole or not at all.
-        finite = jnp.isfinite(total) & jnp.isfinite(norm) & jnp.isfinite(optax.tree.norm(params))
+        finite = jnp.isfinite(total) & jnp.isfinite(norm) & jnp.isfinite(optax.tree.norm((params, stats)))
         return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, state._replace(status=jnp.int32(DIVERGED)))
 
     def evaluated(state: State, floats: Floats, data: Any) -> State:
@@ -190,23 +191,22 @@ def program(cohort: Cohort, **given: Any) -> Program:
         stop = state.step >= training.steps
         if on(training.target):
             stop |= score >= training.target
-        status = jnp.where((state.status == RUNNING) & stop, STOPPED, state.status)
-        status = jnp.where(jnp.isfinite(loss), status, DIVERGED)
+        status = jnp.where(jnp.isfinite(loss), jnp.where(stop, STOPPED, RUNNING), DIVERGED)
         mean = state.losses[0] / state.losses[1]
         return state._replace(status=status, losses=jnp.zeros(2), train_loss=mean, loss=loss, score=jnp.float32(score))
 
     def advance(state: State, floats: Floats, data: Any, steps: Any, evaluate: Any) -> State:
-        started = state.status == RUNNING
         goal = jnp.minimum(state.step + steps, member.training.steps)
         with jax.default_matmul_precision(member.training.precision):
             # A loop to a traced goal: a frozen member costs nothing where members run one after the other.
             state = lax.while_loop(
                 lambda s: (s.step < goal) & (s.status == RUNNING), lambda s: train_step(s, floats, data), state
             )
-            # `evaluate` is the block's, so it stays a branch under vmap; `started` is a member's and becomes a select.
+            # `evaluate` is the block's, so it stays a branch under vmap; the status is a member's and becomes a select.
+            # A member that diverged keeps its last evaluation: one more would depend on how the steps were cut.
             return lax.cond(
                 evaluate,
-                lambda s: lax.cond(started, lambda s: evaluated(s, floats, data), lambda s: s, s),
+                lambda s: lax.cond(s.status == RUNNING, lambda s: evaluated(s, floats, data), lambda s: s, s),
                 lambda s: s,
                 state,
             )
@@ -218,6 +218,27 @@ def program(cohort: Cohort, **given: Any) -> Program:
         return {**layers, "output": outputs}
 
     return Program(init, advance, represent)
+
+
+def check(cohort: Cohort) -> None:
+    """Refuse a cohort whose parts do not fit together, before anything is compiled or written."""
+    member = cohort.members[0]
+    task = member.task
+    lookup.find("rule", member.training.rule)
+
+    def forward() -> Any:
+        data = task.data()
+        trials = task.evaluation(data)
+        model = bound_model(member.model, task)
+        variables = model.init({"params": jax.random.key(0)}, trials.inputs)
+        outputs, _ = model.apply(variables, trials.inputs)
+        return task.loss(outputs, trials), task.score(outputs, trials)
+
+    try:
+        jax.eval_shape(forward)
+    except (ValueError, TypeError, IndexError, ZeroDivisionError, flax.errors.FlaxError) as error:
+        why = str(error).strip().split("\n")[0]
+        raise ValueError(f"{label(member.model)} cannot be trained on {label(task)}: {why}") from None
 
 
 def optimizers(training: Training) -> Callable[[Training], optax.GradientTransformation]:

@@ -120,7 +120,7 @@ def test_out_of_device_memory_halves_the_block_and_goes_on(monkeypatch: Any, tmp
     def advance(self: Any, *args: Any) -> Any:
         seen.append(self.recipe.block)
         if self.recipe.block > 1:
-            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory while trying to allocate")
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory while trying to allocate")
         return real(self, *args)
 
     monkeypatch.setattr(executor.Executable, "advance", advance)
@@ -160,7 +160,14 @@ def test_tuning_remembers_its_winner(monkeypatch: Any, tmp_path: Path) -> None:
     assert executor.tuned(cohort) == first
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"save_every": 0}, "save_every is 0"), ({"block": 0}, "block is 0")])
+BAD_SETTINGS = [
+    ({"save_every": 0}, "save_every is 0"),
+    ({"save_every": float("nan")}, "is nan"),
+    ({"block": 0}, "block is 0"),
+]
+
+
+@pytest.mark.parametrize(("settings", "words"), BAD_SETTINGS)
 def test_bad_settings_are_refused_before_anything_is_written(settings: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=words):
         train(tiny(), tmp_path / "zoo", quiet=True, **settings)

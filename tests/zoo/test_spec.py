@@ -53,6 +53,16 @@ def test_an_int_given_for_a_float_field_is_the_float() -> None:
     assert [m.id for m in members(a)] == [m.id for m in members(b)]
 
 
+def test_minus_zero_is_zero() -> None:
+    a, b = (small(training=Training(l2=zero), seeds=[1]) for zero in (0.0, -0.0))
+    assert [m.id for m in members(a)] == [m.id for m in members(b)]
+
+
+def test_a_number_of_seeds_keeps_where_each_grid_starts() -> None:
+    zoo = small(seeds=[0, 1]) + small(seeds=[10, 11, 12])
+    assert [grid.seeds for grid in zoo.replace("seeds", 2).grids] == [(0, 1), (10, 11)]
+
+
 def test_json_both_ways_gives_the_same_members() -> None:
     zoo = small() + small(model=vanilla.Model(hidden=32), seeds=[9])
     again = Zoo.from_json(json.loads(json.dumps(zoo.to_json())))
@@ -100,6 +110,7 @@ def test_every_traced_field_is_declared_float() -> None:
             assert not field.traced or field.type is float
 
 
+SHARED: dict = {"training": Training(data="shared")}
 EMPTY: dict = {"task": [], "model": [], "training": [], "seeds": [0]}
 
 BAD = {
@@ -110,7 +121,20 @@ BAD = {
     "width": (lambda: product(gru.Model, hidden=[0]), "gru.Model.hidden is 0; it must be above 0"),
     "steps": (lambda: product(Training, steps=[-1]), "Training.steps is -1; it must be above 0"),
     "learning rate": (lambda: product(Training, learning_rate=0), "Training.learning_rate is 0; it must be above 0"),
-    "not finite": (lambda: product(Training, l2=[float("nan")]), "Training.l2 is nan; it must be a finite number"),
+    "too large": (lambda: product(Training, l2=[1e39]), "Training.l2 is 1e.39; it must be a finite float32 number"),
+    "too small": (lambda: product(Training, learning_rate=[1e-50]), "must be a finite float32 number"),
+    "huge": (lambda: product(Training, l2=[10**400]), "must be a finite float32 number"),
+    "seeds are text": (lambda: small().replace("seeds", "abc"), "seeds is 'abc'; it must be how many"),
+    "seeds are half": (lambda: small().replace("seeds", 1.5), "seeds is 1.5; it must be how many"),
+    "seeds are none": (lambda: small().replace("seeds", 0), "seeds is 0; it must be how many"),
+    "seed in json": (
+        lambda: Zoo.from_json({"name": "x", "grids": [{**EMPTY, "seeds": ["0"]}]}),
+        "A seed of zoo 'x' is '0'",
+    ),
+    "not finite": (
+        lambda: product(Training, l2=[float("nan")]),
+        "Training.l2 is nan; it must be a finite float32 number",
+    ),
     "type": (lambda: product(Training, steps=[1.5]), "Training.steps is 1.5; it must be an integer"),
     "bool": (lambda: product(Training, steps=[True]), "Training.steps is True; it must be an integer"),
     "choice": (lambda: product(Training, optimizer="adm"), "must be one of 'adam', 'adamw', 'sgd'"),
@@ -127,7 +151,9 @@ BAD = {
     "twice": (lambda: members(small(seeds=[1, 1])), "Two members .* are the same: flipflop-vanilla-"),
     "name": (lambda: Zoo("../evil", task=flipflop.Task(), model=gru.Model()), "name is '../evil'"),
     "shared": (
-        lambda: members(small(task=product(flipflop.Task, noise=[0.1, 0.2]), training=Training(data="shared"))),
+        lambda: cohorts(
+            small(task=flipflop.Task(noise=0.1), **SHARED) + small(task=flipflop.Task(noise=0.2), **SHARED)
+        ),
         "flipflop.Task.noise varies",
     ),
     "unknown path": (

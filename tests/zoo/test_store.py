@@ -12,7 +12,7 @@ import pytest
 
 from models import gru, vanilla
 from zoo import Training, Zoo, load, product, train
-from zoo.store import BlockFolder, write_atomically
+from zoo.checkpoints import BlockFolder, write_atomically
 from zoo.tasks import flipflop
 
 ROOT = Path(__file__).parent.parent.parent
@@ -98,7 +98,7 @@ def test_a_loaded_member_scores_as_the_table_says(path: Path) -> None:
 def test_members_curves_and_parameters_are_read_without_jax(path: Path) -> None:
     code = (
         "import sys; from zoo import load; z = load(sys.argv[1]); m = z.members['member'][0]; len(z.curves);"
-        "from zoo.store import BlockFolder; from pathlib import Path;"
+        "from zoo.checkpoints import BlockFolder; from pathlib import Path;"
         "f = next(Path(sys.argv[1]).glob('cohorts/*/0000'));"
         "r = BlockFolder(f).rows(6, [1], ('params',)); assert r['readout']['bias'].shape == (1, 3);"
         "assert 'jax' not in sys.modules, 'jax was imported'"

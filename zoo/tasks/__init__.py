@@ -17,6 +17,7 @@ The contract of a task (`Trials` below holds what it makes):
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 
 
 class Trials(NamedTuple):
@@ -55,3 +56,8 @@ class Task(Protocol):
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array: ...
     def evaluation(self, data: Any = None) -> Trials: ...
     def probe(self, data: Any = None) -> Trials: ...
+
+
+def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean of `(trial, time, unit)` over units, trials and steps, weighted by the mask `(trial, time)`."""
+    return jnp.sum(jnp.mean(values, axis=-1) * mask) / jnp.sum(mask)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, off, on, setting
-from zoo.tasks import Trials
+from zoo.tasks import Trials, masked_mean
 
 EVALUATION, PROBE = 0xC0E70001, 0xC0E70002
 """Seeds of the held-out trials and of the probe; members' own seeds are small numbers."""
@@ -101,12 +101,12 @@ class Task:
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step)."""
-        return _masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+        return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
 
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """R^2 over masked (trial, step) of all trials together: 1 - error / variance of the targets."""
-        mean = _masked_mean(trials.targets, trials.mask)
-        return 1 - self.loss(outputs, trials) / _masked_mean(jnp.square(trials.targets - mean), trials.mask)
+        mean = masked_mean(trials.targets, trials.mask)
+        return 1 - self.loss(outputs, trials) / masked_mean(jnp.square(trials.targets - mean), trials.mask)
 
     def evaluation(self, data: Any = None) -> Trials:
         """Held-out random trials, with the noise of the task."""
@@ -117,7 +117,3 @@ class Task:
         cells = jnp.repeat(jnp.arange(self._cells), self.probe_repeats)
         quiet = dataclasses.replace(self, noise=0.0)
         return quiet._trials(jax.random.key(PROBE, impl="threefry2x32"), cells)
-
-
-def _masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.mean(values, axis=-1) * mask) / jnp.sum(mask)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, off, on, setting
-from zoo.tasks import Trials
+from zoo.tasks import Trials, masked_mean
 
 EVALUATION, PROBE = 0xF11F0001, 0xF11F0002
 """Seeds of the held-out trials and of the probe; members' own seeds are small numbers."""
@@ -97,11 +97,11 @@ class Task:
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step, bit)."""
-        return _masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+        return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
 
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Per-bit accuracy: the share of masked (trial, step, bit) at which the output is on the target's side of 0."""
-        return _masked_mean(jnp.float32((outputs > 0) == (trials.targets > 0)), trials.mask)
+        return masked_mean(jnp.float32((outputs > 0) == (trials.targets > 0)), trials.mask)
 
     def evaluation(self, data: Any = None) -> Trials:
         """Held-out random trials, with the noise and the pulse rate of the task."""
@@ -111,7 +111,3 @@ class Task:
         """Random trials frozen by a stored key: the same whatever the pulse rate and the noise."""
         fixed = dataclasses.replace(self, pulse_rate=PROBE_RATE, noise=0.0)
         return fixed._trials(jax.random.key(PROBE, impl="threefry2x32"), self.probe_trials)
-
-
-def _masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.mean(values, axis=-1) * mask) / jnp.sum(mask)

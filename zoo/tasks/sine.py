@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import Static, off, on, setting
-from zoo.tasks import Trials
+from zoo.tasks import Trials, masked_mean
 
 EVALUATION = 0x51E50001
 """Seed of the held-out trials' noise; members' own seeds are small numbers."""
@@ -94,12 +94,12 @@ class Task:
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step)."""
-        return _masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+        return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
 
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """R^2 over masked (trial, step) of all trials together: 1 - error / variance of the targets."""
-        mean = _masked_mean(trials.targets, trials.mask)
-        return 1 - self.loss(outputs, trials) / _masked_mean(jnp.square(trials.targets - mean), trials.mask)
+        mean = masked_mean(trials.targets, trials.mask)
+        return 1 - self.loss(outputs, trials) / masked_mean(jnp.square(trials.targets - mean), trials.mask)
 
     def evaluation(self, data: Any = None) -> Trials:
         """Every frequency in turn, with the noise of the task."""
@@ -110,7 +110,3 @@ class Task:
     def probe(self, data: Any = None) -> Trials:
         """One noise-free trial of each frequency, in rising order."""
         return dataclasses.replace(self, noise=0.0).evaluation()
-
-
-def _masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.mean(values, axis=-1) * mask) / jnp.sum(mask)
