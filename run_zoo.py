@@ -9,9 +9,12 @@ Exit status: 0 done, 2 bad input, 1 failed, 143 stopped by a signal after saving
 import ast
 import dataclasses
 import importlib.util
+import inspect
 import os
+import re
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,11 +33,16 @@ Directory = Annotated[Positional[Path], arg(metavar="DIR", help="A zoo directory
 
 @dataclasses.dataclass
 class List:
-    """Models, tasks, rules, measures and presets, one line each."""
+    """Models, tasks, rules, measures and presets, one line each; with a model or task, its fields and defaults."""
+
+    name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='A model, a task, or "training".')] = None
 
     def __call__(self) -> None:
         from zoo import lookup
 
+        if self.name is not None:
+            _print_fields(self.name)
+            return
         for kind in lookup.FOLDERS:
             console.print(f"[bold]{kind}s[/bold]")
             for name in lookup.names(kind):
@@ -43,11 +51,13 @@ class List:
 
 @dataclasses.dataclass
 class Train:
-    """Train every member; again with the same directory: resume, or say that all is done."""
+    """Train every member; again with the same directory: resume, or say that all is done.
 
-    spec: Annotated[
-        Positional[str], arg(name="SPEC", metavar="", help="A preset, or a Python file that defines `zoo`.")
-    ]
+    Fields of the spec are flags too: --training.steps 500, --model.hidden 32, --task.bits 2, --seeds 5; `list NAME`
+    shows them.
+    """
+
+    spec: Annotated[Positional[str], arg(metavar="SPEC", help="A preset, or a Python file that defines `zoo`.")]
     out: Annotated[Path, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
     save_every: Annotated[float, arg(metavar="SECONDS")] = 60.0
     """Time between two checkpoints of a block."""
@@ -64,7 +74,7 @@ class Train:
 
         zoo = read_spec(self.spec, self.overrides)
         if self.dry_run:
-            _print_plan(zoo.name, plan(zoo, self.block))
+            _print_plan(zoo.name, plan(zoo, self.block, say=lambda line: console.print(line, markup=False)))
             return
         begin, done = time.monotonic(), _all_done(self.out)
         trained = train(zoo, self.out, save_every=self.save_every, block=self.block, tune=self.tune)
@@ -76,7 +86,11 @@ class Train:
 
 @dataclasses.dataclass
 class Run(Train):
-    """Train, compare, report: the main job."""
+    """Train, compare, report: the main job.
+
+    Fields of the spec are flags too: --training.steps 500, --model.hidden 32, --task.bits 2, --seeds 5; `list NAME`
+    shows them.
+    """
 
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave constant and non-finite representations out of the comparison instead of stopping at them."""
@@ -178,7 +192,7 @@ def read_spec(spec: str, overrides: Overrides = ()) -> Any:
         assert loader is not None
         assert loader.loader is not None
         module = importlib.util.module_from_spec(loader)
-        loader.loader.exec_module(module)
+        _execute(path, loader.loader, module)
     else:
         module = lookup.find("preset", spec)
     zoo = getattr(module, "zoo", None)
@@ -191,6 +205,32 @@ def read_spec(spec: str, overrides: Overrides = ()) -> Any:
             value = text
         zoo = zoo.replace(path, value)
     return zoo
+
+
+def _execute(path: Path, loader: Any, module: Any) -> None:
+    """Run a spec file; what goes wrong in it is one sentence that names its line."""
+    try:
+        loader.exec_module(module)
+    except Exception as error:
+        if os.environ.get("ZOO_TRACEBACK"):
+            raise
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        why = str(error).split("\n")[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
+            why += f"; {_nearest_field(unknown[1])}"
+        raise ValueError(f"{path}, line {line}: {why}") from None
+
+
+def _nearest_field(name: str) -> str:
+    from zoo import lookup
+    from zoo.fields import fields
+    from zoo.spec import Training
+
+    classes = [
+        getattr(lookup.find(kind, n), kind.capitalize()) for kind in ("model", "task") for n in lookup.names(kind)
+    ]
+    return lookup.nearest(name, sorted({field for cls in (*classes, Training) for field in fields(cls)}))
 
 
 def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -208,6 +248,29 @@ def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str,
             raise ValueError(f"The flag {flag} has no value.")
         overrides.append((name, value))
     return rest, overrides
+
+
+def _print_fields(name: str) -> None:
+    from zoo import lookup
+    from zoo.fields import fields
+    from zoo.spec import Training
+
+    kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
+    if name != "training" and not kinds:
+        known = [*lookup.names("model"), *lookup.names("task"), "training"]
+        raise ValueError(f"There is no model or task {name!r}; {lookup.nearest(name, known)}.")
+    for kind in kinds or ["training"]:
+        cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
+        rows = []
+        for field in fields(cls).values():
+            off = "" if field.off is None else f", {field.off:g} is off"
+            limits = ", ".join(f"{limit} {value}" for limit, value in field.limits.items())
+            default = next(f.default for f in dataclasses.fields(cls) if f.name == field.name)
+            rows.append(
+                (f"--{kind}.{field.name}", str(default), ("traced" if field.traced else "static") + off, limits)
+            )
+        _print_table([kind, "default", "", "limits"], rows)
+        console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
 
 
 def _all_done(out: Path) -> bool:

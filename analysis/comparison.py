@@ -3,11 +3,9 @@
 import ast
 import contextlib
 import dataclasses
-import difflib
-import importlib
 import os
-import pkgutil
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +15,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analysis import measures as folder
 from analysis.pairwise import similarities
 from analysis.representations import Representations
+from zoo import lookup
 
-__all__ = ["check", "compare", "families", "load", "measure", "save"]
+__all__ = ["check", "compare", "load", "measure", "save"]
 
 
 class Items(NamedTuple):
@@ -42,11 +40,6 @@ class Items(NamedTuple):
     ndim: list[int]
 
 
-def families() -> list[str]:
-    """The measures' families: the files of `analysis/measures`."""
-    return sorted(module.name for module in pkgutil.iter_modules(folder.__path__) if not module.name.startswith("_"))
-
-
 def measure(choice: Any) -> Any:
     """A measure from its family, `"cka"`, from its name with choices, `"rsa(compare=pearson)"`, or as it is.
 
@@ -55,14 +48,14 @@ def measure(choice: Any) -> Any:
     if not isinstance(choice, str):
         if dataclasses.is_dataclass(choice) and not isinstance(choice, type) and hasattr(choice, "prepare"):
             return choice
-        raise ValueError(f"{choice!r} is not a measure; give one of {', '.join(families())}, or a Measure.")
+        raise ValueError(
+            f"{choice!r} is not a measure; give one of {', '.join(lookup.names('measure'))}, or a Measure."
+        )
     match = re.fullmatch(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", choice)
     if not match:
         raise ValueError(f"Measure {choice!r} does not read as family or family(field=value, ...).")
     family, text = match[1], match[2] or ""
-    if family not in families():
-        raise ValueError(f"There is no measure {family!r}; {_nearest(family, families())}.")
-    kind = importlib.import_module(f"{folder.__name__}.{family}").Measure
+    kind = lookup.find("measure", family).Measure
     fields = [field.name for field in dataclasses.fields(kind)]
     chosen: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -70,7 +63,7 @@ def measure(choice: Any) -> Any:
         if not given and name in kind.words:
             name, value = kind.words[name]
         elif name not in fields:
-            raise ValueError(f"Measure {family} has no field {name!r}; {_nearest(name, fields)}.")
+            raise ValueError(f"Measure {family} has no field {name!r}; {lookup.nearest(name, fields)}.")
         elif not given:
             raise ValueError(f"Field {name!r} of measure {family} needs a value, {name}=...")
         else:
@@ -78,11 +71,6 @@ def measure(choice: Any) -> Any:
                 value = ast.literal_eval(value)
         chosen[name] = value
     return kind(**chosen)
-
-
-def _nearest(name: str, allowed: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, allowed, n=2)
-    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(allowed)}"
 
 
 def _items(representations: Any, dtype: str) -> Items:
@@ -113,7 +101,7 @@ def _items(representations: Any, dtype: str) -> Items:
         raise ValueError(f"compare takes Representations or a mapping of name to array, not a {kind}.")
     if not names:
         raise ValueError("There is nothing to compare: no representation was given.")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(f"Two representations are called {twice[0]!r}; names must differ.")
     if isinstance(representations, Representations):
         ends = np.cumsum([0] + [len(array) for array in given])
@@ -213,7 +201,7 @@ def compare(
     one = isinstance(measures, str) or not isinstance(measures, Iterable)
     chosen = list(dict.fromkeys(measure(choice) for choice in ([measures] if one else measures)))
     if not chosen:
-        raise ValueError(f"No measure was asked for; there are {', '.join(families())}.")
+        raise ValueError(f"No measure was asked for; there are {', '.join(lookup.names('measure'))}.")
     items, excluded = check(_items(representations, dtype), chosen, exclude_degenerate)
     count = len(items.names)
     value = [np.full((count, count), np.nan, dtype) for _ in chosen]

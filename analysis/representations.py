@@ -10,7 +10,17 @@ import pandas as pd
 
 from zoo.lookup import nearest
 
-__all__ = ["TIMES", "Group", "Probe", "Representations", "in_time", "probes", "representations"]
+__all__ = [
+    "SPACES",
+    "TIMES",
+    "Group",
+    "Probe",
+    "Representations",
+    "in_time",
+    "layer_names",
+    "probes",
+    "representations",
+]
 
 TIMES = ("samples", "features", "mean", "last")
 """How time enters a measure; see `in_time`."""
@@ -111,7 +121,7 @@ def representations(
     if task is not None and task not in known:
         raise ValueError(f"{trained.path} has no task {task!r}; {nearest(task, known)}.")
     probe = known[task or next(iter(known))]
-    ready = trained.members[trained.members["status"] != "pending"].set_index("member", drop=False)
+    ready = trained.members[_finished(trained)].set_index("member", drop=False)
     every = _every(probe, time_step)
     shapes: dict[tuple[int, ...], list[tuple[str, dict[str, Any], np.ndarray]]] = {}
     available: dict[str, None] = {}
@@ -147,7 +157,7 @@ class Probe(NamedTuple):
     """The conditions on which a set of cohorts is compared.
 
     Attributes:
-      id: a hash of inputs and condition labels, so that equal probes of unequal tasks are one.
+      id: a hash of inputs, time step and condition labels.
       cohorts: whose members meet it.
       conditions: name -> one label per stimulus.
       dt: ms per time step, 0 where there is no time.
@@ -165,7 +175,7 @@ def probes(trained: Any) -> dict[str, Probe]:
     """The probes of a zoo's trained members, by the name of their task (with the id where a task has several)."""
     from zoo.spec import cohorts, name_of
 
-    ready = set(trained.members["member"][trained.members["status"] != "pending"])
+    ready = set(trained.members["member"][_finished(trained)])
     found: dict[tuple[str, str], Probe] = {}
     for cohort in cohorts(trained.zoo):
         if not any(member.id in ready for member in cohort.members):
@@ -173,7 +183,7 @@ def probes(trained: Any) -> dict[str, Probe]:
         task = cohort.members[0].task
         trials = task.probe(task.data())
         conditions = {name: np.asarray(values) for name, values in trials.conditions.items()}
-        digest = hashlib.sha256(np.ascontiguousarray(trials.inputs).tobytes())
+        digest = hashlib.sha256(np.ascontiguousarray(trials.inputs).tobytes() + np.float64(task.dt).tobytes())
         for name, values in conditions.items():
             digest.update(name.encode() + values.tobytes())
         key = (name_of(task), digest.hexdigest()[:12])
@@ -182,9 +192,28 @@ def probes(trained: Any) -> dict[str, Probe]:
         else:
             found[key] = Probe(key[1], (cohort,), conditions, float(task.dt), trials.inputs.shape[1])
     if not found:
-        raise ValueError(f"{trained.path} has no trained members yet; train it first.")
+        raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
     names = [name for name, _ in found]
     return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in found.items()}
+
+
+def layer_names(trained: Any, task: str) -> list[str]:
+    """The layers of all models of a probe, "output" among them, in order; nothing is computed."""
+    import jax
+
+    from zoo import training
+
+    names: dict[str, None] = {}
+    for cohort in probes(trained)[task].cohorts:
+        program, data = training.program(cohort), cohort.members[0].task.data()
+        floats = jax.tree.map(lambda x: x[0], training.floats_of(cohort))
+        state = jax.eval_shape(program.init, floats)
+        names |= dict.fromkeys(jax.eval_shape(program.represent, state.params, state.stats, floats, data))
+    return list(names)
+
+
+def _finished(trained: Any) -> Any:
+    return ~trained.members["status"].isin(["pending", "training"])
 
 
 def _every(probe: Probe, time_step: float | None) -> int:
@@ -207,7 +236,7 @@ def _represent(trained: Any, cohort: Any) -> Any:
     recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
     one: Any = training.program(cohort, conv_form=recipe["conv_form"]).represent
     data = cohort.members[0].task.data()
-    some = jax.jit(lambda *rows: jax.lax.map(lambda row: one(*row, data), rows))
+    some = jax.jit(lambda data, *rows: jax.lax.map(lambda row: one(*row, data), rows))
 
     def represent(*stacked: Any) -> dict[str, np.ndarray]:
         count = len(jax.tree.leaves(stacked)[0])
@@ -215,7 +244,7 @@ def _represent(trained: Any, cohort: Any) -> Any:
         for start in range(0, count, AT_ONCE):
             # Padded to one size: a remainder of its own would be a second program, with other bits.
             rows = np.minimum(np.arange(start, start + min(AT_ONCE, count)), count - 1)
-            part = some(*jax.tree.map(lambda x, rows=rows: x[rows], stacked))
+            part = some(data, *jax.tree.map(lambda x, rows=rows: x[rows], stacked))
             parts.append({name: np.asarray(x)[: count - start] for name, x in part.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

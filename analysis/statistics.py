@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.embedding import gower
 
-__all__ = ["References", "explained", "references", "within_between"]
+__all__ = ["References", "explained", "holm", "references", "within_between"]
 
 MISSING = "(none)"
 
@@ -81,7 +81,7 @@ def explained(
             )
         )
     result = pd.DataFrame(rows, columns=COLUMNS if not rows else None)
-    result["p_holm"] = _holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
+    result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
     return result[COLUMNS].set_index("field")
 
 
@@ -206,7 +206,7 @@ def _orders(labels: np.ndarray) -> set[tuple[int, ...]]:
     return found
 
 
-def _holm(p: np.ndarray, tested: np.ndarray) -> np.ndarray:
+def holm(p: np.ndarray, tested: np.ndarray) -> np.ndarray:
     """Holm's step-down adjustment over the tests that could be made; the others keep 1."""
     adjusted = np.ones(len(p))
     order = np.flatnonzero(tested)[np.argsort(p[tested], kind="stable")]

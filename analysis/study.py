@@ -16,9 +16,10 @@ import xarray as xr
 
 from analysis import comparison
 from analysis.embedding import angular
-from analysis.representations import Representations, probes, representations
-from analysis.statistics import explained, references, within_between
+from analysis.representations import Representations, layer_names, probes, representations
+from analysis.statistics import explained, holm, references, within_between
 from zoo.checkpoints import write_atomically
+from zoo.lookup import nearest
 from zoo.spec import members, varied
 from zoo.store import load
 
@@ -45,9 +46,19 @@ def study(
       say: takes one line per probe and measure.
     """
     trained = load(directory)
+    if unfinished := sum(status in ("pending", "training") for status in trained.members["status"]):
+        say(f"{unfinished} of {len(trained.members)} members are not trained to their end and are left out")
     chosen = [comparison.measure(name) for name in measures]  # a wrong name ends here, before anything is computed
-    for task in probes(trained):
-        found = representations(trained, list(layers) or None, task=task, untrained=True, space=space)
+    known = {task: layer_names(trained, task) for task in probes(trained)}
+    for layer in layers:
+        if not any(layer in names for names in known.values()):
+            everything = dict.fromkeys(name for names in known.values() for name in names)
+            raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
+    for task in known:
+        here = [layer for layer in layers if layer in known[task]]
+        if layers and not here:
+            continue
+        found = representations(trained, here or None, task=task, untrained=True, space=space)
         settings: dict[str, Any] = dict(layers="all" if all_layers else "equal", exclude_degenerate=exclude_degenerate)
         result = comparison.compare(found, chosen, **settings)
         fields = tested_fields(trained, task)
@@ -58,23 +69,25 @@ def study(
             means.append(_means(similarity, table, fields, label))
         folder = trained.path / "analysis"
         comparison.save(result, folder / f"{task}.nc")
-        comparison.save(mean_rdms(found), folder / f"{task}-rdms.nc")
+        comparison.save(mean_rdms(found, set(result["a"].to_numpy().tolist())), folder / f"{task}-rdms.nc")
         write_atomically(folder / f"{task}-fields.csv", pd.concat(tests).to_csv(index=False).encode())
         write_atomically(folder / f"{task}-means.csv", pd.concat(means).to_csv(index=False).encode())
-        items = f"{result.sizes['a']} items of {int(result['trained_a'].sum())} trained"
-        names = ", ".join(v.attrs["name"] for v in result.data_vars.values() if "kind" in v.attrs)
+        measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
+        count = len(set(result["member_a"].to_numpy()))
+        states = f"{count} members, trained and untrained, at {len(set(result['layer_a'].to_numpy()))} layers"
         for variable in result.data_vars.values():
             for item in filter(None, variable.attrs.get("undefined", "").split("; ")):
                 say(f"{task}: {variable.attrs['name']} is undefined for {item}: its activity is flat or overflows")
-        say(f"{task}: {items}, {next(iter(result.data_vars.values())).attrs['n_stimuli']} stimuli, {names}")
+        names = ", ".join(attrs["name"] for attrs in measured)
+        say(f"{task}: {states}, {measured[0]['n_stimuli']} stimuli, {names}")
 
 
 def tested_fields(trained: Any, task: str) -> list[str]:
     """What was varied among the members of a probe: the model, and every field that is not the seed."""
-    ids = {m.id for cohort in probes(trained)[task].cohorts for m in cohort.members}
-    group = [member for member in members(trained.zoo) if member.id in ids]
-    models = ["model"] if len({type(m.model) for m in group}) > 1 else []
-    return models + [name for name in varied(group) if name in trained.members]
+    ids = [m.id for cohort in probes(trained)[task].cohorts for m in cohort.members]
+    table = trained.members[trained.members["member"].isin(ids)]
+    columns = varied(members(trained.zoo))  # of all members: a name must not depend on the subset
+    return [name for name in ("model", *columns) if len(set(table[name].dropna())) > 1]
 
 
 def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]]:
@@ -94,13 +107,28 @@ def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]
 
 
 def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
+    """The tests of all fields that vary.
+
+    Members of one cohort with one seed start alike and see the same trials: where a field varies between them, its
+    levels are near copies of one network, fine to compare with each other, but no independent evidence on another
+    field. Other fields are therefore tested on the mean over such a field, which does not stand among their strata.
+    """
     defined = np.isfinite(similarity.diagonal())
     rows = np.flatnonzero(table["trained"] & (table["status"] != "diverged") & defined)
-    part = table.iloc[rows].reset_index(drop=True)
-    part = part.replace("", np.nan) if len(part) else part
-    present = [field for field in fields if part[field].nunique() > 1]
-    tests = explained(angular(similarity[np.ix_(rows, rows)]), part, present).reset_index()
-    return tests.assign(**label).reindex(columns=[*label, *tests.columns])
+    part = table.iloc[rows].reset_index(drop=True).replace("", np.nan)
+    distance = angular(similarity[np.ix_(rows, rows)])
+    present = [field for field in fields if len(set(part[field].dropna())) > 1]
+    groups = part.groupby(["cohort", "seed"])
+    copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
+    own = [field for field in present if field not in copies]
+    tests = [explained(distance, part, own).assign(averaged_over=", ".join(copies))]
+    for field in copies:
+        others = [copy for copy in copies if copy != field]
+        test = explained(distance, part, [*own, field]).loc[[field]]
+        tests.append(test.assign(averaged_over=", ".join(others)))
+    result = pd.concat(tests).reset_index(names="field")
+    result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
+    return result.assign(**label).reindex(columns=[*label, *result.columns])
 
 
 def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
@@ -122,8 +150,12 @@ def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label
     return pd.DataFrame([{**label, "groups": kind, **row} for row in rows])
 
 
-def mean_rdms(found: Representations) -> xr.Dataset:
+def mean_rdms(found: Representations, compared: set[str]) -> xr.Dataset:
     """Correlation RDMs over stimuli (time and units together), averaged over the members of a model.
+
+    Args:
+      found: the representations.
+      compared: names of the items that took part in the comparison; diverged members are left out too.
 
     Returns:
       `rdm (group, i, j)`, 1 - Pearson r, stimuli sorted by their conditions; `model`, `layer`, `trained`, `members` per
@@ -132,7 +164,9 @@ def mean_rdms(found: Representations) -> xr.Dataset:
     order = np.lexsort(list(found.conditions.values())[::-1]) if found.conditions else slice(None)
     sums: dict[tuple[str, str, bool], list[np.ndarray]] = {}
     for group in found.groups:
-        for labels, x in zip(group.labels.to_dict("records"), group.array):
+        for name, labels, x in zip(group.names, group.labels.to_dict("records"), group.array):
+            if name not in compared or (labels["trained"] and labels["status"] == "diverged"):
+                continue
             rows = x[order].reshape(len(x), -1).astype(np.float64)
             rows = rows - rows.mean(1, keepdims=True)
             norms = np.linalg.norm(rows, axis=1, keepdims=True)

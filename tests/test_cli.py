@@ -1,5 +1,6 @@
 """The command line, as a user meets it: exit status, one sentence on stderr, the whole way through."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -112,6 +113,53 @@ def test_dry_run_prints_the_plan_and_writes_nothing(spec: str, tmp_path: Path, c
     assert not (tmp_path / "no").exists()
 
 
+def test_list_shows_one_models_fields(capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["list", "vanilla"]) == 0
+    text = capsys.readouterr().out
+    assert "--model.tau" in text
+    assert "0 is off" in text
+
+
+def test_a_relative_directory_works(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ["--seeds", "1", "--model.hidden", "3", "--training.l2", "0.0"]
+    assert run_zoo.main(["train", spec, "--out", "zoos/small", *flags]) == 0
+    assert run_zoo.main(["show", "zoos/small"]) == 0
+
+
+BROKEN = {
+    "syntax": ("zoo = (", "line 1: SyntaxError"),
+    "error": ("x = 1\n1 / 0", "line 2: ZeroDivisionError"),
+    "import": ("from models import grru", "line 1: ImportError"),
+    "field": ("from models import gru\ngru.Model(hiden=3)", "line 2: .*'hiden'; the nearest is 'hidden'"),
+    "value": ("from zoo import Training, product\nproduct(Training, steps=0)", "line 2: Training.steps is 0"),
+    "nothing": ("x = 1", "must define `zoo`"),
+    "misfit": (
+        "from models import cnn\nfrom zoo import Zoo\nfrom zoo.tasks import flipflop\n"
+        "zoo = Zoo('x', task=flipflop.Task(), model=cnn.Model())",
+        "cnn.Model cannot be trained on flipflop.Task",
+    ),
+    "rule": (
+        "from models import gru\nfrom zoo import Training, Zoo\nfrom zoo.tasks import flipflop\n"
+        "zoo = Zoo('x', task=flipflop.Task(), model=gru.Model(), training=Training(rule='bpt'))",
+        "Unknown rule 'bpt'; the nearest is 'bptt'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_spec_file_is_one_sentence_and_leaves_nothing(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    content, words = BROKEN[case]
+    (tmp_path / "broken.py").write_text(content)
+    assert run_zoo.main(["train", str(tmp_path / "broken.py"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert re.search(words, error), error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 BAD = {
     "preset": (["train", "demoo", "--out", "OUT"], "Unknown preset 'demoo'; the nearest is 'demo'"),
     "file": (["train", "no/such.py", "--out", "OUT"], "no/such.py is no file"),
@@ -119,7 +167,7 @@ BAD = {
     "value": (["train", "demo", "--out", "OUT", "--training.steps", "0"], "Training.steps is 0"),
     "type": (["train", "demo", "--out", "OUT", "--training.steps", "many"], "Training.steps is 'many'"),
     "no value": (["train", "demo", "--out", "OUT", "--training.steps"], "has no value"),
-    "seeds": (["train", "demo", "--out", "OUT", "--seeds", "0"], "seeds is 0"),
+    "seeds": (["train", "demo", "--out", "OUT", "--seeds", "0"], "seeds is 0; it must be how many"),
     "measure": (["compare", "DONE", "--measures", "ckaa"], "'ckaa'"),
     "choice": (["compare", "DONE", "--measures", "rsa(rdm=euclid)"], "euclid"),
     "layer": (["compare", "DONE", "--layers", "rat"], "no layer 'rat'"),

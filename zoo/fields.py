@@ -102,6 +102,7 @@ def _check_limits(where: str, limits: dict[str, Any], value: Any) -> None:
         if not all(holds(v, limit) for v in (value if isinstance(value, tuple) else (value,))):
             allowed = ", ".join(map(repr, limit)) if name == "choices" else repr(limit)
             hint = f" ({lookup.nearest(value, limit)})" if name == "choices" and isinstance(value, str) else ""
+            hint = hint if "nearest" in hint else ""
             raise ValueError(f"{where}; it must be {words} {allowed}{hint}.")
 
 

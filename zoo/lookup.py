@@ -40,6 +40,8 @@ def nearest(name: str, available: Iterable[str]) -> str:
         ratio = {c: difflib.SequenceMatcher(None, name, c).ratio() for c in close}
         close = [c for c in close if ratio[c] >= ratio[close[0]] - 0.1]
         return f"the nearest {'is' if len(close) == 1 else 'are'} " + ", ".join(repr(c) for c in close)
+    if len(available) > 20:
+        return f"there are {len(available)}, such as {', '.join(available[:3])}"
     return "there are " + ", ".join(available) if available else "there are none"
 
 

@@ -111,20 +111,23 @@ class View:
         losses = [c["loss"][1] for c in all_counts if c["loss"] is not None]
         loss = f", median loss {np.median(losses):.3g}" if losses else ""
         return (
-            f"{total['trained']}/{total['members']} trained, {total['solved']} solved, {total['diverged']} diverged"
+            f"{total['trained']}/{total['members']} done, {total['solved']} solved, {total['diverged']} diverged"
             f"{loss}, {self.rate():.0f} member-steps/s, {self.remaining()} left"
         )
 
     def table(self) -> Table:
         """The live table."""
-        columns = ("cohort", "members", "trained", "solved", "diverged", "loss 10 / 50 / 90 %", "now")
+        columns = ("cohort", "members", "done", "solved", "diverged", "loss 10, 50, 90 %", "now")
         with self._lock:
-            table = Table(*columns, title=f"{self.rate():.0f} member-steps/s, {self.remaining()} left")
+            title = f"{self.rate():.0f} member-steps/s, {self.remaining()} left"
+            table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+            for column in columns:
+                table.add_column(column, no_wrap=True)
             for cohort in self.cohorts:
                 c = self.counts(cohort)
-                loss = " / ".join(f"{x:.3g}" for x in c["loss"]) if c["loss"] is not None else ""
+                loss = ", ".join(f"{x:.2g}" for x in c["loss"]) if c["loss"] is not None else ""
                 phase = "done" if c["trained"] == c["members"] else self._phase.get(cohort, "waiting")
-                row = (cohort, c["members"], c["trained"], c["solved"], c["diverged"], loss, phase)
+                row = (cohort[:-6], c["members"], c["trained"], c["solved"], c["diverged"], loss, phase)
                 table.add_row(*map(str, row))
         return table
 

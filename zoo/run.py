@@ -324,7 +324,7 @@ class PlanRow(NamedTuple):
     seconds: float
 
 
-def plan(zoo: Zoo, block: int | None = None) -> list[PlanRow]:
+def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda line: None) -> list[PlanRow]:
     """What training would do: compiles each cohort and times it for a moment, and trains and writes nothing."""
     from zoo import executor
 
@@ -333,7 +333,9 @@ def plan(zoo: Zoo, block: int | None = None) -> list[PlanRow]:
 
     devices, rows = jax.local_devices(), []
     _check(zoo)
-    for cohort in spec.cohorts(zoo):
+    found = spec.cohorts(zoo)
+    for i, cohort in enumerate(found):
+        say(f"compiling and timing cohort {i + 1} of {len(found)}, {cohort.id}")
         recipe = executor.default_recipe(cohort, block)
         begin = time.perf_counter()
         executable = executor.fitted(cohort, recipe, devices[0])

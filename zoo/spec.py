@@ -97,16 +97,16 @@ class Zoo:
     Args:
       name: of the zoo.
       task, model, training: one instance each, or a list, as `product`, `zipped` and `sampled` make.
-      seeds: one integer or several.
+      seeds: which ones, or how many: 3 is 0, 1 and 2.
     """
 
     name: str
     grids: tuple[Grid, ...]
 
-    def __init__(self, name: str, *, task: Any, model: Any, training: Any = None, seeds: int | Iterable[int] = 0):
+    def __init__(self, name: str, *, task: Any, model: Any, training: Any = None, seeds: int | Iterable[int] = 1):
         training = Training() if training is None else training
         parts = [_instances(s, v) for s, v in zip(SECTIONS, (task, model, training))]
-        seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
+        seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
         for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
             if not values:
                 raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")

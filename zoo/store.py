@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ class Store:
     """
 
     def __init__(self, directory: str | os.PathLike[str], zoo: Zoo):
-        self.path = Path(directory)
+        self.path = Path(directory).absolute()  # Orbax asks for it
         self.zoo = zoo
         self.cohorts = spec.cohorts(zoo)
         self.manifest = self._open()
@@ -59,7 +59,9 @@ class Store:
         if (self.path / "zoo.json").exists():
             manifest = read_manifest(self.path)
             if changes := list(spec.differences(manifest["spec"], self.zoo.to_json())):
-                where = "; ".join(f"{path} is {ours!r} there and {theirs!r} here" for path, ours, theirs in changes[:3])
+                where = "; ".join(
+                    f"{p} is {_short(ours)} there and {_short(theirs)} here" for p, ours, theirs in changes[:3]
+                )
                 more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
                 raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
             return manifest
@@ -214,9 +216,9 @@ class Trained:
           initial: before training instead of after.
         """
         single = isinstance(members, str)
-        ids = [members] if single else list(members)
+        ids = [members] if single else list(members) if isinstance(members, Iterable) else []
         if not ids:
-            raise ValueError("variables() got no member; it needs at least one.")
+            raise ValueError(f"The members are {members!r}; give one id, or several of one cohort.")
         for member in ids:
             if member not in self._places:
                 self.member(member)  # an unknown id ends here
@@ -283,6 +285,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if manifest["format"] != FORMAT:
         raise ValueError(f"{file} has format {manifest['format']!r}; this version reads format {FORMAT}.")
     return manifest
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _json(value: Any) -> bytes:

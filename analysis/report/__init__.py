@@ -70,16 +70,17 @@ def summary(trained: Trained, task: str) -> Iterator[str]:
     measure, layer = means["measure"].iloc[0], means["layer"].iloc[-1]
     part = means[(means["measure"] == measure) & (means["layer"] == layer)]
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in records(part)}
+    pairs = {(row["state"], row["pairs_of"]): row["pairs"] > 0 for row in records(part)}
     between = np.isfinite(value["trained", "between"])
     kind = part["groups"].iloc[0]
     groups = "architectures" if kind == "model" else f"levels of {kind}"
     for state in ("trained", "untrained"):
-        mean = f"{value[state, 'within']:.2f}" + (" within" if between else "")
-        mean += f", {value[state, 'between']:.2f} between {groups}" if between else ""
-        yield f"  {measure} at {layer}, {state}: {mean}"
+        words = [f"{value[state, 'within']:.2f}" + (" within" if between else "")] * pairs[state, "within"]
+        words += [f"{value[state, 'between']:.2f} between {groups}"] * bool(between)
+        yield f"  {measure} at {layer}, {state}: {', '.join(words) or 'no pairs'}"
     yield f"  {measure} at {layer}, trained with untrained: {value['reference', 'trained / untrained']:.2f}"
     for test in records(tests[(tests["measure"] == measure) & (tests["layer"] == layer)]):
-        yield f"  {test['field']} explains {test['share']:.0%} of the geometry; {_p(test)}"
+        yield f"  {test['field']}: {_effect(test, measure, layer)}"
 
 
 def records(frame: Any) -> list[dict[str, Any]]:
@@ -87,8 +88,14 @@ def records(frame: Any) -> list[dict[str, Any]]:
     return frame.to_dict("records")
 
 
-def _p(test: dict[Any, Any]) -> str:
+def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
     if not test["testable"]:
-        return "this design cannot test it"
-    distinct = f"{test['distinct']:.6g} distinct permutations"
-    return f"p = {test['p']:.2g} ({distinct}, smallest possible p {test['smallest_p']:.2g})"
+        return "too few configurations for a test"
+    distinct = f"{test['distinct']:.6g} distinct permutations, smallest possible p {test['smallest_p']:.2g}"
+    over = test["averaged_over"]
+    also = f", {over}" if isinstance(over, str) and over else ""
+    share = max(test["share"], 0.0)
+    return (
+        f"explains {share:.0%} of what separates trained configurations (means over seeds{also}) in {measure} at "
+        f"{layer}; p = {test['p']:.2g} ({distinct})"
+    )

@@ -1,5 +1,6 @@
 """The pictures of a compared zoo, one function each: data in, figure out, nothing computed that is not drawn."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,9 +37,14 @@ def style() -> Any:
 
 
 def names_of(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
-    """One short name per row: the values of the varied fields, `gru 64 1e-05`."""
-    columns = [[_value(value) for value in table[field]] for field in fields]
+    """One short name per row: the values of the varied fields, `gru hidden=64 l2=1e-05`."""
+    columns = [[_named(field, value) for value in table[field]] for field in fields]
     return [" ".join(part for part in row if part) for row in zip(*columns)] if columns else [""] * len(table)
+
+
+def _named(field: str, value: Any) -> str:
+    text = _value(value)
+    return text if field == "model" or not text else f"{field}={text}"
 
 
 def _value(value: Any) -> str:
@@ -49,9 +55,11 @@ def _value(value: Any) -> str:
 
 def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
     """Similarity of every pair, ordered and labelled by hyperparameters: trained first, then untrained."""
-    order = table.assign(untrained=~table["trained"]).sort_values(["untrained", *fields, "seed"]).index.to_numpy()
+    ranks = table.assign(untrained=~table["trained"], **{field: _ranks(table[field]) for field in fields})
+    order = ranks.sort_values(["untrained", *fields, "seed"]).index.to_numpy()
     table, similarity = table.iloc[order].reset_index(drop=True), similarity[np.ix_(order, order)]
-    labels = [n + ("" if t else " untrained") for n, t in zip(names_of(table, fields), table["trained"])]
+    states = ["trained" if trained else "untrained" for trained in table["trained"]]
+    labels = [f"{name} {state}".strip() for name, state in zip(names_of(table, fields), states)]
     figure = Figure(figsize=(8.4, 7.2), layout="constrained")
     axes = figure.subplots()
     low = min(0.0, float(np.nanmin(similarity)))
@@ -59,7 +67,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     starts, names = _runs(labels)
     ends = [*starts[1:], len(labels)]
     if len(names) > MOST_LABELS:  # configurations are too many to read: label models
-        starts, names = _runs([f"{m}{'' if t else ' untrained'}" for m, t in zip(table["model"], table["trained"])])
+        starts, names = _runs([f"{model} {state}" for model, state in zip(table["model"], states)])
         ends = [*starts[1:], len(labels)]
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
     size = 8 if len(names) <= 24 else 6
@@ -76,7 +84,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
         spine.set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.7, label=f"similarity, {attrs['name']}")
     ordered = f"members ordered by {', '.join(fields)}, seed" if fields else "members ordered by seed"
-    axes.set_title(f"{title}\n{ordered}; n = {attrs['n_stimuli']} stimuli, {_chance(attrs)}", loc="left")
+    axes.set_title(f"{title}\n{ordered};\nn = {attrs['n_stimuli']} stimuli, {_chance(attrs)}", loc="left")
     return figure
 
 
@@ -103,7 +111,7 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
     x, y = embedding.coordinates.T
     for axes, field in zip(np.atleast_1d(figure.subplots(1, len(fields))), fields):
         values = table[field]
-        levels = sorted(values.dropna().unique(), key=lambda v: (isinstance(v, str), v))
+        levels = levels_of(values)
         for i, level in enumerate(levels):
             colour = _colour(i, len(levels), numeric=not isinstance(level, str))
             which = (values == level).to_numpy()
@@ -113,14 +121,36 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
             axes.scatter(x[bad], y[bad], s=26, color=colour, marker="x", lw=1)
             axes.scatter(x[which & ~trained], y[which & ~trained], s=22, facecolors="none", edgecolors=colour, lw=0.8)
         axes.set_title(f"coloured by {field}", loc="left")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(4, len(levels)), fontsize=8)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=min(4, len(levels)), fontsize=8)
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("MDS 1 (radians)")
     figure.axes[0].set_ylabel("MDS 2 (radians)")
-    note = f"metric MDS of arccos {attrs['name']}, stress {embedding.stress:.2f}; filled trained, open untrained"
-    note += ", crosses diverged" if diverged.any() else ""
+    fit = "a poor fit" if embedding.stress > 0.2 else "a fair fit" if embedding.stress > 0.1 else "a good fit"
+    note = f"metric MDS of arccos {attrs['name']},\nstress {embedding.stress:.2f} ({fit})"
+    grey = "#555555"
+    last = figure.axes[-1]
+    last.scatter([], [], s=26, color=grey, lw=0, label="trained")
+    last.scatter([], [], s=22, facecolors="none", edgecolors=grey, lw=0.8, label="untrained")
+    if diverged.any():
+        last.scatter([], [], s=26, color=grey, marker="x", lw=1, label="diverged")
+    last.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, fontsize=8)
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def levels_of(values: Any) -> list[Any]:
+    """The levels of a field in the order in which every picture shows them: numbers by size, inside text too."""
+
+    def key(level: Any) -> tuple[Any, ...]:
+        parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", str(level))
+        return tuple((1, float(part), "") if i % 2 else (0, 0.0, part) for i, part in enumerate(parts))
+
+    return sorted((level for level in values.dropna().unique() if level != ""), key=key)
+
+
+def _ranks(values: Any) -> list[int]:
+    order = {level: i for i, level in enumerate(levels_of(values))}
+    return [order.get(value, -1) for value in values]
 
 
 def _colour(i: int, count: int, numeric: bool) -> Any:
@@ -138,11 +168,15 @@ def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: f
       chance, solved: the task's levels of the score.
       title: of the figure.
     """
+    # A member that reached its target has no later rows: it stays where it is.
+    wide = frame.pivot_table(index="step", columns="member", values=["loss", "score"]).ffill()
+    frame = wide.stack(level="member", future_stack=True).reset_index()
     frame = frame.assign(group=[groups.get(member) for member in frame["member"]]).dropna(subset="group")
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     for axes, column in zip(panels, ("loss", "score")):
-        for i, (name, part) in enumerate(frame.groupby("group", sort=False)):
+        for i, name in enumerate(levels_of(frame["group"])):
+            part: Any = frame[frame["group"] == name]
             band = part.groupby("step")[column].quantile(np.array([0.1, 0.5, 0.9])).unstack()
             colour = _colour(i, len(set(frame["group"])), numeric=False)
             axes.fill_between(band.index, band[0.1], band[0.9], color=colour, alpha=0.2, lw=0)
@@ -163,9 +197,9 @@ def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: f
 def rdms(means: xr.Dataset, layer: str, title: str) -> Figure:
     """Mean RDMs of every model at one layer: trained above, untrained below, stimuli sorted by condition."""
     part = means.isel(group=np.flatnonzero(means["layer"] == layer))
-    models = list(dict.fromkeys(part["model"].to_numpy().tolist()))
+    models = levels_of(pd.Series(part["model"].to_numpy()))
     top = float(np.nanquantile(part["rdm"], 0.99)) or 1.0
-    figure = Figure(figsize=(max(2.5 * len(models), 4.2) + 1.2, 5.6), layout="constrained")
+    figure = Figure(figsize=(2.5 * len(models) + 1.4, 5.8), layout="constrained")
     panels = figure.subplots(2, len(models), squeeze=False)
     image = None
     conditions = [c for c in part.coords if str(c).startswith("condition_")]
@@ -191,5 +225,5 @@ def rdms(means: xr.Dataset, layer: str, title: str) -> Figure:
                 axes.set_ylabel(str(conditions[0]).removeprefix("condition_"))
     if image is not None:
         figure.colorbar(image, ax=panels, shrink=0.6, label="dissimilarity, 1 - Pearson r")
-    figure.suptitle(f"{title}, layer {layer}\nmean RDM over members", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{title}\nlayer {layer}, mean RDM\nover members", x=0.01, ha="left", fontsize=10)
     return figure

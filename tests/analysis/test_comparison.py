@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from analysis.comparison import compare, families, load, measure, save
+from analysis.comparison import compare, load, measure, save
 from analysis.measures import cka, rsa
 from analysis.representations import Group, Representations
+from zoo import lookup
 
 
 def normal(seed, *shape):
@@ -107,7 +108,7 @@ def test_an_unreadable_file_is_refused_by_name(tmp_path):
 
 
 def test_a_measure_is_named_by_family_by_choices_or_given():
-    assert {"cka", "rsa"} <= set(families())
+    assert {"cka", "rsa"} <= set(lookup.names("measure"))
     assert measure("cka") == cka.Measure()
     assert measure(cka.Measure()) == cka.Measure()
     assert measure("rsa(rdm=euclidean, compare='pearson')") == rsa.Measure(rdm="euclidean", compare="pearson")
@@ -119,9 +120,9 @@ def test_a_measure_is_named_by_family_by_choices_or_given():
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [
-        ("cca", "There is no measure 'cca'; did you mean cka?"),
-        ("tsne", "There is no measure 'tsne'; there are cka, "),
-        ("cka(debias=False)", "Measure cka has no field 'debias'; did you mean debiased?"),
+        ("cca", "Unknown measure 'cca'; the nearest is 'cka'."),
+        ("tsne", "Unknown measure 'tsne'; there are cka, "),
+        ("cka(debias=False)", "Measure cka has no field 'debias'; the nearest is 'debiased'."),
         ("rsa(compare)", "Field 'compare' of measure rsa needs a value, compare=..."),
         ("rsa(compare=kendall)", "rsa has no compare='kendall'; allowed: spearman, pearson, cosine."),
         ("cka(", "Measure 'cka(' does not read as family or family(field=value, ...)."),

@@ -130,7 +130,7 @@ def test_the_compiled_chunk_has_no_collective_and_no_host_callback(name: str, in
     cohort = cohorts(ZOOS[name])[0]
     program = executor.Executable(cohort, Recipe(2, inner, "columns", executor.threads()))
     text = program.compiled(jax.local_devices()[0])[0].as_text()
-    operations = set(re.findall(r"= [^=\n]*? ([a-z][a-z0-9-]*)\(", text))
+    operations = set(re.findall(r" ([a-z][a-z0-9-]*)\(", text))
     targets = set(re.findall(r'custom_call_target="([^"]*)"', text))
     assert "while" in operations
     for word in ("all-", "collective", "reduce-scatter", "infeed", "outfeed", "send", "recv"):

@@ -41,7 +41,7 @@ def test_crossing_an_off_value_is_the_one_float_change_that_splits() -> None:
 
 
 def test_an_id_depends_on_the_members_own_fields_and_seed_alone() -> None:
-    one = {m.id for m in members(small(seeds=1))}
+    one = {m.id for m in members(small(seeds=[1]))}
     more = {m.id for m in members(small(seeds=[5, 1, 7]) + Zoo("b", task=digits.Task(), model=gru.Model()))}
     assert one < more
     assert len(one) == 20
