@@ -1,0 +1,204 @@
+"""Damage and bad luck: nothing stored is lost, nobody gets another's numbers, and one sentence says what happened."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from models import vanilla
+from zoo import Training, Zoo, executor, load, train
+from zoo.checkpoints import BlockFolder
+from zoo.spec import cohorts
+from zoo.store import Store
+from zoo.tasks import flipflop
+
+ROOT = Path(__file__).parent.parent.parent
+ZOO = Zoo(
+    "lost",
+    task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
+    model=vanilla.Model(hidden=3),
+    training=Training(steps=6, batch=4, evaluate_every=2),
+    seeds=4,
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "zoo"
+    train(ZOO, path, quiet=True, block=2)
+    return path
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "zoo"))
+
+
+def everyone(path: Path) -> dict[str, Any]:
+    found = load(path)
+    return {member: found.params(member) for member in sorted(found.members["member"])}
+
+
+def test_a_sorted_member_table_does_not_give_a_member_anothers_parameters(whole: Path, copy: Path) -> None:
+    table = pd.read_csv(copy / "members.csv")
+    table.iloc[::-1].to_csv(copy / "members.csv", index=False)
+    chex.assert_trees_all_equal(everyone(copy), everyone(whole))
+
+
+def test_a_lost_member_table_is_read_from_the_blocks(whole: Path, copy: Path) -> None:
+    (copy / "members.csv").unlink()
+    pd.testing.assert_frame_equal(load(copy).members, load(whole).members, check_dtype=False)
+
+
+def test_lost_curves_are_written_again_by_the_same_command(whole: Path, copy: Path) -> None:
+    for curves in copy.glob("cohorts/*/*/curves.npz"):
+        curves.unlink()
+    again = train(ZOO, copy, quiet=True)
+    assert again.members["status"].tolist() == load(whole).members["status"].tolist()
+    chex.assert_trees_all_equal(everyone(copy), everyone(whole))
+
+
+def test_a_damaged_checkpoint_is_one_sentence_with_the_way_out(whole: Path, copy: Path) -> None:
+    block = sorted(copy.glob("cohorts/*/*"))[0]
+    newest = max((p for p in block.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+    for file in newest.rglob("manifest.ocdbt"):
+        file.write_bytes(file.read_bytes()[:20])
+    member = load(copy).members["member"][0]
+    with pytest.raises(
+        ValueError, match=r"checkpoint .*/6 cannot be read .*; move it away to go on from step 0"
+    ) as caught:
+        load(copy).params(member)
+    assert "\n" not in str(caught.value)
+    shutil.rmtree(newest)
+    train(ZOO, copy, quiet=True)
+    chex.assert_trees_all_equal(everyone(copy), everyone(whole))
+
+
+def test_a_block_of_other_members_is_refused(copy: Path) -> None:
+    first, second = sorted(copy.glob("cohorts/*/*"))
+    shutil.rmtree(first)
+    second.rename(first)
+    with pytest.raises(ValueError, match=r"holds members .* instead of"):
+        train(ZOO, copy, quiet=True)
+
+
+def test_a_full_disk_is_said_and_what_was_saved_stands(monkeypatch: Any, tmp_path: Path) -> None:
+    from orbax.checkpoint import v1 as ocp
+
+    real, calls = ocp.save, []
+
+    def save(path: str, *args: Any, **kwargs: Any) -> None:
+        calls.append(path)
+        if len(calls) > 2:
+            raise ValueError("RESOURCE_EXHAUSTED: No space left on device\nand a page more")
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(ocp, "save", save)
+    with pytest.raises(OSError, match=r"Saving .* failed \(RESOURCE_EXHAUSTED: No space left on device\)"):
+        train(ZOO, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
+    assert len(list((tmp_path / "zoo").glob("cohorts/*/*/0/commit_success.txt"))) >= 1
+    monkeypatch.undo()
+    again = train(ZOO, tmp_path / "zoo", quiet=True)
+    assert (again.members["steps"] == 6).all()
+
+
+def test_a_directory_that_is_being_trained_is_refused_and_says_who_holds_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "zoo", ZOO)
+    code = (
+        "import sys; sys.path.insert(0, 'tests/zoo'); from test_nothing_lost import ZOO; from zoo import train;"
+        "train(ZOO, sys.argv[1], quiet=True)"
+    )
+    with store.locked():
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "zoo")], cwd=ROOT, text=True, capture_output=True, timeout=60
+        )
+    assert f"is being trained by process {os.getpid()}" in done.stderr
+    train(ZOO, tmp_path / "zoo", quiet=True)  # let go
+
+
+def test_what_a_kill_in_the_first_write_leaves_is_no_foreign_directory(tmp_path: Path) -> None:
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "zoo" / ".zoo.json.123.456").write_text("{")
+    assert (train(ZOO, tmp_path / "zoo", quiet=True).members["steps"] == 6).all()
+
+
+def test_another_block_size_is_refused_on_a_begun_directory(copy: Path) -> None:
+    with pytest.raises(ValueError, match=r"--block is 3, but cohort .* was begun with blocks of 2"):
+        train(ZOO, copy, quiet=True, block=3)
+
+
+def test_out_of_memory_on_one_of_several_devices_trains_every_member_once(monkeypatch: Any, tmp_path: Path) -> None:
+    real, lock, refused = executor.Executable.advance, threading.Lock(), []
+
+    def advance(self: Any, state: Any, floats: Any, device: Any, *rest: Any) -> Any:
+        with lock:
+            if self.recipe.block == 2 and not refused:
+                refused.append(device)
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return real(self, state, floats, device, *rest)
+
+    monkeypatch.setattr(executor.Executable, "advance", advance)
+    trained = train(ZOO, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:2])
+    assert refused
+    assert (trained.members["steps"] == 6).all()
+    monkeypatch.undo()
+    alone = train(ZOO, tmp_path / "alone", quiet=True, block=1)
+    chex.assert_trees_all_equal(everyone(trained.path), everyone(alone.path))
+
+
+@pytest.mark.parametrize("inner", ["map", "vmap"])
+def test_a_diverged_members_curve_does_not_depend_on_how_steps_are_cut_into_calls(inner: str) -> None:
+    zoo = ZOO.replace("learning_rate", 1e30)
+    (cohort,) = cohorts(zoo)
+    recipe = executor.Recipe(4, inner, "columns", executor.threads())
+    program, device = executor.Executable(cohort, recipe), jax.local_devices()[0]
+    block = executor.blocks(cohort, recipe)[0]
+    floats = jax.device_put(block.floats, device)
+    ends = []
+    for calls in ([(4, True)], [(1, False), (1, False), (2, True)]):
+        state = program.advance(program.init(block, device), floats, device, 0, True)
+        for steps, evaluate in calls:
+            state = program.advance(state, floats, device, steps, evaluate)
+        ends.append(jax.device_get(state))
+    assert (ends[0].status == 2).all()
+    chex.assert_trees_all_equal(*ends)
+
+
+def test_products_are_at_the_precision_that_the_manifest_names() -> None:
+    for precision, words in (("highest", "HIGHEST"), ("default", "DEFAULT")):
+        (cohort,) = cohorts(ZOO.replace("precision", precision))
+        program = executor.Executable(cohort, executor.default_recipe(cohort))
+        products = [
+            line
+            for line in program._lower(jax.local_devices()[0]).as_text().splitlines()
+            if "stablehlo.dot_general" in line
+        ]
+        assert products
+        asked = [line for line in products if f"precision = [{words}, {words}]" in line]
+        assert len(asked) == len(products) if precision == "highest" else not [x for x in products if "HIGHEST" in x]
+
+
+def test_a_stopped_members_curve_stays_where_it_is_in_the_picture() -> None:
+    from analysis.report.figures import curves
+
+    frame = pd.DataFrame(
+        {"member": list("aabbb"), "step": [0, 1, 0, 1, 2], "loss": [1.0, 0.1, 1.0, 9.0, 9.0], "score": [0.5] * 5}
+    )
+    figure = curves(frame, {"a": "g", "b": "g"}, chance=0.1, solved=0.9, title="t")
+    medians = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(medians, [1.0, 4.55, 4.55])
+
+
+def test_rows_of_a_block_are_read_by_position(whole: Path) -> None:
+    folder = BlockFolder(sorted(whole.glob("cohorts/*/*"))[0])
+    both, second = folder.rows(6, [0, 1], ("params",)), folder.rows(6, [1], ("params",))
+    chex.assert_trees_all_equal(jax.tree.map(lambda x: x[1:], both), second)
