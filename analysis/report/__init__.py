@@ -26,7 +26,7 @@ def report(directory: Path) -> Iterator[str]:
             for name, figure in _figures(trained, task):
                 path = trained.path / "figures" / (re.sub(r"[^\w.-]+", "_", name) + ".png")
                 path.parent.mkdir(exist_ok=True)
-                figure.savefig(path)
+                figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
                 count += 1
             yield from summary(trained, task)
     yield f"{count} pictures in {trained.path / 'figures'}, matrices and tests in {trained.path / 'analysis'},"

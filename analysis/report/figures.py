@@ -60,7 +60,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     table, similarity = table.iloc[order].reset_index(drop=True), similarity[np.ix_(order, order)]
     states = ["trained" if trained else "untrained" for trained in table["trained"]]
     labels = [f"{name} {state}".strip() for name, state in zip(names_of(table, fields), states)]
-    figure = Figure(figsize=(8.4, 7.2), layout="constrained")
+    figure = Figure(figsize=(8.4, 6.2), layout="constrained")
     axes = figure.subplots()
     low = min(0.0, float(np.nanmin(similarity)))
     image = axes.imshow(similarity, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
@@ -71,7 +71,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
         ends = [*starts[1:], len(labels)]
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
     size = 8 if len(names) <= 24 else 6
-    axes.set_xticks(middles, names, rotation=90, fontsize=size)
+    axes.set_xticks([])  # the same names: the matrix is symmetric
     axes.set_yticks(middles, names, fontsize=size)
     axes.tick_params(length=0)
     for edge in starts[1:]:
@@ -169,9 +169,13 @@ def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: f
       title: of the figure.
     """
     # A member that reached its target has no later rows: it stays where it is.
-    wide = frame.pivot_table(index="step", columns="member", values=["loss", "score"]).ffill()
+    wide = (
+        frame.iloc[[i for i, member in enumerate(frame["member"]) if member in groups]]
+        .pivot_table(index="step", columns="member", values=["loss", "score"])
+        .ffill()
+    )
     frame = wide.stack(level="member", future_stack=True).reset_index()
-    frame = frame.assign(group=[groups.get(member) for member in frame["member"]]).dropna(subset="group")
+    frame = frame.assign(group=[groups[member] for member in frame["member"]])
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     for axes, column in zip(panels, ("loss", "score")):
