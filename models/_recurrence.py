@@ -139,7 +139,7 @@ def unroll(
       cell, rate: see the module's text; static, and nothing traced may be closed over.
       weight: (unit, gates x unit).
       bias: (gates x unit,), or None where the drive's bias says it all.
-      floats: traced numbers for the cell.
+      floats: traced numbers for the cell: hyperparameters, to which no gradient flows.
       state: initial state; cast to the drive's dtype.
       drive: (time, trial, gates x unit).
       noise: (time, trial, unit) or None.
@@ -188,21 +188,22 @@ def _forward(
     drive: Any,
     noise: Any,
 ) -> tuple[jax.Array, Any]:
-    # weight and bias are constants of this vjp: their gradients come from delta, after the backward scan.
-    run = partial(_scan, cell, rate, weight, bias)
+    # weight and bias are constants of this vjp: their gradients come from delta, after the backward scan. So are the
+    # floats: nobody trains a hyperparameter, and its gradient would be a reduction in every step.
+    run = partial(_scan, cell, rate, weight, bias, floats)
     tap = [jnp.zeros_like(gate) if i in inside else None for i, gate in enumerate(drive)]
-    rates, pullback = jax.vjp(run, floats, state, drive, noise, tap)
+    rates, pullback = jax.vjp(run, state, drive, noise, tap)
     previous = jnp.concatenate([rate(state)[None], rates[:-1]])
-    return rates, (pullback, previous, weight, bias)
+    return rates, (pullback, previous, weight, bias, floats)
 
 
 def _backward(cell: Cell, rate: Rate, inside: tuple[int, ...], residuals: Any, cotangent: jax.Array) -> tuple[Any, ...]:
-    pullback, previous, weight, bias = residuals
-    d_floats, d_state, d_drive, d_noise, d_tap = pullback(cotangent)
+    pullback, previous, weight, bias, floats = residuals
+    d_state, d_drive, d_noise, d_tap = pullback(cotangent)
     delta = jnp.concatenate([plain if tap is None else tap for plain, tap in zip(d_drive, d_tap)], axis=-1)
     d_weight = jnp.einsum("tbi,tbj->ij", previous, delta).astype(weight.dtype)
     d_bias = None if bias is None else delta.sum((0, 1)).astype(bias.dtype)
-    return d_weight, d_bias, d_floats, d_state, d_drive, d_noise
+    return d_weight, d_bias, jax.tree.map(jnp.zeros_like, floats), d_state, d_drive, d_noise
 
 
 _unroll.defvjp(_forward, _backward)

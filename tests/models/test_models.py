@@ -189,6 +189,8 @@ def test_step_is_the_network_that_was_trained(file):
 def plain(cell, rate, weight, bias, floats, state, drive, noise=None, *, inside=()):
     """What `unroll` must equal."""
 
+    floats = lax.stop_gradient(floats)  # hyperparameters: nobody trains them
+
     def body(state, now):
         state = _recurrence._advance(cell, rate, weight, bias, floats, state, *now)
         return state, rate(state)
