@@ -72,21 +72,27 @@ def cohort(model: str, members: int, seconds: float) -> float:
         device = devices[i % len(devices)]
         placed.append([device, jax.device_put(block.floats, device), program.init(block, device)])
 
-    def work(own: list[Any], steps: int) -> None:
-        for entry in own:
-            entry[2] = jax.block_until_ready(program.advance(entry[2], entry[1], entry[0], steps, False))
+    def work(device: Any, seconds: float, taken: list[int]) -> None:
+        # Devices do not wait for each other, as in `train`.
+        own = [entry for entry in placed if entry[0] is device]
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < seconds:
+            for entry in own:
+                entry[2] = jax.block_until_ready(program.advance(entry[2], entry[1], device, 10, False))
+            taken.append(10 * len(own) * program.recipe.block)
 
-    def call() -> int:
-        steps = 20
-        own = [[entry for entry in placed if entry[0] is device] for device in devices]
-        threads = [threading.Thread(target=work, args=(entries, steps)) for entries in own]
+    def run(seconds: float) -> float:
+        taken: list[int] = []
+        threads = [threading.Thread(target=work, args=(device, seconds, taken)) for device in devices]
+        begin = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return steps * members
+        return sum(taken) / (time.perf_counter() - begin)
 
-    return rate_of(call, seconds)
+    run(0.1)
+    return run(seconds)
 
 
 def loop(model: str, members: int, seconds: float) -> float:

