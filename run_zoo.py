@@ -218,7 +218,7 @@ def _execute(path: Path, loader: Any, module: Any) -> None:
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         why = str(error).split("\n")[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
-            why += f"; {_nearest_field(unknown[1])}"
+            why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1])}"
         raise ValueError(f"{path}, line {line}: {why}") from None
 
 
