@@ -226,18 +226,7 @@ def torch_one(model: str, seconds: float, by_hand: bool, device: str) -> float:
         inputs = torch.randn(BATCH, STEPS, BITS, device=place)
         targets = torch.sign(inputs)
 
-        def call(
-            network: Any = network, optimizer: Any = optimizer, inputs: Any = inputs, targets: Any = targets
-        ) -> int:
-            for _ in range(5):
-                optimizer.zero_grad()
-                torch.mean((network(inputs) - targets) ** 2).backward()
-                optimizer.step()
-            if place == "cuda":
-                torch.cuda.synchronize()
-            return 5
-
-        best = max(best, rate_of(call, seconds / 2))
+        best = max(best, rate_of(functools.partial(steps, network, optimizer, inputs, targets), seconds / 2))
     return best
 
 
