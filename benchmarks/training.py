@@ -16,6 +16,7 @@ PyTorch contenders get ready-made batches, ours draws its trials inside the step
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
