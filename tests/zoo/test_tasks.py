@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import pathlib
 import typing
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import zoo.datasets
 import zoo.tasks
 from models import STATIC
-from zoo.tasks import context, digits, flipflop, sine
+from zoo import datasets
+from zoo.datasets import CLASSES, Dataset
+from zoo.tasks import cifar10, context, digits, fashion_mnist, flipflop, mnist, sine
 
 NAMES = sorted(p.stem for p in pathlib.Path(zoo.tasks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 BATCH = 16
@@ -65,9 +67,51 @@ def guess(task, trials):
     return jax.random.normal(jax.random.key(9), trials.targets.shape)
 
 
+def stand_in(task) -> Dataset:
+    """Random images and labels in the shapes of a published set, which would have to be downloaded."""
+    random = np.random.default_rng(0)
+    height, width, channels = task.input_shape
+    shape = (height, width, channels) if channels == 3 else (height, width)
+    few = random.integers(0, 256, (1009, *shape), dtype=np.uint8)
+    parts = []
+    for size in (task.train_size, task.test_size):
+        parts += [few[np.arange(size) % 1009], random.permutation(np.arange(size, dtype=np.int32) % 10)]
+    return Dataset(*parts, CLASSES[task.source])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_downloads():
+    """Published sets are replaced by stand-ins of their shapes."""
+    load, sets = datasets.load, {}
+
+    def replaced(name, data_dir=None, batches=5):
+        if name == "digits":
+            return load(name)
+        modules = {"mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10}
+        if (name, batches) not in sets:
+            fields = {"batches": batches} if name == "cifar10" else {}
+            sets[name, batches] = stand_in(modules[name].Task(**fields))
+        return sets[name, batches]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load", replaced)
+        yield
+
+
+@pytest.fixture(scope="module")
+def own_images(tmp_path_factory) -> str:
+    """A file of images, as the task `images` needs it."""
+    random, path = np.random.default_rng(1), tmp_path_factory.mktemp("images") / "mine.npz"
+    np.savez(path, images=random.integers(0, 256, (3000, 6, 9), dtype=np.uint8), labels=np.arange(3000) % 7)
+    return str(path)
+
+
 @pytest.fixture(params=NAMES)
-def task(request):
-    return importlib.import_module(f"zoo.tasks.{request.param}").Task()
+def task(request, own_images):
+    cls = importlib.import_module(f"zoo.tasks.{request.param}").Task
+    if request.param == "images":
+        return cls(file=own_images)
+    return cls(batches=1) if request.param == "cifar10" else cls()
 
 
 def test_static_floats_are_marked():
@@ -79,7 +123,7 @@ def test_is_a_frozen_dataclass_with_limits_on_its_numbers(task):
     assert dataclasses.is_dataclass(task)
     with pytest.raises(dataclasses.FrozenInstanceError):
         task.chance = 0.5
-    assert hash(task) == hash(type(task)())
+    assert hash(task) == hash(dataclasses.replace(task))
     hints = typing.get_type_hints(type(task))
     for field in dataclasses.fields(task):
         if hints[field.name] in (int, float):
@@ -171,19 +215,20 @@ def test_floats_are_traced_once(task):
     traces = []
 
     @jax.jit
-    def cohort(floats):
+    def cohort(floats, data):
         traces.append(1)
 
         def member(floats):
             mine = dataclasses.replace(task, **floats)
-            trials = mine.sample(jax.random.key(0), BATCH)
-            return trials.inputs, mine.score(trials.targets, trials)
+            trials = mine.sample(jax.random.key(0), BATCH, 0, data)
+            return trials.inputs, mine.score(perfect(mine, trials), trials)
 
         return jax.vmap(member)(floats)
 
     floats = {name: jnp.array([0.1, 0.1, 0.4]) for name in names}
-    inputs, score = cohort(floats)
-    cohort({name: 2 * value for name, value in floats.items()})
+    data = task.data()
+    inputs, score = cohort(floats, data)
+    cohort({name: 2 * value for name, value in floats.items()}, data)
     assert len(traces) == 1
     np.testing.assert_array_equal(inputs[0], inputs[1])
     assert not np.array_equal(inputs[0], inputs[2])
@@ -191,7 +236,7 @@ def test_floats_are_traced_once(task):
 
     def fixed(floats):
         mine = dataclasses.replace(task, **floats)
-        return mine.evaluation().inputs, mine.probe().inputs
+        return mine.evaluation(data).inputs, mine.probe(data).inputs
 
     held_out, probe = jax.eval_shape(jax.vmap(fixed), floats)
     assert held_out.shape[0] == probe.shape[0] == 3
@@ -332,52 +377,83 @@ def test_context_refuses_no_coherence_and_equal_ones():
             context.Task(coherences=coherences)
 
 
-# digits
+# images
+
+
+def rows(images, labels) -> list[bytes]:
+    return sorted(image.tobytes() + bytes([label]) for image, label in zip(images, labels, strict=True))
 
 
 def test_digits_split_is_random_and_shares_no_image():
-    data = digits.Task().data()
-    train, test = data["labels"][: digits.TRAIN], data["labels"][digits.TRAIN :]
+    task, data = digits.Task(), digits.Task().data()
+    train, test = data["labels"][: task.train_size], data["labels"][task.train_size :]
     assert (len(train), len(test)) == (1438, 359)
-    stored = zoo.datasets.digits()
-    rows = [image.tobytes() + bytes([label]) for image, label in zip(*stored, strict=True)]
-    assert sorted(rows) == sorted(i.tobytes() + bytes([y]) for i, y in zip(data["images"], data["labels"], strict=True))
+    stored = datasets.digits()
+    assert rows(*stored) == rows(data["images"], data["labels"])
     # The classes' shares of both parts are those of the whole, give or take what chance allows.
     expected = np.bincount(stored[1]) * 0.2
     assert np.sum((np.bincount(test) - expected) ** 2 / expected) < 22
     assert not np.array_equal(data["labels"][:50], stored[1][:50])
 
 
-def test_digits_draws_every_training_image_once_an_epoch_and_no_other():
+@pytest.mark.parametrize("task", [mnist.Task(), cifar10.Task(batches=1)], ids=["mnist", "cifar10"])
+def test_of_a_published_set_the_test_set_is_held_out(task):
+    stored, data = task.dataset(), task.data()
+    np.testing.assert_array_equal(data["images"][: task.train_size], stored.train_images)
+    np.testing.assert_array_equal(data["labels"][: task.train_size], stored.train_labels)
+    held_out = data["images"][task.train_size :], data["labels"][task.train_size :]
+    assert len(held_out[1]) == 10_000
+    assert rows(*held_out) == rows(stored.test_images, stored.test_labels)
+
+
+def test_an_epoch_draws_every_training_image_once_and_no_other():
     task = digits.Task()
     data = task.data()
     # Images that carry their own number, in base 256, show which were drawn.
-    marked = np.zeros((digits.IMAGES, 8, 8), np.uint8)
-    marked[:, 0, 0], marked[:, 0, 1] = np.divmod(np.arange(digits.IMAGES), 256)
+    marked = np.zeros((1797, 8, 8), np.uint8)
+    marked[:, 0, 0], marked[:, 0, 1] = np.divmod(np.arange(1797), 256)
     draw = jax.jit(lambda step: task.sample(jax.random.key(0), 719, step, {**data, "images": marked}))
     drawn = []
     for step in range(2):
         trials = draw(step)
-        pixels = np.asarray((trials.inputs[:, 0, :2, 0] * digits.DEVIATION + digits.MEAN) * 255).round().astype(int)
+        pixels = np.asarray((trials.inputs[:, 0, :2, 0] * task.deviation[0] + task.mean[0]) * 255).round().astype(int)
         found = pixels @ [256, 1]
         np.testing.assert_array_equal(trials.targets, data["labels"][found])
         drawn.extend(found)
-    assert sorted(drawn) == list(range(digits.TRAIN))
+    assert sorted(drawn) == list(range(task.train_size))
 
 
 def test_digits_are_normalised_by_the_training_images():
     task = digits.Task()
-    inputs = task.sample(jax.random.key(0), digits.TRAIN, 0, task.data()).inputs
+    inputs = task.sample(jax.random.key(0), task.train_size, 0, task.data()).inputs
     assert float(inputs.mean()) == pytest.approx(0, abs=0.005)
     assert float(inputs.std()) == pytest.approx(1, abs=0.005)
 
 
-def test_digits_probe_holds_every_class_alike_up_to_its_limit():
+def test_colours_are_normalised_channel_by_channel():
+    task = cifar10.Task(batches=1)
+    data = task.data()
+    inputs = np.asarray(task.probe(data).inputs)
+    first = [np.flatnonzero(data["labels"][10_000:] == label)[:10] for label in range(10)]
+    expected = data["images"][10_000 + np.concatenate(first)] / 255
+    expected = (expected - np.array([0.4914, 0.4822, 0.4465])) / np.array([0.2470, 0.2435, 0.2616])
+    np.testing.assert_allclose(inputs, expected, atol=1e-6)
+
+
+def test_probe_holds_every_class_alike_up_to_its_limit():
     data = digits.Task().data()
     most = dataclasses.fields(digits.Task)[0].metadata["limits"]["most"]
-    assert most == 10 * np.bincount(data["labels"][digits.TRAIN :]).min()
+    assert most == 10 * np.bincount(data["labels"][1438:]).min()
     for images in (10, 100, most):
         labels = np.asarray(digits.Task(probe_images=images).probe(data).conditions["label"])
         np.testing.assert_array_equal(labels, np.repeat(np.arange(10), images // 10))
-    with pytest.raises(ValueError, match="probe_images=15 must be a multiple of 10"):
-        digits.Task(probe_images=15)
+
+
+def test_digits_stay_the_digits_they_were():
+    """Data, minibatches, evaluation set and probe: members of older zoos can be trained on and compared."""
+    task, found = digits.Task(), hashlib.sha256()
+    data = task.data()
+    trials = [task.sample(jax.random.key(3), 64, 29, data), task.evaluation(data), task.probe(data)]
+    for array in jax.tree.leaves([data["images"], data["labels"], *trials]):
+        found.update(np.asarray(array).tobytes())
+    assert found.hexdigest()[:16] == "98696882b15888f8"

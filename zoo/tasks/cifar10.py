@@ -1,0 +1,41 @@
+"""CIFAR-10: photographs, 32 x 32 coloured pixels, 50,000 to train on and 10,000 to test (Krizhevsky 2009)."""
+
+import dataclasses
+
+from models import setting
+from zoo import datasets
+from zoo.datasets import Dataset
+from zoo.tasks._images import Images
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(Images):
+    """Classification of photographs of animals and vehicles into 10 classes.
+
+    Inputs `(trial, 32, 32, 3)`; the published test set is held out.
+
+    Attributes:
+      probe_images: images of the probe, held out, equally many of every class.
+      shift: pixels; every training image moves by a whole number of pixels from -shift to shift in both directions.
+      flip: probability of a left-right mirror image.
+      crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
+      batches: training batches that are used, the first ones, of 10,000 images each.
+    """
+
+    probe_images: int = setting(100, least=10, most=10_000)
+    batches: int = setting(5, least=1, most=5)
+
+    source = "cifar10"
+    input_shape = (32, 32, 3)
+    outputs = 10
+    chance = 0.1
+    solved = 0.6
+    mean, deviation = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+    test_size = 10_000
+
+    @property
+    def train_size(self) -> int:
+        return 10_000 * self.batches
+
+    def dataset(self) -> Dataset:
+        return datasets.load(self.source, batches=self.batches)

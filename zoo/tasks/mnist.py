@@ -1,0 +1,30 @@
+"""MNIST: handwritten digits, 28 x 28 grey pixels, 60,000 to train on and 10,000 to test (LeCun et al. 1998)."""
+
+import dataclasses
+
+from models import setting
+from zoo.tasks._images import Images
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(Images):
+    """Classification of handwritten digits into 10 classes.
+
+    Inputs `(trial, 28, 28, 1)`; the published test set is held out.
+
+    Attributes:
+      probe_images: images of the probe, held out, equally many of every class.
+      shift: pixels; every training image moves by a whole number of pixels from -shift to shift in both directions.
+      flip: probability of a left-right mirror image.
+      crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
+    """
+
+    probe_images: int = setting(100, least=10, most=8920)
+
+    source = "mnist"
+    input_shape = (28, 28, 1)
+    outputs = 10
+    chance = 0.1
+    solved = 0.98
+    mean, deviation = (0.1307,), (0.3081,)
+    train_size, test_size = 60_000, 10_000
