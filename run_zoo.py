@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -115,8 +115,10 @@ class Compare:
     """Which layers; all of them where none is named."""
     all_layers: Annotated[bool, FlagCreatePairsOff] = False
     """Compare every layer with every layer, not only equal ones."""
-    space: Literal["mean", "units"] = "mean"
-    """How maps of convolution layers are reduced: averaged over space, or all units."""
+    space: Annotated[str, arg(metavar="SPACE")] = "mean"
+    """How maps of convolution layers are reduced: mean over space, all units, or "subset(k)", k units at random."""
+    probe: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Images to show instead of the tasks' own: an .npz, or the .mat of Kriegeskorte et al. (2008)."""
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave out constant and non-finite representations instead of stopping at them."""
 
@@ -130,6 +132,7 @@ class Compare:
             all_layers=self.all_layers,
             space=self.space,
             exclude_degenerate=self.exclude_degenerate,
+            probe=self.probe,
             say=lambda line: console.print(line, markup=False),
         )
 

@@ -1,38 +1,30 @@
 """Labelled representations: the activations of many members, at many layers, on one probe."""
 
 import dataclasses
-import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis import categories, spaces
+from analysis.probes import Probe, finished, layer_names, probes, shapes_of
+from analysis.stimuli import Stimuli
 from zoo.lookup import nearest
 
-__all__ = [
-    "SPACES",
-    "TIMES",
-    "Group",
-    "Probe",
-    "Representations",
-    "in_time",
-    "layer_names",
-    "probes",
-    "representations",
-]
+__all__ = ["TIMES", "Group", "Representations", "in_time", "layer_names", "probes", "representations"]
 
 TIMES = ("samples", "features", "mean", "last")
 """How time enters a measure; see `in_time`."""
-
-SPACES = ("mean", "units")
-"""How the maps of convolution layers are reduced."""
 
 MOST_TIMES = 25
 """Time steps of a trajectory that are kept unless a time step is asked for: its neighbours say the same again."""
 
 AT_ONCE = 32
-"""Members whose activations are computed in one call."""
+"""Members whose activations are computed in one call, at most,"""
+
+BUDGET = 256 * 2**20
+"""and the bytes that their largest layer may take."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,7 +51,10 @@ class Representations:
       probe: the probe's id, a hash of its inputs and conditions; what differs in it is never compared.
       conditions: name -> one label per stimulus, `(stimulus,)`.
       dt: ms between the steps of the time axis, 0 where there is none.
-      space: how maps of convolution layers were reduced, "mean" or "units"; "" where there are none.
+      space: how maps of convolution layers were reduced; "" where there are none.
+      categories: category structure from all units, whatever the space: a row per item and condition with two classes
+        or more, `member, model, layer, depth, depth_fraction, trained, status, condition, within, between, index`; see
+        `analysis.categories`. Depth counts layers from 0, its fraction is 0 at the first and 1 at the last.
     """
 
     groups: tuple[Group, ...]
@@ -67,6 +62,7 @@ class Representations:
     conditions: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     dt: float = 0.0
     space: str = ""
+    categories: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
 
 
 def in_time(x: Any, time: str) -> Any:
@@ -91,168 +87,160 @@ def representations(
     untrained: bool = False,
     time_step: float | None = None,
     space: str = "mean",
+    probe: Stimuli | None = None,
 ) -> Representations:
-    """The representations of a zoo's members on their task's probe.
+    """The representations of a zoo's members on their task's probe, or on other stimuli.
 
     Args:
       trained: what `zoo.load` gives.
-      layers: names of layers, "output" among them if wanted; default every layer but the outputs.
+      layers: names of layers, "output" and layers before their nonlinearity, such as "conv1.pre", among them if wanted;
+        default every layer but those.
       task: which task, where the zoo's members have several probes.
       untrained: add every member before training, as further items.
       time_step: ms between the time steps that are kept; by default as many as leave at most `MOST_TIMES`.
-      space: maps of convolution layers become their "mean" over space, one value a channel, or all their "units".
+      space: maps of convolution layers become their "mean" over space, one value a channel, all their "units", or a
+        random "subset(k)" of the units, another one with "subset(k, key=1)".
+      probe: images to show instead of the task's own probe; see `analysis.stimuli.read_stimuli`.
 
     Returns:
       One item per member and layer, named `member/layer`, or `member/layer/untrained`; the labels are member, layer,
-      trained, cohort, task, model, seed, status, score and every varied field.
+      layer_depth (0 is the first), trained, cohort, task, model, seed, status, score and every varied field.
 
     Raises:
-      ValueError: no such layer or task; several probes and no task; nothing trained yet.
+      ValueError: no such layer, task or space; several probes and no task; nothing trained yet; stimuli for a task
+        that takes no images.
     """
-    import jax
-
-    from zoo import training
-
-    if space not in SPACES:
-        raise ValueError(f"space is {space!r}; allowed: {', '.join(SPACES)}.")
-    known = probes(trained)
+    reduction = spaces.parse(space)
+    known = probes(trained, probe)
     if task is None and len(known) > 1:
         raise ValueError(f"{trained.path} has {len(known)} probes, {', '.join(known)}; choose one with task=...")
     if task is not None and task not in known:
+        if probe is not None and task in probes(trained):
+            raise ValueError(f"Task {task} takes no images, so that it cannot be shown the probe {probe.name!r}.")
         raise ValueError(f"{trained.path} has no task {task!r}; {nearest(task, known)}.")
-    probe = known[task or next(iter(known))]
-    ready = trained.members[_finished(trained)].set_index("member", drop=False)
-    every = _every(probe, time_step)
-    shapes: dict[tuple[int, ...], list[tuple[str, dict[str, Any], np.ndarray]]] = {}
-    available: dict[str, None] = {}
-    for cohort in probe.cohorts:
-        rows = [i for i, member in enumerate(cohort.members) if member.id in ready.index]
-        ids = [cohort.members[i].id for i in rows]
-        floats = jax.tree.map(lambda x, rows=rows: x[rows], training.floats_of(cohort))
-        represent = _represent(trained, cohort)
-        for is_trained in (True, False) if untrained else (True,):
-            variables = trained.variables(ids, initial=not is_trained)
-            activations = represent(variables.pop("params"), variables, floats)
-            available |= dict.fromkeys(activations)
-            for layer, array in activations.items():
-                if (layers is None and layer == "output") or (layers is not None and layer not in layers):
-                    continue
-                array = array[:, :, ::every] if probe.dt else _flat(array, space)
-                for member, row in zip(ids, array):
-                    name = f"{member}/{layer}" + ("" if is_trained else "/untrained")
-                    labels = {"member": member, "layer": layer, "trained": is_trained}
-                    labels |= ready.loc[member].drop(["member", "steps", "loss"]).to_dict()
-                    shapes.setdefault(row.shape, []).append((name, labels, row))
+    shown = known[task or next(iter(known))]
+    available = {cohort.id: shapes_of(cohort, shown.inputs) for cohort in shown.cohorts}
+    everything = dict.fromkeys(name for names in available.values() for name in names)
     for layer in layers or ():
-        if layer not in available:
-            raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, available)}.")
-    groups = tuple(
-        Group(tuple(n for n, _, _ in items), pd.DataFrame([r for _, r, _ in items]), np.stack([x for _, _, x in items]))
-        for items in shapes.values()
-    )
-    return Representations(groups, probe.id, probe.conditions, probe.dt * every, "" if probe.dt else space)
-
-
-class Probe(NamedTuple):
-    """The conditions on which a set of cohorts is compared.
-
-    Attributes:
-      id: a hash of inputs, time step and condition labels.
-      cohorts: whose members meet it.
-      conditions: name -> one label per stimulus.
-      dt: ms per time step, 0 where there is no time.
-      times: time steps.
-    """
-
-    id: str
-    cohorts: tuple[Any, ...]
-    conditions: dict[str, np.ndarray]
-    dt: float
-    times: int
-
-
-def probes(trained: Any) -> dict[str, Probe]:
-    """The probes of a zoo's trained members, by the name of their task (with the id where a task has several)."""
-    from zoo.spec import cohorts, name_of
-
-    ready = set(trained.members["member"][_finished(trained)])
-    found: dict[tuple[str, str], Probe] = {}
-    for cohort in cohorts(trained.zoo):
-        if not any(member.id in ready for member in cohort.members):
+        if layer not in everything:
+            raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
+    ready = trained.members[finished(trained)].set_index("member", drop=False)
+    every = _every(shown, time_step)
+    classes = {} if shown.dt else categories.usable(shown.conditions)
+    shapes: dict[tuple[int, ...], list[tuple[str, dict[str, Any], np.ndarray]]] = {}
+    structure: list[dict[str, Any]] = []
+    for cohort in shown.cohorts:
+        depths = _depths(available[cohort.id], layers)
+        if not depths:
             continue
-        task = cohort.members[0].task
-        trials = task.probe(task.data())
-        conditions = {name: np.asarray(values) for name, values in trials.conditions.items()}
-        digest = hashlib.sha256(np.ascontiguousarray(trials.inputs).tobytes() + np.float64(task.dt).tobytes())
-        for name, values in conditions.items():
-            digest.update(name.encode() + values.tobytes())
-        key = (name_of(task), digest.hexdigest()[:12])
-        if key in found:
-            found[key] = found[key]._replace(cohorts=(*found[key].cohorts, cohort))
-        else:
-            found[key] = Probe(key[1], (cohort,), conditions, float(task.dt), trials.inputs.shape[1])
-    if not found:
-        raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
-    names = [name for name, _ in found]
-    return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in found.items()}
+        run = _Run(trained, cohort, shown, {n: available[cohort.id][n] for n in depths}, reduction, every, classes)
+        last = max(1, *depths.values())
+        ids = [member.id for member in cohort.members if member.id in ready.index]
+        rows = {member: ready.loc[member].drop(["member", "steps", "loss"]).to_dict() for member in ids}
+        for is_trained in (True, False) if untrained else (True,):
+            for some, layer, array, found in run(ids, is_trained):
+                state = "" if is_trained else "/untrained"
+                for i, member in enumerate(some):
+                    labels = {"member": member, "layer": layer, "layer_depth": depths[layer], "trained": is_trained}
+                    labels |= rows[member]
+                    shapes.setdefault(array[i].shape, []).append((f"{member}/{layer}{state}", labels, array[i]))
+                    place = {"depth": depths[layer], "depth_fraction": depths[layer] / last, "trained": is_trained}
+                    about = {"member": member, "model": labels["model"], "layer": layer, **place}
+                    for condition in classes:
+                        within, between = (float(part[i]) for part in found[condition])
+                        pair = {"within": within, "between": between}
+                        about |= {"status": labels["status"], "condition": condition, **pair}
+                        structure.append({**about, "index": between - within})
+    groups = []
+    for shape in list(shapes):
+        names, labels, arrays = zip(*shapes.pop(shape))  # each array goes once it stands in its group
+        groups.append(Group(names, pd.DataFrame(list(labels)), np.stack(arrays)))
+    of_space = "" if shown.dt else reduction.name
+    table = pd.DataFrame(structure)
+    return Representations(tuple(groups), shown.id, shown.conditions, shown.dt * every, of_space, table)
 
 
-def layer_names(trained: Any, task: str) -> list[str]:
-    """The layers of all models of a probe, "output" among them, in order; nothing is computed."""
-    import jax
-
-    from zoo import training
-
-    names: dict[str, None] = {}
-    for cohort in probes(trained)[task].cohorts:
-        program, data = training.program(cohort), cohort.members[0].task.data()
-        floats = jax.tree.map(lambda x: x[0], training.floats_of(cohort))
-        state = jax.eval_shape(program.init, floats)
-        names |= dict.fromkeys(jax.eval_shape(program.represent, state.params, state.stats, floats, data))
-    return list(names)
-
-
-def _finished(trained: Any) -> Any:
-    return ~trained.members["status"].isin(["pending", "training"])
+def _depths(available: Mapping[str, Any], layers: Sequence[str] | None) -> dict[str, int]:
+    """The layers to take, in order, and how deep each lies; "x.pre" is as deep as "x", "output" the last."""
+    plain = [name for name in available if name != "output" and not name.endswith(".pre")]
+    taken = plain if layers is None else [name for name in available if name in layers]
+    stack = [*plain, *(["output"] if "output" in taken else [])]
+    return {name: stack.index(name.removesuffix(".pre")) for name in taken}
 
 
 def _every(probe: Probe, time_step: float | None) -> int:
     if not probe.dt:
         return 1
     if time_step is None:
-        return -(-probe.times // MOST_TIMES)
+        return -(-probe.inputs.shape[1] // MOST_TIMES)
     every = round(time_step / probe.dt)
     if every < 1 or abs(every * probe.dt - time_step) > 1e-6 * probe.dt:
         raise ValueError(f"time_step is {time_step} ms; it must be a multiple of the task's {probe.dt} ms.")
     return every
 
 
-def _represent(trained: Any, cohort: Any) -> Any:
-    """`(params, stats, floats) -> dict` of host arrays for any number of a cohort's members, a few at a time."""
-    import jax
+class _Run:
+    """Reduced activations of a cohort's members, a few at a time: whole maps never leave the device."""
 
-    from zoo import training
+    def __init__(
+        self,
+        trained: Any,
+        cohort: Any,
+        probe: Probe,
+        shapes: dict[str, tuple[int, ...]],
+        space: spaces.Space,
+        every: int,
+        classes: dict[str, np.ndarray],
+    ):
+        import jax
+        import jax.numpy as jnp
 
-    recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
-    one: Any = training.program(cohort, conv_form=recipe["conv_form"]).represent
-    data = cohort.members[0].task.data()
-    some = jax.jit(lambda data, *rows: jax.lax.map(lambda row: one(*row, data), rows))
+        from zoo import training
 
-    def represent(*stacked: Any) -> dict[str, np.ndarray]:
-        count = len(jax.tree.leaves(stacked)[0])
-        parts = []
-        for start in range(0, count, AT_ONCE):
-            # Padded to one size: a remainder of its own would be a second program, with other bits.
-            rows = np.minimum(np.arange(start, start + min(AT_ONCE, count)), count - 1)
-            part = some(data, *jax.tree.map(lambda x, rows=rows: x[rows], stacked))
-            parts.append({name: np.asarray(x)[: count - start] for name, x in part.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
+        one: Any = training.program(cohort, conv_form=recipe["conv_form"]).represent
 
-    return represent
+        def patterns(x: Any, layer: str) -> Any:
+            if probe.dt:
+                return x[:, ::every]
+            return space.reduce(x, layer) if x.ndim == 4 else x
 
+        def structure(x: Any) -> Any:
+            x = x.reshape(len(x), -1)
+            return {name: categories.dissimilarities(x, of_class, jnp) for name, of_class in classes.items()}
 
-def _flat(array: np.ndarray, space: str) -> np.ndarray:
-    """`(member, stimulus, unit)`: maps `(member, stimulus, height, width, channel)` reduced over space."""
-    if array.ndim == 3:
-        return array
-    return array.mean(axis=(2, 3)) if space == "mean" else array.reshape(*array.shape[:2], -1)
+        def reduced(inputs: Any, params: Any, stats: Any, floats: Any) -> Any:
+            found = one(params, stats, floats, inputs)
+            with jax.default_matmul_precision("highest"):
+                return {layer: (patterns(found[layer], layer), structure(found[layer])) for layer in shapes}
+
+        self.some = jax.jit(lambda inputs, *rows: jax.lax.map(lambda row: reduced(inputs, *row), rows))
+        self.trained, self.cohort, self.layers = trained, cohort, list(shapes)
+        self.inputs = jax.device_put(probe.inputs)
+        widths = [space.width(s[1:]) if len(s) == 4 and not probe.dt else int(np.prod(s[1:])) for s in shapes.values()]
+        largest = 4 * len(probe.inputs) * -(-max(widths) // every)
+        self.at_once = max(1, min(AT_ONCE, BUDGET // largest))
+
+    def __call__(self, ids: list[str], is_trained: bool) -> Iterator[tuple[list[str], str, np.ndarray, Any]]:
+        """Members, layer, their patterns `(member, stimulus, ...)` and condition -> (within, between) `(member,)`."""
+        import jax
+
+        from zoo import training
+
+        places = {member.id: row for row, member in enumerate(self.cohort.members)}
+        floats = training.floats_of(self.cohort)
+        # Padded to one size: a remainder of its own would be a second program, with other bits.
+        size = min(self.at_once, len(ids))
+        for start in range(0, len(ids), size):
+            some = ids[start : start + size]
+            padded = [*some, *some[-1:] * (size - len(some))]
+            variables = self.trained.variables(some, initial=not is_trained)
+            rows = np.minimum(np.arange(size), len(some) - 1)
+            variables = jax.tree.map(lambda x, rows=rows: x[rows], variables)
+            own = np.array([places[member] for member in padded])
+            found = self.some(
+                self.inputs, variables.pop("params"), variables, jax.tree.map(lambda x, own=own: x[own], floats)
+            )
+            for layer in self.layers:
+                array, structure = jax.tree.map(lambda x, some=some: np.asarray(x)[: len(some)], found[layer])
+                yield some, layer, array, structure

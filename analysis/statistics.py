@@ -104,8 +104,13 @@ def _projector(columns: np.ndarray) -> tuple[np.ndarray, int]:
     """The projector on the constant and the dummies of label columns `(configuration, field)`, and its rank."""
     dummies = [np.ones((len(columns), 1))]
     dummies += [(column[:, None] == np.unique(column)).astype(float) for column in columns.T]
-    basis, sizes, _ = np.linalg.svd(np.concatenate(dummies, 1), full_matrices=False)
-    basis = basis[:, sizes > 1e-10 * sizes[0]]
+    basis = np.concatenate(dummies, 1)
+    if basis.shape[1] > len(basis):  # fields with a level per configuration: the small product's vectors are the same
+        sizes, vectors = np.linalg.eigh(basis @ basis.T)
+        basis = vectors[:, sizes > 1e-11 * sizes[-1]]
+    else:
+        vectors, sizes, _ = np.linalg.svd(basis, full_matrices=False)
+        basis = vectors[:, sizes > 1e-10 * sizes[0]]
     return basis @ basis.T, basis.shape[1]
 
 
@@ -221,16 +226,23 @@ def within_between(similarity: np.ndarray, labels: Sequence[object]) -> pd.DataF
       Rows `within` and `between` over all groups, then one row per pair of groups (`a / b`, or `a` alone for pairs
       within it): `mean`, `pairs`.
     """
-    names = np.array([str(label) for label in labels], object)
+    names = [str(label) for label in labels]
+    groups = list(dict.fromkeys(names))
+    place = {name: i for i, name in enumerate(groups)}
+    codes = np.array([place[name] for name in names], int)
     first, second = np.triu_indices(len(names), 1)
     value = np.asarray(similarity, np.float64)[first, second]
-    a, b = names[first], names[second]
-    rows = {"within": _mean(value[a == b]), "between": _mean(value[a != b])}
-    groups = list(dict.fromkeys(names))
+    first, second, value = (part[~np.isnan(value)] for part in (codes[first], codes[second], value))
+    rows = {"within": _mean(value[first == second]), "between": _mean(value[first != second])}
+    # One pass over the pairs, whatever the number of groups.
+    cells = np.minimum(first, second) * len(groups) + np.maximum(first, second)
+    counts = np.bincount(cells, minlength=len(groups) ** 2)
+    sums = np.bincount(cells, value, minlength=len(groups) ** 2)
     for i, one in enumerate(groups):
-        for other in groups[i:]:
-            pairs = ((a == one) & (b == other)) | ((a == other) & (b == one))
-            rows[one if one == other else f"{one} / {other}"] = _mean(value[pairs])
+        for j, other in enumerate(groups[i:], i):
+            count = int(counts[i * len(groups) + j])
+            mean = float(sums[i * len(groups) + j]) / count if count else math.nan
+            rows[one if one == other else f"{one} / {other}"] = (mean, count)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "pairs"]).astype({"pairs": int})
 
 
@@ -264,7 +276,7 @@ def references(
       trained: the boolean column that tells trained from untrained; without such a column all count as trained.
     """
     columns = [_categories(table, field) for field in fields]
-    cells = np.array(["\x1f".join(row) for row in zip(*columns)] if columns else [""] * len(table), object)
+    cells = pd.factorize(np.array(["\x1f".join(row) for row in zip(*columns)] if columns else [""] * len(table)))[0]
     learned = table[trained].to_numpy(bool) if trained in table else np.ones(len(table), bool)
     first, second = np.triu_indices(len(table), 1)
     value = np.asarray(similarity, np.float64)[first, second]

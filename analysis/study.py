@@ -4,9 +4,14 @@ analysis/<task>.nc            similarity of every pair under every measure, labe
 analysis/<task>-rdms.nc       mean RDM of every model and layer, trained and untrained
 analysis/<task>-fields.csv    per measure, layer and varied field: share of the geometry, permutation test
 analysis/<task>-means.csv     per measure, layer and pair of models: mean similarity, trained and untrained
+analysis/<task>-categories.csv  per member, layer and condition: category structure, where a probe of images has classes
+analysis/<task>-layers.nc     with all layers compared: which depth of one network is like which of another
+
+On images of a file, <task> is <task>-<name of the file>: what was compared before stays.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +21,18 @@ import xarray as xr
 
 from analysis import comparison
 from analysis.embedding import angular
-from analysis.representations import Representations, layer_names, probes, representations
+from analysis.layers import correspondence
+from analysis.probes import probes, shapes_of
+from analysis.representations import Representations, representations
 from analysis.statistics import explained, holm, references, within_between
+from analysis.stimuli import read_stimuli
 from zoo.checkpoints import write_atomically
 from zoo.lookup import nearest
 from zoo.spec import members, varied
 from zoo.store import load
+
+ENDS = (".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc")
+"""What the files of one comparison end with."""
 
 
 def study(
@@ -32,6 +43,7 @@ def study(
     all_layers: bool = False,
     space: str = "mean",
     exclude_degenerate: bool = False,
+    probe: str | os.PathLike[str] | None = None,
     say: Callable[[str], Any] = print,
 ) -> None:
     """Compare all members of a zoo directory, probe by probe, and write `analysis/`.
@@ -43,49 +55,73 @@ def study(
       all_layers: compare unequal layers too.
       space: see `analysis.representations`.
       exclude_degenerate: leave out constant and NaN representations instead of stopping at them.
+      probe: a file of images to show instead of the tasks' own probes; see `analysis.stimuli.read_stimuli`.
       say: takes one line per probe and measure.
     """
     trained = load(directory)
     if unfinished := sum(status in ("pending", "training") for status in trained.members["status"]):
         say(f"{unfinished} of {len(trained.members)} members are not trained to their end and are left out")
     chosen = [comparison.measure(name) for name in measures]  # a wrong name ends here, before anything is computed
-    known = {task: layer_names(trained, task) for task in probes(trained)}
+    stimuli = None if probe is None else read_stimuli(probe)
+    if stimuli is not None and f"-{stimuli.name}" in {end.split(".")[0] for end in ENDS[1:]}:
+        raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {probe}.")
+    known = probes(trained, stimuli)
+    names = {task: _layer_names(found) for task, found in known.items()} if layers else {}
     for layer in layers:
-        if not any(layer in names for names in known.values()):
-            everything = dict.fromkeys(name for names in known.values() for name in names)
+        if not any(layer in of_task for of_task in names.values()):
+            everything = dict.fromkeys(name for of_task in names.values() for name in of_task)
             raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
     for task in known:
-        here = [layer for layer in layers if layer in known[task]]
+        here = [layer for layer in layers if layer in names[task]]
         if layers and not here:
             continue
-        found = representations(trained, here or None, task=task, untrained=True, space=space)
+        found = representations(trained, here or None, task=task, untrained=True, space=space, probe=stimuli)
         settings: dict[str, Any] = dict(layers="all" if all_layers else "equal", exclude_degenerate=exclude_degenerate)
         result = comparison.compare(found, chosen, **settings)
-        fields = tested_fields(trained, task)
-        tests, means = [], []
-        for measure, layer, table, similarity in slices(result):
-            label = {"measure": measure, "layer": layer}
-            tests.append(_explained(similarity, table, fields, label))
-            means.append(_means(similarity, table, fields, label))
-        folder = trained.path / "analysis"
-        comparison.save(result, folder / f"{task}.nc")
-        comparison.save(mean_rdms(found, set(result["a"].to_numpy().tolist())), folder / f"{task}-rdms.nc")
-        write_atomically(folder / f"{task}-fields.csv", pd.concat(tests).to_csv(index=False).encode())
-        write_atomically(folder / f"{task}-means.csv", pd.concat(means).to_csv(index=False).encode())
+        result.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers=settings["layers"])
+        start = f"{task}-{stimuli.name}" if stimuli else task
+        _write(trained.path / "analysis" / start, found, result, tested_fields(trained, result["member_a"].to_numpy()))
         measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
         count = len(set(result["member_a"].to_numpy()))
         states = f"{count} members, trained and untrained, at {len(set(result['layer_a'].to_numpy()))} layers"
         for variable in result.data_vars.values():
             for item in filter(None, variable.attrs.get("undefined", "").split("; ")):
-                say(f"{task}: {variable.attrs['name']} is undefined for {item}: its activity is flat or overflows")
-        names = ", ".join(attrs["name"] for attrs in measured)
-        say(f"{task}: {states}, {measured[0]['n_stimuli']} stimuli, {names}")
+                say(f"{start}: {variable.attrs['name']} is undefined for {item}: its activity is flat or overflows")
+        measures_ = ", ".join(attrs["name"] for attrs in measured)
+        say(f"{start}: {states}, {measured[0]['n_stimuli']} stimuli, {measures_}")
 
 
-def tested_fields(trained: Any, task: str) -> list[str]:
-    """What was varied among the members of a probe: the model, and every field that is not the seed."""
-    ids = [m.id for cohort in probes(trained)[task].cohorts for m in cohort.members]
-    table = trained.members[trained.members["member"].isin(ids)]
+def _layer_names(probe: Any) -> set[str]:
+    return {name for cohort in probe.cohorts for name in shapes_of(cohort, probe.inputs)}
+
+
+def _write(start: Path, found: Representations, result: xr.Dataset, fields: list[str]) -> None:
+    """All files of one comparison; those that this one does not make, and an earlier one left, go."""
+    tests, means = [], []
+    for measure, layer, table, similarity in slices(result):
+        label = {"measure": measure, "layer": layer}
+        tests.append(_explained(similarity, table, fields, label))
+        means.append(_means(similarity, table, fields, label))
+    files = {end: start.with_name(start.name + end) for end in ENDS}
+    comparison.save(result, files[".nc"])
+    comparison.save(mean_rdms(found, set(result["a"].to_numpy().tolist())), files["-rdms.nc"])
+    write_atomically(files["-fields.csv"], pd.concat(tests).to_csv(index=False).encode())
+    write_atomically(files["-means.csv"], pd.concat(means).to_csv(index=False).encode())
+    if len(found.categories):
+        write_atomically(files["-categories.csv"], found.categories.to_csv(index=False).encode())
+    else:
+        files["-categories.csv"].unlink(missing_ok=True)
+    names = [name for name, variable in result.data_vars.items() if "kind" in variable.attrs]
+    depths = [correspondence(result, str(name), fields) for name in names] if result.attrs["layers"] == "all" else []
+    if depths and depths[0].attrs["networks"]:
+        comparison.save(xr.concat(depths, pd.Index(names, name="measure")), files["-layers.nc"])
+    else:
+        files["-layers.nc"].unlink(missing_ok=True)
+
+
+def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
+    """What was varied among members: the model, and every field that is not the seed."""
+    table = trained.members[trained.members["member"].isin(list(ids))]
     columns = varied(members(trained.zoo))  # of all members: a name must not depend on the subset
     return [name for name in ("model", *columns) if len(set(table[name].dropna())) > 1]
 

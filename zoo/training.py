@@ -75,7 +75,8 @@ class Program(NamedTuple):
       init: `(floats) -> State`, from the seed; traced hyperparameters scale the draws but never change them.
       advance: `(state, floats, data, steps, evaluate) -> State`: up to `steps` training steps, then, if `evaluate`, an
         evaluation. Both are arguments: how many steps one call takes never recompiles and never changes a bit.
-      represent: `(params, stats, floats, data) -> dict`: layer -> activations on the task's probe, "output" last.
+      represent: `(params, stats, floats, inputs) -> dict`: layer -> activations on inputs `(stimulus, ...)` as the
+        model takes them, "output" last.
     """
 
     init: Callable[[Floats], State]
@@ -211,10 +212,10 @@ def program(cohort: Cohort, **given: Any) -> Program:
                 state,
             )
 
-    def represent(params: Any, stats: Any, floats: Floats, data: Any) -> dict[str, jax.Array]:
-        task, model, _ = bind(floats)
+    def represent(params: Any, stats: Any, floats: Floats, inputs: Any) -> dict[str, jax.Array]:
+        _, model, _ = bind(floats)
         with jax.default_matmul_precision("highest"):
-            outputs, layers = model.apply({"params": params, **stats}, task.probe(data).inputs)
+            outputs, layers = model.apply({"params": params, **stats}, inputs)
         return {**layers, "output": outputs}
 
     return Program(init, advance, represent)

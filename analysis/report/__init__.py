@@ -3,72 +3,146 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from analysis import comparison
-from analysis.report import figures
-from analysis.representations import probes
+from analysis.probes import probes
+from analysis.report import depth, figures
 from analysis.study import slices, tested_fields
 from zoo.store import Trained, load
+
+
+class Study(NamedTuple):
+    """One comparison of a zoo directory.
+
+    Attributes:
+      name: what its files start with: the task, and the probe's name where the images came from a file.
+      title: of its figures.
+      task: its task.
+      own: whether the probe is the task's own.
+      result: similarities.
+      fields: what was varied among its members.
+      table: one row per member.
+    """
+
+    name: str
+    title: str
+    task: str
+    own: bool
+    result: xr.Dataset
+    fields: list[str]
+    table: pd.DataFrame
 
 
 def report(directory: Path) -> Iterator[str]:
     """Draw `figures/*.png` of a compared zoo directory; yields the lines to print."""
     trained = load(directory)
-    if not sorted((trained.path / "analysis").glob("*-fields.csv")):
-        raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
     count = 0
+    found = list(_studies(trained))
+    if not found:
+        raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
     with figures.style():
-        for task in probes(trained):
-            for name, figure in _figures(trained, task):
+        for study in found:
+            for name, figure in _figures(trained, study):
                 path = trained.path / "figures" / (re.sub(r"[^\w.-]+", "_", name) + ".png")
                 path.parent.mkdir(exist_ok=True)
                 figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
                 count += 1
-            yield from summary(trained, task)
+            yield from summary(trained, study)
     yield f"{count} pictures in {trained.path / 'figures'}, matrices and tests in {trained.path / 'analysis'},"
     yield f"members in {trained.path / 'members.csv'}."
 
 
-def _figures(trained: Trained, task: str) -> Iterator[tuple[str, Any]]:
-    result = comparison.load(trained.path / "analysis" / f"{task}.nc")
-    fields = tested_fields(trained, task)
-    name = trained.manifest["spec"]["name"]
-    title = task if task == name else f"{name}: {task}"
-    for measure, layer, table, similarity in slices(result):
-        present = [field for field in fields if len(set(table[field].replace("", np.nan).dropna())) > 1]
-        attrs, where = result[measure].attrs, f"{title}, layer {layer}"
+def _studies(trained: Trained) -> Iterator[Study]:
+    """The comparisons in a directory, tasks in the zoo's order, a task's own probe first."""
+    known = probes(trained)
+    names = [path.name.removesuffix("-fields.csv") for path in (trained.path / "analysis").glob("*-fields.csv")]
+    results = {name: comparison.load(trained.path / "analysis" / f"{name}.nc") for name in sorted(names)}
+    order = list(known)
+
+    def place(name: str) -> tuple[bool, int]:
+        task = results[name].attrs.get("task", name)
+        return name not in known, order.index(task) if task in order else len(order)
+
+    spec = trained.manifest["spec"]["name"]
+    for name in sorted(results, key=place):
+        result = results[name]
+        task, own = str(result.attrs.get("task", name)), not result.attrs.get("stimuli", "")
+        ids = result["member_a"].to_numpy().tolist()
+        if own:
+            if task not in known:  # of members that are no longer there
+                continue
+            ids = [member.id for cohort in known[task].cohorts for member in cohort.members]
+        table = trained.members.set_index("member").loc[list(dict.fromkeys(ids))]
+        title = name if name == spec else f"{spec}: {name}"
+        yield Study(name, title, task, own, result, tested_fields(trained, ids), table)
+
+
+def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
+    folder, name, title = trained.path / "analysis", study.name, study.title
+    for measure, layer, table, similarity in slices(study.result):
+        present = [field for field in study.fields if len(set(table[field].replace("", np.nan).dropna())) > 1]
+        attrs, where = study.result[measure].attrs, f"{title}, layer {layer}"
         defined = np.flatnonzero(np.isfinite(similarity.diagonal()))
         table, similarity = table.iloc[defined].reset_index(drop=True), similarity[np.ix_(defined, defined)]
-        yield f"{task}-{layer}-{measure}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
-        yield f"{task}-{layer}-{measure}-mds", figures.mds(similarity, table, present, attrs, where)
-    means = comparison.load(trained.path / "analysis" / f"{task}-rdms.nc")
+        yield f"{name}-{layer}-{measure}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
+        yield f"{name}-{layer}-{measure}-mds", figures.mds(similarity, table, present, attrs, where)
+    means = comparison.load(folder / f"{name}-rdms.nc")
     for layer in dict.fromkeys(means["layer"].to_numpy().tolist()):
-        yield f"{task}-{layer}-rdms", figures.rdms(means, layer, title)
-    cohorts = probes(trained)[task].cohorts
-    some = cohorts[0].members[0].task
-    table = trained.members.set_index("member").loc[[m.id for cohort in cohorts for m in cohort.members]]
-    kept = table[table["status"] != "diverged"]
-    groups = dict(zip(kept.index, figures.names_of(kept, fields[:1] or ["model"])))
-    note = f"{title} ({len(table) - len(kept)} diverged members left out)" if len(kept) < len(table) else title
-    yield f"{task}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, note)
+        yield f"{name}-{layer}-rdms", figures.rdms(means, layer, title)
+    field = _colouring(study)
+    categories = _categories(trained, study)
+    if categories is not None:
+        yield f"{name}-categories", depth.category_structure(categories, field, title)
+    if (folder / f"{name}-layers.nc").exists():
+        found = comparison.load(folder / f"{name}-layers.nc")
+        for measure in found["measure"].to_numpy().tolist():
+            part = found.sel(measure=measure)
+            if int(part["pairs"].sum()):
+                yield f"{name}-layers-{measure}", depth.layers(part, study.result[measure].attrs, title)
+    if study.own:
+        kept: Any = study.table[study.table["status"] != "diverged"]
+        gone = len(study.table) - len(kept)
+        groups = dict(zip(kept.index, figures.names_of(kept, [field])))
+        some = probes(trained)[study.task].cohorts[0].members[0].task
+        note = f"{title} ({gone} diverged members left out)" if gone else title
+        yield f"{name}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, note)
 
 
-def summary(trained: Trained, task: str) -> Iterator[str]:
-    """The few numbers that matter of one task: the first measure at the last layer; the rest is in the files."""
-    ids = [m.id for cohort in probes(trained)[task].cohorts for m in cohort.members]
-    table = trained.members.set_index("member").loc[ids]
+def _colouring(study: Study) -> str:
+    """The field that groups members in pictures of all: the first that varies, unless it has too many levels."""
+    few = [field for field in study.fields if len(set(study.table[field])) <= figures.MOST_LEVELS]
+    return few[0] if few and few[0] == study.fields[0] else "model"
+
+
+def _categories(trained: Trained, study: Study) -> pd.DataFrame | None:
+    """Category structure, with the field that colours it; of networks that have not diverged."""
+    path = trained.path / "analysis" / f"{study.name}-categories.csv"
+    if not path.exists():
+        return None
+    table: Any = pd.read_csv(path)
+    table = table[(table["status"] != "diverged") | ~table["trained"]]
+    field = _colouring(study)
+    if field not in table:
+        table = table.assign(**{field: study.table[field].reindex(table["member"]).to_numpy()})
+    return table if len(table) else None
+
+
+def summary(trained: Trained, study: Study) -> Iterator[str]:
+    """The few numbers that matter of one comparison: the first measure at the last layer; the rest is in the files."""
+    table = study.table
     yield (
-        f"{task}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
+        f"{study.name}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
         f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
     )
-    means = pd.read_csv(trained.path / "analysis" / f"{task}-means.csv")
-    tests = pd.read_csv(trained.path / "analysis" / f"{task}-fields.csv")
-    measure, layer = means["measure"].iloc[0], means["layer"].iloc[-1]
-    part = means[(means["measure"] == measure) & (means["layer"] == layer)]
+    folder = trained.path / "analysis"
+    means, tests = (pd.read_csv(folder / f"{study.name}-{name}.csv") for name in ("means", "fields"))
+    measure, layer = means["measure"].iloc[0], _last_layer(study.result)
+    part: Any = means[(means["measure"] == measure) & (means["layer"] == layer)]
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in records(part)}
     pairs = {(row["state"], row["pairs_of"]): row["pairs"] > 0 for row in records(part)}
     between = np.isfinite(value["trained", "between"])
@@ -79,8 +153,35 @@ def summary(trained: Trained, task: str) -> Iterator[str]:
         words += [f"{value[state, 'between']:.2f} between {groups}"] * bool(between)
         yield f"  {measure} at {layer}, {state}: {', '.join(words) or 'no pairs'}"
     yield f"  {measure} at {layer}, trained with untrained: {value['reference', 'trained / untrained']:.2f}"
+    categories = _categories(trained, study)
+    if categories is not None:
+        yield from category_lines(categories)
+    if (folder / f"{study.name}-layers.nc").exists():
+        words = depth.identification(comparison.load(folder / f"{study.name}-layers.nc").isel(measure=0))
+        yield from [f"  {measure}: {'; '.join(words)}"] if words else []
     for test in records(tests[(tests["measure"] == measure) & (tests["layer"] == layer)]):
         yield f"  {test['field']}: {_effect(test, measure, layer)}"
+
+
+def _last_layer(result: xr.Dataset) -> str:
+    """The deepest of the layers that the most networks have."""
+    layer = result["layer_a"].to_numpy()
+    depth = result["layer_depth_a"].to_numpy() if "layer_depth_a" in result.coords else np.arange(len(layer))
+    of = {str(name): (np.sum(layer == name), depth[layer == name].mean()) for name in dict.fromkeys(layer)}
+    return max(of, key=lambda name: of[name])
+
+
+def category_lines(table: pd.DataFrame) -> Iterator[str]:
+    """From the first to the last layer: medians of the category index, and in how many networks it rises."""
+    for condition in dict.fromkeys(table["condition"]):
+        words = []
+        for state, trained in (("trained", True), ("untrained", False)):
+            part: Any = table[(table["condition"] == condition) & (table["trained"] == trained)]
+            ends = part.sort_values("depth", kind="stable").groupby("member")["index"].agg(["first", "last"]).dropna()
+            rises, falls = (ends["last"] > ends["first"]).sum(), (ends["last"] < ends["first"]).sum()
+            first, last = ends.median()
+            words.append(f"{first:.2f} -> {last:.2f} {state} (rises in {rises}, falls in {falls})")
+        yield f"  category index of {condition}, first -> last layer: {', '.join(words)}"
 
 
 def records(frame: Any) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from analysis.embedding import angular, metric_mds
+from analysis.embedding import angular, classical_mds, metric_mds
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
 STYLE: Any = {
@@ -26,6 +27,10 @@ STYLE: Any = {
     "savefig.dpi": 150,
 }
 MOST_LABELS = 40
+MOST_LEVELS = 24
+"""Levels of a field that a legend names."""
+MOST_METRIC = 400
+"""Items that metric scaling places; more of them are placed by classical scaling, which takes no iterations."""
 
 Attrs = dict[Any, Any]
 """Attributes of a measure's variable: name, kind, stimuli, chance."""
@@ -103,30 +108,29 @@ def _runs(labels: Sequence[str]) -> tuple[list[int], list[str]]:
 
 def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
     """Members as points whose distances imitate arccos of the similarity: one panel per field that colours them."""
-    embedding = metric_mds(angular(similarity))
+    metric = len(similarity) <= MOST_METRIC
+    embedding = (metric_mds if metric else classical_mds)(angular(similarity))
     fields = list(fields)[:4] or ["model"]
     figure = Figure(figsize=(4.6 * len(fields), 4.9), layout="constrained")
     trained = table["trained"].to_numpy(bool)
     diverged = trained & (table["status"] == "diverged").to_numpy()
+    good, size = trained & ~diverged, 1.0 if metric else 0.5
     x, y = embedding.coordinates.T
     for axes, field in zip(np.atleast_1d(figure.subplots(1, len(fields))), fields):
-        values = table[field]
-        levels = levels_of(values)
-        for i, level in enumerate(levels):
-            colour = _colour(i, len(levels), numeric=not isinstance(level, str))
-            which = (values == level).to_numpy()
-            name = _value(level) or "(none)"
-            good, bad = which & trained & ~diverged, which & diverged
-            axes.scatter(x[good], y[good], s=26, color=colour, label=name, lw=0)
-            axes.scatter(x[bad], y[bad], s=26, color=colour, marker="x", lw=1)
-            axes.scatter(x[which & ~trained], y[which & ~trained], s=22, facecolors="none", edgecolors=colour, lw=0.8)
-        axes.set_title(f"coloured by {field}", loc="left")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=min(4, len(levels)), fontsize=8)
+        levels = levels_of(table[field])
+        colours = colours_of(levels)
+        shade = np.array([colours.get(value, (0.0,) * 4) for value in table[field]])  # without the field: not drawn
+        axes.scatter(x[good], y[good], s=26 * size, color=shade[good], lw=0)
+        axes.scatter(x[diverged], y[diverged], s=26 * size, color=shade[diverged], marker="x", lw=1)
+        rest = ~trained
+        axes.scatter(x[rest], y[rest], s=22 * size, facecolors="none", edgecolors=shade[rest], lw=0.8)
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("MDS 1 (radians)")
+        axes.set_title(f"coloured by {field}{name_levels(axes, levels, colours)}", loc="left")
     figure.axes[0].set_ylabel("MDS 2 (radians)")
     fit = "a poor fit" if embedding.stress > 0.2 else "a fair fit" if embedding.stress > 0.1 else "a good fit"
-    note = f"metric MDS of arccos {attrs['name']},\nstress {embedding.stress:.2f} ({fit})"
+    method = "metric MDS" if metric else f"classical MDS ({len(similarity)} items)"
+    note = f"{method} of arccos {attrs['name']},\nstress {embedding.stress:.2f} ({fit})"
     grey = "#555555"
     last = figure.axes[-1]
     last.scatter([], [], s=26, color=grey, lw=0, label="trained")
@@ -136,6 +140,27 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
     last.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, fontsize=8)
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def colours_of(levels: Sequence[Any]) -> dict[Any, Any]:
+    """A colour for every level of a field, as RGBA."""
+    numeric = not any(isinstance(level, str) for level in levels)
+    return {level: to_rgba(_colour(i, len(levels), numeric)) for i, level in enumerate(levels)}
+
+
+def name_levels(axes: Any, levels: Sequence[Any], colours: dict[Any, Any]) -> str:
+    """A legend of the levels under the axes; where it would be larger than they are, the words that replace it."""
+    if len(levels) > MOST_LEVELS:
+        return f"\n{len(levels)} levels: {_short(levels[0])} dark, {_short(levels[-1])} light"
+    for level in levels:
+        axes.scatter([], [], s=26, color=colours[level], lw=0, label=_value(level) or "(none)")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=min(4, len(levels)), fontsize=8)
+    return ""
+
+
+def _short(level: Any) -> str:
+    text = _value(level)
+    return text if len(text) <= 20 else f"{text[:17]}..."
 
 
 def levels_of(values: Any) -> list[Any]:
