@@ -260,7 +260,6 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
         for name, raw in unpacked.items():
             _batch(f"{archive}, {name}", name, raw)
             _write(cache / BATCHES / name, raw)
-        archive.unlink()  # the files hold the same, and are what later loads read
         found |= unpacked
     parts = [_batch(str(p) if isinstance(p := found[n], Path) else f"{n} of the archive", n, p) for n in names]
     images, labels = ([part[i] for part in parts] for i in (0, 1))
@@ -392,6 +391,6 @@ def _reason(error: Exception) -> str:
 def _write(path: Path, content: bytes) -> None:
     """Write a file at once: whoever reads it sees all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        (Path(folder) / path.name).write_bytes(content)
+        os.replace(Path(folder) / path.name, path)

@@ -10,6 +10,7 @@ import re
 import struct
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -390,15 +391,34 @@ def publish(monkeypatch, web: Web, raw: bytes) -> None:
 def test_cifar_is_downloaded_and_unpacked_once(batches, web, mirrors, monkeypatch, tmp_path):
     publish(monkeypatch, web, archive(batches))
     first = load("cifar10", batches=2)
-    cache = tmp_path / "cache" / "model-zoo" / "data" / "cifar10" / "cifar-10-batches-bin"
-    assert {path.name: path.read_bytes() for path in cache.iterdir()} == batches
-    assert tree(tmp_path / "cache")[-1].endswith(".bin")
-    assert len(tree(tmp_path / "cache")) == 6
+    cache = tmp_path / "cache" / "model-zoo" / "data" / "cifar10"
+    assert {path.name: path.read_bytes() for path in (cache / "cifar-10-batches-bin").iterdir()} == batches
+    (cache / "cifar-10-binary.tar.gz").unlink()  # not needed any more
     forget()
     again = load("cifar10")
     assert len(web.asked) == 1
     assert len(again.train_images) == 100
     np.testing.assert_array_equal(again.train_images[:40], first.train_images)
+
+
+def test_a_file_lost_from_the_cache_is_unpacked_again(batches, web, mirrors, monkeypatch, tmp_path):
+    publish(monkeypatch, web, archive(batches))
+    load("cifar10")
+    lost = tmp_path / "cache" / "model-zoo" / "data" / "cifar10" / "cifar-10-batches-bin" / "data_batch_4.bin"
+    lost.unlink()
+    forget()
+    load("cifar10")
+    assert lost.read_bytes() == batches[lost.name]
+    assert len(web.asked) == 1
+
+
+def test_many_may_fill_one_cache_at_once(batches, web, mirrors, monkeypatch, tmp_path):
+    publish(monkeypatch, web, archive(batches))
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: datasets._load.__wrapped__("cifar10", None, tmp_path / "cache", 5), range(6)))
+    for one in found:
+        np.testing.assert_array_equal(one.train_images, found[0].train_images)
+    assert len(tree(tmp_path / "cache")) == 7
 
 
 def test_nothing_of_an_archive_lands_outside_the_cache(batches, web, mirrors, monkeypatch, tmp_path):
@@ -412,7 +432,7 @@ def test_nothing_of_an_archive_lands_outside_the_cache(batches, web, mirrors, mo
     }
     publish(monkeypatch, web, archive(batches, **odd))
     load("cifar10")
-    assert len(tree(tmp_path)) == 6
+    assert len(tree(tmp_path)) == len(tree(tmp_path / "cache" / "model-zoo" / "data" / "cifar10")) == 7
     assert not outside.exists()
     assert not (tmp_path.parent / "evil").exists()
 
