@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,9 +51,9 @@ def read_stimuli(path: str | os.PathLike[str]) -> Stimuli:
 
 def _npz(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a readable .npz of plain arrays ({error}).") from None
     if "images" not in arrays and len(arrays) != 1:
         held = ", ".join(arrays) or "none"

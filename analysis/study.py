@@ -34,6 +34,9 @@ from zoo.store import load
 ENDS = (".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc")
 """What the files of one comparison end with."""
 
+MOST_GROUPS = 24
+"""Groups of members whose means are set against each other; a field of more levels is read in the similarities."""
+
 
 def study(
     directory: Path,
@@ -170,6 +173,7 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
 def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
     rows = []
     kind = (fields or ["model"])[0]  # the model where there are several, else the first field that was varied
+    kind = kind if len(set(table[kind])) <= MOST_GROUPS else "model"
     gone = table["status"] == "diverged"
     for trained in (True, False):
         which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
@@ -198,7 +202,7 @@ def mean_rdms(found: Representations, compared: set[str]) -> xr.Dataset:
       group and the conditions per stimulus.
     """
     order = np.lexsort(list(found.conditions.values())[::-1]) if found.conditions else slice(None)
-    sums: dict[tuple[str, str, bool], list[np.ndarray]] = {}
+    sums: dict[tuple[str, str, bool], tuple[np.ndarray, np.ndarray, int]] = {}
     for group in found.groups:
         for name, labels, x in zip(group.names, group.labels.to_dict("records"), group.array):
             if name not in compared or (labels["trained"] and labels["status"] == "diverged"):
@@ -208,14 +212,16 @@ def mean_rdms(found: Representations, compared: set[str]) -> xr.Dataset:
             norms = np.linalg.norm(rows, axis=1, keepdims=True)
             rows = rows / np.where(norms > 0, norms, np.nan)
             key = (str(labels["model"]), str(labels["layer"]), bool(labels["trained"]))
-            sums.setdefault(key, []).append(1 - rows @ rows.T)
+            rdm = 1 - rows @ rows.T
+            total, defined, count = sums.get(key, (0.0, 0, 0))
+            sums[key] = (total + np.nan_to_num(rdm), defined + np.isfinite(rdm), count + 1)
     models, layers, states = zip(*sums)
     coords: dict[str, Any] = {
         "model": ("group", np.array(models)),
         "layer": ("group", np.array(layers)),
         "trained": ("group", np.array(states)),
-        "members": ("group", np.array([len(rdms) for rdms in sums.values()])),
+        "members": ("group", np.array([count for _, _, count in sums.values()])),
     }
     coords |= {f"condition_{name}": ("i", np.asarray(values)[order]) for name, values in found.conditions.items()}
-    mean = np.stack([np.nanmean(rdms, axis=0) if len(rdms) > 1 else rdms[0] for rdms in sums.values()])
+    mean = np.stack([total / np.where(defined > 0, defined, np.nan) for total, defined, _ in sums.values()])
     return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32))}, coords, {"probe": found.probe})

@@ -1,8 +1,10 @@
 """The command line, as a user meets it: exit status, one sentence on stderr, the whole way through."""
 
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -188,3 +190,52 @@ def test_bad_input_is_one_sentence_on_stderr_and_status_2(
     assert words in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_compare_on_images_of_a_file_stands_beside_what_was_there(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "noise.npz", images=draw.integers(0, 256, (8, 12, 12, 3), np.uint8), kind=np.arange(8) % 2)
+    out = tmp_path / "zoo"
+    shutil.copytree(done, out)
+    before = {path.name: path.read_bytes() for path in (out / "analysis").iterdir()}
+    flags = ["--probe", str(tmp_path / "noise.npz"), "--space", "subset(20, key=1)", "--all-layers"]
+    assert run_zoo.main(["compare", str(out), *flags]) == 0
+    assert "digits-noise: 4 members, trained and untrained, at 2 layers, 8 stimuli" in capsys.readouterr().out
+    after = {path.name: path.read_bytes() for path in (out / "analysis").iterdir()}
+    ends = (".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc")
+    assert set(after) - set(before) == {f"digits-noise{end}" for end in ends}, "recurrent networks take no images"
+    assert all(after[name] == content for name, content in before.items())
+    assert comparison.load(out / "analysis" / "digits-noise.nc").attrs["space"] == "subset(20, key=1)"
+    table = pd.read_csv(out / "analysis" / "digits-noise-categories.csv")
+    assert len(table) == 4 * 2 * 2
+    assert set(table["condition"]) == {"kind"}
+    assert run_zoo.main(["report", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "category index of kind, first -> last layer:" in text
+    assert "layers identified in" in text
+    names = {path.name for path in (out / "figures").iterdir()}
+    assert {"digits-noise-categories.png", "digits-noise-layers-cka.png", "digits-noise-conv1-cka-mds.png"} <= names
+    assert run_zoo.main(["compare", str(out), *flags[:2], "--measures", "cka"]) == 0
+    assert not (out / "analysis" / "digits-noise-layers.nc").exists(), "of another comparison: it would not fit"
+
+
+PROBES = {
+    "space": (["--space", "median"], "space is 'median'; allowed: mean, units, subset(k)"),
+    "missing": (["--probe", "no/such.npz"], "There is no probe at no/such.npz"),
+    "name": (["--probe", "RDMS"], "A probe may not be called 'rdms'"),
+}
+
+
+@pytest.mark.parametrize("case", PROBES)
+def test_a_wrong_space_or_probe_is_one_sentence(
+    case: str, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    flags, words = PROBES[case]
+    np.savez(tmp_path / "rdms.npz", images=np.zeros((3, 4, 4), np.uint8))
+    flags = [str(tmp_path / "rdms.npz") if flag == "RDMS" else flag for flag in flags]
+    assert run_zoo.main(["compare", str(done), *flags]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

@@ -1,6 +1,7 @@
 """The pictures of a compared zoo, one function each: data in, figure out, nothing computed that is not drawn."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     for spine in axes.spines.values():
         spine.set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.7, label=f"similarity, {attrs['name']}")
-    ordered = f"members ordered by {', '.join(fields)}, seed" if fields else "members ordered by seed"
+    ordered = textwrap.fill(f"members ordered by {', '.join([*fields, 'seed'])}", 78)
     axes.set_title(f"{title}\n{ordered};\nn = {attrs['n_stimuli']} stimuli, {_chance(attrs)}", loc="left")
     return figure
 
