@@ -4,7 +4,8 @@ The contract of a model:
 
 - `model.apply(variables, inputs, train=False, rngs=None) -> (outputs, representations)`.
   `inputs` is `(trial, time, unit)` or `(trial, height, width, channel)`; `outputs` is `(trial, time, unit)` or
-  `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs.
+  `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs. A name that
+  ends in ".pre" is what the nonlinearity of that layer got: kept for those who ask for it by name.
   Variables are `params` and, where there are any, `batch_stats`. Random numbers come from the stream `"noise"`.
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
   compiled program may differ in it, and code must not branch on it. Every other field, and `Static[float]`, is
@@ -22,12 +23,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
-__all__ = ["STATIC", "Static", "given", "off", "on", "setting"]
+__all__ = ["STATIC", "Each", "Static", "given", "off", "on", "setting"]
 
 STATIC = "static"
 T = TypeVar("T")
 Static = Annotated[T, STATIC]
 """`Static[float]` says that a float splits cohorts instead of varying inside one."""
+Each = T | tuple[T, ...]
+"""`Each[int]`: one value for all layers, or one per layer."""
 
 
 def setting(

@@ -1,87 +1,67 @@
-"""Convolutional network: blocks of convolution, normalisation, f and max pooling, then dense layers, linear readout.
+"""Convolutional network: blocks of convolution, normalisation, f and pooling, then dense layers, linear readout.
 
-    conv_l: c = conv(r_{l-1}, W_l) + b_l, SAME padding, stride 1;  r_l = f(norm(c));  then r_l is max-pooled
-    dense_l: r_l = f(r_{l-1} W_l + b_l);  y = r_L W_out + b_out
+    conv_l: r_l = f(norm(conv(r_{l-1}, W_l) + b_l)), then pooled;  dense_l: r_l = f(r_{l-1} W_l + b_l)
+    y = r_L W_out + b_out
 
-normalization (over what mean and variance are taken; both have a learned scale and bias, epsilon inside the root):
+Kernel, stride, pooling, activation and normalisation are one for all convolutions or one each. Convolutions are padded
+with zeros to their input's size (divided by the stride); pooling by p keeps floor(size / p) positions. The dense layers
+have the last convolution's f; the maps are flattened channel first, as in torch.
 
-- "layer": all units of a trial's map (Ba et al. 2016), scale and bias per channel;
-- "batch": trials and positions, per channel (Ioffe & Szegedy 2015): the batch's in training, running means with
-  momentum .9 in evaluation (`batch_stats`; the running variance is the biased one).
+normalization:
 
-Pooling by p keeps floor(size / p) positions: what does not fill a window is cropped (torch's and "VALID" pooling).
-Dropout, in training only, acts after f of the dense layers.
+- "layer": over all units of a trial's map (Ba et al. 2016), epsilon inside the root, scale and bias per channel;
+- "batch": over trials and positions, per channel (Ioffe & Szegedy 2015): the batch's mean and variance in training,
+  running ones with momentum .9 in evaluation (`batch_stats`; the running variance is the biased one);
+- "divisive": I_c <- gamma_c I_c / (sum_j I_j + sigma), with I = max(0, conv + b) and the channels j at the same
+  position as the pool (Carandini & Heeger 2012; Yang & Wang 2020, eq. 37); gamma starts at the number of channels.
+
+Dropout, in training only: `conv_dropout` after f of the convolutions, unit by unit, and `dropout` after f of the dense
+layers.
 """
 
-from collections.abc import Callable
-from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from models import given, off, on, setting
+from models import Each, given, off, on, setting
 from models._layers import ACTIVATIONS, activation, dropout, feedforward_init
-
-
-def convolve(x: jax.Array, weight: jax.Array, form: str) -> jax.Array:
-    """Convolution with SAME padding: x (trial, height, width, in), weight (k, k, in, out).
-
-    Two forms of one sum, because XLA's native convolution is slow inside scans on CPU, and becomes a grouped
-    convolution under vmap: form = "native" calls it, form = "columns" lays the k x k shifted maps side by side as
-    columns, (trial, height, width, k k in), and multiplies once.
-    """
-    kernel, _, channels, filters = weight.shape
-    if form == "native":
-        dtype = jnp.result_type(x, weight)
-        x, weight = x.astype(dtype), weight.astype(dtype)
-        return lax.conv_general_dilated(x, weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    before = (kernel - 1) // 2
-    pad = (before, kernel - 1 - before)
-    padded = jnp.pad(x, ((0, 0), pad, pad, (0, 0)))
-    height, width = x.shape[1:3]
-    shifted = [padded[:, i : i + height, j : j + width] for i in range(kernel) for j in range(kernel)]
-    # A matrix, not (trial, height, width, column): the weight's gradient is 2 times faster on CPU.
-    columns = jnp.concatenate(shifted, axis=-1).reshape(-1, kernel * kernel * channels)
-    return (columns @ weight.reshape(-1, filters)).reshape(*x.shape[:3], filters)
-
-
-def max_pool(x: jax.Array, size: int) -> jax.Array:
-    """Maximum over size x size windows of (trial, height, width, channel); equal maxima share the gradient.
-
-    Written as maxima of views: on CPU its gradient is 12 times faster than that of `lax.reduce_window`.
-    """
-    trials, height, width, channels = x.shape
-    height, width = height // size, width // size
-    x = x[:, : height * size, : width * size].reshape(trials, height, size, width, size, channels)
-    return reduce(jnp.maximum, (x[:, :, i, :, j] for i in range(size) for j in range(size)))
+from models._maps import POOLINGS, Convolution, Dense, normalization, of_maps, pool, to_maps
 
 
 class Model(nn.Module):
     """See the module's text.
 
     Attributes:
-      channels: feature maps of each convolution block.
-      kernel: width and height of the kernels.
+      channels: feature maps of each convolution.
+      kernel: width and height of the kernels; one, or one per convolution, as for stride, pool, pooling, activation and
+        normalization.
+      stride: of the convolutions.
       pool: width and height of the pooling windows; 1 pools nothing.
+      pooling: "max" or "mean".
       dense: units of each dense layer.
       activation: f.
-      normalization: "none", "layer" or "batch", of the convolutions.
+      normalization: "none", "layer", "batch" or "divisive", of the convolutions.
+      semisaturation: sigma of divisive normalisation, in the units of its input.
       gain: factor on the initial weights of convolutions and dense layers (LeCun or He scaling at 1).
+      conv_dropout: probability that a unit of a convolution is set to 0.
       dropout: probability that a dense unit is set to 0.
       outputs: readout units.
-      conv_form: "columns" or "native", see `convolve`; the parameters are the same.
+      conv_form: "columns" or "native", see `models._maps.convolve`; the parameters are the same.
     """
 
     channels: tuple[int, ...] = setting((16, 32), above=0)
-    kernel: int = setting(3, above=0)
-    pool: int = setting(2, above=0)
+    kernel: Each[int] = setting(3, above=0)
+    stride: Each[int] = setting(1, above=0)
+    pool: Each[int] = setting(2, above=0)
+    pooling: Each[str] = setting("max", choices=POOLINGS)
     dense: tuple[int, ...] = setting((64,), above=0)
-    activation: str = setting("relu", choices=tuple(ACTIVATIONS))
-    normalization: str = setting("none", choices=("none", "layer", "batch"))
+    activation: Each[str] = setting("relu", choices=tuple(ACTIVATIONS))
+    normalization: Each[str] = setting("none", choices=("none", "layer", "batch", "divisive"))
+    semisaturation: float = setting(1.0, above=0.0)
     gain: float = setting(1.0, least=0.0)
+    conv_dropout: float = off(0.0, below=1.0)
     dropout: float = off(0.0, below=1.0)
     outputs: int = given(1)
     conv_form: str = given("columns")
@@ -92,55 +72,58 @@ class Model(nn.Module):
     def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Outputs (trial, unit), and representations, of inputs (trial, height, width, channel).
 
-        The representations are "conv1": (trial, height, width, channel), ..., after f and before pooling, and
-        "dense1": (trial, unit), ...
+        The representations are "conv1.pre", normalised and before f, and "conv1", after f and before pooling, both
+        (trial, height, width, channel), ..., and "dense1.pre" and "dense1", (trial, unit), ...
         """
-        if inputs.ndim != 4:
-            raise ValueError(f"inputs have shape {inputs.shape}, but need (trial, height, width, channel).")
-        f, init = activation(self.activation), feedforward_init(self.activation, self.gain)
-        x, representations = inputs, {}
-        for layer, filters in enumerate(self.channels, start=1):
-            self._check(layer, x.shape)
-            x = Convolution(filters, self.kernel, self.conv_form, init, name=f"conv{layer}")(x)
-            x = f(self._normalize(x, layer, train))
-            representations[f"conv{layer}"] = x
-            x = max_pool(x, self.pool)
-        x = x.reshape(x.shape[0], -1)
-        for layer, units in enumerate(self.dense, start=1):
-            x = f(nn.Dense(units, kernel_init=init, name=f"dense{layer}")(x))
-            representations[f"dense{layer}"] = x
+        x, representations = to_maps(inputs), {}
+        names = [self._each("activation", i) for i in range(max(1, len(self.channels)))]
+        for i, filters in enumerate(self.channels):
+            kernel, stride, size = (self._each(field, i) for field in ("kernel", "stride", "pool"))
+            layer, f = f"conv{i + 1}", activation(names[i])
+            _check_kernel(layer, kernel, x)
+            init = feedforward_init(names[i], self.gain)
+            x = Convolution(filters, kernel, self.conv_form, init, stride, name=layer)(x)
+            kind = self._each("normalization", i)
+            x = normalization(kind, train, f"norm{i + 1}", self.semisaturation)(x)
+            representations[f"{layer}.pre"] = of_maps(x)
+            x = f(x)
+            representations[layer] = of_maps(x)
+            if train and on(self.conv_dropout):
+                x = dropout(x, self.conv_dropout, self.make_rng("noise"))
+            _check_pool(layer, size, x)
+            # On CPU, XLA would fuse pooling into its reader and compute it anew for each of the reader's copies.
+            x = lax.optimization_barrier(pool(x, size, self._each("pooling", i)))
+        f, init = activation(names[-1]), feedforward_init(names[-1], self.gain)
+        for i, units in enumerate(self.dense, start=1):
+            x = (Dense if i == 1 else nn.Dense)(units, kernel_init=init, name=f"dense{i}")(x)
+            representations[f"dense{i}.pre"] = x
+            x = f(x)
+            representations[f"dense{i}"] = x
             if train and on(self.dropout):
                 x = dropout(x, self.dropout, self.make_rng("noise"))
-        return nn.Dense(self.outputs, name="readout")(x), representations
+        readout = nn.Dense if self.dense else Dense
+        return readout(self.outputs, name="readout")(x), representations
 
-    def _normalize(self, x: jax.Array, layer: int, train: bool) -> jax.Array:
-        name = f"norm{layer}"
-        if self.normalization == "layer":
-            axes = (1, 2, 3)
-            norm = nn.LayerNorm(1e-5, reduction_axes=axes, feature_axes=-1, use_fast_variance=False, name=name)
-            return norm(x)
-        if self.normalization == "batch":
-            return nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5, use_fast_variance=False, name=name)(x)
-        return x
-
-    def _check(self, layer: int, shape: tuple[int, ...]) -> None:
-        height, width = shape[1:3]
-        if self.kernel > min(height, width):
-            raise ValueError(f"kernel is {self.kernel}, but the map of conv{layer} is only {height} x {width}.")
-        if self.pool > min(height, width):
-            raise ValueError(f"pool is {self.pool}, which leaves nothing of conv{layer}'s {height} x {width} map.")
+    def _each(self, field: str, i: int) -> Any:
+        """A field's value for convolution i."""
+        value = getattr(self, field)
+        if not isinstance(value, tuple):
+            return value
+        if len(value) != len(self.channels):
+            raise ValueError(
+                f"{field} has {len(value)} values, {value}, for {len(self.channels)} convolutions; "
+                "it must be one value, or one for each."
+            )
+        return value[i]
 
 
-class Convolution(nn.Module):
-    """`convolve` with its parameters: kernel (k, k, in, out) and bias (out,)."""
+def _check_kernel(layer: str, kernel: int, maps: jax.Array) -> None:
+    _, height, width, _ = maps.shape
+    if kernel > min(height, width):
+        raise ValueError(f"kernel is {kernel}, but the map of {layer} is only {height} x {width}.")
 
-    filters: int
-    size: int
-    form: str
-    init_kernel: Callable[..., jax.Array]
 
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", self.init_kernel, (self.size, self.size, x.shape[-1], self.filters))
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.filters,))
-        return convolve(x, kernel, self.form) + bias[None, None, None]
+def _check_pool(layer: str, size: int, maps: jax.Array) -> None:
+    _, height, width, _ = maps.shape
+    if size > min(height, width):
+        raise ValueError(f"pool is {size}, which leaves nothing of {layer}'s {height} x {width} map.")

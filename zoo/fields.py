@@ -75,13 +75,22 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
     elif field.type in _WORDS:
         if type(value) is not field.type:
             raise ValueError(f"{where}; it must be {_WORDS[field.type]}.")
-    elif typing.get_origin(field.type) is tuple:
+    elif _listed(field.type):
+        each = typing.get_origin(field.type) is not tuple  # models.Each
         item = typing.get_args(field.type)[0]
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{where}; it must be a list of {item.__name__}.")
+        if each and (not isinstance(value, (list, tuple)) or len(value) == 1):
+            alone = value[0] if isinstance(value, (list, tuple)) else value
+            return canonical(cls, field._replace(type=item), alone)
+        if not isinstance(value, (list, tuple)) or (each and not value):
+            raise ValueError(f"{where}; it must be {'one value or ' * each}a list of {item.__name__}.")
         value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
     _check_limits(where, field.limits, value)
     return value
+
+
+def _listed(declared: Any) -> bool:
+    """Whether a field of this type may hold a tuple: `tuple[int, ...]`, `Each[int]`."""
+    return typing.get_origin(declared) is tuple or any(typing.get_origin(t) is tuple for t in typing.get_args(declared))
 
 
 def _is_float32(value: float) -> bool:
@@ -165,7 +174,7 @@ def _axes(cls: type, axes: dict[str, Any]) -> dict[str, list[Any]]:
         if isinstance(values, Distribution):
             raise ValueError(f"{label(cls)}.{name} is a distribution; only sampled(...) draws from distributions.")
         is_axis = isinstance(values, (list, range, np.ndarray)) or (
-            isinstance(values, tuple) and typing.get_origin(known[name].type) is not tuple
+            isinstance(values, tuple) and not _listed(known[name].type)
         )
         result[name] = list(values) if is_axis else [values]
     return result

@@ -55,22 +55,54 @@ def recurrent(name, cell):
     save(name, inputs, readout(rates), {"rate": rates}, params, to_layout)
 
 
-def convolutional(name, norm):
-    """Two blocks of convolution, normalisation, ReLU and max pooling on a 9 x 7 map, one dense layer, readout."""
-    conv = [nn.Conv2d(2, 3, 3, padding="same"), nn.Conv2d(3, 4, 3, padding="same")]
+def convolutional(name, norm, kernels=(3, 3), strides=(1, 1), pool=nn.functional.max_pool2d):
+    """Two blocks of convolution, normalisation, ReLU and pooling by 2 on a 9 x 7 map, one dense layer, readout."""
+    settings = zip((2, 3), (3, 4), kernels, strides)
+    conv = [nn.Conv2d(i, o, k, stride=s, padding=k // 2) for i, o, k, s in settings]
     norms = [norm(3), norm(4)]
-    dense, readout = nn.Linear(4 * 2 * 1, 5), nn.Linear(5, OUTPUTS)
+    height, width = 9, 7
+    for stride in strides:
+        height, width = -(-height // stride) // 2, -(-width // stride) // 2
+    dense, readout = nn.Linear(4 * height * width, 5), nn.Linear(5, OUTPUTS)
     inputs = torch.randn(4, 9, 7, 2)
     x, representations = inputs.permute(0, 3, 1, 2), {}
     for layer in range(2):
-        x = torch.relu(norms[layer](conv[layer](x)))
+        x = norms[layer](conv[layer](x))
+        representations[f"conv{layer + 1}.pre"] = x.permute(0, 2, 3, 1)
+        x = torch.relu(x)
         representations[f"conv{layer + 1}"] = x.permute(0, 2, 3, 1)
-        x = torch.max_pool2d(x, 2)
-    x = torch.relu(dense(x.permute(0, 2, 3, 1).flatten(1)))
+        x = pool(x, 2)
+    x = torch.relu(dense(x.flatten(1)))
     representations["dense1"] = x
 
     modules = {"conv1": conv[0], "conv2": conv[1], "norm1": norms[0], "norm2": norms[1], "dense1": dense}
-    modules["readout"] = readout
+    save(name, inputs, readout(x), representations, *named({**modules, "readout": readout}))
+
+
+def residual(name):
+    """A stem and two stages of one block each, 3 and 5 channels, on an 8 x 6 map; nothing starts at 0."""
+    convs = {"stem": nn.Conv2d(2, 3, 3, padding=1, bias=False)}
+    for stage, (before, channels) in enumerate([(3, 3), (3, 5)], start=1):
+        layer = f"stage{stage}.block1"
+        convs[f"{layer}.conv1"] = nn.Conv2d(before, channels, 3, stride=stage, padding=1, bias=False)
+        convs[f"{layer}.conv2"] = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+    norms = {f"{layer}.norm": learned(nn.BatchNorm2d(conv.out_channels)) for layer, conv in convs.items()}
+    inputs = torch.randn(4, 8, 6, 2)
+    x = torch.relu(norms["stem.norm"](convs["stem"](inputs.permute(0, 3, 1, 2))))
+    representations = {"stem": x.permute(0, 2, 3, 1)}
+    for stage in (1, 2):
+        layer = f"stage{stage}.block1"
+        branch = torch.relu(norms[f"{layer}.conv1.norm"](convs[f"{layer}.conv1"](x)))
+        branch = norms[f"{layer}.conv2.norm"](convs[f"{layer}.conv2"](branch))
+        shortcut = x[:, :, ::stage, ::stage]
+        x = torch.relu(nn.functional.pad(shortcut, (0, 0, 0, 0, 0, branch.shape[1] - shortcut.shape[1])) + branch)
+        representations[layer] = x.permute(0, 2, 3, 1)
+    readout = nn.Linear(5, OUTPUTS)
+    save(name, inputs, readout(x.mean((2, 3))), representations, *named({**convs, **norms, "readout": readout}))
+
+
+def named(modules):
+    """The parameters of modules as `module/parameter`, and what brings them into the program's layout."""
     params = {f"{m}/{k}": p for m, module in modules.items() for k, p in module.named_parameters()}
 
     def to_layout(p, gradient):
@@ -79,13 +111,13 @@ def convolutional(name, norm):
             module, kind = path.split("/")
             if kind == "bias":
                 layout[path] = value
-            elif module.startswith("norm"):
+            elif "norm" in module:
                 layout[f"{module}/scale"] = value
             else:
                 layout[f"{module}/kernel"] = value.permute(2, 3, 1, 0) if value.ndim == 4 else value.T
         return layout
 
-    save(name, inputs, readout(x), representations, params, to_layout)
+    return params, to_layout
 
 
 def learned(norm):
@@ -106,3 +138,5 @@ if __name__ == "__main__":
     convolutional("cnn", lambda channels: nn.Identity())
     convolutional("cnn_layer", lambda channels: learned(nn.GroupNorm(1, channels)))
     convolutional("cnn_batch", lambda channels: learned(nn.BatchNorm2d(channels)))
+    convolutional("cnn_strided", lambda channels: nn.Identity(), (5, 1), (2, 1), nn.functional.avg_pool2d)
+    residual("resnet")

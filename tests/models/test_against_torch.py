@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from models import cnn, gru, lstm, vanilla
+from models import cnn, gru, lstm, resnet, vanilla
 
 FOLDER = Path(__file__).parent / "fixtures"
 CNN = dict(outputs=2, channels=(3, 4), dense=(5,))
+STRIDED = dict(CNN, kernel=(5, 1), stride=(2, 1), pooling="mean")
+RESNET = dict(outputs=2, channels=(3, 5), blocks=1)
 MODELS = {
     "rnn_tanh": vanilla.Model(hidden=5, outputs=2),
     "rnn_relu": vanilla.Model(hidden=5, outputs=2, activation="relu"),
@@ -21,6 +23,11 @@ MODELS = {
     "cnn_native": cnn.Model(**CNN, conv_form="native"),
     "cnn_layer": cnn.Model(**CNN, normalization="layer"),
     "cnn_batch": cnn.Model(**CNN, normalization="batch"),
+    "cnn_batch_native": cnn.Model(**CNN, normalization="batch", conv_form="native"),
+    "cnn_strided": cnn.Model(**STRIDED),
+    "cnn_strided_native": cnn.Model(**STRIDED, conv_form="native"),
+    "resnet": resnet.Model(**RESNET),
+    "resnet_native": resnet.Model(**RESNET, conv_form="native"),
 }
 
 

@@ -13,13 +13,14 @@ import pytest
 from jax import lax
 
 import models
-from models import _recurrence, cnn, gru, mlp, vanilla
+from models import _maps, _recurrence, cnn, gru, mlp, resnet, vanilla
 
 FILES = sorted(path.stem for path in Path(models.__file__).parent.glob("*.py") if not path.stem.startswith("_"))
 # Small sizes; a new file is tested with its defaults until it is named here.
 SMALL = {
     "cnn": dict(channels=(3, 4), dense=(6,), normalization="batch"),
     "mlp": dict(layers=(6, 5)),
+    "resnet": dict(channels=(3, 4), blocks=1),
     "vanilla": dict(hidden=7, continuous=True, dt=20.0),
 }
 INPUTS = {"recurrent": (4, 6, 3), "feedforward": (4, 5, 3), "convolutional": (4, 9, 7, 2)}
@@ -112,6 +113,8 @@ def test_members_equal_lone_runs_and_floats_are_traced(file):
 
     def member(key, floats):
         variables = model.clone(**floats).init(key, x)
+        # Residual branches start at 0, where what lies before has no gradient yet.
+        variables = jax.tree.map(lambda v: v + 0.01, variables)
 
         def loss(params):
             result = train(model, {**variables, "params": params}, x, **floats)
@@ -284,22 +287,41 @@ def test_initial_recurrent_weights(initial, radius):
         np.testing.assert_allclose(weight @ weight.T, radius**2 * np.eye(200), atol=1e-5)
 
 
-@pytest.mark.parametrize(("kernel", "normalization"), [(1, "none"), (2, "none"), (3, "batch"), (4, "layer")])
-def test_convolution_forms_agree(kernel, normalization):
+def outputs_and_gradients(model, variables, x):
+    def loss(params, x):
+        (outputs, representations), _ = train(model, {**variables, "params": params}, x)
+        return (outputs**2).sum(), (outputs, representations)
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables["params"], x)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        dict(kernel=1, stride=2, pool=1),
+        dict(kernel=2, pooling="mean"),
+        dict(kernel=3, normalization="batch"),
+        dict(kernel=3, normalization="divisive", activation="linear"),
+        dict(kernel=4, normalization="layer"),
+        dict(kernel=5, stride=2),
+        dict(kernel=7, stride=3, pool=1),
+    ],
+    ids=str,
+)
+def test_convolution_forms_agree(fields):
     x = inputs_of("convolutional")
-    fields = dict(channels=(3,), dense=(5,), kernel=kernel, normalization=normalization)
-    variables, _ = start(cnn.Model(**fields))
+    model = cnn.Model(channels=(3,), dense=(5,), **fields)
+    variables, _ = start(model)
+    native, columns = (outputs_and_gradients(model.clone(conv_form=f), variables, x) for f in ("native", "columns"))
+    assert_close(native, columns, 1e-5)
 
-    def outputs_and_gradient(form):
-        model = cnn.Model(**fields, conv_form=form)
 
-        def loss(params, x):
-            (outputs, representations), _ = train(model, {**variables, "params": params}, x)
-            return (outputs**2).sum(), (outputs, representations)
-
-        return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables["params"], x)
-
-    assert_close(outputs_and_gradient("native"), outputs_and_gradient("columns"), 1e-5)
+def test_convolution_forms_agree_in_a_residual_network():
+    x = jax.random.normal(DATA, (4, 9, 8, 2))
+    model = resnet.Model(channels=(3, 5), blocks=2)
+    variables = jax.tree.map(lambda v: v + 0.1, model.init(INIT, x))
+    native, columns = (outputs_and_gradients(model.clone(conv_form=f), variables, x) for f in ("native", "columns"))
+    assert_close(native, columns, 2e-5)
 
 
 def test_batch_statistics():
@@ -307,9 +329,51 @@ def test_batch_statistics():
     x = 3.0 * inputs_of("convolutional") + 1.0
     variables = model.init(INIT, x)
     _, updated = jax.jit(partial(train, model))(variables, x)
-    map1 = cnn.convolve(x, variables["params"]["conv1"]["kernel"], "columns")
-    expected = {"mean": 0.1 * map1.mean((0, 1, 2)), "var": 0.9 + 0.1 * map1.var((0, 1, 2))}
+    map1 = _maps.convolve(_maps.to_maps(x), variables["params"]["conv1"]["kernel"], "columns")
+    expected = {"mean": 0.1 * map1.mean((1, 2, 3)), "var": 0.9 + 0.1 * map1.var((1, 2, 3))}
     assert_close(dict(updated["batch_stats"]["norm1"]), expected, 1e-5)
+
+
+def test_every_layer_can_have_its_own_kernel_stride_pooling_activation_and_normalization():
+    model = cnn.Model(
+        channels=(3, 4, 5), kernel=(3, 1, 2), stride=(1, 2, 1), pool=(1, 1, 2), pooling=("max", "max", "mean"),
+        activation=("relu", "linear", "tanh"), normalization=("none", "layer", "divisive"), dense=(),
+    )  # fmt: skip
+    x = jax.random.normal(DATA, (4, 8, 6, 2))
+    variables, representations = model.init(INIT, x), None
+    _, representations = model.apply(variables, x)
+    assert {k: v.shape[1:] for k, v in representations.items() if not k.endswith(".pre")} == {
+        "conv1": (8, 6, 3), "conv2": (4, 3, 4), "conv3": (4, 3, 5),
+    }  # fmt: skip
+    assert set(variables["params"]) == {"conv1", "conv2", "conv3", "norm2", "norm3", "readout"}
+    np.testing.assert_array_equal(representations["conv1"], jax.nn.relu(representations["conv1.pre"]))
+    np.testing.assert_array_equal(representations["conv2"], representations["conv2.pre"])
+    np.testing.assert_allclose(representations["conv3"], jnp.tanh(representations["conv3.pre"]), atol=1e-6)
+
+
+def test_divisive_normalization_ignores_contrast_and_saturates():
+    """Carandini & Heeger 2012: R = gamma I / (sum I + sigma); with sigma -> 0 it does not change under I -> c I."""
+    x = jax.random.normal(DATA, (3, 5, 5, 2))
+
+    def response(contrast, sigma):
+        model = cnn.Model(channels=(4,), dense=(), normalization="divisive", activation="linear", semisaturation=sigma)
+        return model.apply(model.init(INIT, x), contrast * x)[1]["conv1"]
+
+    np.testing.assert_allclose(response(1.0, 1e-9), response(7.0, 1e-9), atol=1e-3)
+    low, middle, high, higher = (float(response(c, 1.0).mean()) for c in (0.01, 0.1, 100.0, 1000.0))
+    assert middle / low == pytest.approx(10.0, rel=0.2)  # in proportion to a weak input
+    assert higher / high == pytest.approx(1.0, abs=0.02)  # and no more with a strong one
+    gradient = jax.grad(lambda c: response(c, 1.0).sum())(0.0)
+    assert np.isfinite(gradient)
+
+
+def test_a_residual_network_starts_as_its_shortcuts():
+    for normalization in ("batch", "layer", "none"):
+        model = resnet.Model(channels=(4,), blocks=3, normalization=normalization, activation="relu")
+        variables, x = start(model)
+        _, representations = jax.jit(partial(train, model))(variables, x)[0]
+        for block in (1, 2, 3):
+            np.testing.assert_array_equal(representations[f"stage1.block{block}"], representations["stem"])
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
@@ -328,6 +392,10 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
         (cnn.Model(kernel=5), (1, 8, 8, 1), "kernel is 5, but the map of conv2 is only 4 x 4"),
         (cnn.Model(kernel=1, channels=(2,), pool=9), (1, 8, 8, 1), "pool is 9, which leaves nothing of conv1's 8 x 8"),
         (cnn.Model(), (1, 8, 8), r"need \(trial, height, width, channel\)"),
+        (cnn.Model(kernel=(3, 5, 3)), (1, 8, 8, 1), r"kernel has 3 values, \(3, 5, 3\), for 2 convolutions"),
+        (resnet.Model(channels=(8, 4)), (1, 8, 8, 1), "A stage has 4 channels after one of 8"),
+        (resnet.Model(channels=()), (1, 8, 8, 1), r"channels is \(\); a residual network needs at least one stage"),
+        (resnet.Model(), (1, 2, 8, 1), "the map of the stem is only 2 x 8"),
         (vanilla.Model(), (1, 8), r"needs \(trial, time, unit\)"),
         (vanilla.Model(continuous=True), (1, 8, 2), "dt is 0.0 ms"),
         (mlp.Model(activation="rleu"), (1, 8), "activation is 'rleu', but must be one of tanh, relu"),
