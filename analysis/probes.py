@@ -40,7 +40,13 @@ def probes(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
     ready = set(trained.members["member"][finished(trained)])
     made: dict[Any, tuple[np.ndarray, dict[str, np.ndarray], str]] = {}  # cohorts by the hundred share a task
     found: dict[tuple[str, str], Probe] = {}
-    for cohort in cohorts(trained.zoo):
+    groups = cohorts(trained.zoo)
+    if foreign := ready - {member.id for cohort in groups for member in cohort.members}:
+        raise ValueError(
+            f"{trained.path} holds {len(foreign)} members that its spec does not name, such as {min(foreign)}: it was "
+            "trained by another version, whose models or tasks have other fields."
+        )
+    for cohort in groups:
         if not any(member.id in ready for member in cohort.members):
             continue
         task = cohort.members[0].task

@@ -49,7 +49,8 @@ def category_structure(table: pd.DataFrame, field: str, title: str) -> Figure:
         axes.set_title(condition, loc="left")
         axes.set_xlabel("depth, first to last layer")
         if names:
-            axes.set_xticks(np.linspace(0, 1, len(names)) if len(names) > 1 else [0], names)
+            slant: Any = dict(rotation=45, ha="right", rotation_mode="anchor") if len("".join(names)) > 24 else {}
+            axes.set_xticks(np.linspace(0, 1, len(names)) if len(names) > 1 else [0], names, **slant)
             axes.set_xlabel("layer")
     for axes in panels[::columns]:
         axes.set_ylabel("category index\n(between - within classes)")
@@ -106,7 +107,7 @@ def layers(found: xr.Dataset, attrs: dict[Any, Any], title: str) -> Figure:
         part = values.sel(kind=kind).to_numpy()
         image = axes.imshow(part, vmin=low, vmax=high, cmap="viridis", origin="lower", interpolation="nearest")
         ticks, labels = _ticks(names)
-        axes.set_xticks(ticks, labels, rotation=45 if names else 0)
+        axes.set_xticks(ticks, labels, **(dict(rotation=45, ha="right", rotation_mode="anchor") if names else {}))
         axes.set_yticks(ticks, labels if axes is panels[0] else [])
         axes.tick_params(length=0)
         axes.set_xlabel("layer of network B" if names else "depth of network B")

@@ -81,19 +81,7 @@ def test_layers_stand_in_the_models_order_however_many_there_are():
     assert names == [*(f"conv{i}" for i in range(1, 12)), "dense1", "output"]
 
 
-def with_inputs_of_f(cohort, original=training.program, **given):
-    """A program whose model also returns what its layers were before the nonlinearity."""
-    found = original(cohort, **given)
-
-    def represent(*arguments):
-        layers = found.represent(*arguments)
-        return {n: y for name, x in layers.items() for n, y in ((f"{name}.pre", x - 1), (name, x)) if n != "output.pre"}
-
-    return found._replace(represent=represent)
-
-
-def test_outputs_and_what_layers_were_before_their_nonlinearity_are_taken_by_name_only(zoo, monkeypatch):
-    monkeypatch.setattr(training, "program", with_inputs_of_f)
+def test_outputs_and_what_layers_were_before_their_nonlinearity_are_taken_by_name_only(zoo):
     assert layer_names(zoo, "digits")[:4] == ["conv1.pre", "conv1", "conv2.pre", "conv2"]
     assert "output" in layer_names(zoo, "digits")
     by_default = representations(zoo, task="digits")
@@ -175,6 +163,12 @@ def test_what_cannot_be_represented_is_refused_in_one_sentence(zoo, tmp_path):
     )
     with pytest.raises(ValueError, match="has no trained member whose task takes images"):
         representations(train(recurrent, tmp_path / "memory"), probe=stimuli)
+
+
+def test_members_of_another_versions_fields_are_refused_and_not_silently_left_out(zoo, monkeypatch):
+    monkeypatch.setattr(zoo, "members", zoo.members.replace(zoo.members["member"][0], "digits-cnn-0123456789"))
+    with pytest.raises(ValueError, match="holds 1 members that its spec does not name, such as digits-cnn-0123456789"):
+        probes(zoo)
 
 
 def test_a_program_represents_whatever_inputs_it_is_given(zoo):
