@@ -28,6 +28,7 @@ from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
 Overrides = Sequence[tuple[str, str]]
+DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[Path], arg(metavar="DIR", help="A zoo directory.")]
 
 
@@ -46,7 +47,7 @@ class List:
         for kind in lookup.FOLDERS:
             console.print(f"[bold]{kind}s[/bold]")
             for name in lookup.names(kind):
-                console.print(f"  {name:<10} {lookup.describe(kind, name)}", markup=False)
+                console.print(f"  {name:<13} {lookup.describe(kind, name)}", markup=False)
 
 
 @dataclasses.dataclass
@@ -67,12 +68,17 @@ class Train:
     """Time alternative recipes first, and remember the winner."""
     dry_run: Annotated[bool, FlagCreatePairsOff] = False
     """Print the plan and train nothing."""
+    task: Annotated[str | None, arg(metavar="NAME")] = None
+    """Train on this task instead, with its defaults; --task.x sets its fields."""
+    data_dir: DataDirectory = None
+    """Where image sets lie, instead of ZOO_DATA or a download."""
     overrides: Suppress[Fixed[Overrides]] = ()
 
     def __call__(self) -> None:
         from zoo.run import plan, train
 
-        zoo = read_spec(self.spec, self.overrides)
+        _use_data(self.data_dir)
+        zoo = read_spec(self.spec, self.overrides, self.task)
         if self.dry_run:
             _print_plan(zoo.name, plan(zoo, self.block, say=lambda line: console.print(line, markup=False)))
             return
@@ -82,6 +88,13 @@ class Train:
         summary = ", ".join(f"{n} {status}" for status, n in counts.items())
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
         console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
+        compiled = [entry.get("compile_seconds") or 0.0 for entry in trained.manifest["cohorts"].values()]
+        if not done:
+            console.print(
+                f"{len(compiled)} programs took {sum(compiled):.0f} s to trace and compile, beside training; "
+                f"peak memory {trained.manifest['peak_mebibytes']} MiB.",
+                markup=False,
+            )
 
 
 @dataclasses.dataclass
@@ -94,12 +107,14 @@ class Run(Train):
 
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave constant and non-finite representations out of the comparison instead of stopping at them."""
+    all_layers: Annotated[bool, FlagCreatePairsOff] = False
+    """Compare every layer with every layer, not only equal ones."""
 
     def __call__(self) -> None:
         begin = time.monotonic()
         super().__call__()
         if not self.dry_run:
-            Compare(self.out, exclude_degenerate=self.exclude_degenerate)()
+            Compare(self.out, exclude_degenerate=self.exclude_degenerate, all_layers=self.all_layers)()
             Report(self.out)()
             console.print(f"Done in {time.monotonic() - begin:.0f} s.")
 
@@ -121,10 +136,13 @@ class Compare:
     """Images to show instead of the tasks' own: an .npz, or the .mat of Kriegeskorte et al. (2008)."""
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave out constant and non-finite representations instead of stopping at them."""
+    data_dir: DataDirectory = None
+    """Where image sets lie, instead of ZOO_DATA or a download."""
 
     def __call__(self) -> None:
         from analysis.study import study
 
+        _use_data(self.data_dir)
         study(
             self.dir,
             self.measures,
@@ -142,10 +160,13 @@ class Report:
     """Draw the pictures of a compared zoo, and print the numbers that matter."""
 
     dir: Directory
+    data_dir: DataDirectory = None
+    """Where image sets lie, instead of ZOO_DATA or a download."""
 
     def __call__(self) -> None:
         from analysis.report import report
 
+        _use_data(self.data_dir)
         for line in report(self.dir):
             console.print(line, markup=False)
 
@@ -182,8 +203,17 @@ class Show:
 COMMANDS = {"list": List, "run": Run, "train": Train, "compare": Compare, "report": Report, "show": Show}
 
 
-def read_spec(spec: str, overrides: Overrides = ()) -> Any:
-    """The zoo of a preset or a file, with fields set as the command line asks."""
+def _use_data(directory: Path | None) -> None:
+    """Image sets are looked for in this directory from now on."""
+    if directory is None:
+        return
+    if not directory.is_dir():
+        raise ValueError(f"--data-dir is {directory}, which is no directory.")
+    os.environ["ZOO_DATA"] = str(directory.resolve())
+
+
+def read_spec(spec: str, overrides: Overrides = (), task: str | None = None) -> Any:
+    """The zoo of a preset or a file, on another task if one is named, with fields set as the command line asks."""
     from zoo import lookup
     from zoo.spec import Zoo
 
@@ -201,6 +231,8 @@ def read_spec(spec: str, overrides: Overrides = ()) -> Any:
     zoo = getattr(module, "zoo", None)
     if not isinstance(zoo, Zoo):
         raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
+    if task is not None:
+        zoo = zoo.replace("task", lookup.find("task", task).Task())
     for path, text in overrides:
         try:
             value = ast.literal_eval(text)

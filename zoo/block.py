@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from zoo.checkpoints import BlockFolder
-from zoo.executor import Block, Executable
+from zoo.executor import Block, Executable, Recipe
+from zoo.spec import Cohort
 from zoo.training import RUNNING, State
 
 CALL_SECONDS = 0.5
@@ -69,7 +70,7 @@ class Log:
         return {"members": np.asarray(self.members), "step": steps, **curves, "saved": np.asarray(step), **last}
 
 
-def last_word(executable: Executable, block: Block, folder: BlockFolder) -> Progress | None:
+def last_word(cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder) -> Progress | None:
     """What a finished block has to report; None while something is left to train in it.
 
     A block is finished when its newest checkpoint is the one that its curves speak of, and no member is running.
@@ -79,20 +80,22 @@ def last_word(executable: Executable, block: Block, folder: BlockFolder) -> Prog
         return None
     if (curves["member_status"] == RUNNING).any():
         return None
-    _check_members(executable, block, folder, curves)
-    return Progress(executable.cohort.id, block.index, 0, *(curves[f"member_{n}"] for n in REPORTED))
+    _check_members(cohort, recipe, block, folder, curves)
+    return Progress(cohort.id, block.index, 0, *(curves[f"member_{n}"] for n in REPORTED))
 
 
-def _check_members(executable: Executable, block: Block, folder: BlockFolder, curves: dict[str, np.ndarray]) -> None:
-    expected = member_ids(executable, block)
+def _check_members(
+    cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder, curves: dict[str, np.ndarray]
+) -> None:
+    expected = member_ids(cohort, recipe, block)
     if (found := curves["members"].tolist()) != expected:
         raise ValueError(f"{folder.path} holds members {found[:2]}... instead of {expected[:2]}...; move it away.")
 
 
-def member_ids(executable: Executable, block: Block) -> list[str]:
+def member_ids(cohort: Cohort, recipe: Recipe, block: Block) -> list[str]:
     """Ids of a block's members, without padding."""
-    first = block.index * executable.recipe.block
-    return [member.id for member in executable.cohort.members[first : first + block.rows]]
+    first = block.index * recipe.block
+    return [member.id for member in cohort.members[first : first + block.rows]]
 
 
 def train_block(
@@ -110,7 +113,7 @@ def train_block(
     How many steps a call takes follows the clock; the bits do not depend on it.
     """
     cohort, every = executable.cohort, executable.evaluate_every
-    members = member_ids(executable, block)
+    members = member_ids(cohort, executable.recipe, block)
     total = cohort.members[0].training.steps
     floats = jax.device_put(block.floats, device)
     saved = folder.steps()
@@ -132,7 +135,7 @@ def train_block(
         state = jax.device_put(folder.restore(executable.shape(), step), device)
         host = jax.device_get(_small(state))
         if curves is not None:
-            _check_members(executable, block, folder, curves)
+            _check_members(cohort, executable.recipe, block, folder, curves)
         if not log.rows:
             log.add(step, host)
         if curves is None or int(curves["saved"]) != step:  # lost, or of a checkpoint that was

@@ -22,6 +22,7 @@ from jax import lax
 from jax.sharding import SingleDeviceSharding
 
 from zoo import training
+from zoo.memory import bytes_free, out_of_memory
 from zoo.spec import Cohort
 from zoo.training import STOPPED, Floats, State
 
@@ -107,17 +108,19 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-zoo"
 
 
-def default_recipe(cohort: Cohort, block: int | None = None) -> Recipe:
+def default_recipe(cohort: Cohort, block: int | None = None, members: int = 0) -> Recipe:
     """The table's recipe for a cohort on this machine's default device.
 
     Where members run one by one their bits do not depend on the block, so it is small enough to occupy every device
-    twice over; elsewhere it is the table's, or the next power of two that holds the cohort.
+    twice over, or, where the zoo has many `members` in other cohorts, not smaller than an eighth of a device's share:
+    a second block costs checkpoints of its own. Elsewhere the block is the table's, or the next power of two that
+    holds the cohort.
     """
     family = type(cohort.members[0].model).family
     largest, inner, conv_form = _TABLE[_platform(), family]
-    count = len(cohort.members)
+    count, devices = len(cohort.members), jax.local_device_count()
     if inner == "map":
-        size = min(largest, -(-count // (2 * jax.local_device_count())))
+        size = min(largest, max(-(-count // (2 * devices)), min(count, members // (8 * devices))))
     else:
         size = min(largest, 1 << (count - 1).bit_length())
     return with_block(Recipe(size, inner, conv_form, threads()), block or size)
@@ -185,7 +188,8 @@ class Executable:
         self.evaluate_every = training.evaluate_every(cohort, self.data)
         self._chunk = jax.jit(over_members(self.program.advance, recipe, 2), donate_argnums=0)
         self._init = jax.jit(self._initial)
-        self._compiled: dict[Any, tuple[Any, Any]] = {}
+        self.compile_seconds = 0.0
+        self._compiled: dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
 
@@ -203,13 +207,15 @@ class Executable:
     def _floats(self) -> Floats:
         return training.floats_of(self.cohort)
 
-    def compiled(self, device: Any) -> tuple[Any, Any]:
-        """The program for one device and the data on it."""
+    def compiled(self, device: Any) -> Any:
+        """The program for one device; `compile_seconds` adds up what tracing and compiling it took."""
         with self._lock:
             lock = self._locks.setdefault(_compiler(device), threading.Lock())
         with lock:
             if device not in self._compiled:
-                self._compiled[device] = (self._lower(device).compile(), jax.device_put(self.data, device))
+                begin = time.perf_counter()
+                self._compiled[device] = self._lower(device).compile()
+                self.compile_seconds += time.perf_counter() - begin
             return self._compiled[device]
 
     def _lower(self, device: Any) -> Any:
@@ -233,12 +239,14 @@ class Executable:
 
     def advance(self, state: State, floats: Floats, device: Any, steps: int, evaluate: bool) -> State:
         """Up to `steps` steps of every running member, then an evaluation if asked. Gives `state` away."""
-        chunk, data = self.compiled(device)
-        return chunk(state, floats, data, *jax.device_put((np.int32(steps), np.bool_(evaluate)), device))
+        data = on_device(self.data, device)
+        return self.compiled(device)(
+            state, floats, data, *jax.device_put((np.int32(steps), np.bool_(evaluate)), device)
+        )
 
     def bytes_needed(self, device: Any) -> int:
         """Memory of one block on a device, by the compiler's own account."""
-        stats = self.compiled(device)[0].memory_analysis()
+        stats = self.compiled(device).memory_analysis()
         total = stats.temp_size_in_bytes + stats.argument_size_in_bytes + stats.output_size_in_bytes
         return int(total - stats.alias_size_in_bytes)
 
@@ -249,23 +257,17 @@ def _compiler(device: Any) -> Any:
     return device if device.platform == "cpu" else device.platform
 
 
-def bytes_free(device: Any) -> int:
-    """Memory that one device may use: its own limit, or its share of the machine's available memory on CPU."""
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return int(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        total = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 if known else 4 * 2**30
-    return total // len(jax.local_devices())
+_placed: dict[Any, tuple[Any, Any]] = {}
+_placing = threading.Lock()
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether a device, and not the disk, ran full: both say RESOURCE_EXHAUSTED."""
-    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+def on_device(data: Any, device: Any) -> Any:
+    """A task's arrays on a device: one copy for all cohorts that learn from it, as tasks hand out the same arrays."""
+    key = (tuple(map(id, jax.tree.leaves(data))), device)
+    with _placing:
+        if key not in _placed:
+            _placed[key] = (data, jax.device_put(data, device))  # the first holds on to what the key names
+        return _placed[key][1]
 
 
 def fitted(cohort: Cohort, recipe: Recipe, device: Any) -> Executable:
@@ -299,13 +301,13 @@ def with_block(recipe: Recipe, block: int) -> Recipe:
 # ---------------------------------------------------------------------------------------------------------- tuning
 
 
-def tuned(cohort: Cohort, block: int | None = None, seconds: float = 1.0) -> Recipe:
+def tuned(cohort: Cohort, block: int | None = None, members: int = 0, seconds: float = 1.0) -> Recipe:
     """The fastest of a few recipes for a cohort, measured here, or remembered from an earlier measurement.
 
     Only the way a block runs inside and the form of convolutions are chosen, and kept in the user's cache by (cohort,
     device kind, versions), so that two directories agree; the block follows from the cohort as ever.
     """
-    default = default_recipe(cohort, block)
+    default = default_recipe(cohort, block, members)
     key = f"{cohort.id} {jax.local_devices()[0].device_kind} {jax.__version__} {default.threads}"
     file = cache_folder() / "recipes.json"
     known = json.loads(file.read_text()) if file.exists() else {}

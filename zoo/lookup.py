@@ -19,9 +19,10 @@ FOLDERS = {
 
 
 def names(kind: str) -> list[str]:
-    """All names of a kind ("model", "task", "rule", "measure", "preset"), sorted."""
+    """All names of a kind ("model", "task", "rule", "measure", "preset"), sorted; a preset's with hyphens."""
     package = importlib.import_module(FOLDERS[kind])
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    return sorted(name.replace("_", "-") if kind == "preset" else name for name in found)
 
 
 def find(kind: str, name: str) -> ModuleType:
@@ -29,7 +30,7 @@ def find(kind: str, name: str) -> ModuleType:
     available = names(kind)
     if name not in available:
         raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, available)}.")
-    return importlib.import_module(f"{FOLDERS[kind]}.{name}")
+    return importlib.import_module(f"{FOLDERS[kind]}.{name.replace('-', '_')}")
 
 
 def nearest(name: str, available: Iterable[str]) -> str:

@@ -1,6 +1,5 @@
 """Train a zoo: cohorts are compiled and their blocks trained on all local devices; the same call resumes."""
 
-import dataclasses
 import os
 import signal
 import threading
@@ -14,177 +13,9 @@ from zoo import spec
 from zoo.spec import Cohort, Zoo
 from zoo.store import Store, Trained
 
-TICK = 0.25
-"""Seconds between two looks at the workers."""
-
-TABLE_SECONDS = 5.0
-"""The member table is written again at most this often while blocks finish."""
-
 
 class Stopped(Exception):
     """A signal stopped the training; everything is saved."""
-
-
-class Job:
-    """One cohort's way through a run: its executable, once compiled, and the blocks that nobody has taken yet.
-
-    The first block of a cohort is tried alone until its first call has returned: when it takes too much memory, no
-    other block of the same size is on its way and the cohort starts again with half the block.
-
-    Attributes:
-      cohort: the cohort.
-      workers: how many workers are on it.
-    """
-
-    def __init__(self, cohort: Cohort, store: Store, block: int | None, tune: bool):
-        self.cohort, self.workers = cohort, 0
-        self._store, self._block, self._tune = store, block, tune
-        self._turn = threading.Condition()
-        self._executable: Any = None
-        self._waiting: list[Any] | None = None
-        self._trying = self._proved = False
-
-    @property
-    def open(self) -> bool:
-        """Whether there may be a block to take."""
-        return self._waiting is None or bool(self._waiting)
-
-    def take(self, device: Any, stop: threading.Event, report: Callable[[Any], None]) -> tuple[Any, Any] | None:
-        """The executable and a block to train, or None when no block is left; finished blocks are reported."""
-        from zoo.block import last_word
-
-        with self._turn:
-            if self._waiting is None:
-                self._prepare(self._first_executable(device))
-            executable = self._executable
-        executable.compiled(device)  # while the first block is tried
-        with self._turn:
-            while self._trying and not stop.is_set():
-                self._turn.wait(TICK)
-            while self._waiting and not stop.is_set():
-                block = self._waiting.pop(0)
-                if word := last_word(self._executable, block, self._store.block(self.cohort.id, block.index)):
-                    report(word)
-                    continue
-                self._trying = not self._proved
-                return self._executable, block
-            return None
-
-    def proved(self, worked: bool) -> None:
-        """The block that was tried alone has made its first call, or has failed."""
-        with self._turn:
-            self._proved |= worked
-            self._trying = False
-            self._turn.notify_all()
-
-    def _first_executable(self, device: Any) -> Any:
-        from zoo import executor
-
-        recipe = self._store.recipe(self.cohort.id)
-        if recipe is not None:
-            if self._block and self._block != recipe.block:
-                raise ValueError(
-                    f"--block is {self._block}, but cohort {self.cohort.id} of {self._store.path} was begun with "
-                    f"blocks of {recipe.block}; leave it out, or choose another --out."
-                )
-            return executor.Executable(self.cohort, recipe)
-        choose = executor.tuned if self._tune else executor.default_recipe
-        return executor.fitted(self.cohort, choose(self.cohort, self._block), device)
-
-    def _prepare(self, executable: Any) -> None:
-        from zoo import executor
-
-        entry = {"recipe": dataclasses.asdict(executable.recipe), "evaluate_every": executable.evaluate_every}
-        self._store.record(self.cohort.id, **entry, precision=self.cohort.members[0].training.precision)
-        self._executable = executable
-        self._waiting = executor.blocks(self.cohort, executable.recipe)
-
-    def halve(self, error: Exception) -> None:
-        """Start the cohort again with half the block after the device ran out of memory, if nothing was saved yet."""
-        from zoo import executor
-
-        with self._turn:
-            recipe = self._executable.recipe
-            if self._proved or recipe.block == 1 or (self._store.path / "cohorts" / self.cohort.id).exists():
-                raise MemoryError(
-                    f"Cohort {self.cohort.id} ran out of device memory with blocks of {recipe.block}: "
-                    f"train it into a new directory with --block {max(1, recipe.block // 2)}."
-                ) from error
-            self._prepare(executor.Executable(self.cohort, executor.with_block(recipe, recipe.block // 2)))
-
-
-class Pool:
-    """One worker thread per local device; each takes blocks until none is left.
-
-    Args:
-      store: where results go.
-      jobs: the cohorts.
-      save_every: seconds between two saves of a block.
-      view: what is told of the progress.
-    """
-
-    def __init__(self, store: Store, jobs: list[Job], save_every: float, view: Any):
-        self.store, self.jobs, self.save_every, self.view = store, jobs, save_every, view
-        self.stop = threading.Event()
-        self.error: BaseException | None = None
-        self.done = 0
-        self._lock = threading.Lock()
-
-    def run(self, devices: list[Any]) -> None:
-        """Train everything; raises the first error of a worker after the others have saved."""
-        threads = [threading.Thread(target=self._work, args=(device,), daemon=True) for device in devices]
-        for thread in threads:
-            thread.start()
-        written, seen = time.monotonic(), 0
-        while any(thread.is_alive() for thread in threads):
-            self.view.tick()
-            time.sleep(TICK)
-            if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
-                seen, written = self.done, time.monotonic()
-                self.store.write_table()
-        if self.error is not None:
-            raise self.error
-
-    def _next_job(self, current: Job | None) -> Job | None:
-        """Stay with the cohort whose program is loaded; else the one with the fewest workers."""
-        with self._lock:
-            candidates = [job for job in self.jobs if job.open]
-            job = current if current in candidates else min(candidates, key=lambda j: j.workers, default=None)
-            if current is not None:
-                current.workers -= 1
-            if job is not None:
-                job.workers += 1
-            return job
-
-    def _work(self, device: Any) -> None:
-        job: Job | None = None
-        try:
-            while not self.stop.is_set() and (job := self._next_job(job)) is not None:
-                self.view.compiling(job.cohort.id)
-                if (taken := job.take(device, self.stop, self.view.report)) is not None:
-                    self._train(job, *taken, device)
-        except BaseException as error:
-            self.error = self.error or error
-            self.stop.set()
-
-    def _train(self, job: Job, executable: Any, block: Any, device: Any) -> None:
-        from zoo.block import train_block
-        from zoo.executor import out_of_memory
-
-        def report(progress: Any) -> None:
-            job.proved(True)
-            self.view.report(progress)
-
-        folder = self.store.block(job.cohort.id, block.index)
-        try:
-            train_block(executable, block, folder, device, save_every=self.save_every, stop=self.stop, report=report)
-            self.done += 1
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            job.halve(error)
-        finally:
-            job.proved(False)
 
 
 def train(
@@ -225,9 +56,10 @@ def train(
     with store.locked():
         found = _start(store)
         devices = list(devices or found)
+        from zoo.jobs import Job, Pool
         from zoo.progress import view
 
-        jobs = [Job(cohort, store, block, tune) for cohort in store.cohorts]
+        jobs = [Job(cohort, store, _chooser(store.cohorts, block, tune), block) for cohort in store.cohorts]
         store.record(None, hardware=_hardware(devices))
         store.write_table()
         with view(store.cohorts, quiet=quiet) as shown:
@@ -240,6 +72,7 @@ def train(
                         store.write_table()
                     raise
                 store.write_table()
+                store.record(None, peak_mebibytes=max(store.manifest.get("peak_mebibytes", 0), _peak(devices)))
     if signals:
         raise Stopped(f"Stopped by {signals[0]}; the same command goes on from here.")
     return Trained(out)
@@ -272,6 +105,21 @@ def _start(store: Store) -> list[Any]:
             f"{executor.threads()}, which changes the bits: start with NPROC={recipes[0]['threads']}."
         )
     return jax.local_devices()
+
+
+def _chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callable[[Cohort], Any]:
+    """What gives a cohort its recipe."""
+    from zoo import executor
+
+    choose = executor.tuned if tune else executor.default_recipe
+    members = sum(len(cohort.members) for cohort in cohorts)
+    return lambda cohort: choose(cohort, block, members)
+
+
+def _peak(devices: list[Any]) -> int:
+    from zoo.memory import peak
+
+    return peak(devices) // 2**20
 
 
 def _hardware(devices: list[Any]) -> dict[str, Any]:
@@ -336,7 +184,7 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
     found = spec.cohorts(zoo)
     for i, cohort in enumerate(found):
         say(f"compiling and timing cohort {i + 1} of {len(found)}, {cohort.id}")
-        recipe = executor.default_recipe(cohort, block)
+        recipe = _chooser(found, block, tune=False)(cohort)
         begin = time.perf_counter()
         executable = executor.fitted(cohort, recipe, devices[0])
         compiling = time.perf_counter() - begin

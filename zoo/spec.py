@@ -150,9 +150,13 @@ class Zoo:
         """The zoo with one field set in every instance that has it; what becomes equal is kept once.
 
         Args:
-          path: "training.steps", "model.hidden", "task.bits", "seeds", or a field's name alone where it is unique.
-          value: the field's value; for "seeds", how many from each grid's first on, or a list.
+          path: "training.steps", "model.hidden", "task.bits", "seeds", or a field's name alone where it is unique; or
+            "task", the whole.
+          value: the field's value; for "seeds", how many from each grid's first on, or a list; for "task", a task.
         """
+        if path == "task":
+            grids = [grid._replace(task=_instances("task", value)) for grid in self.grids]
+            return object.__new__(Zoo)._set(self.name, tuple(grids))
         if path == "seeds":
             listed = isinstance(value, (list, tuple, range))
             if not value or not (listed or (type(value) is int and value > 0)):

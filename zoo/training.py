@@ -26,6 +26,9 @@ RUNNING, STOPPED, DIVERGED = 0, 1, 2
 EVALUATION_SHARE = 0.02
 """Evaluations may cost this share of the training steps; a forward pass is taken for a third of a step."""
 
+AT_ONCE = 500
+"""Trials of the evaluation set that one forward pass takes: ten thousand images at once would need gigabytes."""
+
 _INIT, _DATA, _NOISE = range(3)  # the streams of a member
 
 
@@ -160,7 +163,8 @@ def program(cohort: Cohort, **given: Any) -> Program:
             loss = task.loss(outputs, trials)
             total = loss if training.optimizer == "adamw" else loss + training.l2 * sum(map(_square, _weights(params)))
             if on(training.rate_l2):
-                total += training.rate_l2 * sum(jnp.mean(x**2) for x in layers.values()) / len(layers)
+                rates = [x for name, x in layers.items() if not name.endswith(".pre")]
+                total += training.rate_l2 * sum(jnp.mean(x**2) for x in rates) / len(rates)
             return total, (loss, stats)
 
         (total, (loss, stats)), gradient = rule.gradient(objective, state.params)
@@ -187,7 +191,7 @@ def program(cohort: Cohort, **given: Any) -> Program:
     def evaluated(state: State, floats: Floats, data: Any) -> State:
         task, model, training = bind(floats)
         trials = task.evaluation(data)
-        outputs, _ = model.apply({"params": state.params, **state.stats}, trials.inputs)
+        outputs = in_parts(lambda x: model.apply({"params": state.params, **state.stats}, x)[0], trials.inputs)
         loss, score = task.loss(outputs, trials), task.score(outputs, trials)
         stop = state.step >= training.steps
         if on(training.target):
@@ -221,18 +225,29 @@ def program(cohort: Cohort, **given: Any) -> Program:
     return Program(init, advance, represent)
 
 
+def in_parts(function: Callable[[jax.Array], jax.Array], inputs: jax.Array) -> jax.Array:
+    """`function` of the inputs, `(trial, ...)`, `AT_ONCE` trials or fewer at a time."""
+    count = len(inputs)
+    parts = -(-count // AT_ONCE)
+    if parts == 1:
+        return function(inputs)
+    size = -(-count // parts)
+    index = jnp.minimum(jnp.arange(parts * size), count - 1).reshape(parts, size)
+    outputs = lax.map(lambda rows: function(inputs[rows]), index)
+    return outputs.reshape(parts * size, *outputs.shape[2:])[:count]
+
+
 def check(cohort: Cohort) -> None:
     """Refuse a cohort whose parts do not fit together, before anything is compiled or written."""
     member = cohort.members[0]
     task = member.task
     lookup.find("rule", member.training.rule)
+    task.data()  # says itself what is wrong with a file
 
     def forward() -> Any:
-        data = task.data()
-        trials = task.evaluation(data)
+        trials = task.evaluation(task.data())
         model = bound_model(member.model, task)
-        variables = model.init({"params": jax.random.key(0)}, trials.inputs)
-        outputs, _ = model.apply(variables, trials.inputs)
+        (outputs, _), _ = model.init_with_output({"params": jax.random.key(0)}, trials.inputs)
         return task.loss(outputs, trials), task.score(outputs, trials)
 
     try:

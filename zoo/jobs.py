@@ -1,0 +1,226 @@
+"""Which device trains which block when: cohorts are jobs, every device has a worker, programs are compiled ahead."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from zoo.spec import Cohort
+from zoo.store import Store
+
+TICK = 0.25
+"""Seconds between two looks at the workers."""
+
+TABLE_SECONDS = 5.0
+"""The member table is written again at most this often while blocks finish."""
+
+
+class Job:
+    """One cohort's way through a run: its executable, once compiled, and the blocks that nobody has taken yet.
+
+    The first block of a cohort is tried alone until its first call has returned: when it takes too much memory, no
+    other block of the same size is on its way and the cohort starts again with half the block.
+
+    Attributes:
+      cohort: the cohort.
+      workers: how many workers are on it.
+    """
+
+    def __init__(self, cohort: Cohort, store: Store, choose: Callable[[Cohort], Any], block: int | None):
+        self.cohort, self.workers = cohort, 0
+        self._store, self._choose, self._block = store, choose, block
+        self._turn = threading.Condition()
+        self._executable: Any = None
+        self._waiting: list[Any] | None = None
+        self._trying = self._proved = False
+
+    @property
+    def open(self) -> bool:
+        """Whether there may be a block to take."""
+        return self._waiting is None or bool(self._waiting)
+
+    def prepare(self, device: Any, report: Callable[[Any], None]) -> Any:
+        """Find what is left of the cohort and compile its program for a device; finished blocks are reported.
+
+        Returns:
+          The executable, or None where no block is left: then nothing is compiled.
+        """
+        with self._turn:
+            if self._waiting is None:
+                self._begin(device, report)
+            if not self._waiting:
+                return None
+            executable = self._executable
+        executable.compiled(device)  # outside the lock, while the first block is tried
+        return executable
+
+    def take(self, device: Any, stop: threading.Event, report: Callable[[Any], None]) -> tuple[Any, Any] | None:
+        """The executable and a block to train, or None when no block is left."""
+        if self.prepare(device, report) is None:
+            return None
+        with self._turn:
+            while self._trying and not stop.is_set():
+                self._turn.wait(TICK)
+            if not self._waiting or stop.is_set():
+                return None
+            self._trying = not self._proved
+            return self._executable, self._waiting.pop(0)
+
+    def proved(self, worked: bool) -> None:
+        """The block that was tried alone has made its first call, or has failed."""
+        with self._turn:
+            self._proved |= worked
+            self._trying = False
+            self._turn.notify_all()
+
+    def close(self) -> None:
+        """Give the program back, after the last worker has left and no block is waiting."""
+        with self._turn:
+            if self._executable is not None:
+                self._store.record(self.cohort.id, compile_seconds=round(self._executable.compile_seconds, 2))
+                self._executable = None
+
+    def _begin(self, device: Any, report: Callable[[Any], None]) -> None:
+        from zoo import executor
+        from zoo.block import last_word
+
+        recipe = self._store.recipe(self.cohort.id)
+        if recipe is None:
+            self._use(executor.fitted(self.cohort, self._choose(self.cohort), device))
+            return
+        if self._block and self._block != recipe.block:
+            raise ValueError(
+                f"--block is {self._block}, but cohort {self.cohort.id} of {self._store.path} was begun with "
+                f"blocks of {recipe.block}; leave it out, or choose another --out."
+            )
+        left = []
+        for block in executor.blocks(self.cohort, recipe):
+            word = last_word(self.cohort, recipe, block, self._store.block(self.cohort.id, block.index))
+            if word:
+                report(word)
+            else:
+                left.append(block)
+        if left:
+            self._use(executor.Executable(self.cohort, recipe))
+        self._waiting = left
+
+    def _use(self, executable: Any) -> None:
+        from zoo import executor
+
+        entry = {"recipe": dataclasses.asdict(executable.recipe), "evaluate_every": executable.evaluate_every}
+        self._store.record(self.cohort.id, **entry, precision=self.cohort.members[0].training.precision)
+        self._executable = executable
+        self._waiting = executor.blocks(self.cohort, executable.recipe)
+
+    def halve(self, error: Exception) -> None:
+        """Start the cohort again with half the block after the device ran out of memory, if nothing was saved yet."""
+        from zoo import executor
+
+        with self._turn:
+            recipe = self._executable.recipe
+            if self._proved or recipe.block == 1 or (self._store.path / "cohorts" / self.cohort.id).exists():
+                raise MemoryError(
+                    f"Cohort {self.cohort.id} ran out of device memory with blocks of {recipe.block}: "
+                    f"train it into a new directory with --block {max(1, recipe.block // 2)}."
+                ) from error
+            self._use(executor.Executable(self.cohort, executor.with_block(recipe, recipe.block // 2)))
+
+
+class Pool:
+    """One worker thread per local device; each takes blocks until none is left.
+
+    While a worker trains the last block of a cohort, the program of its next cohort compiles beside it.
+
+    Args:
+      store: where results go.
+      jobs: the cohorts.
+      save_every: seconds between two saves of a block.
+      view: what is told of the progress.
+    """
+
+    def __init__(self, store: Store, jobs: list[Job], save_every: float, view: Any):
+        self.store, self.jobs, self.save_every, self.view = store, jobs, save_every, view
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+        self.done = 0
+        self._lock = threading.Lock()
+
+    def run(self, devices: list[Any]) -> None:
+        """Train everything; raises the first error of a worker after the others have saved."""
+        threads = [threading.Thread(target=self._work, args=(device,), daemon=True) for device in devices]
+        for thread in threads:
+            thread.start()
+        written, seen = time.monotonic(), 0
+        while any(thread.is_alive() for thread in threads):
+            self.view.tick()
+            time.sleep(TICK)
+            if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
+                seen, written = self.done, time.monotonic()
+                self.store.write_table()
+        if self.error is not None:
+            raise self.error
+
+    def _next_job(self) -> Job | None:
+        """The cohort with the fewest workers."""
+        with self._lock:
+            job = min((job for job in self.jobs if job.open), key=lambda j: j.workers, default=None)
+            if job is not None:
+                job.workers += 1
+                self.view.compiling(job.cohort.id)
+            return job
+
+    def _leave(self, job: Job) -> None:
+        with self._lock:
+            job.workers -= 1
+            over = not job.workers and not job.open
+        if over:
+            job.close()
+
+    def _work(self, device: Any) -> None:
+        try:
+            job = self._next_job()
+            while job is not None and not self.stop.is_set():
+                taken = job.take(device, self.stop, self.view.report)
+                following = self._train(job, *taken, device) if taken else None
+                if taken is None or following is not None:
+                    self._leave(job)
+                    job = following or self._next_job()
+        except BaseException as error:
+            self.error = self.error or error
+            self.stop.set()
+
+    def _train(self, job: Job, executable: Any, block: Any, device: Any) -> Job | None:
+        """Train a block; the job to go on with, where this was the last block of its cohort."""
+        from zoo.block import train_block
+        from zoo.executor import out_of_memory
+
+        following, ahead = None if job.open else self._next_job(), None
+
+        def report(progress: Any) -> None:
+            job.proved(True)
+            self.view.report(progress)
+
+        folder = self.store.block(job.cohort.id, block.index)
+        if following is not None:
+            ahead = threading.Thread(target=self._compile, args=(following, device), daemon=True)
+            ahead.start()
+        try:
+            train_block(executable, block, folder, device, save_every=self.save_every, stop=self.stop, report=report)
+            self.done += 1
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            job.halve(error)
+        finally:
+            job.proved(False)
+            if ahead is not None:
+                ahead.join()
+        return following
+
+    def _compile(self, job: Job, device: Any) -> None:
+        try:
+            job.prepare(device, self.view.report)
+        except BaseException as error:
+            self.error = self.error or error
+            self.stop.set()
