@@ -196,6 +196,7 @@ class _Run:
         import jax.numpy as jnp
 
         from zoo import training
+        from zoo.executor import compiler_options
 
         recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
         one: Any = training.program(cohort, conv_form=recipe["conv_form"]).represent
@@ -214,7 +215,10 @@ class _Run:
             with jax.default_matmul_precision("highest"):
                 return {layer: (patterns(found[layer], layer), structure(found[layer])) for layer in shapes}
 
-        self.some = jax.jit(lambda inputs, *rows: jax.lax.map(lambda row: reduced(inputs, *row), rows))
+        self.some = jax.jit(
+            lambda inputs, *rows: jax.lax.map(lambda row: reduced(inputs, *row), rows),
+            compiler_options=compiler_options(),
+        )
         self.trained, self.cohort, self.layers = trained, cohort, list(shapes)
         self.inputs = jax.device_put(probe.inputs)
         widths = [space.width(s[1:]) if len(s) == 4 and not probe.dt else int(np.prod(s[1:])) for s in shapes.values()]

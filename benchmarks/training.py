@@ -19,29 +19,16 @@ import argparse
 import functools
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from contenders import cohort_rate, in_turn, print_ratios, rate_of
 
 HIDDEN, BATCH, STEPS, BITS, RATE, ALPHA = 64, 32, 100, 3, 1e-3, 0.2
 JAX_PEERS, TORCH_PEERS = ("cohort", "loop", "vmap", "one"), ("torch-cell", "torch-rnn")
-
-
-def rate_of(call: Callable[[], int], seconds: float) -> float:
-    """Member-steps per second of a call that returns how many it took, after one call to warm up."""
-    call()
-    begin, taken = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - begin) < seconds:
-        taken += call()
-    return taken / elapsed
 
 
 def zoo_of(model: str, members: int, steps: int) -> Any:
@@ -54,46 +41,6 @@ def zoo_of(model: str, members: int, steps: int) -> Any:
     return Zoo(
         "benchmark", task=flipflop.Task(bits=BITS, steps=STEPS), model=chosen, training=training, seeds=range(members)
     )
-
-
-def cohort(model: str, members: int, seconds: float) -> float:
-    """The compiled chunk on all local devices, blocks as the recipe has them."""
-    from zoo import executor
-    from zoo.spec import cohorts
-
-    executor.start()
-    import jax
-
-    (only,) = cohorts(zoo_of(model, members, 10**9))
-    program = executor.fitted(only, executor.default_recipe(only), jax.local_devices()[0])
-    blocks = executor.blocks(only, program.recipe)
-    devices = jax.local_devices()
-    placed = []
-    for i, block in enumerate(blocks):
-        device = devices[i % len(devices)]
-        placed.append([device, jax.device_put(block.floats, device), program.init(block, device)])
-
-    def work(device: Any, seconds: float, taken: list[int]) -> None:
-        # Devices do not wait for each other, as in `train`.
-        own = [entry for entry in placed if entry[0] is device]
-        begin = time.perf_counter()
-        while time.perf_counter() - begin < seconds:
-            for entry in own:
-                entry[2] = jax.block_until_ready(program.advance(entry[2], entry[1], device, 10, False))
-            taken.append(10 * len(own) * program.recipe.block)
-
-    def run(seconds: float) -> float:
-        taken: list[int] = []
-        threads = [threading.Thread(target=work, args=(device, seconds, taken)) for device in devices]
-        begin = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(taken) / (time.perf_counter() - begin)
-
-    run(0.1)
-    return run(seconds)
 
 
 def loop(model: str, members: int, seconds: float) -> float:
@@ -235,7 +182,7 @@ def one_rate(name: str, arguments: argparse.Namespace) -> float:
     """The rate of one contender, in this process."""
     model, members, seconds = arguments.model, arguments.members, arguments.seconds
     if name == "cohort":
-        return cohort(model, members, seconds)
+        return cohort_rate(zoo_of(model, members, 10**9), seconds)
     if name == "loop":
         return loop(model, members, seconds)
     if name in ("vmap", "one"):
@@ -259,25 +206,12 @@ def main() -> None:
     if arguments.here:
         print(json.dumps(one_rate(arguments.here, arguments)))
         return
-    rates: dict[str, list[float]] = {name: [] for name in arguments.only}
-    for _ in range(arguments.rounds):
-        for name in arguments.only:
-            python = arguments.torch_python if name in TORCH_PEERS else sys.executable
-            flags = [f"--{key}={getattr(arguments, key)}" for key in ("model", "members", "seconds")]
-            flags += [f"--device={arguments.device}"] if arguments.device else []
-            command = [python, __file__, "--here", name, *flags]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-            if done.returncode:
-                sys.exit(f"{name} failed:\n{done.stderr}")
-            rates[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
+    flags = [f"--{key}={getattr(arguments, key)}" for key in ("model", "members", "seconds")]
+    flags += [f"--device={arguments.device}"] if arguments.device else []
+    interpreters = dict.fromkeys(TORCH_PEERS, arguments.torch_python)
+    rates = in_turn(__file__, arguments.only, interpreters, flags, arguments.rounds)
     print(f"{arguments.members} {arguments.model}, {HIDDEN} units, {BATCH} trials x {STEPS} steps, Adam")
-    for name, median in medians.items():
-        low, high = min(rates[name]), max(rates[name])
-        line = f"{name:<12}{median:10.1f} member-steps/s ({low:.0f} to {high:.0f})"
-        if "cohort" in medians and name != "cohort":
-            line += f"   cohort is {medians['cohort'] / median:6.2f} x"
-        print(line)
+    medians = print_ratios(rates)
     if "loop" in medians and "cohort" in medians:
         print(f"the whole loop runs at {medians['loop'] / medians['cohort']:.1%} of the bare chunk's rate")
 

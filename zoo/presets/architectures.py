@@ -26,12 +26,12 @@ def architecture(generator: np.random.Generator) -> cnn.Model:
     def one(*choices: Any) -> Any:
         return choices[generator.integers(len(choices))]
 
-    depth, size, width = one(1, 2, 3, 4, 5, 6), SMALLEST, one(8, 16, 32)
+    depth, size, width = one(1, 2, 3, 4, 5, 6), SMALLEST, one(8, 16)
     channels, kernels, pools = [], [], []
     for _ in range(depth):
         channels.append(width)
         kernels.append(one(*(k for k in (1, 3, 5) if k <= size)))
-        pools.append(one(1, 2) if size > 2 else 1)
+        pools.append(one(1, 2, 2) if size > 2 else 1)
         size, width = size // pools[-1], min(64, width * one(1, 2))
     return cnn.Model(
         channels=tuple(channels),
