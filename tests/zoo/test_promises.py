@@ -26,7 +26,7 @@ RNN = Zoo(
 )
 CNN = Zoo(
     "cnn",
-    task=digits.Task(),
+    task=digits.Task(shift=1.0, flip=0.5),
     model=cnn.Model(channels=(3, 4), dense=(6,), normalization="batch", dropout=0.2),
     training=product(Training, learning_rate=[1e-3, 1e-2], steps=8, batch=8, evaluate_every=3),
     seeds=range(3),

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from models import gru, vanilla
+from models import cnn, gru, vanilla
 from zoo import Training, Zoo, log_uniform, product, sampled, uniform, zipped
 from zoo.fields import fields
 from zoo.spec import cohorts, differences, members, varied
-from zoo.tasks import digits, flipflop
+from zoo.tasks import digits, flipflop, mnist
 
 
 def small(**changes) -> Zoo:
@@ -51,6 +51,34 @@ def test_an_int_given_for_a_float_field_is_the_float() -> None:
     a = small(model=product(vanilla.Model, tau=[50]))
     b = small(model=product(vanilla.Model, tau=[50.0]))
     assert [m.id for m in members(a)] == [m.id for m in members(b)]
+
+
+def test_one_value_for_all_layers_or_one_per_layer() -> None:
+    def kernels(*values: object) -> list[object]:
+        return [model.kernel for model in product(cnn.Model, kernel=list(values))]
+
+    assert kernels(3, [3], (3,), [3, 5], (5, 3)) == [3, 3, 3, (3, 5), (5, 3)]
+    assert product(cnn.Model, kernel=(5, 3)) == product(cnn.Model, kernel=[(5, 3)])  # a tuple is one value
+    assert len(product(cnn.Model, activation=["relu", ("relu", "tanh")])) == 2
+    zoo = small(model=cnn.Model(kernel=(3, 1), normalization=("none", "batch")), task=digits.Task())
+    assert members(Zoo.from_json(json.loads(json.dumps(zoo.to_json())))) == members(zoo)
+    for value, words in [
+        ([], "kernel is \\[\\]; it must be one value or a list of int"),
+        ([3, 0], "kernel is .* above 0"),
+        ("3", "kernel is '3'; it must be an integer"),
+        ([3, 2.5], "kernel is .*; it must be an integer"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            small(model=cnn.Model(kernel=value), task=digits.Task())
+
+
+def test_the_task_of_a_whole_zoo_can_be_replaced() -> None:
+    zoo = Zoo("a", task=digits.Task(), model=cnn.Model()) + Zoo(
+        "a", task=digits.Task(shift=1.0), model=cnn.Model(), seeds=[5]
+    )
+    assert {m.task for m in members(zoo.replace("task", mnist.Task()))} == {mnist.Task()}
+    with pytest.raises(ValueError, match="it must be a task of the folder"):
+        zoo.replace("task", "mnist")
 
 
 def test_minus_zero_is_zero() -> None:
