@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def representations(
             raise ValueError(f"Task {task} takes no images, so that it cannot be shown the probe {probe.name!r}.")
         raise ValueError(f"{trained.path} has no task {task!r}; {nearest(task, known)}.")
     shown = known[task or next(iter(known))]
-    available = {cohort.id: shapes_of(cohort, shown.inputs) for cohort in shown.cohorts}
+    available = {cohort.id: shapes_of(cohort, shown.inputs) for cohort in shown.cohorts} if layers else {}
     everything = dict.fromkeys(name for names in available.values() for name in names)
     for layer in layers or ():
         if layer not in everything:
@@ -127,30 +128,24 @@ def representations(
     ready = trained.members[finished(trained)].set_index("member", drop=False)
     every = _every(shown, time_step)
     classes = {} if shown.dt else categories.usable(shown.conditions)
-    shapes: dict[tuple[int, ...], list[tuple[str, dict[str, Any], np.ndarray]]] = {}
-    structure: list[dict[str, Any]] = []
-    for cohort in shown.cohorts:
-        depths = _depths(available[cohort.id], layers)
-        if not depths:
-            continue
-        run = _Run(trained, cohort, shown, {n: available[cohort.id][n] for n in depths}, reduction, every, classes)
-        last = max(1, *depths.values())
+    states = (True, False) if untrained else (True,)
+
+    def found_in(cohort: Any) -> Found:
+        here = available.get(cohort.id) or shapes_of(cohort, shown.inputs)
+        depths = _depths(here, layers)
         ids = [member.id for member in cohort.members if member.id in ready.index]
         rows = {member: ready.loc[member].drop(["member", "steps", "loss"]).to_dict() for member in ids}
-        for is_trained in (True, False) if untrained else (True,):
-            for some, layer, array, found in run(ids, is_trained):
-                state = "" if is_trained else "/untrained"
-                for i, member in enumerate(some):
-                    labels = {"member": member, "layer": layer, "layer_depth": depths[layer], "trained": is_trained}
-                    labels |= rows[member]
-                    shapes.setdefault(array[i].shape, []).append((f"{member}/{layer}{state}", labels, array[i]))
-                    place = {"depth": depths[layer], "depth_fraction": depths[layer] / last, "trained": is_trained}
-                    about = {"member": member, "model": labels["model"], "layer": layer, **place}
-                    for condition in classes:
-                        within, between = (float(part[i]) for part in found[condition])
-                        pair = {"within": within, "between": between}
-                        about |= {"status": labels["status"], "condition": condition, **pair}
-                        structure.append({**about, "index": between - within})
+        if not depths or not ids:
+            return [], []
+        run = _Run(trained, cohort, shown, {name: here[name] for name in depths}, reduction, every, classes)
+        return _found(run, rows, depths, states)
+
+    shapes: dict[tuple[int, ...], list[Item]] = {}
+    structure: list[dict[str, Any]] = []
+    for items, about in _on_all_devices(found_in, shown.cohorts):
+        for item in items:
+            shapes.setdefault(item[2].shape, []).append(item)
+        structure += about
     groups = []
     for shape in list(shapes):
         names, labels, arrays = zip(*shapes.pop(shape))  # each array goes once it stands in its group
@@ -158,6 +153,52 @@ def representations(
     of_space = "" if shown.dt else reduction.name
     table = pd.DataFrame(structure)
     return Representations(tuple(groups), shown.id, shown.conditions, shown.dt * every, of_space, table)
+
+
+Item = tuple[str, dict[str, Any], np.ndarray]
+"""Name, labels and patterns of a member at one layer."""
+
+Found = tuple[list[Item], list[dict[str, Any]]]
+"""The items of a cohort, and the rows of its category structure."""
+
+
+def _on_all_devices(found_in: Any, cohorts: Sequence[Any]) -> Iterator[Found]:
+    """What the cohorts hold, in their order; a thread per device traces, compiles and runs the cohorts in turn."""
+    import jax
+
+    devices = jax.local_devices()
+
+    def work(place: int) -> Found:
+        # A cohort's device follows from its place: on CPU the compilation cache knows a program by its device.
+        with jax.default_device(devices[place % len(devices)]):
+            return found_in(cohorts[place])
+
+    with ThreadPoolExecutor(len(devices)) as pool:
+        try:
+            yield from pool.map(work, range(len(cohorts)))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)  # one that fails ends all
+
+
+def _found(run: "_Run", rows: dict[str, dict[str, Any]], depths: dict[str, int], states: Sequence[bool]) -> Found:
+    items: list[Item] = []
+    structure: list[dict[str, Any]] = []
+    last = max(1, *depths.values())
+    for is_trained in states:
+        for some, layer, array, classes in run(list(rows), is_trained):
+            state = "" if is_trained else "/untrained"
+            for i, member in enumerate(some):
+                labels = {"member": member, "layer": layer, "layer_depth": depths[layer], "trained": is_trained}
+                labels |= rows[member]
+                items.append((f"{member}/{layer}{state}", labels, array[i]))
+                place = {"depth": depths[layer], "depth_fraction": depths[layer] / last, "trained": is_trained}
+                about = {"member": member, "model": labels["model"], "layer": layer, **place}
+                for condition, parts in classes.items():
+                    within, between = (float(part[i]) for part in parts)
+                    pair = {"within": within, "between": between}
+                    about |= {"status": labels["status"], "condition": condition, **pair}
+                    structure.append({**about, "index": between - within})
+    return items, structure
 
 
 def _depths(available: Mapping[str, Any], layers: Sequence[str] | None) -> dict[str, int]:
