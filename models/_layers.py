@@ -1,10 +1,13 @@
 """What several architectures share: activations, scaled initial weights, dropout."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
+
+from models import on
 
 Activation = Callable[[jax.Array], jax.Array]
 
@@ -49,3 +52,31 @@ def dropout(x: jax.Array, rate: Any, key: jax.Array) -> jax.Array:
     """
     keep = 1.0 - jnp.asarray(rate, x.dtype)
     return jnp.where(jax.random.bernoulli(key, keep, x.shape), x / keep, jnp.zeros_like(x))
+
+
+def dense_layers(
+    module: Any, x: jax.Array, units: Sequence[int], name: str, train: bool, first: Callable[..., Any] = nn.Dense
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Dense layers r_l = f(r_{l-1} W_l + b_l) with dropout after f in training, inside a module's compact method.
+
+    Args:
+      module: has `gain` and `dropout`.
+      x: `(trial, unit)`, or what `first` takes.
+      units: of each layer.
+      name: of f.
+      train: whether units are dropped.
+      first: the class of the first layer.
+
+    Returns:
+      The last layer's rates, and {"dense1.pre": before f, "dense1": after it, ...}.
+    """
+    f, init = activation(name), feedforward_init(name, module.gain)
+    representations = {}
+    for layer, count in enumerate(units, start=1):
+        x = (first if layer == 1 else nn.Dense)(count, kernel_init=init, name=f"dense{layer}")(x)
+        representations[f"dense{layer}.pre"] = x
+        x = f(x)
+        representations[f"dense{layer}"] = x
+        if train and on(module.dropout):
+            x = dropout(x, module.dropout, module.make_rng("noise"))
+    return x, representations

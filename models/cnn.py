@@ -26,7 +26,7 @@ from flax import linen as nn
 from jax import lax
 
 from models import Each, given, off, on, setting
-from models._layers import ACTIVATIONS, activation, dropout, feedforward_init
+from models._layers import ACTIVATIONS, activation, dense_layers, dropout, feedforward_init
 from models._maps import POOLINGS, Convolution, Dense, normalization, of_maps, pool, to_maps
 
 
@@ -93,16 +93,9 @@ class Model(nn.Module):
             _check_pool(layer, size, x)
             # On CPU, XLA would fuse pooling into its reader and compute it anew for each of the reader's copies.
             x = lax.optimization_barrier(pool(x, size, self._each("pooling", i)))
-        f, init = activation(names[-1]), feedforward_init(names[-1], self.gain)
-        for i, units in enumerate(self.dense, start=1):
-            x = (Dense if i == 1 else nn.Dense)(units, kernel_init=init, name=f"dense{i}")(x)
-            representations[f"dense{i}.pre"] = x
-            x = f(x)
-            representations[f"dense{i}"] = x
-            if train and on(self.dropout):
-                x = dropout(x, self.dropout, self.make_rng("noise"))
+        x, dense = dense_layers(self, x, self.dense, names[-1], train, first=Dense)
         readout = nn.Dense if self.dense else Dense
-        return readout(self.outputs, name="readout")(x), representations
+        return readout(self.outputs, name="readout")(x), {**representations, **dense}
 
     def _each(self, field: str, i: int) -> Any:
         """A field's value for convolution i."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 import jax
 from flax import linen as nn
 
-from models import given, off, on, setting
-from models._layers import ACTIVATIONS, activation, dropout, feedforward_init
+from models import given, off, setting
+from models._layers import ACTIVATIONS, dense_layers
 
 
 class Model(nn.Module):
@@ -33,12 +33,7 @@ class Model(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Outputs (trial, unit) and {"dense1": (trial, unit), ...} of inputs (trial, ...)."""
-        f, init = activation(self.activation), feedforward_init(self.activation, self.gain)
-        x, representations = inputs.reshape(inputs.shape[0], -1), {}
-        for layer, units in enumerate(self.layers, start=1):
-            x = f(nn.Dense(units, kernel_init=init, name=f"dense{layer}")(x))
-            representations[f"dense{layer}"] = x
-            if train and on(self.dropout):
-                x = dropout(x, self.dropout, self.make_rng("noise"))
+        """Outputs (trial, unit), and {"dense1.pre": (trial, unit), before f, "dense1": after it, ...}."""
+        x = inputs.reshape(inputs.shape[0], -1)
+        x, representations = dense_layers(self, x, self.layers, self.activation, train)
         return nn.Dense(self.outputs, name="readout")(x), representations
