@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import importlib.util
 import inspect
+import math
 import os
 import re
 import sys
@@ -75,7 +76,8 @@ class Train:
     overrides: Suppress[Fixed[Overrides]] = ()
 
     def __call__(self) -> None:
-        from zoo.run import plan, train
+        from zoo.plan import plan
+        from zoo.run import train
 
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task)
@@ -324,10 +326,12 @@ def _print_plan(name: str, rows: list[Any]) -> None:
         "steps": [row.steps for row in rows],
         "blocks": [row.blocks for row in rows],
         "recipe": [f"{row.recipe.inner} of {row.recipe.block}" for row in rows],
-        "MiB": [f"{row.megabytes:.0f}" for row in rows],
+        "MiB": ["" if math.isnan(row.megabytes) else f"{row.megabytes:.0f}" for row in rows],
         "seconds": [f"{row.seconds:.0f}" for row in rows],
     }
     _print_table(list(frame), zip(*frame.values()))
+    if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
+        console.print(f"{unmeasured} cohorts without MiB were not measured: their seconds are the others' mean.")
     console.print(
         f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, about {seconds:.0f} s "
         f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",

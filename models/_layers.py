@@ -73,7 +73,8 @@ def dense_layers(
     f, init = activation(name), feedforward_init(name, module.gain)
     representations = {}
     for layer, count in enumerate(units, start=1):
-        x = (first if layer == 1 else nn.Dense)(count, kernel_init=init, name=f"dense{layer}")(x)
+        kind: Callable[..., Any] = first if layer == 1 else nn.Dense
+        x = kind(count, kernel_init=init, name=f"dense{layer}")(x)
         representations[f"dense{layer}.pre"] = x
         x = f(x)
         representations[f"dense{layer}"] = x

@@ -3,11 +3,10 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from zoo import spec
 from zoo.spec import Cohort, Zoo
@@ -51,7 +50,7 @@ def train(
     if block is not None and block < 1:
         raise ValueError(f"block is {block}; it must be at least 1.")
     if not (Path(out) / "zoo.json").exists():
-        _check(zoo)  # a bad spec must not leave a directory behind
+        check(zoo)  # a bad spec must not leave a directory behind
     store = Store(out, zoo)
     with store.locked():
         found = _start(store)
@@ -59,7 +58,7 @@ def train(
         from zoo.jobs import Job, Pool
         from zoo.progress import view
 
-        jobs = [Job(cohort, store, _chooser(store.cohorts, block, tune), block) for cohort in store.cohorts]
+        jobs = [Job(cohort, store, chooser(store.cohorts, block, tune), block) for cohort in store.cohorts]
         store.record(None, hardware=_hardware(devices))
         store.write_table()
         with view(store.cohorts, quiet=quiet) as shown:
@@ -78,7 +77,7 @@ def train(
     return Trained(out)
 
 
-def _check(zoo: Zoo) -> None:
+def check(zoo: Zoo) -> None:
     from zoo import executor, training
 
     executor.start()
@@ -107,7 +106,7 @@ def _start(store: Store) -> list[Any]:
     return jax.local_devices()
 
 
-def _chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callable[[Cohort], Any]:
+def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callable[[Cohort], Any]:
     """What gives a cohort its recipe."""
     from zoo import executor
 
@@ -147,63 +146,3 @@ def _signals(stop: threading.Event) -> Iterator[list[str]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-class PlanRow(NamedTuple):
-    """What a cohort will cost.
-
-    Attributes:
-      cohort: its id.
-      members, blocks: how many.
-      recipe: how it will run.
-      steps: per member.
-      megabytes: device memory of one block.
-      disk: megabytes of its checkpoints, all blocks.
-      seconds: estimated, over all local devices, from a short measurement; compilation included.
-    """
-
-    cohort: str
-    members: int
-    blocks: int
-    recipe: Any
-    steps: int
-    megabytes: float
-    disk: float
-    seconds: float
-
-
-def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda line: None) -> list[PlanRow]:
-    """What training would do: compiles each cohort and times it for a moment, and trains and writes nothing."""
-    from zoo import executor
-
-    executor.start()
-    import jax
-
-    devices, rows = jax.local_devices(), []
-    _check(zoo)
-    found = spec.cohorts(zoo)
-    for i, cohort in enumerate(found):
-        say(f"compiling and timing cohort {i + 1} of {len(found)}, {cohort.id}")
-        recipe = _chooser(found, block, tune=False)(cohort)
-        begin = time.perf_counter()
-        executable = executor.fitted(cohort, recipe, devices[0])
-        compiling = time.perf_counter() - begin
-        rate = executor.steps_per_second(cohort, executable.recipe, seconds=0.5)
-        count = -(-len(cohort.members) // executable.recipe.block)
-        steps = cohort.members[0].training.steps
-        state = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(executable.shape()))
-        seconds = compiling + steps * len(cohort.members) / rate * max(1.0, len(devices) / count)
-        megabytes = executable.bytes_needed(devices[0]) / 2**20
-        rows.append(
-            PlanRow(
-                cohort.id,
-                len(cohort.members),
-                count,
-                executable.recipe,
-                steps,
-                megabytes,
-                3 * count * state / 2**20,
-                seconds,
-            )
-        )
-    return rows

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models import vanilla
-from zoo import Training, Zoo, executor, load, run, train
+from zoo import Training, Zoo, executor, load, plan, product, train
 from zoo.spec import cohorts
 from zoo.tasks import flipflop
 
@@ -146,7 +146,7 @@ def test_an_error_in_a_worker_ends_the_run_with_that_error(monkeypatch: Any, tmp
 
 
 def test_the_plan_counts_without_training(tmp_path: Path) -> None:
-    (row,) = run.plan(tiny(), block=2)
+    (row,) = plan.plan(tiny(), block=2)
     assert (row.members, row.blocks, row.steps) == (4, 2, 4)
     assert row.megabytes > 0
     assert row.seconds > 0
@@ -183,3 +183,20 @@ def test_evaluations_cost_at_most_two_percent_of_the_steps(steps: int, batch: in
     every = evaluate_every(cohorts(zoo)[0], None)
     # A step is a forward and a backward pass over the batch, three forward passes in all.
     assert trials / (3 * batch * every) <= EVALUATION_SHARE
+
+
+def test_the_plan_of_many_cohorts_measures_a_few_and_says_which(monkeypatch: Any) -> None:
+    zoo = Zoo(
+        "many",
+        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
+        model=product(vanilla.Model, hidden=range(1, 13)),
+        training=Training(steps=4, batch=4),
+        seeds=2,
+    )
+    monkeypatch.setattr(plan, "MOST_MEASURED", 2)
+    said: list[str] = []
+    rows = plan.plan(zoo, say=said.append)
+    assert [row.cohort for row in rows] == [cohort.id for cohort in cohorts(zoo)]
+    assert len(said) == 2
+    assert [not np.isnan(row.megabytes) for row in rows] == [True] + 10 * [False] + [True]
+    assert rows[5].seconds == pytest.approx((rows[0].seconds + rows[-1].seconds) / 2)
