@@ -90,11 +90,11 @@ class Train:
         summary = ", ".join(f"{n} {status}" for status, n in counts.items())
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
         console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
-        compiled = [entry.get("compile_seconds") or 0.0 for entry in trained.manifest["cohorts"].values()]
         if not done:
+            run = trained.manifest["last_run"]
             console.print(
-                f"{len(compiled)} programs took {sum(compiled):.0f} s to trace and compile, beside training; "
-                f"peak memory {trained.manifest['peak_mebibytes']} MiB.",
+                f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile; "
+                f"peak memory {run['peak_mebibytes']} MiB.",
                 markup=False,
             )
 
@@ -107,8 +107,6 @@ class Run(Train):
     shows them.
     """
 
-    exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
-    """Leave constant and non-finite representations out of the comparison instead of stopping at them."""
     all_layers: Annotated[bool, FlagCreatePairsOff] = False
     """Compare every layer with every layer, not only equal ones."""
 
@@ -116,7 +114,8 @@ class Run(Train):
         begin = time.monotonic()
         super().__call__()
         if not self.dry_run:
-            Compare(self.out, exclude_degenerate=self.exclude_degenerate, all_layers=self.all_layers)()
+            # One network of hundreds whose units have all died must not end a run after its training.
+            Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
             Report(self.out)()
             console.print(f"Done in {time.monotonic() - begin:.0f} s.")
 

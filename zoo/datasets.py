@@ -14,15 +14,15 @@ import math
 import os
 import struct
 import tarfile
-import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from zoo import lookup
+from zoo.downloads import File, fetched, write, wrong_with
 
 DIGITS = tuple(map(str, range(10)))
 CLASSES = {
@@ -38,22 +38,6 @@ CLASSES = {
 
 SPLIT = 0
 """Seed of the digits' split: stored writer by writer, their last fifth, tested on the rest, costs 4 % accuracy."""
-
-
-class File(NamedTuple):
-    """A published file.
-
-    Attributes:
-      name: of the file.
-      size: bytes.
-      digest: "sha256:..." or "md5:...", as published.
-      shape: of the array in it; () of an archive.
-    """
-
-    name: str
-    size: int
-    digest: str
-    shape: tuple[int, ...]
 
 
 ADDRESSES = {
@@ -255,11 +239,11 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
             raise ValueError(_is_missing("cifar10", folder, f"{BATCHES}/{missing[0]}, nor {ARCHIVE.name}"))
         found |= _members(archives[0], missing)
     elif missing:
-        archive = _fetched("cifar10", ARCHIVE, cache)
+        archive = fetched("cifar10", ARCHIVE, ADDRESSES["cifar10"], cache)
         unpacked = _members(archive, list(BATCH_DIGESTS))
         for name, raw in unpacked.items():
             _batch(f"{archive}, {name}", name, raw)
-            _write(cache / BATCHES / name, raw)
+            write(cache / BATCHES / name, raw)
         found |= unpacked
     parts = [_batch(str(p) if isinstance(p := found[n], Path) else f"{n} of the archive", n, p) for n in names]
     images, labels = ([part[i] for part in parts] for i in (0, 1))
@@ -317,11 +301,11 @@ def _gunzip(path: Path, most: int) -> bytes:
 def _place(name: str, file: File, folder: Path | None, cache: Path) -> Path:
     """Where a file of a set is, verified."""
     if folder is None:
-        return _fetched(name, file, cache)
+        return fetched(name, file, ADDRESSES[name], cache)
     places = [path for path in (folder / name / file.name, folder / file.name) if path.is_file()]
     if not places:
         raise ValueError(_is_missing(name, folder, file.name))
-    if wrong := _wrong(places[0], file):
+    if wrong := wrong_with(places[0], file):
         raise ValueError(f"{places[0]} is not the published file: {wrong}.")
     return places[0]
 
@@ -331,66 +315,3 @@ def _is_missing(name: str, folder: Path, files: str) -> str:
         f"The data directory {folder} holds no {files}; put it there or into {folder / name}, from "
         f"{' or '.join(ADDRESSES[name])}"
     )
-
-
-def _wrong(path: Path, file: File) -> str | None:
-    """What is wrong with a file, if anything: its size, else its checksum."""
-    if (size := path.stat().st_size) != file.size:
-        return f"expected {file.size} bytes, found {size}"
-    kind, _, expected = file.digest.partition(":")
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
-    return None if found == expected else f"expected {kind} {expected}, found {found}"
-
-
-def _fetched(name: str, file: File, cache: Path) -> Path:
-    """A verified file in the cache, downloaded from the first address that has it right."""
-    path = cache / file.name
-    if path.is_file() and not _wrong(path, file):
-        return path
-    import pooch  # slow to import, and wanted only here
-
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{name}: the cache directory {cache} cannot be made: {error.strerror}.") from None
-    tried = []
-    for address in ADDRESSES[name]:
-        try:
-            return Path(
-                pooch.retrieve(address + file.name, file.digest, file.name, cache, downloader=_downloader(file))
-            )
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors
-            tried.append(f"{address}{file.name} ({_reason(error)})")
-    raise ValueError(
-        f"{name}: {file.name} could not be downloaded from {' or '.join(tried)}; "
-        f"put a copy into a directory and name that by ZOO_DATA or --data-dir."
-    )
-
-
-def _downloader(file: File) -> Callable[..., None]:
-    """Pooch's, but a file of another size is refused with what was found, which pooch's own error does not tell."""
-    import pooch
-
-    def download(url: str, output: str, _: Any) -> None:
-        pooch.HTTPDownloader(timeout=30)(url, output, None)
-        if wrong := _wrong(Path(output), file):
-            raise ValueError(wrong)
-
-    return download
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.RequestException):
-        return "no connection, or it broke" if error.response is None else f"status {error.response.status_code}"
-    return str(error).split("\n")[0]
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file at once: whoever reads it sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        (Path(folder) / path.name).write_bytes(content)
-        os.replace(Path(folder) / path.name, path)

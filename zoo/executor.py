@@ -193,7 +193,7 @@ class Executable:
         self.program = training.program(cohort, conv_form=recipe.conv_form)
         self.evaluate_every = training.evaluate_every(cohort, self.data)
         self._chunk = jax.jit(over_members(self.program.advance, recipe, 2), donate_argnums=0)
-        self._init = jax.jit(self._initial, compiler_options=compiler_options())
+        self._init = jax.jit(self._initial)
         self.compile_seconds = 0.0
         self._compiled: dict[Any, Any] = {}
         self._lock = threading.Lock()
@@ -213,18 +213,21 @@ class Executable:
     def _floats(self) -> Floats:
         return training.floats_of(self.cohort)
 
-    def compiled(self, device: Any) -> Any:
-        """The program for one device; `compile_seconds` adds up what tracing and compiling it took."""
+    def compiled(self, device: Any) -> tuple[Any, Any]:
+        """The programs of training and of initial states for one device; `compile_seconds` adds up what they took."""
         with self._lock:
             lock = self._locks.setdefault(_compiler(device), threading.Lock())
         with lock:
             if device not in self._compiled:
                 begin = time.perf_counter()
-                self._compiled[device] = self._lower(device).compile(compiler_options=compiler_options())
-                self.compile_seconds += time.perf_counter() - begin
+                self._compiled[device] = tuple(
+                    lowered.compile(compiler_options=compiler_options()) for lowered in self._lower(device)
+                )
+                with self._lock:
+                    self.compile_seconds += time.perf_counter() - begin
             return self._compiled[device]
 
-    def _lower(self, device: Any) -> Any:
+    def _lower(self, device: Any) -> tuple[Any, Any]:
         sharding = SingleDeviceSharding(device)
 
         def abstract(tree: Any, rows: int | None = None) -> Any:
@@ -235,24 +238,24 @@ class Executable:
                 tree,
             )
 
-        scalars = (jax.ShapeDtypeStruct((), t, sharding=sharding) for t in (jnp.int32, jnp.bool))
-        block = self.recipe.block
-        return self._chunk.lower(abstract(self.shape()), abstract(self._floats, block), abstract(self.data), *scalars)
+        number, truth = (jax.ShapeDtypeStruct((), t, sharding=sharding) for t in (jnp.int32, jnp.bool))
+        floats = abstract(self._floats, self.recipe.block)
+        chunk = self._chunk.lower(abstract(self.shape()), floats, abstract(self.data), number, truth)
+        return chunk, self._init.lower(floats, number)
 
     def init(self, block: Block, device: Any) -> State:
         """A block's state before the first step, on the device."""
-        return self._init(*jax.device_put((block.floats, np.int32(block.rows)), device))
+        return self.compiled(device)[1](*jax.device_put((block.floats, np.int32(block.rows)), device))
 
     def advance(self, state: State, floats: Floats, device: Any, steps: int, evaluate: bool) -> State:
         """Up to `steps` steps of every running member, then an evaluation if asked. Gives `state` away."""
         data = on_device(self.data, device)
-        return self.compiled(device)(
-            state, floats, data, *jax.device_put((np.int32(steps), np.bool_(evaluate)), device)
-        )
+        scalars = jax.device_put((np.int32(steps), np.bool_(evaluate)), device)
+        return self.compiled(device)[0](state, floats, data, *scalars)
 
     def bytes_needed(self, device: Any) -> int:
         """Memory of one block on a device, by the compiler's own account."""
-        stats = self.compiled(device).memory_analysis()
+        stats = self.compiled(device)[0].memory_analysis()
         total = stats.temp_size_in_bytes + stats.argument_size_in_bytes + stats.output_size_in_bytes
         return int(total - stats.alias_size_in_bytes)
 
@@ -276,10 +279,29 @@ def on_device(data: Any, device: Any) -> Any:
         return _placed[key][1]
 
 
-def fitted(cohort: Cohort, recipe: Recipe, device: Any) -> Executable:
-    """The executable of a cohort, its block halved until the compiled program fits into the device's memory."""
+def forget_data() -> None:
+    """Give back what `on_device` holds."""
+    with _placing:
+        _placed.clear()
+
+
+def fitted(cohort: Cohort, recipe: Recipe, device: Any, free: int | None = None) -> Executable:
+    """The executable of a cohort, its block halved until the compiled program fits into the device's memory.
+
+    Args:
+      cohort: whose members run.
+      recipe: how they would run.
+      device: where.
+      free: bytes that blocks may use there; default what is free now, so ask before anything else runs.
+
+    Raises:
+      MemoryError: one member alone does not fit.
+    """
+    free = bytes_free(device) if free is None else free
+    spent = 0.0
     while True:
-        executable, free = Executable(cohort, recipe), bytes_free(device)
+        executable = Executable(cohort, recipe)
+        executable.compile_seconds = spent
         try:
             needed = executable.bytes_needed(device)
         except jax.errors.JaxRuntimeError as error:
@@ -293,7 +315,7 @@ def fitted(cohort: Cohort, recipe: Recipe, device: Any) -> Executable:
                 f"One member of cohort {cohort.id} needs {needed / 2**20:.0f} MiB on {device}, "
                 f"which has {free / 2**20:.0f} MiB: make its batch, its steps in time or its layers smaller."
             )
-        recipe = with_block(recipe, recipe.block // 2)
+        recipe, spent = with_block(recipe, recipe.block // 2), executable.compile_seconds
 
 
 def with_block(recipe: Recipe, block: int) -> Recipe:

@@ -22,14 +22,24 @@ class Job:
     The first block of a cohort is tried alone until its first call has returned: when it takes too much memory, no
     other block of the same size is on its way and the cohort starts again with half the block.
 
+    Args:
+      cohort: the cohort.
+      store: where its recipe and its blocks lie.
+      choose: gives it a recipe, where it has none yet.
+      block: the block that the user asked for.
+      room: bytes that blocks may use, per device.
+
     Attributes:
       cohort: the cohort.
       workers: how many workers are on it.
+      compile_seconds: what its programs took, once it is closed.
     """
 
-    def __init__(self, cohort: Cohort, store: Store, choose: Callable[[Cohort], Any], block: int | None):
-        self.cohort, self.workers = cohort, 0
-        self._store, self._choose, self._block = store, choose, block
+    def __init__(
+        self, cohort: Cohort, store: Store, choose: Callable[[Cohort], Any], block: int | None, room: dict[Any, int]
+    ):
+        self.cohort, self.workers, self.compile_seconds = cohort, 0, 0.0
+        self._store, self._choose, self._block, self._room = store, choose, block, room
         self._turn = threading.Condition()
         self._executable: Any = None
         self._waiting: list[Any] | None = None
@@ -39,6 +49,11 @@ class Job:
     def open(self) -> bool:
         """Whether there may be a block to take."""
         return self._waiting is None or bool(self._waiting)
+
+    @property
+    def trying(self) -> bool:
+        """Whether a block is being tried alone; it may come back as two."""
+        return self._trying
 
     def prepare(self, device: Any, report: Callable[[Any], None]) -> Any:
         """Find what is left of the cohort and compile its program for a device; finished blocks are reported.
@@ -78,7 +93,7 @@ class Job:
         """Give the program back, after the last worker has left and no block is waiting."""
         with self._turn:
             if self._executable is not None:
-                self._store.record(self.cohort.id, compile_seconds=round(self._executable.compile_seconds, 2))
+                self.compile_seconds += self._executable.compile_seconds
                 self._executable = None
 
     def _begin(self, device: Any, report: Callable[[Any], None]) -> None:
@@ -87,7 +102,7 @@ class Job:
 
         recipe = self._store.recipe(self.cohort.id)
         if recipe is None:
-            self._use(executor.fitted(self.cohort, self._choose(self.cohort), device))
+            self._use(executor.fitted(self.cohort, self._choose(self.cohort), device, self._room[device]))
             return
         if self._block and self._block != recipe.block:
             raise ValueError(
@@ -124,6 +139,7 @@ class Job:
                     f"Cohort {self.cohort.id} ran out of device memory with blocks of {recipe.block}: "
                     f"train it into a new directory with --block {max(1, recipe.block // 2)}."
                 ) from error
+            self.compile_seconds += self._executable.compile_seconds
             self._use(executor.Executable(self.cohort, executor.with_block(recipe, recipe.block // 2)))
 
 
@@ -158,6 +174,8 @@ class Pool:
             if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
                 seen, written = self.done, time.monotonic()
                 self.store.write_table()
+        for job in self.jobs:
+            job.close()
         if self.error is not None:
             raise self.error
 
@@ -170,6 +188,12 @@ class Pool:
                 self.view.compiling(job.cohort.id)
             return job
 
+    def _wait_for_job(self) -> Job | None:
+        """The next cohort; None when there is nothing left that could come back in smaller blocks either."""
+        while (job := self._next_job()) is None and not self.stop.is_set() and any(j.trying for j in self.jobs):
+            time.sleep(TICK)
+        return job
+
     def _leave(self, job: Job) -> None:
         with self._lock:
             job.workers -= 1
@@ -179,13 +203,13 @@ class Pool:
 
     def _work(self, device: Any) -> None:
         try:
-            job = self._next_job()
+            job = self._wait_for_job()
             while job is not None and not self.stop.is_set():
                 taken = job.take(device, self.stop, self.view.report)
                 following = self._train(job, *taken, device) if taken else None
                 if taken is None or following is not None:
                     self._leave(job)
-                    job = following or self._next_job()
+                    job = following or self._wait_for_job()
         except BaseException as error:
             self.error = self.error or error
             self.stop.set()
@@ -219,8 +243,12 @@ class Pool:
         return following
 
     def _compile(self, job: Job, device: Any) -> None:
+        from zoo.executor import out_of_memory
+
         try:
             job.prepare(device, self.view.report)
         except BaseException as error:
+            if isinstance(error, Exception) and out_of_memory(error):
+                return  # beside a block that is there; the worker tries again when that is gone
             self.error = self.error or error
             self.stop.set()

@@ -8,15 +8,20 @@ from typing import Any
 
 import jax
 
-_GROUP = Path("/sys/fs/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
+"""Where control groups lie."""
+
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""Which of them this process is in."""
 
 
 def bytes_free(device: Any) -> int:
-    """Memory that one device may use: its own limit, or its share of what the process may still take on CPU."""
+    """Memory that blocks may use on one device: what an accelerator has, whatever runs there now and will be gone when
+    the block comes; or a device's share of what machine and container leave on CPU."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
-        return int(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
-    return min(_machine(), _container(_GROUP)) // len(jax.local_devices())
+        return int(stats["bytes_limit"])
+    return min(_machine(), container(GROUPS, OWN_GROUPS)) // len(jax.local_devices())
 
 
 def _machine() -> int:
@@ -29,19 +34,38 @@ def _machine() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 if known else 4 * 2**30
 
 
-def _container(group: Path) -> int:
-    """What the control group leaves, file cache that it would drop counted as free; endless where there is no limit."""
-    for limit, usage, cache in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        try:
-            most, used = int((group / limit).read_text()), int((group / usage).read_text())
-            pages = dict(line.split() for line in (group / limit).with_name("memory.stat").read_text().splitlines())
-            return max(0, most - used + int(pages.get(cache, 0)))
-        except (OSError, ValueError):  # another version, or "max"
+def container(groups: Path, own: Path) -> int:
+    """What the control groups leave, the tightest of them; endless where there is no limit.
+
+    Args:
+      groups: where control groups lie.
+      own: the list of those that the process is in; a limit may stand at any of their ancestors.
+    """
+    try:
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        lines = []
+    left = [sys.maxsize]
+    for _, controllers, path in [line for line in lines if len(line) == 3] or [("", "", "/"), ("", "memory", "/")]:
+        if controllers and "memory" not in controllers.split(","):
             continue
-    return sys.maxsize
+        root = groups / "memory" if controllers else groups
+        place = root / path.lstrip("/")
+        left += [_left(each, bool(controllers)) for each in (place, *place.parents) if each.is_relative_to(root)]
+    return min(left)
+
+
+def _left(group: Path, first_version: bool) -> int:
+    """What one group leaves; file cache that it would drop counts as free."""
+    limit, usage, cache = ("memory.max", "memory.current", "inactive_file")
+    if first_version:
+        limit, usage, cache = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    try:
+        most, used = int((group / limit).read_text()), int((group / usage).read_text())
+        pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, most - used + int(pages.get(cache, 0)))
+    except (OSError, ValueError):  # no such file, or "max"
+        return sys.maxsize
 
 
 def peak(devices: list[Any]) -> int:

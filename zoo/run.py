@@ -55,10 +55,13 @@ def train(
     with store.locked():
         found = _start(store)
         devices = list(devices or found)
-        from zoo.jobs import Job, Pool
+        from zoo.executor import forget_data
+        from zoo.jobs import Pool
+        from zoo.memory import peak
         from zoo.progress import view
 
-        jobs = [Job(cohort, store, chooser(store.cohorts, block, tune), block) for cohort in store.cohorts]
+        store.check_data()
+        jobs = _jobs(store, block, tune, devices)
         store.record(None, hardware=_hardware(devices))
         store.write_table()
         with view(store.cohorts, quiet=quiet) as shown:
@@ -70,14 +73,19 @@ def train(
                     with suppress(OSError):  # a full disk has said so already
                         store.write_table()
                     raise
+                finally:
+                    forget_data()
                 store.write_table()
-                store.record(None, peak_mebibytes=max(store.manifest.get("peak_mebibytes", 0), _peak(devices)))
+                compiled = [job.compile_seconds for job in jobs if job.compile_seconds]
+                about = dict(programs=len(compiled), compile_seconds=round(sum(compiled), 1))
+                store.record(None, last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
     if signals:
         raise Stopped(f"Stopped by {signals[0]}; the same command goes on from here.")
     return Trained(out)
 
 
 def check(zoo: Zoo) -> None:
+    """Refuse a zoo with a cohort whose parts do not fit together; nothing is compiled."""
     from zoo import executor, training
 
     executor.start()
@@ -107,7 +115,7 @@ def _start(store: Store) -> list[Any]:
 
 
 def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callable[[Cohort], Any]:
-    """What gives a cohort its recipe."""
+    """What gives a cohort of a zoo its recipe."""
     from zoo import executor
 
     choose = executor.tuned if tune else executor.default_recipe
@@ -115,10 +123,17 @@ def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callabl
     return lambda cohort: choose(cohort, block, members)
 
 
-def _peak(devices: list[Any]) -> int:
-    from zoo.memory import peak
+def _jobs(store: Store, block: int | None, tune: bool, devices: list[Any]) -> list[Any]:
+    """The cohorts as jobs. What is measured is measured here: later, blocks that train would be in its way."""
+    from zoo.jobs import Job
+    from zoo.memory import bytes_free
 
-    return peak(devices) // 2**20
+    choose = chooser(store.cohorts, block, tune)
+    if tune:
+        tuned = {cohort.id: choose(cohort) for cohort in store.cohorts if not store.recipe(cohort.id)}
+        choose = lambda cohort: tuned[cohort.id]  # noqa: E731
+    room = {device: bytes_free(device) for device in devices}
+    return [Job(cohort, store, choose, block, room) for cohort in store.cohorts]
 
 
 def _hardware(devices: list[Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ read row by row through TensorStore.
 """
 
 import functools
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -101,6 +102,13 @@ class Store:
             (self.manifest["cohorts"][cohort_id] if cohort_id else self.manifest).update(entries)
             write_atomically(self.path / "zoo.json", _json(self.manifest))
 
+    def check_data(self) -> None:
+        """Refuse tasks whose data are not those that the directory was begun with; note them where it is new."""
+        known = dict(self.manifest.get("data", {}))
+        for task in dict.fromkeys(cohort.members[0].task for cohort in self.cohorts):
+            check_data(self.path, task, known)
+        self.record(None, data=known)
+
     def recipe(self, cohort_id: str) -> "Recipe | None":
         """The recipe that the manifest holds for a cohort."""
         from zoo.executor import Recipe
@@ -117,6 +125,31 @@ class Store:
         table = member_table(self.path, self.zoo)
         write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
         return table
+
+
+def check_data(path: Path, task: Any, known: dict[str, str]) -> None:
+    """Refuse a task whose arrays have another hash than the one known; a new one is added.
+
+    Args:
+      path: of the zoo directory.
+      task: any task; without data nothing is checked.
+      known: the task as JSON -> sha256 of its data.
+
+    Raises:
+      ValueError: they differ.
+    """
+    data = task.data()
+    if data is None:
+        return
+    digest = hashlib.sha256()
+    for name, array in sorted(data.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).data)
+    found, key = digest.hexdigest()[:16], spec.canonical_json(task)
+    if known.setdefault(key, found) != found:
+        raise ValueError(
+            f"{path} was begun with other data of the task {key}: their hash was {known[key]} and is {found} now; "
+            "bring the files back, or choose another --out."
+        )
 
 
 def member_table(path: Path, zoo: Zoo) -> pd.DataFrame:

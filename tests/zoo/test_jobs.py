@@ -12,7 +12,7 @@ import pytest
 from models import cnn, mlp
 from zoo import Training, Zoo, block, executor, memory, product, train, training
 from zoo.spec import cohorts
-from zoo.tasks import digits
+from zoo.tasks import digits, images
 
 THREE = Zoo(
     "three",
@@ -46,8 +46,9 @@ def test_the_next_program_compiles_while_the_present_cohort_trains(monkeypatch: 
     trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
     assert overlapped == [True, True]
     assert (trained.members["steps"] == 3).all()
-    assert all(entry["compile_seconds"] > 0 for entry in trained.manifest["cohorts"].values())
-    assert trained.manifest["peak_mebibytes"] > 10
+    assert trained.manifest["last_run"]["programs"] == 3
+    assert trained.manifest["last_run"]["compile_seconds"] > 0
+    assert trained.manifest["last_run"]["peak_mebibytes"] > 10
 
 
 def test_a_finished_cohort_is_not_compiled_again(monkeypatch: Any, tmp_path: Path) -> None:
@@ -113,26 +114,99 @@ def test_evaluation_memory_does_not_grow_with_the_evaluation_set(monkeypatch: An
     assert needed(40) < needed(400) / 3
 
 
+def test_an_error_while_compiling_ahead_ends_the_run_with_that_error(monkeypatch: Any, tmp_path: Path) -> None:
+    first = cohorts(THREE)[0].id
+    real = executor.Executable.compiled
+
+    def compiling(self: Any, device: Any) -> Any:
+        return real(self, device) if self.cohort.id == first else 1 / 0
+
+    monkeypatch.setattr(executor.Executable, "compiled", compiling)
+    with pytest.raises(ZeroDivisionError):
+        train(THREE, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_out_of_memory_while_the_next_program_is_ready_trains_every_member(
+    devices: int, monkeypatch: Any, tmp_path: Path
+) -> None:
+    real, seen = executor.Executable.advance, set()
+
+    def advance(self: Any, state: Any, floats: Any, device: Any, *args: Any) -> Any:
+        if self.recipe.block > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory while trying to allocate")
+        seen.add(device)
+        return real(self, state, floats, device, *args)
+
+    monkeypatch.setattr(executor.Executable, "advance", advance)
+    trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:devices])
+    assert (trained.members["steps"] == 3).all()
+    assert len(seen) == devices, "a device left while blocks came back"
+
+
+def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
+    """What a running block holds must not make the next cohort's block smaller."""
+    busy, real = threading.Event(), block.train_block
+    monkeypatch.setattr(memory, "bytes_free", lambda device: 0 if busy.is_set() else 2**34)
+
+    def training_block(*args: Any, **kwargs: Any) -> None:
+        busy.set()
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(block, "train_block", training_block)
+    trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
+    assert [entry["recipe"]["block"] for entry in trained.manifest["cohorts"].values()] == [2, 2, 2]
+
+
+def test_tuning_ends_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    order: list[str] = []
+    real = block.train_block
+    monkeypatch.setattr(executor, "steps_per_second", lambda *args: order.append("tune") or 1.0)
+
+    def training_block(*args: Any, **kwargs: Any) -> None:
+        order.append("train")
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(block, "train_block", training_block)
+    train(THREE, tmp_path / "zoo", quiet=True, tune=True)
+    assert order.index("train") == order.count("tune") > 0
+
+
+def test_other_images_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.npz"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
+    np.savez(file, images=pixels, labels=np.arange(40) % 2)
+    zoo = Zoo(
+        "mine", task=images.Task(file=str(file)), model=mlp.Model(layers=(3,)), training=Training(steps=2, batch=4)
+    )
+    train(zoo, tmp_path / "zoo", quiet=True)
+    np.savez(file, images=255 - pixels, labels=np.arange(40) % 2)
+    with pytest.raises(ValueError, match=r"was begun with other data of the task .*mine\.npz.*: their hash was"):
+        train(zoo, tmp_path / "zoo", quiet=True)
+
+
+LIMIT = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 5\ninactive_file 200"}
+OLD = {"memory.limit_in_bytes": "900", "memory.usage_in_bytes": "850", "memory.stat": "total_inactive_file 50"}
+
+
 @pytest.mark.parametrize(
-    ("files", "free"),
+    ("own", "place", "files", "free"),
     [
-        ({"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 5\ninactive_file 200"}, 500),
-        ({"memory.max": "max", "memory.current": "700", "memory.stat": "inactive_file 200"}, None),
-        (
-            {
-                "memory/memory.limit_in_bytes": "900",
-                "memory/memory.usage_in_bytes": "850",
-                "memory/memory.stat": "total_inactive_file 50",
-            },
-            100,
-        ),
-        ({}, None),
+        ("0::/", "", LIMIT, 500),
+        ("0::/job/step/task", "job", LIMIT, 500),
+        ("0::/job", "job", {**LIMIT, "memory.max": "max"}, None),
+        ("3:cpu,memory:/slurm/7\n0::/", "memory/slurm/7", OLD, 100),
+        ("", "", LIMIT, 500),
+        ("0::/elsewhere", "job", LIMIT, None),
     ],
-    ids=["version 2", "no limit", "version 1", "no groups"],
 )
-def test_a_container_limits_the_memory_of_a_block(files: dict[str, str], free: int | None, tmp_path: Path) -> None:
-    (tmp_path / "memory").mkdir()
+def test_a_container_limits_the_memory_of_a_block(
+    own: str, place: str, files: dict[str, str], free: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "groups" / place).mkdir(parents=True)
     for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    found = memory._container(tmp_path)
+        (tmp_path / "groups" / place / name).write_text(text)
+    (tmp_path / "own").write_text(own)
+    found = memory.container(tmp_path / "groups", tmp_path / "own")
     assert found == free if free is not None else found > 2**60
