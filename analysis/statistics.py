@@ -17,7 +17,13 @@ MISSING = "(none)"
 
 
 def explained(
-    distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], *, permutations: int = 9999, seed: int = 0
+    distance: np.ndarray,
+    table: pd.DataFrame,
+    fields: Sequence[str],
+    *,
+    not_held: Sequence[str] = (),
+    permutations: int = 9999,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """The share of the population's geometry that each field explains, and whether it is more than chance.
 
@@ -35,6 +41,7 @@ def explained(
       distance: `(member, member)`, a true distance, such as `analysis.embedding.angular` of a similarity.
       table: one row per member.
       fields: the columns that were varied, without the seed. Fields with one value are dropped.
+      not_held: further columns that make a configuration, neither tested nor held constant.
       permutations: draws of the null at most.
       seed: of the draws.
 
@@ -47,9 +54,9 @@ def explained(
     distance = np.asarray(distance, np.float64)
     if len(table) != len(distance):
         raise ValueError(f"The table has {len(table)} rows and the distance matrix {len(distance)}; they must agree.")
-    if unknown := [field for field in fields if field not in table]:
+    if unknown := [field for field in (*fields, *not_held) if field not in table]:
         raise ValueError(f"The table has no field {unknown[0]!r}; it has {', '.join(map(str, table.columns))}.")
-    labels = {field: _categories(table, field) for field in fields}
+    labels = {field: _categories(table, field) for field in (*fields, *not_held)}
     inner = {}
     rows = []
     for field in fields:
@@ -62,12 +69,13 @@ def explained(
         scope = members.tobytes()
         if scope not in inner:
             inner[scope] = gower(distance[np.ix_(members, members)])
-        cells = np.stack([labels[name][members] for name in [field, *others]], 1).astype(str)
+        made_of = [field, *others, *not_held]
+        cells = np.stack([labels[name][members] for name in made_of], 1).astype(str)
         cells, which = np.unique(cells, axis=0, return_inverse=True)
         which = which.reshape(-1)
         averaging = np.eye(len(cells))[:, which] / np.bincount(which)[:, None]
         points = averaging @ inner[scope] @ averaging.T
-        test = _test(points, cells[:, 0], cells[:, 1:], permutations, seed)
+        test = _test(points, cells[:, 0], cells[:, 1 : 1 + len(others)], permutations, seed)
         over = [other for other in fields if other != field and other not in others and _varies(labels[other][members])]
         rows.append(
             dict(field=field)
@@ -75,7 +83,7 @@ def explained(
             | dict(
                 levels=levels,
                 configurations=len(cells),
-                unit=f"configuration ({' x '.join([field, *others])}), mean over {', '.join(['seeds', *over])}"
+                unit=f"configuration ({' x '.join(made_of)}), mean over {', '.join(['seeds', *over])}"
                 + (f", within strata of {' x '.join(others)}" if others else ""),
                 within="all members" if len(members) == len(table) else f"{len(members)} members that have {field}",
             )

@@ -11,16 +11,18 @@ On images of a file, <task> is <task>-<name of the file>: what was compared befo
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from analysis import comparison
 from analysis.embedding import angular
+from analysis.factors import LAYERS, layer_counts, levels, singular, tested_fields, told_apart
 from analysis.layers import correspondence
 from analysis.probes import probes, shapes_of
 from analysis.representations import Representations, representations
@@ -28,7 +30,6 @@ from analysis.statistics import explained, holm, references, within_between
 from analysis.stimuli import read_stimuli
 from zoo.checkpoints import write_atomically
 from zoo.lookup import nearest
-from zoo.spec import members, varied
 from zoo.store import load
 
 ENDS = (".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc")
@@ -87,11 +88,21 @@ def study(
         measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
         count = len(set(result["member_a"].to_numpy()))
         states = f"{count} members, trained and untrained, at {len(set(result['layer_a'].to_numpy()))} layers"
+        if left_out := _listed(result.attrs["excluded"]):
+            say(f"{start}: left out as constant over all stimuli or not finite: {left_out}")
         for variable in result.data_vars.values():
-            for item in filter(None, variable.attrs.get("undefined", "").split("; ")):
-                say(f"{start}: {variable.attrs['name']} is undefined for {item}: its activity is flat or overflows")
+            if undefined := _listed(variable.attrs.get("undefined", "")):
+                say(f"{start}: {variable.attrs['name']} is undefined where activity is flat or overflows: {undefined}")
         measures_ = ", ".join(attrs["name"] for attrs in measured)
         say(f"{start}: {states}, {measured[0]['n_stimuli']} stimuli, {measures_}")
+
+
+def _listed(names: str, most: int = 3) -> str:
+    """How many items, and the first few names, of a list "a; b; c"; "" for none."""
+    items = [name for name in names.split("; ") if name]
+    more = ", ..." if len(items) > most else ""
+    plural = "s" if len(items) > 1 else ""
+    return f"{len(items)} representation{plural} ({', '.join(items[:most])}{more})" if items else ""
 
 
 def _layer_names(probe: Any) -> set[str]:
@@ -101,10 +112,11 @@ def _layer_names(probe: Any) -> set[str]:
 def _write(start: Path, found: Representations, result: xr.Dataset, fields: list[str]) -> None:
     """All files of one comparison; those that this one does not make, and an earlier one left, go."""
     tests, means = [], []
-    for measure, layer, table, similarity in slices(result):
-        label = {"measure": measure, "layer": layer}
-        tests.append(_explained(similarity, table, fields, label))
-        means.append(_means(similarity, table, fields, label))
+    with threadpool_limits(1, "blas"):  # small products: threads gain little, and on busy cores wait for each other
+        for measure, layer, table, similarity in slices(result):
+            label = {"measure": measure, "layer": layer}
+            tests.append(_explained(similarity, table, fields, label))
+            means.append(_means(similarity, table, fields, label))
     files = {end: start.with_name(start.name + end) for end in ENDS}
     comparison.save(result, files[".nc"])
     comparison.save(mean_rdms(found, set(result["a"].to_numpy().tolist())), files["-rdms.nc"])
@@ -122,18 +134,16 @@ def _write(start: Path, found: Representations, result: xr.Dataset, fields: list
         files["-layers.nc"].unlink(missing_ok=True)
 
 
-def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
-    """What was varied among members: the model, and every field that is not the seed."""
-    table = trained.members[trained.members["member"].isin(list(ids))]
-    columns = varied(members(trained.zoo))  # of all members: a name must not depend on the subset
-    return [name for name in ("model", *columns) if len(set(table[name].dropna())) > 1]
-
-
 def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]]:
-    """`(measure, layer, table, similarity)` for every measure and layer: one row of the table per item."""
+    """`(measure, layer, table, similarity)` for every measure and layer: one row of the table per item.
+
+    The table has the coordinates and, as `layers`, how many layers the network has.
+    """
     columns = [str(name) for name in result.coords if str(name).endswith("_a")]
     table = pd.DataFrame({name.removesuffix("_a"): result[name].to_numpy() for name in columns})
     table.insert(0, "item", result["a"].to_numpy())
+    if "layer_depth" in table and LAYERS not in table:
+        table[LAYERS] = layer_counts(table)
     found = []
     for name, variable in result.data_vars.items():
         if "kind" not in variable.attrs:
@@ -151,20 +161,31 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
     Members of one cohort with one seed start alike and see the same trials: where a field varies between them, its
     levels are near copies of one network, fine to compare with each other, but no independent evidence on another
     field. Other fields are therefore tested on the mean over such a field, which does not stand among their strata.
+
+    Fields with a level for nearly every configuration leave hardly two configurations in one stratum. Where that allows
+    no field a p below 1 in 1,000, the others are tested without these, with the number of layers in their place.
     """
     defined = np.isfinite(similarity.diagonal())
     rows = np.flatnonzero(table["trained"] & (table["status"] != "diverged") & defined)
     part = table.iloc[rows].reset_index(drop=True).replace("", np.nan)
     distance = angular(similarity[np.ix_(rows, rows)])
-    present = [field for field in fields if len(set(part[field].dropna())) > 1]
+    present = [field for field in fields if len(levels(part[field])) > 1]
     groups = part.groupby(["cohort", "seed"])
     copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
     own = [field for field in present if field not in copies]
-    tests = [explained(distance, part, own).assign(averaged_over=", ".join(copies))]
+    first: Any = explained(distance, part, own).assign(not_held="")
+    loose = [] if (first["testable"] & (first["smallest_p"] < 1e-3)).any() else singular(part, own)
+    loose = loose if len(loose) < len(own) else []
+    if loose:
+        own = [field for field in own if field not in loose]
+        own += [LAYERS] * (LAYERS in part and LAYERS not in fields and len(levels(part[LAYERS])) > 1)
+        others = explained(distance, part, own, not_held=loose).assign(not_held=", ".join(loose))
+        first = pd.concat([first.loc[loose].assign(testable=False, p=1.0), others])
+    tests = [first.assign(averaged_over=", ".join(copies))]
     for field in copies:
         others = [copy for copy in copies if copy != field]
-        test = explained(distance, part, [*own, field]).loc[[field]]
-        tests.append(test.assign(averaged_over=", ".join(others)))
+        test = explained(distance, part, [*own, field], not_held=[f for f in loose if f not in own]).loc[[field]]
+        tests.append(test.assign(averaged_over=", ".join(others), not_held=", ".join(loose)))
     result = pd.concat(tests).reset_index(names="field")
     result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
     return result.assign(**label).reindex(columns=[*label, *result.columns])
@@ -172,7 +193,7 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
 
 def _means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
     rows = []
-    kind = (fields or ["model"])[0]  # the model where there are several, else the first field that was varied
+    kind = (told_apart(table, fields) or ["model"])[0]  # the model where there are several, else the first that varies
     kind = kind if len(set(table[kind])) <= MOST_GROUPS else "model"
     gone = table["status"] == "diverged"
     for trained in (True, False):

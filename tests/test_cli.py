@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -219,6 +220,49 @@ def test_compare_on_images_of_a_file_stands_beside_what_was_there(
     assert {"digits-noise-categories.png", "digits-noise-layers-cka.png", "digits-noise-conv1-cka-mds.png"} <= names
     assert run_zoo.main(["compare", str(out), *flags[:2], "--measures", "cka"]) == 0
     assert not (out / "analysis" / "digits-noise-layers.nc").exists(), "of another comparison: it would not fit"
+
+
+DEAD = """
+from models import cnn
+from zoo import Training, Zoo, product
+from zoo.tasks import digits
+zoo = Zoo(
+    "dead", task=digits.Task(probe_images=10), seeds=2,
+    model=product(cnn.Model, channels=[(2,), (2, 3)], dense=[()], activation=["relu"]),
+    training=Training(steps=2, batch=4),
+)
+"""
+
+
+def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo import store
+
+    (tmp_path / "dead.py").write_text(DEAD)
+    variables = store.Trained.variables
+    first: list[str] = []
+
+    def dying(self, members, *, initial: bool = False):
+        found = variables(self, members, initial=initial)
+        first.extend(members[:1])
+        if not initial and members[0] == first[0]:  # all biases far below 0: no unit of the first network responds
+            found["params"] = jax.tree_util.tree_map_with_path(
+                lambda path, x: x - 1e4 if "bias" in str(path[-1]) else x, found["params"]
+            )
+        return found
+
+    monkeypatch.setattr(store.Trained, "variables", dying)
+    out = tmp_path / "zoo"
+    assert run_zoo.main(["run", str(tmp_path / "dead.py"), "--out", str(out)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left out as constant" in line]
+    assert len(lines) == 1
+    assert re.search(
+        r"digits: left out as constant over all stimuli or not finite: \d representations? \(digits-", lines[0]
+    )
+    assert run_zoo.main(["compare", str(out)]) == 2
+    assert "--exclude-degenerate" in capsys.readouterr().err
+    assert run_zoo.main(["compare", str(out), "--exclude-degenerate"]) == 0
 
 
 PROBES = {

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from analysis import comparison
+from analysis.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
 from analysis.probes import probes
 from analysis.report import depth, figures
-from analysis.study import slices, tested_fields
+from analysis.study import slices
 from zoo.store import Trained, load
 
 
@@ -45,7 +47,7 @@ def report(directory: Path) -> Iterator[str]:
     found = list(_studies(trained))
     if not found:
         raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
-    with figures.style():
+    with figures.style(), threadpool_limits(1, "blas"):
         for study in found:
             for name, figure in _figures(trained, study):
                 path = trained.path / "figures" / (re.sub(r"[^\w.-]+", "_", name) + ".png")
@@ -78,6 +80,10 @@ def _studies(trained: Trained) -> Iterator[Study]:
                 continue
             ids = [member.id for cohort in known[task].cohorts for member in cohort.members]
         table = trained.members.set_index("member").loc[list(dict.fromkeys(ids))]
+        if "layer_depth_a" in result.coords and LAYERS not in table:
+            items = pd.DataFrame({"member": result["member_a"], "layer_depth": result["layer_depth_a"]})
+            depths = items.assign(layers=layer_counts(items)).drop_duplicates("member").set_index("member")["layers"]
+            table = table.assign(**{LAYERS: depths.reindex(table.index)})
         title = name if name == spec else f"{spec}: {name}"
         yield Study(name, title, task, own, result, tested_fields(trained, ids), table)
 
@@ -85,7 +91,7 @@ def _studies(trained: Trained) -> Iterator[Study]:
 def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
     folder, name, title = trained.path / "analysis", study.name, study.title
     for measure, layer, table, similarity in slices(study.result):
-        present = [field for field in study.fields if len(set(table[field].replace("", np.nan).dropna())) > 1]
+        present = told_apart(table, study.fields)
         attrs, where = study.result[measure].attrs, f"{title}, layer {layer}"
         defined = np.flatnonzero(np.isfinite(similarity.diagonal()))
         table, similarity = table.iloc[defined].reset_index(drop=True), similarity[np.ix_(defined, defined)]
@@ -114,9 +120,9 @@ def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
 
 
 def _colouring(study: Study) -> str:
-    """The field that groups members in pictures of all: the first that varies, unless it has too many levels."""
-    few = [field for field in study.fields if len(set(study.table[field])) <= figures.MOST_LEVELS]
-    return few[0] if few and few[0] == study.fields[0] else "model"
+    """The field that groups members in pictures of all: the first that can be told apart, unless it has many levels."""
+    first = [*told_apart(study.table, study.fields), "model"][0]
+    return first if len(levels(study.table[first])) <= MOST_LEVELS else "model"
 
 
 def _categories(trained: Trained, study: Study) -> pd.DataFrame | None:
@@ -159,8 +165,7 @@ def summary(trained: Trained, study: Study) -> Iterator[str]:
     if (folder / f"{study.name}-layers.nc").exists():
         words = depth.identification(comparison.load(folder / f"{study.name}-layers.nc").isel(measure=0))
         yield from [f"  {measure}: {'; '.join(words)}"] if words else []
-    for test in records(tests[(tests["measure"] == measure) & (tests["layer"] == layer)]):
-        yield f"  {test['field']}: {_effect(test, measure, layer)}"
+    yield from field_lines(tests[(tests["measure"] == measure) & (tests["layer"] == layer)], measure, layer)
 
 
 def _last_layer(result: xr.Dataset) -> str:
@@ -173,6 +178,9 @@ def _last_layer(result: xr.Dataset) -> str:
 
 def category_lines(table: pd.DataFrame) -> Iterator[str]:
     """From the first to the last layer: medians of the category index, and in how many networks it rises."""
+    layers: Any = table.groupby("member")["layer"].nunique()
+    single = int((layers == 1).sum())
+    note = f"; {single} networks of one layer neither rise nor fall" if single else ""
     for condition in dict.fromkeys(table["condition"]):
         words = []
         for state, trained in (("trained", True), ("untrained", False)):
@@ -180,8 +188,9 @@ def category_lines(table: pd.DataFrame) -> Iterator[str]:
             ends = part.sort_values("depth", kind="stable").groupby("member")["index"].agg(["first", "last"]).dropna()
             rises, falls = (ends["last"] > ends["first"]).sum(), (ends["last"] < ends["first"]).sum()
             first, last = ends.median()
-            words.append(f"{first:.2f} -> {last:.2f} {state} (rises in {rises}, falls in {falls})")
-        yield f"  category index of {condition}, first -> last layer: {', '.join(words)}"
+            count = part["member"].nunique()
+            words.append(f"{first:.2f} -> {last:.2f} {state} (of {count}, rises in {rises}, falls in {falls})")
+        yield f"  category index of {condition}, first -> last layer: {', '.join(words)}{note}"
 
 
 def records(frame: Any) -> list[dict[str, Any]]:
@@ -189,9 +198,19 @@ def records(frame: Any) -> list[dict[str, Any]]:
     return frame.to_dict("records")
 
 
+def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
+    """A line per field that could be tested, and one that names the others."""
+    can = tests["testable"].astype(bool)
+    for test in records(tests[can]):
+        yield f"  {test['field']}: {_effect(test, measure, layer)}"
+    loose = [text for text in tests["not_held"].dropna().unique() if text] if can.any() and "not_held" in tests else []
+    if loose:
+        yield f"  not held constant in these tests, with a level for nearly every configuration: {loose[0]}"
+    if rest := [field for field in tests["field"][~can] if field not in ", ".join(loose).split(", ")]:
+        yield f"  too few configurations at {layer} for a test of {', '.join(rest)}"
+
+
 def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
-    if not test["testable"]:
-        return "too few configurations for a test"
     distinct = f"{test['distinct']:.6g} distinct permutations, smallest possible p {test['smallest_p']:.2g}"
     over = test["averaged_over"]
     also = f", {over}" if isinstance(over, str) and over else ""

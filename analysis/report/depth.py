@@ -8,13 +8,16 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis.report.figures import MOST_LEVELS, colours_of, levels_of
+from analysis.factors import MOST_LEVELS
+from analysis.report.figures import colours_of, levels_of
 
 GREY = "#8a8a8a"
 MOST_CONDITIONS = 6
+MANY = 100
+"""Networks of which each is a fainter line, without a mark per layer."""
 
 
-def category_structure(table: pd.DataFrame, field: str, title: str) -> Figure:
+def category_structure(table: Any, field: str, title: str) -> Figure:
     """Category index against depth, one panel per condition: a thin line per network, the median of all in bold.
 
     Args:
@@ -24,6 +27,7 @@ def category_structure(table: pd.DataFrame, field: str, title: str) -> Figure:
     """
     conditions = list(dict.fromkeys(table["condition"]))[:MOST_CONDITIONS]
     names = _shared_layers(table)
+    many = table["member"].nunique() > MANY
     levels = levels_of(table[field])
     colours = colours_of(levels) if len(levels) <= MOST_LEVELS else {}
     columns = min(3, len(conditions))
@@ -39,7 +43,7 @@ def category_structure(table: pd.DataFrame, field: str, title: str) -> Figure:
             for _, part in some.groupby("member", sort=False):
                 colour = colours.get(part[field].iloc[0], colours_of([0])[0]) if trained else GREY
                 face = colour if trained else "white"
-                style = dict(marker="o", ms=3, mfc=face, mew=0.6, lw=0.6, alpha=0.5)
+                style = dict(marker="" if many else "o", ms=3, mfc=face, mew=0.6, lw=0.6, alpha=0.15 if many else 0.5)
                 axes.plot(part["depth_fraction"], part["index"], color=colour, **style)
             depth, median = _median(some)
             axes.plot(depth, median, color="white", lw=4)
@@ -59,6 +63,9 @@ def category_structure(table: pd.DataFrame, field: str, title: str) -> Figure:
         for level in levels:
             handles.append(panels[0].plot([], [], color=colours[level], marker="o", ms=3, lw=0.8)[0])
             labels.append(str(level) if field == "model" else f"{field}={level}")
+    if not (table["trained"].all() or many):
+        handles.append(panels[0].plot([], [], color=GREY, marker="o", ms=3, mfc="white", lw=0.8)[0])
+        labels.append("untrained, each network")
     figure.legend(handles, labels, loc="outside right upper", fontsize=8)
     count = table["member"].nunique()
     figure.suptitle(f"{title}: category structure\nfrom all units, {count} networks", x=0.01, ha="left", fontsize=10)

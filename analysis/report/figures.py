@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from analysis.embedding import angular, classical_mds, metric_mds
+from analysis.factors import MOST_LEVELS
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
 STYLE: Any = {
@@ -28,8 +29,9 @@ STYLE: Any = {
     "savefig.dpi": 150,
 }
 MOST_LABELS = 40
-MOST_LEVELS = 24
-"""Levels of a field that a legend names."""
+LONGEST_LABEL = 48
+"""Rows of a heat map that are named, and the letters that a name may have."""
+MOST_PANELS = 6
 MOST_METRIC = 400
 """Items that metric scaling places; more of them are placed by classical scaling, which takes no iterations."""
 
@@ -65,16 +67,14 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     order = ranks.sort_values(["untrained", *fields, "seed"]).index.to_numpy()
     table, similarity = table.iloc[order].reset_index(drop=True), similarity[np.ix_(order, order)]
     states = ["trained" if trained else "untrained" for trained in table["trained"]]
-    labels = [f"{name} {state}".strip() for name, state in zip(names_of(table, fields), states)]
-    figure = Figure(figsize=(8.4, 6.2), layout="constrained")
-    axes = figure.subplots()
-    low = min(0.0, float(np.nanmin(similarity)))
-    image = axes.imshow(similarity, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
+    labels, named = _row_labels(table, fields, states)
     starts, names = _runs(labels)
     ends = [*starts[1:], len(labels)]
-    if len(names) > MOST_LABELS:  # configurations are too many to read: label models
-        starts, names = _runs([f"{model} {state}" for model, state in zip(table["model"], states)])
-        ends = [*starts[1:], len(labels)]
+    figure = Figure(figsize=(8.4, 6.2), layout="constrained")
+    axes = figure.subplots()
+    low = min(0.0, float(np.nanmin(similarity, initial=0.0)))
+    smooth: Any = "nearest" if len(labels) <= 300 else "auto"  # more rows than pixels: averaged, not skipped
+    image = axes.imshow(similarity, vmin=low, vmax=1, cmap="viridis", interpolation=smooth)
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
     size = 8 if len(names) <= 24 else 6
     axes.set_xticks([])  # the same names: the matrix is symmetric
@@ -89,9 +89,24 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     for spine in axes.spines.values():
         spine.set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.7, label=f"similarity, {attrs['name']}")
-    ordered = textwrap.fill(f"members ordered by {', '.join([*fields, 'seed'])}", 78)
+    ordered = f"members ordered by {', '.join([*fields, 'seed'])}"
+    if len(named) < len(fields):
+        ordered += f"; named by {', '.join(named) or 'model'}"
+    ordered = textwrap.fill(ordered, 78)
     axes.set_title(f"{title}\n{ordered};\nn = {attrs['n_stimuli']} stimuli, {_chance(attrs)}", loc="left")
     return figure
+
+
+def _row_labels(table: pd.DataFrame, fields: Sequence[str], states: list[str]) -> tuple[list[str], list[str]]:
+    """Names of a heat map's rows, and the fields in them: as many of the first as give few and short names."""
+    for count in range(len(fields), -1, -1):
+        named = list(fields[:count])
+        names = names_of(table, named) if count else [str(model) for model in table["model"]]
+        labels = [f"{name} {state}".strip() for name, state in zip(names, states)]
+        runs = _runs(labels)[1]
+        if len(runs) <= MOST_LABELS and max(map(len, runs), default=0) <= LONGEST_LABEL:
+            return labels, named
+    return labels, []
 
 
 def _chance(attrs: Attrs) -> str:
@@ -109,15 +124,20 @@ def _runs(labels: Sequence[str]) -> tuple[list[int], list[str]]:
 
 def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
     """Members as points whose distances imitate arccos of the similarity: one panel per field that colours them."""
-    metric = len(similarity) <= MOST_METRIC
+    metric = 2 < len(similarity) <= MOST_METRIC
     embedding = (metric_mds if metric else classical_mds)(angular(similarity))
-    fields = list(fields)[:4] or ["model"]
-    figure = Figure(figsize=(4.6 * len(fields), 4.9), layout="constrained")
+    fields = list(fields)[:MOST_PANELS] or ["model"]
+    columns = len(fields) if len(fields) <= 4 else 3
+    rows = -(-len(fields) // columns)
+    figure = Figure(figsize=(max(4.6 * columns, 5.4), 4.6 * rows + 0.5), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat[len(fields) :]:
+        axes.set_visible(False)
     trained = table["trained"].to_numpy(bool)
     diverged = trained & (table["status"] == "diverged").to_numpy()
     good, size = trained & ~diverged, 1.0 if metric else 0.5
     x, y = embedding.coordinates.T
-    for axes, field in zip(np.atleast_1d(figure.subplots(1, len(fields))), fields):
+    for axes, field in zip(panels.flat, fields):
         levels = levels_of(table[field])
         colours = colours_of(levels)
         shade = np.array([colours.get(value, (0.0,) * 4) for value in table[field]])  # without the field: not drawn
@@ -128,17 +148,18 @@ def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attr
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("MDS 1 (radians)")
         axes.set_title(f"coloured by {field}{name_levels(axes, levels, colours)}", loc="left")
-    figure.axes[0].set_ylabel("MDS 2 (radians)")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("MDS 2 (radians)")
     fit = "a poor fit" if embedding.stress > 0.2 else "a fair fit" if embedding.stress > 0.1 else "a good fit"
     method = "metric MDS" if metric else f"classical MDS ({len(similarity)} items)"
     note = f"{method} of arccos {attrs['name']},\nstress {embedding.stress:.2f} ({fit})"
-    grey = "#555555"
-    last = figure.axes[-1]
-    last.scatter([], [], s=26, color=grey, lw=0, label="trained")
-    last.scatter([], [], s=22, facecolors="none", edgecolors=grey, lw=0.8, label="untrained")
+    axes, grey = panels[0, 0], "#555555"
+    face: Any = dict(s=26, lw=0, color=grey)
+    handles = [axes.scatter([], [], **face), axes.scatter([], [], s=22, facecolors="none", edgecolors=grey, lw=0.8)]
     if diverged.any():
-        last.scatter([], [], s=26, color=grey, marker="x", lw=1, label="diverged")
-    last.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, fontsize=8)
+        handles.append(axes.scatter([], [], s=26, color=grey, marker="x", lw=1))
+    names = ["trained", "untrained", "diverged"][: len(handles)]
+    figure.legend(handles, names, loc="outside upper right", ncols=len(handles), fontsize=8)
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
 
@@ -153,9 +174,12 @@ def name_levels(axes: Any, levels: Sequence[Any], colours: dict[Any, Any]) -> st
     """A legend of the levels under the axes; where it would be larger than they are, the words that replace it."""
     if len(levels) > MOST_LEVELS:
         return f"\n{len(levels)} levels: {_short(levels[0])} dark, {_short(levels[-1])} light"
-    for level in levels:
-        axes.scatter([], [], s=26, color=colours[level], lw=0, label=_value(level) or "(none)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=min(4, len(levels)), fontsize=8)
+    names = [_value(level) or "(none)" for level in levels]
+    for level, name in zip(levels, names):
+        axes.scatter([], [], s=26, color=colours[level], lw=0, label=name)
+    # As many columns as the panel is wide, at about 45 letters.
+    columns = max(1, min(len(names), 45 // (max(map(len, names), default=0) + 5)))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=columns, fontsize=8)
     return ""
 
 
@@ -202,7 +226,7 @@ def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: f
     )
     frame = wide.stack(level="member", future_stack=True).reset_index()
     frame = frame.assign(group=[groups[member] for member in frame["member"]])
-    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+    figure = Figure(figsize=(11.0, 3.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     for axes, column in zip(panels, ("loss", "score")):
         for i, name in enumerate(levels_of(frame["group"])):
@@ -219,7 +243,7 @@ def curves(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: f
         panels[1].axhline(level, color="#777777", lw=0.8, ls=":")
         where = dict(xycoords=("axes fraction", "data"), textcoords="offset points", xytext=(3, 0))
         panels[1].annotate(name, (1, level), va="center", fontsize=8, annotation_clip=False, **where)
-    panels[0].legend(loc="upper right", fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     figure.suptitle(f"{title}: median and 10-90 % of members", x=0.01, ha="left", fontsize=10)
     return figure
 

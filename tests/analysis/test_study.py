@@ -1,12 +1,15 @@
 """The comparison of a directory: which fields are tested how, and what is left out."""
 
+import warnings
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report import figures
+from analysis.factors import told_apart
+from analysis.report import field_lines, figures
 from analysis.representations import Group, Representations
 from analysis.study import _explained, _means, mean_rdms
 
@@ -75,12 +78,74 @@ def many(configurations: int, seeds: int) -> tuple[pd.DataFrame, np.ndarray]:
 def test_hundreds_of_architectures_take_seconds_and_few_rows() -> None:
     table, similarity = many(256, 2)
     fields = ["channels", "kernel", "gain"]
-    tests = _explained(similarity, table, fields, {"measure": "cka"}).set_index("field")
-    assert not tests["testable"].any(), "every architecture is alone in its stratum"
+    tests: Any = _explained(similarity, table, fields, {"measure": "cka"}).set_index("field")
+    assert tests["testable"].to_dict() == {"channels": False, "gain": False, "kernel": True}
     assert tests.loc["channels", "levels"] == 256
+    assert tests.loc["kernel", "not_held"] == "channels, gain", "with them every architecture is alone in its stratum"
     means = _means(similarity, table, fields, {"measure": "cka"})
     assert len(means) < 50
-    assert set(means["groups"]) == {"model"}
+    assert set(means["groups"]) == {"kernel"}
+
+
+def drawn(configurations: int, seeds: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Networks of 1 to 6 layers, their first items: kernels and channels by layer, two fields of few levels."""
+    draw = np.random.default_rng(1)
+    table, similarity = many(configurations, seeds)
+    layers = np.repeat(draw.integers(1, 7, configurations), seeds)
+    kernels = np.repeat([str(tuple(draw.integers(1, 9, 4).tolist())) for _ in range(configurations)], seeds)
+    names = np.repeat(draw.choice(["relu", "elu", "tanh"], configurations), seeds)
+    return table.assign(kernel=[*kernels] * 2, activation=[*names] * 2, layers=[*layers] * 2, member="m"), similarity
+
+
+def test_fields_drawn_at_random_are_tested_with_the_number_of_layers_held_constant() -> None:
+    table, similarity = drawn(200, 2)
+    tests = _explained(similarity, table, ["channels", "kernel", "activation"], {}).set_index("field")
+    assert list(tests.index[tests["testable"].to_numpy(bool)]) == ["activation", "layers"]
+    assert "(activation x layers x channels x kernel)" in tests.loc["activation", "unit"]
+    lines = list(field_lines(tests.reset_index(), "cka", "conv1"))
+    assert lines[0].startswith("  activation: explains")
+    assert "not held constant in these tests" in lines[2]
+    assert lines[2].endswith("channels, kernel")
+    assert len(lines) == 3
+
+
+def test_a_slice_of_few_networks_names_what_cannot_be_tested_in_one_line() -> None:
+    table, similarity = drawn(3, 2)
+    tests = _explained(similarity, table, ["channels", "kernel", "activation"], {})
+    lines = list(field_lines(tests, "cka", "conv6"))
+    assert len(lines) == 1
+    assert lines[0].startswith("  too few configurations at conv6 for a test of channels, kernel")
+
+
+@pytest.mark.parametrize("items", [1, 2, 4])
+def test_a_slice_of_one_network_or_of_one_level_is_tested_and_drawn(items: int) -> None:
+    table, similarity = drawn(4, 1)
+    rows = [0, 4, 1, 5][:items]
+    table, similarity = table.iloc[rows].reset_index(drop=True).assign(activation="elu"), similarity[np.ix_(rows, rows)]
+    fields = ["channels", "kernel", "activation"]
+    tests: Any = _explained(similarity, table, fields, {"measure": "cka", "layer": "conv6"})
+    assert "activation" not in set(tests["field"])
+    assert not tests["testable"].any()
+    assert len(_means(similarity, table, fields, {"measure": "cka"}))
+    attrs = {"name": "cka", "n_stimuli": 100, "chance": 0.0}
+    for draw in (figures.heat_map, figures.mds):
+        draw(similarity, table, told_apart(table, fields), attrs, "zoo").canvas.draw()
+
+
+def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
+    table, similarity = drawn(200, 2)
+    fields = told_apart(table, ["channels", "kernel", "gain", "activation"])
+    assert fields == ["gain", "activation", "layers"], "numbers have an order that colours can show"
+    assert told_apart(table, ["activation"]) == ["activation"]
+    attrs = {"name": "cka", "n_stimuli": 100, "chance": 0.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a legend larger than its figure leaves no room for the axes
+        figures.mds(similarity, table, fields, attrs, "zoo").canvas.draw()
+        heat = figures.heat_map(similarity, table, ["activation", "layers", "gain"], attrs, "zoo")
+        heat.canvas.draw()
+    names = [label.get_text() for label in heat.axes[0].get_yticklabels()]
+    assert len(names) == 2 * 3 * 6
+    assert names[0] == "activation=elu layers=1 trained"
 
 
 def test_pictures_of_a_thousand_items_fit_their_page() -> None:
@@ -90,5 +155,6 @@ def test_pictures_of_a_thousand_items_fit_their_page() -> None:
     assert "classical MDS (1024 items)" in figure.get_suptitle()
     assert "256 levels" in figure.axes[0].get_title(loc="left")
     assert figure.axes[0].get_legend() is None
-    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["3", "5", "trained", "untrained"]
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["3", "5"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trained", "untrained"]
     assert len(figures.heat_map(similarity, table, ["channels", "kernel"], attrs, "zoo").axes[0].get_yticks()) == 2

@@ -1,0 +1,57 @@
+"""The fields that a comparison asks about: what was varied, and which of it can be told apart."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.spec import members, varied
+
+__all__ = ["FEW", "LAYERS", "MOST_LEVELS", "layer_counts", "levels", "singular", "tested_fields", "told_apart"]
+
+FEW = 6
+"""Levels that are never too many."""
+
+MOST_LEVELS = 24
+"""Levels of a field that a legend names."""
+
+LAYERS = "layers"
+"""The derived field that stands in for those with too many levels: how many layers a network has."""
+
+
+def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
+    """What was varied among members: the model, and every field that is not the seed."""
+    table = trained.members[trained.members["member"].isin(list(ids))]
+    columns = varied(members(trained.zoo))  # of all members: a name must not depend on the subset
+    return [name for name in ("model", *columns) if len(set(table[name].dropna())) > 1]
+
+
+def levels(values: Any) -> set[Any]:
+    """The distinct values of a field among the members that have it."""
+    return {value for value in values.dropna().tolist() if value != ""}
+
+
+def layer_counts(table: Any) -> np.ndarray:
+    """The number of layers of each row's network, from its deepest item."""
+    return table.groupby("member")["layer_depth"].transform("max").to_numpy(int) + 1
+
+
+def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """Fields with a level for nearly every configuration, such as the kernel sizes of networks drawn at random."""
+    configurations = len(table[list(fields)].astype(str).drop_duplicates())
+    counts = {field: len(levels(table[field])) for field in fields}
+    return [field for field, count in counts.items() if count > FEW and count > min(MOST_LEVELS, configurations / 2)]
+
+
+def told_apart(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """The fields that a picture shows: those of more than one level that are numbers or not `singular`.
+
+    Where text or tuples are left out, the number of layers follows, if it varies.
+    """
+    several = [field for field in fields if len(levels(table[field])) > 1]
+    gone = {f for f in singular(table, several) if any(isinstance(level, str) for level in levels(table[f]))}
+    if gone and len(gone) == len(several):  # better many levels than none
+        gone = {field for field in gone if len(levels(table[field])) > MOST_LEVELS}
+    stands_in = gone and LAYERS in table and LAYERS not in several and len(levels(table[LAYERS])) > 1
+    return [field for field in several if field not in gone] + [LAYERS] * bool(stands_in)
