@@ -36,7 +36,7 @@ def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
     placed = []
     for i, block in enumerate(executor.blocks(only, program.recipe)):
         device = devices[i % len(devices)]
-        placed.append([device, jax.device_put(block.floats, device), program.init(block, device)])
+        placed.append([device, jax.device_put(block.floats, device), program.init(block, device), block.rows])
 
     def work(device: Any, seconds: float, taken: list[int]) -> None:
         # Devices do not wait for each other, as in `train`.
@@ -45,7 +45,7 @@ def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
         while time.perf_counter() - begin < seconds:
             for entry in own:
                 entry[2] = jax.block_until_ready(program.advance(entry[2], entry[1], device, steps, False))
-            taken.append(steps * len(own) * program.recipe.block)
+            taken.append(steps * sum(entry[3] for entry in own))
 
     def run(seconds: float) -> float:
         taken: list[int] = []

@@ -86,6 +86,7 @@ def plain(a: argparse.Namespace, mapped: str) -> float:
         updates, moments = optimizer.update(jax.grad(loss)(params), moments)
         return optax.apply_updates(params, updates), moments
 
+    jax.config.update("jax_default_matmul_precision", "highest")  # float32, as the others
     over = jax.vmap(step) if mapped == "vmap" else lambda state: lax.map(step, state)
     run = jax.jit(over, donate_argnums=0)
     held = [jax.jit(jax.vmap(init))(jax.random.split(jax.random.key(0), a.members))]

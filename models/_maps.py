@@ -82,29 +82,19 @@ def _windows(maps: jax.Array, size: int) -> jax.Array:
     return maps[:, : height * size, : width * size].reshape(channels, height, size, width, size, trials)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _max_pool(maps: jax.Array, size: int) -> jax.Array:
     """Maxima of views: `lax.reduce_window` has a gradient 12 times slower on CPU. Equal maxima share the gradient."""
     return reduce(jnp.maximum, _views(maps, size))
 
 
-def _max_pool_forward(maps: jax.Array, size: int) -> tuple[jax.Array, Any]:
+@_max_pool.defjvp
+def _max_pool_tangent(size: int, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    (maps,), (tangent,) = primals, tangents
     largest = _max_pool(maps, size)
-    return largest, (maps, largest)
-
-
-def _max_pool_backward(size: int, residuals: Any, gradient: jax.Array) -> tuple[jax.Array]:
-    maps, largest = residuals
     is_largest = _windows(maps, size) == largest[:, :, None, :, None]
-    count = sum((view == largest).astype(gradient.dtype) for view in _views(maps, size))
-    shared = jnp.where(is_largest, (gradient / count)[:, :, None, :, None], 0)
-    channels, height, width, trials = maps.shape
-    kept = (height // size * size, width // size * size)
-    rest = ((0, 0), (0, height - kept[0]), (0, width - kept[1]), (0, 0))
-    return (jnp.pad(shared.reshape(channels, *kept, trials), rest),)
-
-
-_max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+    count = sum((view == largest).astype(tangent.dtype) for view in _views(maps, size))
+    return largest, jnp.where(is_largest, _windows(tangent, size), 0).sum((2, 4)) / count
 
 
 class Convolution(nn.Module):

@@ -56,9 +56,6 @@ class Model(nn.Module):
         if not self.channels:
             raise ValueError("channels is (); a residual network needs at least one stage.")
         x, f, representations = to_maps(inputs), activation(self.activation), {}
-        _, height, width, _ = x.shape
-        if min(height, width) < 3:
-            raise ValueError(f"The kernels are 3 x 3, but the map of the stem is only {height} x {width}.")
         x = self._normalized(x, self.channels[0], 1, "stem", train)
         representations["stem.pre"], x = of_maps(x), f(x)
         representations["stem"] = of_maps(x)
@@ -82,6 +79,9 @@ class Model(nn.Module):
         self, x: jax.Array, filters: int, stride: int, name: str, train: bool, last: bool = False
     ) -> jax.Array:
         """Convolution and normalisation, which has the bias where there is one; the last of a branch starts at 0."""
+        _, height, width, _ = x.shape
+        if min(height, width) < 3:
+            raise ValueError(f"The kernels are 3 x 3, but the map of {name} is only {height} x {width}.")
         plain = self.normalization == "none"
         init = nn.initializers.zeros_init() if last and plain else feedforward_init(self.activation, self.gain)
         x = Convolution(filters, 3, self.conv_form, init, stride, bias=plain, name=name)(x)

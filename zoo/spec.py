@@ -156,7 +156,7 @@ class Zoo:
         """
         if path == "task":
             grids = [grid._replace(task=_instances("task", value)) for grid in self.grids]
-            return object.__new__(Zoo)._set(self.name, tuple(grids))
+            return object.__new__(Zoo)._set(self.name, tuple(dict.fromkeys(grids)))
         if path == "seeds":
             listed = isinstance(value, (list, tuple, range))
             if not value or not (listed or (type(value) is int and value > 0)):

@@ -203,3 +203,18 @@ def test_bad_input_gets_one_sentence_that_names_it(case: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_the_sampled_architectures_are_different_fit_small_images_and_stay_the_same() -> None:
+    import hashlib
+
+    from zoo.presets import architectures
+    from zoo.training import check
+
+    found = cohorts(architectures.zoo)
+    assert len(found) == architectures.COUNT == 256
+    assert {len(cohort.members[0].model.channels) for cohort in found} == {1, 2, 3, 4, 5, 6}
+    for cohort in found[::32]:
+        check(cohort)
+    listed = json.dumps(architectures.zoo.to_json()["grids"][0]["model"], sort_keys=True)
+    assert hashlib.sha256(listed.encode()).hexdigest()[:16] == "603849f20628d2ca"
