@@ -46,9 +46,9 @@ def category_structure(table: Any, field: str, title: str) -> Figure:
                 style = dict(marker="" if many else "o", ms=3, mfc=face, mew=0.6, lw=0.6, alpha=0.15 if many else 0.5)
                 axes.plot(part["depth_fraction"], part["index"], color=colour, **style)
             depth, median = _median(some)
-            axes.plot(depth, median, color="white", lw=4)
+            axes.plot(depth, median, color="white", lw=4, zorder=4)
             face = "#222222" if trained else "white"
-            line = dict(color="#222222", marker="o", ms=5, mfc=face, mew=1, lw=2, ls="-" if trained else "--")
+            line = dict(color="#222222", marker="o", ms=5, mfc=face, mew=1, lw=2, ls="-" if trained else "--", zorder=5)
             axes.plot(depth, median, label=f"{'trained' if trained else 'untrained'}, median", **line)
         axes.set_title(condition, loc="left")
         axes.set_xlabel("depth, first to last layer")
