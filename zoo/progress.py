@@ -18,6 +18,9 @@ from zoo.training import DIVERGED, RUNNING
 LINE_SECONDS = 10.0
 """Seconds between two plain lines."""
 
+MOST_ROWS = 20
+"""Cohorts of the live table; of more, those at work and a line for all."""
+
 
 class View:
     """Counts what workers report, and shows it.
@@ -32,8 +35,9 @@ class View:
         self.cohorts = {cohort.id: cohort for cohort in cohorts}
         self.console, self.quiet = console, quiet
         self.live: Live | None = None
-        self._last: dict[tuple[str, int], Progress] = {}
+        self._last: dict[str, dict[int, Progress]] = {}
         self._phase: dict[str, str] = {}
+        self._counted: dict[str, dict[str, Any]] = {}
         self._taken: list[tuple[float, int]] = []
         self._begun = self._spoke = time.monotonic()
         self._lock = threading.Lock()
@@ -51,7 +55,8 @@ class View:
                 self._phase[progress.cohort] = "training"
                 first = progress.taken == 0
                 self._say(f"{progress.cohort}: compiled, {'training' if first else 'going on'}")
-            self._last[progress.cohort, progress.block] = progress
+            self._last.setdefault(progress.cohort, {})[progress.block] = progress
+            self._counted.pop(progress.cohort, None)
             self._taken.append((now, progress.taken))
             self._taken = [(t, n) for t, n in self._taken if now - t < 30]
 
@@ -73,8 +78,13 @@ class View:
             )
 
     def counts(self, cohort: str) -> dict[str, Any]:
-        """Members trained, solved and diverged, loss quantiles and steps left of a cohort."""
-        reports = [p for (name, _), p in self._last.items() if name == cohort]
+        """Members trained, solved and diverged, loss quantiles and steps left of a cohort, as last reported."""
+        if cohort not in self._counted:
+            self._counted[cohort] = self._count(cohort)
+        return self._counted[cohort]
+
+    def _count(self, cohort: str) -> dict[str, Any]:
+        reports = list(self._last.get(cohort, {}).values())
         members = self.cohorts[cohort].members
         total = members[0].training.steps
         status = np.concatenate([p.status for p in reports]) if reports else np.zeros(0)
@@ -123,8 +133,13 @@ class View:
             table = Table(title=title, title_justify="left", box=None, pad_edge=False)
             for column in columns:
                 table.add_column(column, no_wrap=True)
-            for cohort in self.cohorts:
-                c = self.counts(cohort)
+            rows = {cohort: self.counts(cohort) for cohort in self.cohorts}
+            if len(rows) > MOST_ROWS:
+                total = {k: sum(c[k] for c in rows.values()) for k in ("members", "trained", "solved", "diverged")}
+                table.add_row(f"all {len(rows)} cohorts", *map(str, total.values()), "", "")
+                working = [c for c in rows if c in self._phase and rows[c]["trained"] < rows[c]["members"]]
+                rows = {cohort: rows[cohort] for cohort in working[:MOST_ROWS]}
+            for cohort, c in rows.items():
                 loss = ", ".join(f"{x:.2g}" for x in c["loss"]) if c["loss"] is not None else ""
                 phase = "done" if c["trained"] == c["members"] else self._phase.get(cohort, "waiting")
                 row = (cohort[:-6], c["members"], c["trained"], c["solved"], c["diverged"], loss, phase)

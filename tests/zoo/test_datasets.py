@@ -621,3 +621,20 @@ def test_digits_are_split_at_random_into_a_set():
     train, test = split(1797, 0.8, 0)
     np.testing.assert_array_equal(found.train_images, images[train])
     np.testing.assert_array_equal(found.test_labels, labels[test])
+
+
+def test_a_download_is_never_larger_than_the_file(small, web, mirrors, monkeypatch):
+    from zoo import downloads
+
+    written, check = [], downloads.wrong_with
+    name = "train-images-idx3-ubyte.gz"
+    web.pages = {f"/one/{n}": raw for n, raw in small.items()} | {f"/two/{n}": raw for n, raw in small.items()}
+    web.pages[f"/one/{name}"] = small[name] + bytes(10**7)
+
+    def wrong_with(path, file):
+        written.append(path.stat().st_size)
+        return check(path, file)
+
+    monkeypatch.setattr(downloads, "wrong_with", wrong_with)
+    assert load("mnist").train_images.shape == (60, 28, 28)  # from the second address
+    assert max(written) <= max(map(len, small.values()))

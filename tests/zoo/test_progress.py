@@ -1,0 +1,56 @@
+"""The live view: counts of cohorts, and a table that stays readable for hundreds of them."""
+
+import io
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from models import mlp
+from zoo import Training, Zoo, product
+from zoo.block import Progress
+from zoo.progress import MOST_ROWS, View
+from zoo.spec import cohorts
+from zoo.tasks import digits
+from zoo.training import RUNNING, STOPPED
+
+
+def zoo_of(count: int) -> list[Any]:
+    model = product(mlp.Model, layers=[(units,) for units in range(1, count + 1)])
+    return cohorts(Zoo("many", task=digits.Task(), model=model, training=Training(steps=10), seeds=2))
+
+
+def report(cohort: str, status: int, step: int, score: float) -> Progress:
+    ones = np.ones(2)
+    return Progress(cohort, 0, 4, (status * ones).astype(int), (step * ones).astype(int), 0.5 * ones, score * ones)
+
+
+def test_counts_follow_the_last_report() -> None:
+    (cohort,) = zoo_of(1)
+    view = View([cohort], Console(), quiet=True)
+    assert view.counts(cohort.id)["left"] == 20
+    view.report(report(cohort.id, RUNNING, 4, 0.3))
+    assert {k: view.counts(cohort.id)[k] for k in ("trained", "solved", "left")} == dict(trained=0, solved=0, left=12)
+    view.report(report(cohort.id, STOPPED, 10, 0.99))
+    assert {k: view.counts(cohort.id)[k] for k in ("trained", "solved", "left")} == dict(trained=2, solved=2, left=0)
+
+
+def test_the_table_of_many_cohorts_shows_those_at_work_and_all_together() -> None:
+    found = zoo_of(MOST_ROWS + 5)
+    view = View(found, Console(), quiet=True)
+    assert view.table().row_count == 1
+    view.report(report(found[0].id, STOPPED, 10, 0.99))
+    view.compiling(found[1].id)
+    view.report(report(found[2].id, RUNNING, 4, 0.3))
+    table = view.table()
+    assert table.row_count == 3
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(table)
+    text = console.export_text()
+    assert f"all {len(found)} cohorts" in text
+    assert "compiling" in text
+    assert "training" in text
+
+
+def test_the_table_of_a_few_cohorts_shows_each() -> None:
+    assert View(zoo_of(3), Console(), quiet=True).table().row_count == 3
