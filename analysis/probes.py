@@ -36,6 +36,7 @@ def probes(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
       stimuli: images to show instead of each task's own probe; tasks that take no images are left out.
     """
     from zoo.spec import cohorts, name_of
+    from zoo.store import check_data
 
     _start(trained)
     ready = set(trained.members["member"][finished(trained)])
@@ -54,6 +55,7 @@ def probes(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
         if stimuli is not None and not hasattr(task, "stimuli"):
             continue
         if task not in made:
+            check_data(trained.path, task, dict(trained.manifest.get("data", {})))
             made[task] = _made(task, stimuli)
         inputs, conditions, digest = made[task]
         key = (name_of(task), digest)

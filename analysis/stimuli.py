@@ -2,13 +2,17 @@
 
 import os
 import re
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from zoo.datasets import read_npz
+
 __all__ = ["Stimuli", "read_stimuli"]
+
+MOST_STIMULI = 2000
+"""Images of a probe: more at once would need gigabytes in a large network."""
 
 
 class Stimuli(NamedTuple):
@@ -44,22 +48,22 @@ def read_stimuli(path: str | os.PathLike[str]) -> Stimuli:
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
         shape = f"{images.dtype} of shape {images.shape}"
         raise ValueError(f"The images of {path} are {shape}; they must be uint8, (image, height, width) or (..., 3).")
-    if len(images) < 2:
-        raise ValueError(f"The probe {path} has {len(images)} images; it must have at least 2.")
+    if not 2 <= len(images) <= MOST_STIMULI:
+        raise ValueError(f"The probe {path} has {len(images)} images; it must have from 2 to {MOST_STIMULI}.")
     return Stimuli(images, conditions, re.sub(r"[^\w.-]+", "_", path.stem))
 
 
 def _npz(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable .npz of plain arrays ({error}).") from None
+    arrays = read_npz(path)
     if "images" not in arrays and len(arrays) != 1:
         held = ", ".join(arrays) or "none"
         raise ValueError(f"{path} must hold an array called images, or one array only; its arrays: {held}.")
     images = arrays.pop("images" if "images" in arrays else next(iter(arrays)))
-    return images, {name: x for name, x in arrays.items() if x.shape == images.shape[:1]}
+    conditions = {name: x for name, x in arrays.items() if x.shape == images.shape[:1]}
+    for name in conditions:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError(f"A condition of {path} is called {name!r}; it must be letters, digits, '_', '-' or '.'.")
+    return images, conditions
 
 
 def _mat(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

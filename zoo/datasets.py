@@ -14,6 +14,7 @@ import math
 import os
 import struct
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,6 +144,24 @@ def _load(name: str, folder: Path | None, cache: Path, batches: int) -> Dataset:
     train = checked(f"{name}'s training set", *parts[:2], classes=10)
     test = checked(f"{name}'s test set", *parts[2:], classes=10)
     return Dataset(*train, *test, CLASSES[name])
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an `.npz` of a user's; nothing is unpickled.
+
+    Raises:
+      ValueError: it cannot be read, for whatever reason.
+    """
+    try:
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one bare array")
+            with file:
+                return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        why = str(error).split("\n")[0].rstrip(".") or type(error).__name__
+        raise ValueError(f"{path} must be an .npz file of plain arrays; it cannot be read: {why}.") from None
 
 
 def checked(where: str, images: Any, labels: Any, classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:

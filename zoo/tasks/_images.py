@@ -41,7 +41,7 @@ class Images:
       crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
     """
 
-    probe_images: int = setting(100, least=1)
+    probe_images: int = setting(100, least=1, most=2000)
     shift: float = off(0.0)
     flip: float = off(0.0, most=1.0)
     crop: float = off(0.0, below=1.0)

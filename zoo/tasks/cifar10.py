@@ -22,7 +22,7 @@ class Task(Images):
       batches: training batches that are used, the first ones, of 10,000 images each.
     """
 
-    probe_images: int = setting(100, least=10, most=10_000)
+    probe_images: int = setting(100, least=10, most=2000)
     batches: int = setting(5, least=1, most=5)
 
     source = "cifar10"

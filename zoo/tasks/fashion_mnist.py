@@ -19,7 +19,7 @@ class Task(Images):
       crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
     """
 
-    probe_images: int = setting(100, least=10, most=10_000)
+    probe_images: int = setting(100, least=10, most=2000)
 
     source = "fashion_mnist"
     input_shape = (28, 28, 1)
