@@ -35,9 +35,9 @@ Directory = Annotated[Positional[Path], arg(metavar="DIR", help="A zoo directory
 
 @dataclasses.dataclass
 class List:
-    """Models, tasks, rules, measures and presets, one line each; with a model or task, its fields and defaults."""
+    """Models, tasks, rules, measures and presets, one line each; with a name, what it is and its fields."""
 
-    name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='A model, a task, or "training".')] = None
+    name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='A model, task, preset, or "training".')] = None
 
     def __call__(self) -> None:
         from zoo import lookup
@@ -292,9 +292,12 @@ def _print_fields(name: str) -> None:
     from zoo.spec import Training
 
     kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
+    if name in lookup.names("preset") and not kinds:
+        _print_preset(name)
+        return
     if name != "training" and not kinds:
-        known = [*lookup.names("model"), *lookup.names("task"), "training"]
-        raise ValueError(f"There is no model or task {name!r}; {lookup.nearest(name, known)}.")
+        known = [*lookup.names("model"), *lookup.names("task"), *lookup.names("preset"), "training"]
+        raise ValueError(f"There is no model, task or preset {name!r}; {lookup.nearest(name, known)}.")
     for kind in kinds or ["training"]:
         cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
         rows = []
@@ -306,7 +309,22 @@ def _print_fields(name: str) -> None:
                 (f"--{kind}.{field.name}", str(default), ("traced" if field.traced else "static") + off, limits)
             )
         _print_table([kind, "default", "", "limits"], rows)
-        console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
+        module = inspect.getdoc(sys.modules[cls.__module__]) if kind != "training" else ""
+        about = inspect.cleandoc(cls.__doc__ or "").replace("See the module's text.\n", f"{module}\n")
+        console.print(about, markup=False)
+
+
+def _print_preset(name: str) -> None:
+    from zoo import lookup
+    from zoo.spec import cohorts, varied
+
+    module = lookup.find("preset", name)
+    found = cohorts(module.zoo)
+    everyone = [member for cohort in found for member in cohort.members]
+    console.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
+    console.print(
+        f"\n{len(everyone)} members in {len(found)} cohorts; varied: {', '.join(varied(everyone)) or 'seed'}."
+    )
 
 
 def _all_done(out: Path) -> bool:

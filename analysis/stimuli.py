@@ -77,6 +77,9 @@ def _mat(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         category = np.array([str(name) for name in objects["category"]])
     except Exception as error:  # scipy raises whatever it stumbles over
         why = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise ValueError(f"{path} is not the supplement of Kriegeskorte et al. (2008) ({why}).") from None
+        raise ValueError(
+            f"{path} is not the supplement of Kriegeskorte et al. (2008), "
+            f"Kriegeskorte_Neuron2008_supplementalData.mat ({why})."
+        ) from None
     animate = conditions.pop("animal") | conditions["human"]
     return images, {"animate": animate, **conditions, "category": category, "object": np.arange(len(images))}

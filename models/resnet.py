@@ -51,7 +51,7 @@ class Model(nn.Module):
         """Outputs (trial, unit), and representations, of inputs (trial, height, width, channel).
 
         The representations, all (trial, height, width, channel), are "stem.pre", before f, and "stem", after it, then
-        "stage1.block1.pre", the sum of shortcut and branch, and "stage1.block1", ...
+        "stage1_block1.pre", the sum of shortcut and branch, and "stage1_block1", ...
         """
         if not self.channels:
             raise ValueError("channels is (); a residual network needs at least one stage.")
@@ -61,10 +61,10 @@ class Model(nn.Module):
         representations["stem"] = of_maps(x)
         for stage, channels in enumerate(self.channels, start=1):
             for block in range(1, self.blocks + 1):
-                layer = f"stage{stage}.block{block}"
+                layer = f"stage{stage}_block{block}"
                 stride = 2 if stage > 1 and block == 1 else 1
-                branch = f(self._normalized(x, channels, stride, f"{layer}.conv1", train))
-                branch = self._normalized(branch, channels, 1, f"{layer}.conv2", train, last=True)
+                branch = f(self._normalized(x, channels, stride, f"{layer}_conv1", train))
+                branch = self._normalized(branch, channels, 1, f"{layer}_conv2", train, last=True)
                 x = _shortcut(x, channels, stride) + branch
                 representations[f"{layer}.pre"] = of_maps(x)
                 # On CPU, XLA would fuse this into its readers and compute it anew for each of their copies.
@@ -85,7 +85,7 @@ class Model(nn.Module):
         plain = self.normalization == "none"
         init = nn.initializers.zeros_init() if last and plain else feedforward_init(self.activation, self.gain)
         x = Convolution(filters, 3, self.conv_form, init, stride, bias=plain, name=name)(x)
-        return normalization(self.normalization, train, f"{name}.norm", first_scale=1.0 - last)(x)
+        return normalization(self.normalization, train, f"{name}_norm", first_scale=1.0 - last)(x)
 
 
 def _shortcut(x: jax.Array, channels: int, stride: int) -> jax.Array:

@@ -97,7 +97,7 @@ class BlockFolder:
         """Arrays below `prefix` of a checkpoint, as nested dicts, with only the given rows of the member axis."""
         import tensorstore as ts
 
-        base = {"driver": "file", "path": str(self.path / str(step) / "state")}
+        base = {"driver": "file", "path": str((self.path / str(step) / "state").resolve())}  # TensorStore takes no ".."
         tree: dict[str, Any] = {}
         try:
             store = ts.KvStore.open({"driver": "ocdbt", "base": base}).result()

@@ -154,12 +154,12 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one bare array")
-            with file:
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is no archive of arrays, as np.savez writes")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         why = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise ValueError(f"{path} must be an .npz file of plain arrays; it cannot be read: {why}.") from None
 

@@ -78,11 +78,13 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
     elif _listed(field.type):
         each = typing.get_origin(field.type) is not tuple  # models.Each
         item = typing.get_args(field.type)[0]
-        if each and (not isinstance(value, (list, tuple)) or len(value) == 1):
-            alone = value[0] if isinstance(value, (list, tuple)) else value
-            return canonical(cls, field._replace(type=item), alone)
+        if each and isinstance(value, (list, tuple)) and value and all(v == value[0] for v in value):
+            value = value[0]  # the same network must not have two names
+        if each and type(value) is item:
+            return canonical(cls, field._replace(type=item), value)
         if not isinstance(value, (list, tuple)) or (each and not value):
-            raise ValueError(f"{where}; it must be {'one value or ' * each}a list of {item.__name__}.")
+            one = f"one {item.__name__} for all layers or " * each
+            raise ValueError(f"{where}; it must be {one}a list of {item.__name__}.")
         value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
     _check_limits(where, field.limits, value)
     return value

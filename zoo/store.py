@@ -48,7 +48,7 @@ class Store:
     """
 
     def __init__(self, directory: str | os.PathLike[str], zoo: Zoo):
-        self.path = Path(directory).absolute()  # Orbax asks for it
+        self.path = Path(directory).resolve()  # Orbax and TensorStore ask for it
         self.zoo = zoo
         self.cohorts = spec.cohorts(zoo)
         self.manifest = self._open()

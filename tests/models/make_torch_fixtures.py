@@ -83,17 +83,17 @@ def residual(name):
     """A stem and two stages of one block each, 3 and 5 channels, on an 8 x 6 map; nothing starts at 0."""
     convs = {"stem": nn.Conv2d(2, 3, 3, padding=1, bias=False)}
     for stage, (before, channels) in enumerate([(3, 3), (3, 5)], start=1):
-        layer = f"stage{stage}.block1"
-        convs[f"{layer}.conv1"] = nn.Conv2d(before, channels, 3, stride=stage, padding=1, bias=False)
-        convs[f"{layer}.conv2"] = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-    norms = {f"{layer}.norm": learned(nn.BatchNorm2d(conv.out_channels)) for layer, conv in convs.items()}
+        layer = f"stage{stage}_block1"
+        convs[f"{layer}_conv1"] = nn.Conv2d(before, channels, 3, stride=stage, padding=1, bias=False)
+        convs[f"{layer}_conv2"] = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+    norms = {f"{layer}_norm": learned(nn.BatchNorm2d(conv.out_channels)) for layer, conv in convs.items()}
     inputs = torch.randn(4, 8, 6, 2)
-    x = torch.relu(norms["stem.norm"](convs["stem"](inputs.permute(0, 3, 1, 2))))
+    x = torch.relu(norms["stem_norm"](convs["stem"](inputs.permute(0, 3, 1, 2))))
     representations = {"stem": x.permute(0, 2, 3, 1)}
     for stage in (1, 2):
-        layer = f"stage{stage}.block1"
-        branch = torch.relu(norms[f"{layer}.conv1.norm"](convs[f"{layer}.conv1"](x)))
-        branch = norms[f"{layer}.conv2.norm"](convs[f"{layer}.conv2"](branch))
+        layer = f"stage{stage}_block1"
+        branch = torch.relu(norms[f"{layer}_conv1_norm"](convs[f"{layer}_conv1"](x)))
+        branch = norms[f"{layer}_conv2_norm"](convs[f"{layer}_conv2"](branch))
         shortcut = x[:, :, ::stage, ::stage]
         x = torch.relu(nn.functional.pad(shortcut, (0, 0, 0, 0, 0, branch.shape[1] - shortcut.shape[1])) + branch)
         representations[layer] = x.permute(0, 2, 3, 1)

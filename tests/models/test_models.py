@@ -83,6 +83,9 @@ def test_outputs_and_representations(file):
     _, trained = jax.eval_shape(partial(train, model), variables, x)[0]
     assert list(trained) == list(representations)
     assert set(variables) <= {"params", "batch_stats"}
+    # A checkpoint joins the names of a path by dots.
+    paths = jax.tree_util.tree_flatten_with_path(variables)[0]
+    assert not [path for path, _ in paths if any("." in key.key for key in path)]
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -373,7 +376,7 @@ def test_a_residual_network_starts_as_its_shortcuts():
         variables, x = start(model)
         _, representations = jax.jit(partial(train, model))(variables, x)[0]
         for block in (1, 2, 3):
-            np.testing.assert_array_equal(representations[f"stage1.block{block}"], representations["stem"])
+            np.testing.assert_array_equal(representations[f"stage1_block{block}"], representations["stem"])
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
@@ -396,7 +399,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
         (resnet.Model(channels=(8, 4)), (1, 8, 8, 1), "A stage has 4 channels after one of 8"),
         (resnet.Model(channels=()), (1, 8, 8, 1), r"channels is \(\); a residual network needs at least one stage"),
         (resnet.Model(), (1, 2, 8, 1), "the map of stem is only 2 x 8"),
-        (resnet.Model(), (1, 7, 8, 1), r"the map of stage3\.block1\.conv2 is only 2 x 2"),
+        (resnet.Model(), (1, 7, 8, 1), r"the map of stage3_block1_conv2 is only 2 x 2"),
         (vanilla.Model(), (1, 8), r"needs \(trial, time, unit\)"),
         (vanilla.Model(continuous=True), (1, 8, 2), "dt is 0.0 ms"),
         (mlp.Model(activation="rleu"), (1, 8), "activation is 'rleu', but must be one of tanh, relu"),
