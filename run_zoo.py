@@ -86,17 +86,13 @@ class Train:
             return
         begin, done = time.monotonic(), _all_done(self.out)
         trained = train(zoo, self.out, save_every=self.save_every, block=self.block, tune=self.tune)
-        counts = trained.members["status"].value_counts()
-        summary = ", ".join(f"{n} {status}" for status, n in counts.items())
+        summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
         console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
         if not done:
             run = trained.manifest["last_run"]
-            console.print(
-                f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile; "
-                f"peak memory {run['peak_mebibytes']} MiB.",
-                markup=False,
-            )
+            compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
+            console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
 
 
 @dataclasses.dataclass

@@ -1,8 +1,8 @@
 """Feature maps inside convolutional networks: `(channel, height, width, trial)`, trials last.
 
 Every operation then runs along trials: the slices of a convolution, pooling and normalisation copy and combine long
-runs, and the product with the columns is one wide matrix product. On CPU this is 1.5 to 1.9 times faster than channels
-last (benchmarks/convolution.py); on accelerators XLA chooses the layout in memory itself.
+runs, and the product with the columns is one wide matrix product. On CPU this is 1.2 to 2.3 times faster than channels
+last (benchmarks/README.md); on accelerators XLA chooses the layout in memory itself.
 """
 
 from collections.abc import Callable

@@ -179,7 +179,7 @@ def test_products_are_at_the_precision_that_the_manifest_names() -> None:
         program = executor.Executable(cohort, executor.default_recipe(cohort))
         products = [
             line
-            for line in program._lower(jax.local_devices()[0]).as_text().splitlines()
+            for line in program._lower(jax.local_devices()[0])[0].as_text().splitlines()
             if "stablehlo.dot_general" in line
         ]
         assert products

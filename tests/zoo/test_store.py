@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from models import gru, vanilla
-from zoo import Training, Zoo, load, product, train
+from zoo import Training, Zoo, load, lookup, product, train
 from zoo.checkpoints import BlockFolder, write_atomically
-from zoo.tasks import flipflop
+from zoo.tasks import digits, flipflop
 
 ROOT = Path(__file__).parent.parent.parent
 TASK = flipflop.Task(steps=10, eval_trials=8, probe_trials=8)
@@ -172,3 +172,34 @@ def test_writes_are_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_atomically(tmp_path / "a", 3)  # pyright: ignore[reportArgumentType]
     assert (tmp_path / "a").read_bytes() == b"one"
+
+
+def test_a_path_through_a_parent_folder_reads_the_same(path: Path) -> None:
+    member = load(path).members["member"][0]
+    crooked = path / ".." / path.name
+    chex.assert_trees_all_equal(load(crooked).variables(member), load(path).variables(member))
+
+
+SMALL = {
+    "cnn": dict(channels=(2,), dense=(3,), normalization="batch"),
+    "mlp": dict(layers=(3,)),
+    "resnet": dict(channels=(2, 3), blocks=1),
+}
+
+
+@pytest.mark.parametrize("name", lookup.names("model"))
+def test_every_models_variables_come_back_as_the_model_takes_them(name: str, tmp_path: Path) -> None:
+    kind = lookup.find("model", name).Model
+    task = TASK if kind.family == "recurrent" else digits.Task()
+    model = kind(**(dict(hidden=3) if kind.family == "recurrent" else SMALL.get(name, {})))
+    zoo = Zoo("one", task=task, model=model, training=Training(steps=1, batch=2), seeds=2)
+    trained = train(zoo, tmp_path / "zoo", quiet=True)
+    member = trained.members["member"][1]
+    inputs = task.probe(task.data()).inputs
+    bound = trained.model(member)
+    expected = bound.init(jax.random.key(0), inputs)
+    for initial in (True, False):
+        variables = trained.variables(member, initial=initial)
+        chex.assert_trees_all_equal_shapes(dict(variables), dict(expected))
+        outputs, _ = bound.apply(variables, inputs)
+        assert np.isfinite(outputs).all()
