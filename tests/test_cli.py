@@ -116,6 +116,29 @@ def test_dry_run_prints_the_plan_and_writes_nothing(spec: str, tmp_path: Path, c
     assert not (tmp_path / "no").exists()
 
 
+def test_the_task_can_be_another_with_fields_of_its_own(spec: str) -> None:
+    from zoo.spec import members
+    from zoo.tasks import digits
+
+    zoo = run_zoo.read_spec(spec, [("task.shift", "1")], "digits")
+    assert {member.task for member in members(zoo)} == {digits.Task(shift=1.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("architectures", ["256 different", "512 members in 256 cohorts", "normalization"]),
+        ("cnn", ["--model.kernel", "padded", "divisive"]),
+        ("cifar10", ["--task.batches", "--task.flip"]),
+        ("training", ["--training.learning_rate"]),
+    ],
+)
+def test_list_describes_what_it_names(name: str, words: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["list", name]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in words)
+
+
 def test_list_shows_one_models_fields(capsys: pytest.CaptureFixture) -> None:
     assert run_zoo.main(["list", "vanilla"]) == 0
     text = capsys.readouterr().out
@@ -176,16 +199,37 @@ BAD = {
     "layer": (["compare", "DONE", "--layers", "rat"], "no layer 'rat'"),
     "directory": (["show", "OUT"], "is no zoo directory"),
     "member": (["show", "DONE", "nobody"], "no member 'nobody'"),
+    "task": (["train", "mnist-cnn", "--out", "OUT", "--task", "minst"], "Unknown task 'minst'; the nearest"),
+    "data directory": (
+        ["train", "mnist-cnn", "--out", "OUT", "--data-dir", "no/such"],
+        "no/such, which is no directory",
+    ),
+    "empty data directory": (
+        ["train", "mnist-cnn", "--out", "OUT", "--data-dir", "EMPTY"],
+        "holds no train-images-idx3",
+    ),
+    "kernel": (
+        ["train", "demo", "--out", "OUT", "--model.kernel", "9"],
+        "kernel is 9, but the map of conv1 is only 8 x 8",
+    ),
+    "pool": (
+        ["train", "demo", "--out", "OUT", "--model.pool", "9"],
+        "pool is 9, which leaves nothing of conv1's 8 x 8",
+    ),
+    "kernels": (["train", "demo", "--out", "OUT", "--model.kernel", "(3,1,3)"], "kernel has 3 values"),
+    "images without a file": (["train", "mnist-cnn", "--out", "OUT", "--task", "images"], "--task.file"),
     "override elsewhere": (["show", "DONE", "--training.steps", "3"], "belongs to run and train"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_sentence_on_stderr_and_status_2(
-    case: str, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    case: str, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments, words = BAD[case]
-    places = {"OUT": str(tmp_path / "out"), "DONE": str(done)}
+    monkeypatch.setenv("ZOO_DATA", str(tmp_path))  # --data-dir sets it for good
+    (tmp_path / "empty").mkdir()
+    places = {"OUT": str(tmp_path / "out"), "DONE": str(done), "EMPTY": str(tmp_path / "empty")}
     assert run_zoo.main([places.get(word, word) for word in arguments]) == 2
     error = capsys.readouterr().err
     assert words in error

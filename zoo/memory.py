@@ -1,12 +1,16 @@
 """How much memory a block may take, and how much a run took."""
 
 import os
-import resource
 import sys
 from pathlib import Path
 from typing import Any
 
 import jax
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 GROUPS = Path("/sys/fs/cgroup")
 """Where control groups lie."""
@@ -73,6 +77,8 @@ def peak(devices: list[Any]) -> int:
     stats = [device.memory_stats() or {} for device in devices if device.platform != "cpu"]
     if any("peak_bytes_in_use" in each for each in stats):
         return max(int(each.get("peak_bytes_in_use", 0)) for each in stats)
+    if resource is None:
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
