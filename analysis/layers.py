@@ -58,6 +58,7 @@ def correspondence(result: xr.Dataset, measure: str, fields: list[str] | tuple[s
     networks = _networks(result, fields, np.isfinite(result[measure].to_numpy().diagonal()))
     similarity = result[measure].to_numpy()
     table = networks.table
+    attrs = result[measure].attrs
     trained, member, seed, configuration, architecture = (
         table[column].to_numpy() for column in ("trained", "member", "seed", "configuration", "architecture")
     )
@@ -81,11 +82,12 @@ def correspondence(result: xr.Dataset, measure: str, fields: list[str] | tuple[s
                 plain = summed
             if layers == others:
                 alike = (architecture[a] == architecture[b]) & (seed[a] != seed[b])
-                found = block.argmax(3) == np.arange(len(layers))[:, None]  # (network, layer, network)
+                nearest = block.argmin(3) if attrs.get("kind") == "distance" else block.argmax(3)
+                found = nearest == np.arange(len(layers))[:, None]  # (network, layer, network)
                 counts = np.stack([alike & both, alike & fresh]).astype(np.float64)
                 hits.append(np.einsum("sij,iaj->sa", counts, found, optimize=True))
                 hits.append(counts.sum((1, 2)))
-    return _dataset(networks, total, pairs, plain, hits, result[measure].attrs)
+    return _dataset(networks, total, pairs, plain, hits, attrs)
 
 
 def _networks(result: xr.Dataset, fields: Any, defined: np.ndarray) -> Networks:

@@ -118,7 +118,7 @@ def layers(found: xr.Dataset, attrs: dict[Any, Any], title: str) -> Figure:
         axes.set_yticks(ticks, labels if axes is panels[0] else [])
         axes.tick_params(length=0)
         axes.set_xlabel("layer of network B" if names else "depth of network B")
-        axes.set_title(f"{kind}\n({int(found['pairs'].sel(kind=kind))} pairs)", fontsize=9)
+        axes.set_title(f"{kind}\n({int(found['pairs'].sel(kind=kind)) // 2} pairs)", fontsize=9)
         for spine in axes.spines.values():
             spine.set_visible(False)
         if names and len(names) <= 8:
