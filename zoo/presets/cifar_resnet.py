@@ -2,8 +2,8 @@
 
     python run_zoo.py run cifar-resnet --out zoos/cifar-resnet
 
-60 epochs, for a GPU; not run at this size yet. On a CPU try a smaller network on fewer images, two minutes on two cores;
-two networks reached a test accuracy of .37 and .39 after these 6 epochs of a fifth of the images:
+60 epochs, for a GPU; not run at this size yet. On a CPU try a smaller network on fewer images, for two minutes: two
+networks reached a test accuracy of .37 and .39 after these 6 epochs of a fifth of the images:
 
     python run_zoo.py train cifar-resnet --out zoos/small --task.batches 1 --model.channels "(8,16,32)" --model.blocks 1
         --training.steps 500 --training.warmup 50 --seeds 2
