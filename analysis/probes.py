@@ -35,10 +35,11 @@ def probes(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
       trained: what `zoo.load` gives.
       stimuli: images to show instead of each task's own probe; tasks that take no images are left out.
     """
+    from zoo import executor
     from zoo.spec import cohorts, name_of
     from zoo.store import check_data
 
-    _start(trained)
+    executor.start_as(trained.manifest)
     ready = set(trained.members["member"][finished(trained)])
     made: dict[Any, tuple[np.ndarray, dict[str, np.ndarray], str]] = {}  # cohorts by the hundred share a task
     found: dict[tuple[str, str], Probe] = {}
@@ -71,14 +72,6 @@ def probes(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
         )
     names = [name for name, _ in found]
     return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in found.items()}
-
-
-def _start(trained: Any) -> None:
-    """JAX set up as for training, before its first use: a device per core, the zoo's threads, the cache of programs."""
-    from zoo import executor
-
-    recipes = [entry["recipe"] for entry in trained.manifest["cohorts"].values() if entry["recipe"]]
-    executor.start(recipes[0]["threads"] or None if recipes else None)
 
 
 def _made(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:

@@ -39,12 +39,15 @@ class Recipe:
       inner: how a block runs inside: "map" (one by one), "vmap" (all at once), or the size of vmapped groups.
       conv_form: how convolutions are written: "native", or "columns" (shifted slices and one matrix product).
       threads: size of XLA's CPU thread pool, which decides how a product is split; 0 on other devices.
+      llvm: optimisation level of XLA's CPU compiler; other devices ignore it. Level 1 takes a fifth off the compilation
+        of a training program, more than half off that of initial parameters, and the program is as fast within 3 %.
     """
 
     block: int
     inner: str | int
     conv_form: str
     threads: int
+    llvm: int = 1
 
 
 # Measured with benchmarks/training.py. On CPU one member after the other keeps its parameters in the cache and needs
@@ -90,10 +93,16 @@ def start(threads: int | None = None) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def compiler_options() -> dict[str, Any]:
-    """LLVM at its first level on CPU: a fifth off the compilation of a training program, more than half off that of
-    initial parameters, and a program as fast as before within 3 %."""
-    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
+def start_as(manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """`start` with the threads of a zoo directory's manifest; the first recipe in it, where there is one."""
+    recipe = next((entry["recipe"] for entry in manifest["cohorts"].values() if entry["recipe"]), None)
+    start(recipe["threads"] or None if recipe else None)
+    return recipe
+
+
+def compiler_options(llvm: int = 1) -> dict[str, Any]:
+    """What a program is compiled with; see `Recipe.llvm`."""
+    return {"xla_backend_optimization_level": llvm} if jax.default_backend() == "cpu" else {}
 
 
 def cores() -> int:
@@ -195,7 +204,7 @@ class Executable:
         self._chunk = jax.jit(over_members(self.program.advance, recipe, 2), donate_argnums=0)
         self._init = jax.jit(self._initial)
         self.compile_seconds = 0.0
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: dict[Any, tuple[Any, Any]] = {}
         self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
 
@@ -221,7 +230,8 @@ class Executable:
             if device not in self._compiled:
                 begin = time.perf_counter()
                 self._compiled[device] = tuple(
-                    lowered.compile(compiler_options=compiler_options()) for lowered in self._lower(device)
+                    lowered.compile(compiler_options=compiler_options(self.recipe.llvm))
+                    for lowered in self._lower(device)
                 )
                 with self._lock:
                     self.compile_seconds += time.perf_counter() - begin

@@ -25,8 +25,7 @@ class Job:
     Args:
       cohort: the cohort.
       store: where its recipe and its blocks lie.
-      choose: gives it a recipe, where it has none yet.
-      block: the block that the user asked for.
+      recipe: the one it was begun with; of a new cohort the one to try, whose block is halved until it fits.
       room: bytes that blocks may use, per device.
 
     Attributes:
@@ -35,11 +34,9 @@ class Job:
       compile_seconds: what its programs took, once it is closed.
     """
 
-    def __init__(
-        self, cohort: Cohort, store: Store, choose: Callable[[Cohort], Any], block: int | None, room: dict[Any, int]
-    ):
+    def __init__(self, cohort: Cohort, store: Store, recipe: Any, room: dict[Any, int]):
         self.cohort, self.workers, self.compile_seconds = cohort, 0, 0.0
-        self._store, self._choose, self._block, self._room = store, choose, block, room
+        self._store, self._recipe, self._room = store, recipe, room
         self._turn = threading.Condition()
         self._executable: Any = None
         self._waiting: list[Any] | None = None
@@ -100,15 +97,10 @@ class Job:
         from zoo import executor
         from zoo.block import last_word
 
-        recipe = self._store.recipe(self.cohort.id)
-        if recipe is None:
-            self._use(executor.fitted(self.cohort, self._choose(self.cohort), device, self._room[device]))
+        recipe = self._recipe
+        if self._store.recipe(self.cohort.id) is None:
+            self._use(executor.fitted(self.cohort, recipe, device, self._room[device]))
             return
-        if self._block and self._block != recipe.block:
-            raise ValueError(
-                f"--block is {self._block}, but cohort {self.cohort.id} of {self._store.path} was begun with "
-                f"blocks of {recipe.block}; leave it out, or choose another --out."
-            )
         left = []
         for block in executor.blocks(self.cohort, recipe):
             word = last_word(self.cohort, recipe, block, self._store.block(self.cohort.id, block.index))
@@ -190,7 +182,10 @@ class Pool:
 
     def _wait_for_job(self) -> Job | None:
         """The next cohort; None when there is nothing left that could come back in smaller blocks either."""
-        while (job := self._next_job()) is None and not self.stop.is_set() and any(j.trying for j in self.jobs):
+        while (job := self._next_job()) is None and not self.stop.is_set():
+            # In this order: a block that is tried may come back between two looks, and is then open.
+            if not any(j.trying or j.open for j in self.jobs):
+                return None
             time.sleep(TICK)
         return job
 

@@ -97,19 +97,18 @@ def _start(store: Store) -> list[Any]:
     """Local devices, JAX set up as the directory's recipes ask."""
     from zoo import executor
 
-    recipes = [entry["recipe"] for entry in store.manifest["cohorts"].values() if entry["recipe"]]
-    executor.start(recipes[0]["threads"] or None if recipes else None)
+    known = executor.start_as(store.manifest)
     import jax
 
     platform, here = store.manifest["hardware"].get("platform"), jax.default_backend()
-    if recipes and platform not in (None, here):
+    if known and platform not in (None, here):
         raise ValueError(
             f"{store.path} was begun on {platform} and this is {here}, which changes the bits; begin anew."
         )
-    if recipes and recipes[0]["threads"] != executor.threads():
+    if known and known["threads"] != executor.threads():
         raise ValueError(
-            f"{store.path} was trained with {recipes[0]['threads']} CPU threads and this process has "
-            f"{executor.threads()}, which changes the bits: start with NPROC={recipes[0]['threads']}."
+            f"{store.path} was trained with {known['threads']} CPU threads and this process has "
+            f"{executor.threads()}, which changes the bits: start with NPROC={known['threads']}."
         )
     return jax.local_devices()
 
@@ -129,11 +128,17 @@ def _jobs(store: Store, block: int | None, tune: bool, devices: list[Any]) -> li
     from zoo.memory import bytes_free
 
     choose = chooser(store.cohorts, block, tune)
-    if tune:
-        tuned = {cohort.id: choose(cohort) for cohort in store.cohorts if not store.recipe(cohort.id)}
-        choose = lambda cohort: tuned[cohort.id]  # noqa: E731
+    recipes = []
+    for cohort in store.cohorts:
+        begun = store.recipe(cohort.id)
+        if begun and block and block != begun.block:
+            raise ValueError(
+                f"--block is {block}, but cohort {cohort.id} of {store.path} was begun with blocks of {begun.block}; "
+                "leave it out, or choose another --out."
+            )
+        recipes.append(begun or choose(cohort))
     room = {device: bytes_free(device) for device in devices}
-    return [Job(cohort, store, choose, block, room) for cohort in store.cohorts]
+    return [Job(cohort, store, recipe, room) for cohort, recipe in zip(store.cohorts, recipes)]
 
 
 def _hardware(devices: list[Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Store:
         from zoo.executor import Recipe
 
         entry = self.manifest["cohorts"][cohort_id]["recipe"]
-        return Recipe(**entry) if entry else None
+        return Recipe(**{"llvm": 3, **entry}) if entry else None  # 3 was the level before it was recorded
 
     def block(self, cohort_id: str, index: int) -> BlockFolder:
         """The folder of a block."""

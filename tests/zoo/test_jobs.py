@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from models import cnn, mlp
-from zoo import Training, Zoo, block, executor, memory, product, train, training
+from zoo import Training, Zoo, block, executor, jobs, memory, product, train, training
 from zoo.spec import cohorts
+from zoo.store import Store
 from zoo.tasks import digits, images
 
 THREE = Zoo(
@@ -59,8 +60,6 @@ def test_a_finished_cohort_is_not_compiled_again(monkeypatch: Any, tmp_path: Pat
 
 
 def test_programs_of_finished_cohorts_are_given_back(monkeypatch: Any, tmp_path: Path) -> None:
-    from zoo import jobs
-
     made: list[Any] = []
     real = jobs.Job.__init__
 
@@ -130,18 +129,38 @@ def test_an_error_while_compiling_ahead_ends_the_run_with_that_error(monkeypatch
 def test_out_of_memory_while_the_next_program_is_ready_trains_every_member(
     devices: int, monkeypatch: Any, tmp_path: Path
 ) -> None:
-    real, seen = executor.Executable.advance, set()
+    real = executor.Executable.advance
 
-    def advance(self: Any, state: Any, floats: Any, device: Any, *args: Any) -> Any:
+    def advance(self: Any, *args: Any) -> Any:
         if self.recipe.block > 1:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory while trying to allocate")
-        seen.add(device)
-        return real(self, state, floats, device, *args)
+        return real(self, *args)
 
     monkeypatch.setattr(executor.Executable, "advance", advance)
     trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:devices])
     assert (trained.members["steps"] == 3).all()
-    assert len(seen) == devices, "a device left while blocks came back"
+
+
+def test_a_worker_stays_when_a_block_comes_back_between_its_two_looks(tmp_path: Path) -> None:
+    """The next job is asked for, there is none; the block that was tried comes back; is anything tried? No longer."""
+
+    class Tried:
+        """A job whose only block is being tried, until somebody asks."""
+
+        workers, cohort, open = 0, cohorts(THREE)[0], False
+
+        @property
+        def trying(self) -> bool:
+            self.open = True
+            return False
+
+    class View:
+        def compiling(self, cohort: str) -> None:
+            pass
+
+    job: Any = Tried()
+    pool = jobs.Pool(Store(tmp_path / "zoo", THREE), [job], save_every=60, view=View())
+    assert pool._wait_for_job() is job
 
 
 def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:

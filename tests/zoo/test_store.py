@@ -1,6 +1,7 @@
 """The zoo directory: what is in it, how it is read, what is refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from models import gru, vanilla
 from zoo import Training, Zoo, load, lookup, product, train
 from zoo.checkpoints import BlockFolder, write_atomically
+from zoo.store import Store
 from zoo.tasks import digits, flipflop
 
 ROOT = Path(__file__).parent.parent.parent
@@ -51,7 +53,7 @@ def test_the_manifest_says_spec_versions_hardware_recipe_and_precision(path: Pat
     assert {"jax", "flax", "optax", "orbax-checkpoint", "python"} <= manifest["versions"].keys()
     assert manifest["hardware"]["platform"] == "cpu"
     for cohort in manifest["cohorts"].values():
-        assert cohort["recipe"] == {"block": 4, "inner": "map", "conv_form": "columns", "threads": 4}
+        assert cohort["recipe"] == {"block": 4, "inner": "map", "conv_form": "columns", "threads": 4, "llvm": 1}
         assert cohort["precision"] == "highest"
         assert cohort["evaluate_every"] == 2
 
@@ -203,3 +205,16 @@ def test_every_models_variables_come_back_as_the_model_takes_them(name: str, tmp
         chex.assert_trees_all_equal_shapes(dict(variables), dict(expected))
         outputs, _ = bound.apply(variables, inputs)
         assert np.isfinite(outputs).all()
+
+
+def test_a_directory_from_before_compiler_levels_were_recorded_keeps_the_level_it_was_trained_with(
+    path: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "zoo"
+    shutil.copytree(path, copy)
+    manifest = json.loads((copy / "zoo.json").read_text())
+    for cohort in manifest["cohorts"].values():
+        del cohort["recipe"]["llvm"]
+    (copy / "zoo.json").write_text(json.dumps(manifest))
+    store = Store(copy, ZOO)
+    assert {store.recipe(cohort).llvm for cohort in manifest["cohorts"]} == {3}
