@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.datasets import read_npz
+from zoo.datasets import check_images, read_npz
 
 __all__ = ["Stimuli", "read_stimuli"]
 
@@ -45,9 +45,7 @@ def read_stimuli(path: str | os.PathLike[str]) -> Stimuli:
     if not path.is_file():
         raise ValueError(f"There is no probe at {path}.")
     images, conditions = _npz(path) if path.suffix == ".npz" else _mat(path)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
-        shape = f"{images.dtype} of shape {images.shape}"
-        raise ValueError(f"The images of {path} are {shape}; they must be uint8, (image, height, width) or (..., 3).")
+    check_images(f"The probe {path}", images)
     if not 2 <= len(images) <= MOST_STIMULI:
         raise ValueError(f"The probe {path} has {len(images)} images; it must have from 2 to {MOST_STIMULI}.")
     return Stimuli(images, conditions, re.sub(r"[^\w.-]+", "_", path.stem))

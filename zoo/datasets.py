@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from zoo import lookup
-from zoo.downloads import File, fetched, write, wrong_with
+from zoo.checkpoints import write_atomically
+from zoo.downloads import File, fetched, wrong_with
 
 DIGITS = tuple(map(str, range(10)))
 CLASSES = {
@@ -262,7 +263,7 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
         unpacked = _members(archive, list(BATCH_DIGESTS))
         for name, raw in unpacked.items():
             _batch(f"{archive}, {name}", name, raw)
-            write(cache / BATCHES / name, raw)
+            write_atomically(cache / BATCHES / name, raw)
         found |= unpacked
     parts = [_batch(str(p) if isinstance(p := found[n], Path) else f"{n} of the archive", n, p) for n in names]
     images, labels = ([part[i] for part in parts] for i in (0, 1))

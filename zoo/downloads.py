@@ -1,8 +1,6 @@
 """Published files: verified, and downloaded once into a cache from the first address that has them right."""
 
 import hashlib
-import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -92,11 +90,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.RequestException):
         return "no connection, or it broke" if error.response is None else f"status {error.response.status_code}"
     return str(error).split("\n")[0]
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file at once: whoever reads it sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        (Path(folder) / path.name).write_bytes(content)
-        os.replace(Path(folder) / path.name, path)

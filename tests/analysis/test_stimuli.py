@@ -33,8 +33,8 @@ def test_the_only_array_of_a_file_is_its_images(tmp_path):
 
 BAD = {
     "two arrays": (dict(a=IMAGES, b=IMAGES), "must hold an array called images, or one array only; its arrays: a, b"),
-    "floats": (dict(images=IMAGES / 255), r"float64 of shape \(6, 5, 4, 3\); they must be uint8"),
-    "channels": (dict(images=IMAGES[..., :2]), r"shape \(6, 5, 4, 2\); they must be uint8"),
+    "floats": (dict(images=IMAGES / 255), r"images must be uint8 of shape .*; found float64 \(6, 5, 4, 3\)"),
+    "channels": (dict(images=IMAGES[..., :2]), r"images must be uint8 of shape .*; found uint8 \(6, 5, 4, 2\)"),
     "one": (dict(images=IMAGES[:1]), "has 1 images; it must have from 2 to 2000"),
     "objects": (
         dict(images=IMAGES, kind=np.array([{}] * 6)),
