@@ -1,6 +1,8 @@
 """What the benchmarks share: rates, this program's compiled chunk on all devices, and contenders in turn."""
 
+import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -61,19 +63,56 @@ def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
     return run(seconds)
 
 
+def parser_of(description: str | None, jax_peers: Sequence[str], torch_peers: Sequence[str]) -> argparse.ArgumentParser:
+    """The flags that the benchmarks of training share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0, help="per contender and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", choices=("cpu", "gpu", "tpu"), default=None, help="default: what JAX finds")
+    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has torch")
+    everyone = (*jax_peers, *torch_peers)
+    parser.add_argument("--only", nargs="+", choices=everyone, default=everyone)
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments; JAX is told of the device."""
+    arguments = parser.parse_args()
+    if arguments.device and not arguments.here:
+        os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(arguments.device, arguments.device)
+    return arguments
+
+
 def in_turn(
-    script: str, contenders: Sequence[str], interpreters: dict[str, str], flags: Sequence[str], rounds: int
+    script: str, arguments: argparse.Namespace, torch_peers: Sequence[str], names: Sequence[str]
 ) -> dict[str, list[float]]:
-    """Rates of every contender, each in a process of its own (`script --here NAME`), in turn, several rounds."""
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name in contenders:
-            command = [interpreters.get(name, sys.executable), script, "--here", name, *flags]
+    """Rates of every contender, each in a process of its own (`script --here NAME`), in turn, several rounds.
+
+    Args:
+      script: the benchmark.
+      arguments: its arguments.
+      torch_peers: contenders that the interpreter with torch runs.
+      names: arguments to hand on.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in arguments.only}
+    flags = flags_of(arguments, names)
+    for _ in range(arguments.rounds):
+        for name in arguments.only:
+            interpreter = arguments.torch_python if name in torch_peers else sys.executable
+            command = [interpreter, script, "--here", name, *flags]
             done = subprocess.run(command, capture_output=True, text=True, timeout=900)
             if done.returncode:
                 sys.exit(f"{name} failed:\n{done.stderr}")
             rates[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
     return rates
+
+
+def flags_of(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Arguments as flags for another process of the same benchmark, `--device` and `--seconds` always among them."""
+    values = {name: getattr(arguments, name) for name in (*names, "seconds", "device")}
+    lists = {name: value if isinstance(value, list | tuple) else [value] for name, value in values.items()}
+    return [word for name, value in lists.items() if value != [None] for word in (f"--{name}", *map(str, value))]
 
 
 def print_ratios(rates: dict[str, list[float]], ours: str = "cohort") -> dict[str, float]:

@@ -27,9 +27,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contenders import cohort_rate, in_turn, print_ratios, rate_of
+from contenders import cohort_rate, flags_of, in_turn, parsed, parser_of, print_ratios, rate_of
 
 JAX_PEERS, TORCH_PEERS = ("cohort", "vmap", "map"), ("torch-one", "torch-processes")
+NETWORK = ("members", "size", "colours", "channels", "kernel", "dense", "batch")
+"""What all contenders are told."""
 CLASSES, RATE = 10, 1e-3
 SWEEP = [
     # image, colours, channels, kernel
@@ -148,11 +150,11 @@ def torch_one(a: argparse.Namespace) -> float:
     return best
 
 
-def torch_processes(a: argparse.Namespace, flags: list[str]) -> float:
+def torch_processes(a: argparse.Namespace) -> float:
     """The sum over processes that begin to count at one moment."""
     count = 2 if a.device == "gpu" else len(os.sched_getaffinity(0))
     begin = time.time() + 10
-    command = [sys.executable, __file__, "--here", "torch-worker", f"--begin={begin}", *flags]
+    command = [sys.executable, __file__, "--here", "torch-worker", f"--begin={begin}", *flags_of(a, NETWORK)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     rates = [json.loads(worker.communicate(timeout=600)[0].strip().splitlines()[-1]) for worker in workers]
     return max(sum(each) for each in zip(*rates))
@@ -173,14 +175,14 @@ def torch_worker(a: argparse.Namespace) -> list[float]:
     return rates
 
 
-def one_rate(name: str, a: argparse.Namespace, flags: list[str]) -> Any:
+def one_rate(name: str, a: argparse.Namespace) -> Any:
     if name == "cohort":
         with tempfile.TemporaryDirectory() as folder:
             return cohort_rate(zoo_of(a, folder), a.seconds, steps=4)
     if name in ("vmap", "map"):
         return plain(a, name)
     if name == "torch-processes":
-        return torch_processes(a, flags)
+        return torch_processes(a)
     return torch_one(a) if name == "torch-one" else torch_worker(a)
 
 
@@ -209,7 +211,7 @@ def forms(a: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, JAX_PEERS, TORCH_PEERS)
     parser.add_argument("--members", type=int, default=16)
     parser.add_argument("--size", type=int, default=28, help="width and height of the images")
     parser.add_argument("--colours", type=int, default=1, choices=(1, 3))
@@ -217,28 +219,16 @@ def main() -> None:
     parser.add_argument("--kernel", type=int, default=3)
     parser.add_argument("--dense", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=4.0, help="per contender and round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", choices=("cpu", "gpu", "tpu"), default=None, help="default: what JAX finds")
-    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has torch")
-    parser.add_argument("--only", nargs="+", choices=JAX_PEERS + TORCH_PEERS, default=JAX_PEERS + TORCH_PEERS)
     parser.add_argument("--forms", action="store_true", help="compare this program's recipes instead")
-    parser.add_argument("--here", help=argparse.SUPPRESS)
     parser.add_argument("--begin", type=float, help=argparse.SUPPRESS)
-    a = parser.parse_args()
-    if a.device and not a.here:
-        os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(a.device, a.device)
+    a = parsed(parser)
     if a.forms:
         forms(a)
         return
-    flags = [
-        f"--{key}={getattr(a, key)}" for key in ("members", "size", "colours", "kernel", "dense", "batch", "seconds")
-    ]
-    flags += ["--channels", *map(str, a.channels), *([f"--device={a.device}"] if a.device else [])]
     if a.here:
-        print(json.dumps(one_rate(a.here, a, flags)))
+        print(json.dumps(one_rate(a.here, a)))
         return
-    rates = in_turn(__file__, a.only, dict.fromkeys(TORCH_PEERS, a.torch_python), flags, a.rounds)
+    rates = in_turn(__file__, a, TORCH_PEERS, NETWORK)
     channels = " and ".join(map(str, a.channels))
     print(
         f"{a.members} CNNs, {a.size} x {a.size} x {a.colours}, {channels} channels, kernel {a.kernel}, "

@@ -18,14 +18,12 @@ PyTorch contenders get ready-made batches, ours draws its trials inside the step
 import argparse
 import functools
 import json
-import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from contenders import cohort_rate, in_turn, print_ratios, rate_of
+from contenders import cohort_rate, in_turn, parsed, parser_of, print_ratios, rate_of
 
 HIDDEN, BATCH, STEPS, BITS, RATE, ALPHA = 64, 32, 100, 3, 1e-3, 0.2
 JAX_PEERS, TORCH_PEERS = ("cohort", "loop", "vmap", "one"), ("torch-cell", "torch-rnn")
@@ -191,25 +189,14 @@ def one_rate(name: str, arguments: argparse.Namespace) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, JAX_PEERS, TORCH_PEERS)
     parser.add_argument("--model", choices=("rnn", "gru"), default="rnn")
     parser.add_argument("--members", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=4.0, help="per contender and round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", choices=("cpu", "gpu", "tpu"), default=None, help="default: what JAX finds")
-    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has torch")
-    parser.add_argument("--only", nargs="+", choices=JAX_PEERS + TORCH_PEERS, default=JAX_PEERS + TORCH_PEERS)
-    parser.add_argument("--here", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.device and not arguments.here:
-        os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(arguments.device, arguments.device)
+    arguments = parsed(parser)
     if arguments.here:
         print(json.dumps(one_rate(arguments.here, arguments)))
         return
-    flags = [f"--{key}={getattr(arguments, key)}" for key in ("model", "members", "seconds")]
-    flags += [f"--device={arguments.device}"] if arguments.device else []
-    interpreters = dict.fromkeys(TORCH_PEERS, arguments.torch_python)
-    rates = in_turn(__file__, arguments.only, interpreters, flags, arguments.rounds)
+    rates = in_turn(__file__, arguments, TORCH_PEERS, ("model", "members"))
     print(f"{arguments.members} {arguments.model}, {HIDDEN} units, {BATCH} trials x {STEPS} steps, Adam")
     medians = print_ratios(rates)
     if "loop" in medians and "cohort" in medians:
