@@ -157,13 +157,10 @@ class Report:
     """Draw the pictures of a compared zoo, and print the numbers that matter."""
 
     dir: Directory
-    data_dir: DataDirectory = None
-    """Where image sets lie, instead of ZOO_DATA or a download."""
 
     def __call__(self) -> None:
         from analysis.report import report
 
-        _use_data(self.data_dir)
         for line in report(self.dir):
             console.print(line, markup=False)
 
@@ -306,8 +303,9 @@ def _print_fields(name: str) -> None:
             )
         _print_table([kind, "default", "", "limits"], rows)
         module = inspect.getdoc(sys.modules[cls.__module__]) if kind != "training" else ""
-        about = inspect.cleandoc(cls.__doc__ or "").replace("See the module's text.\n", f"{module}\n")
-        console.print(about, markup=False)
+        shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]
+        about = "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (cls, *shared))
+        console.print(about.replace("See the module's text.\n", f"{module}\n"), markup=False)
 
 
 def _print_preset(name: str) -> None:

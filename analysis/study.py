@@ -83,11 +83,15 @@ def study(
         settings: dict[str, Any] = dict(layers="all" if all_layers else "equal", exclude_degenerate=exclude_degenerate)
         result = comparison.compare(found, chosen, **settings)
         result.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers=settings["layers"])
+        shown = known[task].cohorts[0].members[0].task
+        result.attrs |= dict(chance=float(shown.chance), solved=float(shown.solved))
+        result.attrs["cohorts"] = " ".join(cohort.id for cohort in known[task].cohorts)
         start = f"{task}-{stimuli.name}" if stimuli else task
         _write(trained.path / "analysis" / start, found, result, tested_fields(trained, result["member_a"].to_numpy()))
         measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
         count = len(set(result["member_a"].to_numpy()))
         states = f"{count} members, trained and untrained, at {len(set(result['layer_a'].to_numpy()))} layers"
+        states += f" ({found.space} of maps)" if found.space else ""
         if left_out := _listed(result.attrs["excluded"]):
             say(f"{start}: left out as constant over all stimuli or not finite: {left_out}")
         for variable in result.data_vars.values():

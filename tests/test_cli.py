@@ -11,6 +11,7 @@ import pytest
 
 import run_zoo
 from analysis import comparison
+from zoo import datasets
 
 SPEC = """
 from models import cnn, gru, vanilla
@@ -238,7 +239,7 @@ def test_bad_input_is_one_sentence_on_stderr_and_status_2(
 
 
 def test_compare_on_images_of_a_file_stands_beside_what_was_there(
-    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = np.random.default_rng(0)
     np.savez(tmp_path / "noise.npz", images=draw.integers(0, 256, (8, 12, 12, 3), np.uint8), kind=np.arange(8) % 2)
@@ -247,7 +248,8 @@ def test_compare_on_images_of_a_file_stands_beside_what_was_there(
     before = {path.name: path.read_bytes() for path in (out / "analysis").iterdir()}
     flags = ["--probe", str(tmp_path / "noise.npz"), "--space", "subset(20, key=1)", "--all-layers"]
     assert run_zoo.main(["compare", str(out), *flags]) == 0
-    assert "digits-noise: 4 members, trained and untrained, at 2 layers, 8 stimuli" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "digits-noise: 4 members, trained and untrained, at 2 layers (subset(20, key=1) of maps), 8 stimuli" in said
     after = {path.name: path.read_bytes() for path in (out / "analysis").iterdir()}
     ends = (".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc")
     assert set(after) - set(before) == {f"digits-noise{end}" for end in ends}, "recurrent networks take no images"
@@ -256,7 +258,9 @@ def test_compare_on_images_of_a_file_stands_beside_what_was_there(
     table = pd.read_csv(out / "analysis" / "digits-noise-categories.csv")
     assert len(table) == 4 * 2 * 2
     assert set(table["condition"]) == {"kind"}
+    monkeypatch.setattr(datasets, "load", lambda *args, **kwargs: pytest.fail("the report read images"))
     assert run_zoo.main(["report", str(out)]) == 0
+    monkeypatch.undo()
     text = capsys.readouterr().out
     assert "category index of kind, first -> last layer:" in text
     assert "layers identified in" in text

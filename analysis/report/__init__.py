@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 
 from analysis import comparison
 from analysis.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
-from analysis.probes import probes
 from analysis.report import depth, figures
 from analysis.study import slices
 from zoo.store import Trained, load
@@ -24,7 +23,6 @@ class Study(NamedTuple):
     Attributes:
       name: what its files start with: the task, and the probe's name where the images came from a file.
       title: of its figures.
-      task: its task.
       own: whether the probe is the task's own.
       result: similarities.
       fields: what was varied among its members.
@@ -33,7 +31,6 @@ class Study(NamedTuple):
 
     name: str
     title: str
-    task: str
     own: bool
     result: xr.Dataset
     fields: list[str]
@@ -61,31 +58,32 @@ def report(directory: Path) -> Iterator[str]:
 
 def _studies(trained: Trained) -> Iterator[Study]:
     """The comparisons in a directory, tasks in the zoo's order, a task's own probe first."""
-    known = probes(trained)
     names = [path.name.removesuffix("-fields.csv") for path in (trained.path / "analysis").glob("*-fields.csv")]
     results = {name: comparison.load(trained.path / "analysis" / f"{name}.nc") for name in sorted(names)}
-    order = list(known)
+    for name, result in results.items():
+        if "cohorts" not in result.attrs:
+            raise ValueError(f"{trained.path}: {name} was compared by an earlier version; run compare again.")
+    order = list(trained.manifest["cohorts"])
 
     def place(name: str) -> tuple[bool, int]:
-        task = results[name].attrs.get("task", name)
-        return name not in known, order.index(task) if task in order else len(order)
+        attrs = results[name].attrs
+        return bool(attrs["stimuli"]), order.index(attrs["cohorts"].split()[0])
 
     spec = trained.manifest["spec"]["name"]
     for name in sorted(results, key=place):
         result = results[name]
-        task, own = str(result.attrs.get("task", name)), not result.attrs.get("stimuli", "")
-        ids = result["member_a"].to_numpy().tolist()
-        if own:
-            if task not in known:  # of members that are no longer there
-                continue
-            ids = [member.id for cohort in known[task].cohorts for member in cohort.members]
-        table = trained.members.set_index("member").loc[list(dict.fromkeys(ids))]
+        own = not result.attrs["stimuli"]
+        compared: Any = trained.members[trained.members["cohort"].isin(result.attrs["cohorts"].split())]
+        table = compared.set_index("member")
+        if not own:
+            table = table.loc[list(dict.fromkeys(result["member_a"].to_numpy().tolist()))]
         if "layer_depth_a" in result.coords and LAYERS not in table:
             items = pd.DataFrame({"member": result["member_a"], "layer_depth": result["layer_depth_a"]})
             depths = items.assign(layers=layer_counts(items)).drop_duplicates("member").set_index("member")["layers"]
             table = table.assign(**{LAYERS: depths.reindex(table.index)})
         title = name if name == spec else f"{spec}: {name}"
-        yield Study(name, title, task, own, result, tested_fields(trained, ids), table)
+        title += f" ({space} of maps)" if (space := result.attrs["space"]) not in ("", "mean") else ""
+        yield Study(name, title, own, result, tested_fields(trained, table.index), table)
 
 
 def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
@@ -114,9 +112,9 @@ def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
         kept: Any = study.table[study.table["status"] != "diverged"]
         gone = len(study.table) - len(kept)
         groups = dict(zip(kept.index, figures.names_of(kept, [field])))
-        some = probes(trained)[study.task].cohorts[0].members[0].task
+        attrs = study.result.attrs
         note = f"{title} ({gone} diverged members left out)" if gone else title
-        yield f"{name}-curves", figures.curves(trained.curves, groups, some.chance, some.solved, note)
+        yield f"{name}-curves", figures.curves(trained.curves, groups, attrs["chance"], attrs["solved"], note)
 
 
 def _colouring(study: Study) -> str:

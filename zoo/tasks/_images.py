@@ -22,7 +22,7 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 @dataclasses.dataclass(frozen=True)
 class Images:
-    """Classification of images: what a task's file adds is its data set and numbers.
+    """What all image tasks share.
 
     Inputs `(trial, height, width, channel)`, pixels scaled to [0, 1] and then, channel by channel, to about mean 0 and
     variance 1 over the training set; targets `(trial,)`, the class, int32; mask of ones `(trial,)`. Condition: `label`,
@@ -36,7 +36,7 @@ class Images:
 
     Attributes:
       probe_images: images of the probe, held out, equally many of every class.
-      shift: pixels; every image moves by a whole number of pixels from -shift to shift, drawn for either direction.
+      shift: pixels; every training image moves by a whole number of pixels from -shift to shift, down and across.
       flip: probability of a left-right mirror image.
       crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
     """

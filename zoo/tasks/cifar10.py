@@ -15,10 +15,6 @@ class Task(Images):
     Inputs `(trial, 32, 32, 3)`; the published test set is held out.
 
     Attributes:
-      probe_images: images of the probe, held out, equally many of every class.
-      shift: pixels; every training image moves by a whole number of pixels from -shift to shift in both directions.
-      flip: probability of a left-right mirror image.
-      crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
       batches: training batches that are used, the first ones, of 10,000 images each.
     """
 

@@ -11,12 +11,6 @@ class Task(Images):
     """Classification of pictures of clothes into 10 classes.
 
     Inputs `(trial, 28, 28, 1)`; the published test set is held out.
-
-    Attributes:
-      probe_images: images of the probe, held out, equally many of every class.
-      shift: pixels; every training image moves by a whole number of pixels from -shift to shift in both directions.
-      flip: probability of a left-right mirror image.
-      crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
     """
 
     probe_images: int = setting(100, least=10, most=2000)

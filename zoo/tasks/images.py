@@ -27,10 +27,7 @@ class Task(Images):
     parts follow from the file. Of every class the same share is held out, at least one image.
 
     Attributes:
-      probe_images: images of the probe, held out, equally many of every class; 0 is as many as there are up to 100.
-      shift: pixels; every training image moves by a whole number of pixels from -shift to shift in both directions.
-      flip: probability of a left-right mirror image.
-      crop: a window of side (1 - crop u) times the image's, u uniform in [0, 1), anywhere in it, is resized to it.
+      probe_images: here 0, the default, is as many as there are up to 100.
       file: path of the .npz file: `images`, `(image, height, width)` or `(image, height, width, 3)` uint8, and
         `labels`, `(image,)` integers. A member's id knows the path, not the content; a run refuses to go on with
         other content.
