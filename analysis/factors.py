@@ -8,7 +8,18 @@ import pandas as pd
 
 from zoo.spec import members, varied
 
-__all__ = ["FEW", "LAYERS", "MOST_LEVELS", "layer_counts", "levels", "singular", "tested_fields", "told_apart"]
+__all__ = [
+    "DEPTH",
+    "FEW",
+    "LAYERS",
+    "MOST_LEVELS",
+    "depths",
+    "layer_counts",
+    "levels",
+    "singular",
+    "tested_fields",
+    "told_apart",
+]
 
 FEW = 6
 """Levels that are never too many."""
@@ -17,7 +28,10 @@ MOST_LEVELS = 24
 """Levels of a field that a legend names."""
 
 LAYERS = "layers"
-"""The derived field that stands in for those with too many levels: how many layers a network has."""
+"""The derived field that pictures show for those with too many levels: how many layers a network has."""
+
+DEPTH = "depth"
+"""The derived field that tests hold constant for those with too many levels: how many entries these have."""
 
 
 def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
@@ -35,6 +49,18 @@ def levels(values: Any) -> set[Any]:
 def layer_counts(table: Any) -> np.ndarray:
     """The number of layers of each row's network, from its deepest item."""
     return table.groupby("member")["layer_depth"].transform("max").to_numpy(int) + 1
+
+
+def depths(table: pd.DataFrame, fields: Sequence[str]) -> np.ndarray:
+    """Entries of the longest tuple, written as text, among the fields of each row; 0 where there is none.
+
+    The number of all layers would not do: a dense layer more is then a convolution less, whose kernel goes with it.
+    """
+
+    def entries(text: str) -> int:
+        return len(text.strip("(),").split(",")) if text.startswith("(") and text != "()" else 0
+
+    return table[list(fields)].astype(str).map(entries).max(axis=1).to_numpy(int)
 
 
 def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:

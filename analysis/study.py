@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis import comparison
 from analysis.embedding import angular
-from analysis.factors import LAYERS, layer_counts, levels, singular, tested_fields, told_apart
+from analysis.factors import DEPTH, LAYERS, depths, layer_counts, levels, singular, tested_fields, told_apart
 from analysis.layers import correspondence
 from analysis.probes import probes, shapes_of
 from analysis.representations import Representations, representations
@@ -167,7 +167,8 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
     field. Other fields are therefore tested on the mean over such a field, which does not stand among their strata.
 
     Fields with a level for nearly every configuration leave hardly two configurations in one stratum. Where that allows
-    no field a p below 1 in 1,000, the others are tested without these, with the number of layers in their place.
+    no field a p below 1 in 1,000, the others are tested without these, with the number of their entries, `depth`, in
+    their place. The test of `depth` is of all that comes with it: a kernel that only shallow networks have is a part.
     """
     defined = np.isfinite(similarity.diagonal())
     rows = np.flatnonzero(table["trained"] & (table["status"] != "diverged") & defined)
@@ -182,7 +183,9 @@ def _explained(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], l
     loose = loose if len(loose) < len(own) else []
     if loose:
         own = [field for field in own if field not in loose]
-        own += [LAYERS] * (LAYERS in part and LAYERS not in fields and len(levels(part[LAYERS])) > 1)
+        deep = depths(part, loose)
+        if DEPTH not in part and len(set(deep)) > 1:
+            part, own = part.assign(**{DEPTH: deep}), [*own, DEPTH]
         others = explained(distance, part, own, not_held=loose).assign(not_held=", ".join(loose))
         first = pd.concat([first.loc[loose].assign(testable=False, p=1.0), others])
     tests = [first.assign(averaged_over=", ".join(copies))]

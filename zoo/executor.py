@@ -50,8 +50,9 @@ class Recipe:
     llvm: int = 1
 
 
-# Measured with benchmarks/training.py and convolution.py --forms. On CPU one member after the other keeps its parameters in the cache and needs
-# no batched product; on accelerators only a full device pays. The GPU and TPU rows are not measured yet: `--tune`.
+# Measured with benchmarks/training.py and convolution.py --forms. On CPU one member after the other keeps its
+# parameters in the cache and needs no batched product; on accelerators only a full device pays. The GPU and TPU rows
+# are not measured yet: `--tune`.
 _TABLE: dict[tuple[str, str], tuple[int, str, str]] = {
     ("cpu", "recurrent"): (32, "map", "columns"),
     ("cpu", "feedforward"): (32, "map", "columns"),

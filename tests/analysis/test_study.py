@@ -93,15 +93,17 @@ def drawn(configurations: int, seeds: int) -> tuple[pd.DataFrame, np.ndarray]:
     table, similarity = many(configurations, seeds)
     layers = np.repeat(draw.integers(1, 7, configurations), seeds)
     kernels = np.repeat([str(tuple(draw.integers(1, 9, 4).tolist())) for _ in range(configurations)], seeds)
+    widths = [str(tuple(range(i, i + deep))) for i, deep in enumerate(layers[::seeds])]  # as many as layers
+    table["channels"] = [*np.repeat(widths, seeds)] * 2
     names = np.repeat(draw.choice(["relu", "elu", "tanh"], configurations), seeds)
     return table.assign(kernel=[*kernels] * 2, activation=[*names] * 2, layers=[*layers] * 2, member="m"), similarity
 
 
-def test_fields_drawn_at_random_are_tested_with_the_number_of_layers_held_constant() -> None:
+def test_fields_drawn_at_random_are_tested_with_their_number_of_entries_held_constant() -> None:
     table, similarity = drawn(200, 2)
     tests = _explained(similarity, table, ["channels", "kernel", "activation"], {}).set_index("field")
-    assert list(tests.index[tests["testable"].to_numpy(bool)]) == ["activation", "layers"]
-    assert "(activation x layers x channels x kernel)" in tests.loc["activation", "unit"]
+    assert list(tests.index[tests["testable"].to_numpy(bool)]) == ["activation", "depth"]
+    assert "(activation x depth x channels x kernel)" in tests.loc["activation", "unit"]
     lines = list(field_lines(tests.reset_index(), "cka", "conv1"))
     assert lines[0].startswith("  activation: explains")
     assert "not held constant in these tests" in lines[2]
