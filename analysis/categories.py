@@ -73,7 +73,11 @@ def usable(conditions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def dissimilarities(x: Any, classes: np.ndarray, numpy: Any) -> tuple[Any, Any]:
-    """Mean dissimilarities within and between classes of patterns `(stimulus, unit)`; `numpy` is jax.numpy or NumPy."""
+    """Mean dissimilarities within and between classes of patterns `(stimulus, unit)`; `numpy` is jax.numpy or NumPy.
+
+    NaN where the patterns are the same for all stimuli: such a layer has no geometry.
+    """
+    constant = (x.max(0) - x.min(0)).max() <= 8 * np.finfo(x.dtype).eps * abs(x).max()
     square = (x * x).sum(1)
     z = x - x.mean(1, keepdims=True)
     length = (z * z).sum(1)
@@ -84,4 +88,5 @@ def dissimilarities(x: Any, classes: np.ndarray, numpy: Any) -> tuple[Any, Any]:
     counts = classes.sum(1).astype(np.float64)
     pairs = float((counts**2).sum() - counts.sum())
     others = float(counts.sum() ** 2 - (counts**2).sum())
-    return 1 - (of_classes - own) / pairs, 1 - (total - of_classes) / others
+    within, between = 1 - (of_classes - own) / pairs, 1 - (total - of_classes) / others
+    return numpy.where(constant, numpy.nan, within), numpy.where(constant, numpy.nan, between)

@@ -24,7 +24,7 @@ from analysis import comparison
 from analysis.embedding import angular
 from analysis.factors import DEPTH, LAYERS, depths, layer_counts, levels, singular, tested_fields, told_apart
 from analysis.layers import correspondence
-from analysis.probes import probes, shapes_of
+from analysis.probes import finished, probes, shapes_of
 from analysis.representations import Representations, representations
 from analysis.statistics import explained, holm, references, within_between
 from analysis.stimuli import read_stimuli
@@ -67,7 +67,7 @@ def study(
         say(f"{unfinished} of {len(trained.members)} members are not trained to their end and are left out")
     chosen = [comparison.measure(name) for name in measures]  # a wrong name ends here, before anything is computed
     stimuli = None if probe is None else read_stimuli(probe)
-    if stimuli is not None and f"-{stimuli.name}" in {end.split(".")[0] for end in ENDS[1:]}:
+    if stimuli is not None and f"-{stimuli.name}".endswith(tuple(end.split(".")[0] for end in ENDS[1:])):
         raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {probe}.")
     known = probes(trained, stimuli)
     names = {task: _layer_names(found) for task, found in known.items()} if layers else {}
@@ -85,7 +85,7 @@ def study(
         result.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers=settings["layers"])
         shown = known[task].cohorts[0].members[0].task
         result.attrs |= dict(chance=float(shown.chance), solved=float(shown.solved))
-        result.attrs["cohorts"] = " ".join(cohort.id for cohort in known[task].cohorts)
+        result.attrs["finished"] = int(finished(trained).sum())
         start = f"{task}-{stimuli.name}" if stimuli else task
         _write(trained.path / "analysis" / start, found, result, tested_fields(trained, result["member_a"].to_numpy()))
         measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
@@ -121,21 +121,22 @@ def _write(start: Path, found: Representations, result: xr.Dataset, fields: list
             label = {"measure": measure, "layer": layer}
             tests.append(_explained(similarity, table, fields, label))
             means.append(_means(similarity, table, fields, label))
-    files = {end: start.with_name(start.name + end) for end in ENDS}
-    comparison.save(result, files[".nc"])
-    comparison.save(mean_rdms(found, set(result["a"].to_numpy().tolist())), files["-rdms.nc"])
-    write_atomically(files["-fields.csv"], pd.concat(tests).to_csv(index=False).encode())
-    write_atomically(files["-means.csv"], pd.concat(means).to_csv(index=False).encode())
-    if len(found.categories):
-        write_atomically(files["-categories.csv"], found.categories.to_csv(index=False).encode())
-    else:
-        files["-categories.csv"].unlink(missing_ok=True)
+    rdms = mean_rdms(found, set(result["a"].to_numpy().tolist()))
     names = [name for name, variable in result.data_vars.items() if "kind" in variable.attrs]
     depths = [correspondence(result, str(name), fields) for name in names] if result.attrs["layers"] == "all" else []
+    files = {end: start.with_name(start.name + end) for end in ENDS}
+    # The fields are what a report looks for: the first to go and the last to come, so that no report mixes two studies.
+    files["-fields.csv"].unlink(missing_ok=True)
+    comparison.save(result, files[".nc"])
+    comparison.save(rdms, files["-rdms.nc"])
+    write_atomically(files["-means.csv"], pd.concat(means).to_csv(index=False).encode())
+    files["-categories.csv"].unlink(missing_ok=True)
+    if len(found.categories):
+        write_atomically(files["-categories.csv"], found.categories.to_csv(index=False).encode())
+    files["-layers.nc"].unlink(missing_ok=True)
     if depths and depths[0].attrs["networks"]:
         comparison.save(xr.concat(depths, pd.Index(names, name="measure")), files["-layers.nc"])
-    else:
-        files["-layers.nc"].unlink(missing_ok=True)
+    write_atomically(files["-fields.csv"], pd.concat(tests).to_csv(index=False).encode())
 
 
 def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]]:

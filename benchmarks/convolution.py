@@ -189,7 +189,7 @@ def one_rate(name: str, a: argparse.Namespace) -> Any:
 def forms(a: argparse.Namespace) -> None:
     """Rates of this program's recipes over kernel sizes, channels and map sizes."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from zoo import executor
+    from zoo import executor, tuning
     from zoo.spec import cohorts
 
     executor.start()
@@ -206,7 +206,7 @@ def forms(a: argparse.Namespace) -> None:
             for form, inner in recipes:
                 block = 4 if jax.default_backend() == "cpu" else members
                 recipe = executor.Recipe(block, inner, form, executor.threads())
-                line += f"{executor.steps_per_second(cohort, recipe, a.seconds):>15.1f}"
+                line += f"{tuning.steps_per_second(cohort, recipe, a.seconds):>15.1f}"
             print(line, flush=True)
 
 

@@ -8,6 +8,7 @@ CACHE = Path(__file__).parent.parent / ".pytest_cache"
 os.environ["NPROC"] = "4"
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ["XDG_CACHE_HOME"] = str(CACHE)
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax

@@ -17,6 +17,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,10 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 raise ValueError("it is no archive of arrays, as np.savez writes")
             opened.seek(0)
             with np.load(opened, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+                arrays = {name: file[name] for name in file.files}
+                if other := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+                    raise ValueError(f"{other[0]} in it is no array")
+                return arrays
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         why = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise ValueError(f"{path} must be an .npz file of plain arrays; it cannot be read: {why}.") from None
@@ -248,25 +252,25 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
     """Training images and labels, test images and labels, from the six files or their archive."""
     names = [*list(BATCH_DIGESTS)[:batches], "test_batch.bin"]
     roots = [folder / "cifar10", folder] if folder else [cache]
-    found: dict[str, Path | bytes] = {}
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for name in names:
         places = [root / part / name for root in roots for part in (BATCHES, "")]
-        found.update((name, path) for path in places[::-1] if path.is_file())
+        for path in [path for path in places if path.is_file()][:1]:
+            with nullcontext() if folder else suppress(ValueError):  # one damaged in the cache is a missing one
+                found[name] = _batch(str(path), name, path)
     missing = [name for name in names if name not in found]
     if missing and folder:
         archives = [path for root in roots if (path := root / ARCHIVE.name).is_file()]
         if not archives:
             raise ValueError(_is_missing("cifar10", folder, f"{BATCHES}/{missing[0]}, nor {ARCHIVE.name}"))
-        found |= _members(archives[0], missing)
+        unpacked = _members(archives[0], missing)
+        found |= {name: _batch(f"{name} of the archive", name, raw) for name, raw in unpacked.items()}
     elif missing:
         archive = fetched("cifar10", ARCHIVE, ADDRESSES["cifar10"], cache)
-        unpacked = _members(archive, list(BATCH_DIGESTS))
-        for name, raw in unpacked.items():
-            _batch(f"{archive}, {name}", name, raw)
+        for name, raw in _members(archive, list(BATCH_DIGESTS)).items():
+            found[name] = _batch(f"{archive}, {name}", name, raw)
             write_atomically(cache / BATCHES / name, raw)
-        found |= unpacked
-    parts = [_batch(str(p) if isinstance(p := found[n], Path) else f"{n} of the archive", n, p) for n in names]
-    images, labels = ([part[i] for part in parts] for i in (0, 1))
+    images, labels = ([found[name][i] for name in names] for i in (0, 1))
     return [np.concatenate(images[:-1]), np.concatenate(labels[:-1]), images[-1], labels[-1]]
 
 

@@ -1,4 +1,4 @@
-"""Blocks onto devices: recipes, compilation, memory, tuning.
+"""Blocks onto devices: recipes, compilation, memory.
 
 Members never talk to each other, so there is no mesh and no collective. A cohort's program advances one block of
 members on one device; every local device runs the same program on other blocks.
@@ -6,12 +6,10 @@ members on one device; every local device runs the same program on other blocks.
 
 import dataclasses
 import functools
-import json
 import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -296,7 +294,7 @@ def forget_data() -> None:
         _placed.clear()
 
 
-def fitted(cohort: Cohort, recipe: Recipe, device: Any, free: int | None = None) -> Executable:
+def fitted(cohort: Cohort, recipe: Recipe, device: Any, free: int | None = None, alone: bool = True) -> Executable:
     """The executable of a cohort, its block halved until the compiled program fits into the device's memory.
 
     Args:
@@ -304,9 +302,11 @@ def fitted(cohort: Cohort, recipe: Recipe, device: Any, free: int | None = None)
       recipe: how they would run.
       device: where.
       free: bytes that blocks may use there; default what is free now, so ask before anything else runs.
+      alone: whether nothing runs there now. Else a compiler that runs out of memory says nothing about the block.
 
     Raises:
       MemoryError: one member alone does not fit.
+      JaxRuntimeError: the compiler ran out of memory beside something else.
     """
     free = bytes_free(device) if free is None else free
     spent = 0.0
@@ -316,7 +316,7 @@ def fitted(cohort: Cohort, recipe: Recipe, device: Any, free: int | None = None)
         try:
             needed = executable.bytes_needed(device)
         except jax.errors.JaxRuntimeError as error:
-            if not out_of_memory(error):
+            if not (alone and out_of_memory(error)):
                 raise
             needed = free  # some compilers refuse what does not fit
         if needed <= MEMORY_SHARE * free:
@@ -335,69 +335,3 @@ def with_block(recipe: Recipe, block: int) -> Recipe:
     if isinstance(inner, int):
         inner = next(g for g in range(min(inner, block), 0, -1) if block % g == 0)
     return dataclasses.replace(recipe, block=block, inner=inner)
-
-
-# ---------------------------------------------------------------------------------------------------------- tuning
-
-
-def tuned(cohort: Cohort, block: int | None = None, members: int = 0, seconds: float = 1.0) -> Recipe:
-    """The fastest of a few recipes for a cohort, measured here, or remembered from an earlier measurement.
-
-    Only the way a block runs inside and the form of convolutions are chosen, and kept in the user's cache by (cohort,
-    device kind, versions), so that two directories agree; the block follows from the cohort as ever.
-    """
-    default = default_recipe(cohort, block, members)
-    key = f"{cohort.id} {jax.local_devices()[0].device_kind} {jax.__version__} {default.threads}"
-    file = cache_folder() / "recipes.json"
-    known = json.loads(file.read_text()) if file.exists() else {}
-    if key not in known:
-        rates = {recipe: steps_per_second(cohort, recipe, seconds) for recipe in _alternatives(cohort, default)}
-        best = max(rates, key=lambda recipe: rates[recipe])
-        known[key] = {
-            "inner": best.inner,
-            "conv_form": best.conv_form,
-            "member_steps_per_second": round(rates[best], 1),
-        }
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(known, indent=1))
-        temporary.replace(file)
-    winner = dataclasses.replace(default, inner=known[key]["inner"], conv_form=known[key]["conv_form"])
-    return with_block(winner, default.block)
-
-
-def _alternatives(cohort: Cohort, default: Recipe) -> list[Recipe]:
-    inners = dict.fromkeys([default.inner, "map", "vmap", *([4] if default.block % 4 == 0 else [])])
-    convolutional = type(cohort.members[0].model).family == "convolutional"
-    forms = ("columns", "native") if convolutional else (default.conv_form,)
-    return [dataclasses.replace(default, inner=i, conv_form=f) for i in inners for f in forms]
-
-
-def steps_per_second(cohort: Cohort, recipe: Recipe, seconds: float) -> float:
-    """Member-steps per second, a block on every local device at once, compilation left out; 0 if it does not fit."""
-    devices = jax.local_devices()
-    executable = Executable(cohort, recipe)
-    block = blocks(cohort, recipe)[0]
-    total, steps = cohort.members[0].training.steps, 1
-    floats = {device: jax.device_put(block.floats, device) for device in devices}
-
-    def run(device: Any) -> None:
-        jax.block_until_ready(executable.advance(states[device], floats[device], device, steps, False))
-
-    try:
-        if executable.bytes_needed(devices[0]) > MEMORY_SHARE * bytes_free(devices[0]):
-            return 0.0
-        with ThreadPoolExecutor(len(devices)) as pool:
-            list(pool.map(executable.compiled, devices))
-            while True:
-                states = {device: jax.block_until_ready(executable.init(block, device)) for device in devices}
-                begin = time.perf_counter()
-                list(pool.map(run, devices))
-                elapsed = time.perf_counter() - begin
-                if elapsed >= seconds or steps == total:
-                    return steps * block.rows * len(devices) / elapsed
-                steps = min(2 * steps, total)
-    except jax.errors.JaxRuntimeError as error:
-        if out_of_memory(error):
-            return 0.0
-        raise

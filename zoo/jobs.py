@@ -48,19 +48,27 @@ class Job:
         return self._waiting is None or bool(self._waiting)
 
     @property
-    def trying(self) -> bool:
-        """Whether a block is being tried alone; it may come back as two."""
-        return self._trying
+    def over(self) -> bool:
+        """Whether no block is left that could be taken, or come back as two: one that is tried alone may."""
+        if self._waiting is None:  # not begun, or its program is compiling: nothing to wait for
+            return False
+        with self._turn:
+            return not (self._waiting or self._trying)
 
-    def prepare(self, device: Any, report: Callable[[Any], None]) -> Any:
+    def prepare(self, device: Any, report: Callable[[Any], None], alone: bool = True) -> Any:
         """Find what is left of the cohort and compile its program for a device; finished blocks are reported.
+
+        Args:
+          device: for which.
+          report: takes what finished blocks have to say.
+          alone: whether nothing trains on the device meanwhile.
 
         Returns:
           The executable, or None where no block is left: then nothing is compiled.
         """
         with self._turn:
             if self._waiting is None:
-                self._begin(device, report)
+                self._begin(device, report, alone)
             if not self._waiting:
                 return None
             executable = self._executable
@@ -93,13 +101,13 @@ class Job:
                 self.compile_seconds += self._executable.compile_seconds
                 self._executable = None
 
-    def _begin(self, device: Any, report: Callable[[Any], None]) -> None:
+    def _begin(self, device: Any, report: Callable[[Any], None], alone: bool) -> None:
         from zoo import executor
         from zoo.block import last_word
 
         recipe = self._recipe
         if self._store.recipe(self.cohort.id) is None:
-            self._use(executor.fitted(self.cohort, recipe, device, self._room[device]))
+            self._use(executor.fitted(self.cohort, recipe, device, self._room[device], alone))
             return
         left = []
         for block in executor.blocks(self.cohort, recipe):
@@ -109,7 +117,8 @@ class Job:
             else:
                 left.append(block)
         if left:
-            self._use(executor.Executable(self.cohort, recipe))
+            self._executable = executor.Executable(self.cohort, recipe)
+            self._refuse_if_too_large(device)
         self._waiting = left
 
     def _use(self, executable: Any) -> None:
@@ -119,6 +128,18 @@ class Job:
         self._store.record(self.cohort.id, **entry, precision=self.cohort.members[0].training.precision)
         self._executable = executable
         self._waiting = executor.blocks(self.cohort, executable.recipe)
+
+    def _refuse_if_too_large(self, device: Any) -> None:
+        """A cohort keeps its block, on whatever machine it goes on: this one may be too small for it."""
+        from zoo.executor import MEMORY_SHARE
+
+        needed, room = self._executable.bytes_needed(device), self._room[device]
+        if needed > MEMORY_SHARE * room:
+            raise MemoryError(
+                f"Cohort {self.cohort.id} of {self._store.path} was begun with blocks of {self._recipe.block}, which "
+                f"need {needed / 2**20:.0f} MiB on {device}, and there are {room / 2**20:.0f} MiB: go on where there "
+                "is more, or train it into a new directory."
+            )
 
     def halve(self, error: Exception) -> None:
         """Start the cohort again with half the block after the device ran out of memory, if nothing was saved yet."""
@@ -155,19 +176,26 @@ class Pool:
         self._lock = threading.Lock()
 
     def run(self, devices: list[Any]) -> None:
-        """Train everything; raises the first error of a worker after the others have saved."""
+        """Train everything; raises the first error, of a worker or of its own, after the workers have saved."""
         threads = [threading.Thread(target=self._work, args=(device,), daemon=True) for device in devices]
         for thread in threads:
             thread.start()
-        written, seen = time.monotonic(), 0
-        while any(thread.is_alive() for thread in threads):
-            self.view.tick()
-            time.sleep(TICK)
-            if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
-                seen, written = self.done, time.monotonic()
-                self.store.write_table()
-        for job in self.jobs:
-            job.close()
+        try:
+            written, seen = time.monotonic(), 0
+            while any(thread.is_alive() for thread in threads):
+                self.view.tick()
+                time.sleep(TICK)
+                if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
+                    seen, written = self.done, time.monotonic()
+                    self.store.write_table()
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+            for job in self.jobs:
+                job.close()
         if self.error is not None:
             raise self.error
 
@@ -183,8 +211,7 @@ class Pool:
     def _wait_for_job(self) -> Job | None:
         """The next cohort; None when there is nothing left that could come back in smaller blocks either."""
         while (job := self._next_job()) is None and not self.stop.is_set():
-            # In this order: a block that is tried may come back between two looks, and is then open.
-            if not any(j.trying or j.open for j in self.jobs):
+            if all(job.over for job in self.jobs):
                 return None
             time.sleep(TICK)
         return job
@@ -241,7 +268,7 @@ class Pool:
         from zoo.executor import out_of_memory
 
         try:
-            job.prepare(device, self.view.report)
+            job.prepare(device, self.view.report, alone=False)
         except BaseException as error:
             if isinstance(error, Exception) and out_of_memory(error):
                 return  # beside a block that is there; the worker tries again when that is gone

@@ -60,14 +60,15 @@ def container(groups: Path, own: Path) -> int:
 
 
 def _left(group: Path, first_version: bool) -> int:
-    """What one group leaves; file cache that it would drop counts as free."""
-    limit, usage, cache = ("memory.max", "memory.current", "inactive_file")
+    """What one group leaves; file cache, which the kernel drops before it kills, counts as free."""
+    limit, usage, prefix = ("memory.max", "memory.current", "")
     if first_version:
-        limit, usage, cache = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        limit, usage, prefix = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
     try:
         most, used = int((group / limit).read_text()), int((group / usage).read_text())
         pages = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return max(0, most - used + int(pages.get(cache, 0)))
+        cache = sum(int(pages.get(f"{prefix}{state}_file", 0)) for state in ("active", "inactive"))
+        return max(0, most - used + cache)
     except (OSError, ValueError):  # no such file, or "max"
         return sys.maxsize
 

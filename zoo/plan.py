@@ -64,7 +64,7 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
     for i in measured:
         say(f"compiling and timing cohort {i + 1} of {len(found)}, {found[i].id}")
         rows[i] = _measured(found[i], choose(found[i]), len(found))
-    typical = float(np.mean([row.seconds / len(found[i].members) for i, row in rows.items()]))
+    typical = float(np.nanmean([row.seconds / len(found[i].members) for i, row in rows.items()]))
     for i, cohort in enumerate(found):
         if i not in rows:
             executable = executor.Executable(cohort, choose(cohort))
@@ -75,16 +75,17 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
 def _measured(cohort: spec.Cohort, recipe: Any, cohorts: int) -> PlanRow:
     import jax
 
-    from zoo import executor
+    from zoo import executor, tuning
 
     devices = jax.local_devices()
     begin = time.perf_counter()
     executable = executor.fitted(cohort, recipe, devices[0])
     compiling = time.perf_counter() - begin
-    rate = executor.steps_per_second(cohort, executable.recipe, seconds=0.5)
+    rate = tuning.steps_per_second(cohort, executable.recipe, seconds=0.5)
     blocks = -(-len(cohort.members) // executable.recipe.block)
     idle = max(1.0, len(devices) / blocks) if cohorts < len(devices) else 1.0
-    seconds = compiling + cohort.members[0].training.steps * len(cohort.members) / rate * idle
+    # No rate: the block did not fit any more, whatever took the memory since.
+    seconds = compiling + cohort.members[0].training.steps * len(cohort.members) / (rate or float("nan")) * idle
     return _row(executable, executable.bytes_needed(devices[0]) / 2**20, seconds)
 
 

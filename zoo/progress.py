@@ -51,10 +51,10 @@ class View:
         """Take a block's report; called by the workers."""
         now = time.monotonic()
         with self._lock:
-            if self._phase.get(progress.cohort) != "training":
+            running = (progress.status == RUNNING).any()
+            if running and self._phase.get(progress.cohort) != "training":
                 self._phase[progress.cohort] = "training"
-                first = progress.taken == 0
-                self._say(f"{progress.cohort}: compiled, {'training' if first else 'going on'}")
+                self._say(f"{progress.cohort}: compiled, {'going on' if progress.step.max() else 'training'}")
             self._last.setdefault(progress.cohort, {})[progress.block] = progress
             self._counted.pop(progress.cohort, None)
             self._taken.append((now, progress.taken))

@@ -70,14 +70,14 @@ def train(
                 try:
                     pool.run(devices)
                 except BaseException:
-                    with suppress(OSError):  # a full disk has said so already
+                    with suppress(OSError, ValueError):  # a full disk or a damaged file has said so already
                         store.write_table()
                     raise
                 finally:
                     forget_data()
                 store.write_table()
                 compiled = [job.compile_seconds for job in jobs if job.compile_seconds]
-                about = dict(programs=len(compiled), compile_seconds=round(sum(compiled), 1))
+                about = dict(programs=len(compiled), compile_seconds=round(sum(compiled), 3))
                 store.record(None, last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
     if signals:
         raise Stopped(f"Stopped by {signals[0]}; the same command goes on from here.")
@@ -115,9 +115,9 @@ def _start(store: Store) -> list[Any]:
 
 def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callable[[Cohort], Any]:
     """What gives a cohort of a zoo its recipe."""
-    from zoo import executor
+    from zoo import executor, tuning
 
-    choose = executor.tuned if tune else executor.default_recipe
+    choose = tuning.tuned if tune else executor.default_recipe
     members = sum(len(cohort.members) for cohort in cohorts)
     return lambda cohort: choose(cohort, block, members)
 
@@ -131,7 +131,7 @@ def _jobs(store: Store, block: int | None, tune: bool, devices: list[Any]) -> li
     recipes = []
     for cohort in store.cohorts:
         begun = store.recipe(cohort.id)
-        if begun and block and block != begun.block:
+        if begun and block and begun.block not in {block >> times for times in range(block.bit_length())}:
             raise ValueError(
                 f"--block is {block}, but cohort {cohort.id} of {store.path} was begun with blocks of {begun.block}; "
                 "leave it out, or choose another --out."

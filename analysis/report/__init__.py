@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis import comparison
 from analysis.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
+from analysis.probes import finished
 from analysis.report import depth, figures
 from analysis.study import slices
 from zoo.store import Trained, load
@@ -41,9 +42,14 @@ def report(directory: Path) -> Iterator[str]:
     """Draw `figures/*.png` of a compared zoo directory; yields the lines to print."""
     trained = load(directory)
     count = 0
-    found = list(_studies(trained))
-    if not found:
+    paths = sorted((trained.path / "analysis").glob("*-fields.csv"))
+    if not paths:
         raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
+    results = {name: comparison.load(paths[0].with_name(f"{name}.nc")) for name in map(_name, paths)}
+    fitting = {name: result for name, result in results.items() if _fits(result, trained)}
+    for name in results.keys() - fitting.keys():
+        yield f"{name} was compared by an earlier version or in another zoo; compare it again to have it drawn"
+    found = list(_studies(trained, fitting))
     with figures.style(), threadpool_limits(1, "blas"):
         for study in found:
             for name, figure in _figures(trained, study):
@@ -56,27 +62,29 @@ def report(directory: Path) -> Iterator[str]:
     yield f"members in {trained.path / 'members.csv'}."
 
 
-def _studies(trained: Trained) -> Iterator[Study]:
-    """The comparisons in a directory, tasks in the zoo's order, a task's own probe first."""
-    names = [path.name.removesuffix("-fields.csv") for path in (trained.path / "analysis").glob("*-fields.csv")]
-    results = {name: comparison.load(trained.path / "analysis" / f"{name}.nc") for name in sorted(names)}
-    for name, result in results.items():
-        if "cohorts" not in result.attrs:
-            raise ValueError(f"{trained.path}: {name} was compared by an earlier version; run compare again.")
-    order = list(trained.manifest["cohorts"])
+def _name(fields: Path) -> str:
+    """The name of a comparison, from the path of its tests."""
+    return fields.name.removesuffix("-fields.csv")
+
+
+def _fits(result: xr.Dataset, trained: Trained) -> bool:
+    """Whether a comparison says what a report needs, of members that are there."""
+    there = set(trained.members["member"])
+    return "finished" in result.attrs and there.issuperset(result["member_a"].to_numpy().tolist())
+
+
+def _studies(trained: Trained, results: dict[str, xr.Dataset]) -> Iterator[Study]:
+    """The comparisons of a directory, in the zoo's order, the tasks' own probes first."""
+    order = trained.members["member"].tolist()
 
     def place(name: str) -> tuple[bool, int]:
-        attrs = results[name].attrs
-        return bool(attrs["stimuli"]), order.index(attrs["cohorts"].split()[0])
+        return bool(results[name].attrs["stimuli"]), order.index(results[name]["member_a"].to_numpy()[0])
 
     spec = trained.manifest["spec"]["name"]
     for name in sorted(results, key=place):
         result = results[name]
-        own = not result.attrs["stimuli"]
-        compared: Any = trained.members[trained.members["cohort"].isin(result.attrs["cohorts"].split())]
-        table = compared.set_index("member")
-        if not own:
-            table = table.loc[list(dict.fromkeys(result["member_a"].to_numpy().tolist()))]
+        own, ids = not result.attrs["stimuli"], dict.fromkeys(result["member_a"].to_numpy().tolist())
+        table: Any = trained.members.set_index("member").loc[list(ids)]
         if "layer_depth_a" in result.coords and LAYERS not in table:
             items = pd.DataFrame({"member": result["member_a"], "layer_depth": result["layer_depth_a"]})
             depths = items.assign(layers=layer_counts(items)).drop_duplicates("member").set_index("member")["layers"]
@@ -143,6 +151,8 @@ def summary(trained: Trained, study: Study) -> Iterator[str]:
         f"{study.name}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
         f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
     )
+    if (since := int(finished(trained).sum()) - study.result.attrs["finished"]) > 0:
+        yield f"  {since} members were trained to their end since; compare again to have them in"
     folder = trained.path / "analysis"
     means, tests = (pd.read_csv(folder / f"{study.name}-{name}.csv") for name in ("means", "fields"))
     measure, layer = means["measure"].iloc[0], _last_layer(study.result)

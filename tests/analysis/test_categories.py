@@ -56,6 +56,12 @@ def test_a_silent_pattern_is_unlike_all_others():
     assert between == pytest.approx(1 - r[~same].mean(), abs=1e-12)
 
 
+def test_patterns_that_are_the_same_for_all_stimuli_have_no_index():
+    dead = np.tile(patterns()[:1], (8, 1))
+    assert np.isnan(category_index(dead, LABELS)).all()
+    assert np.isnan(category_index(0 * dead, LABELS)).all()
+
+
 def test_too_few_classes_or_stimuli_are_refused_in_one_sentence():
     with pytest.raises(ValueError, match="All 8 stimuli are of one class; a category index needs at least 2"):
         category_index(patterns(), ["a"] * 8)

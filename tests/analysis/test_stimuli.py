@@ -1,6 +1,7 @@
 """Stimuli from files: images and what is known of them, and one sentence for anything else."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ BAD = {
         "must be an .npz file of plain arrays; it cannot be read",
     ),
 }
+
+
+def test_an_archive_with_something_else_than_arrays_is_refused_in_one_sentence(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w") as file:
+        file.writestr("README.txt", "images follow")
+    with pytest.raises(ValueError, match=r"must be an \.npz file of plain arrays; .*: README.txt in it is no array"):
+        read_stimuli(tmp_path / "bad.npz")
 
 
 @pytest.mark.parametrize("case", BAD)

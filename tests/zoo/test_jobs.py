@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models import cnn, mlp
-from zoo import Training, Zoo, block, executor, jobs, memory, product, train, training
+from zoo import Training, Zoo, block, executor, jobs, memory, product, train, training, tuning
 from zoo.spec import cohorts
 from zoo.store import Store
 from zoo.tasks import digits, images
@@ -39,7 +39,7 @@ def test_the_next_program_compiles_while_the_present_cohort_trains(monkeypatch: 
     def training_block(executable: Any, *args: Any, **kwargs: Any) -> None:
         place = order.index(executable.cohort.id)
         if place + 1 < len(order):
-            overlapped.append(compiled[order[place + 1]].wait(60))
+            overlapped.append(compiled[order[place + 1]].wait(240))
         real_train(executable, *args, **kwargs)
 
     monkeypatch.setattr(executor.Executable, "compiled", compiling)
@@ -150,7 +150,7 @@ def test_a_worker_stays_when_a_block_comes_back_between_its_two_looks(tmp_path: 
         workers, cohort, open = 0, cohorts(THREE)[0], False
 
         @property
-        def trying(self) -> bool:
+        def over(self) -> bool:
             self.open = True
             return False
 
@@ -161,6 +161,96 @@ def test_a_worker_stays_when_a_block_comes_back_between_its_two_looks(tmp_path: 
     job: Any = Tried()
     pool = jobs.Pool(Store(tmp_path / "zoo", THREE), [job], save_every=60, view=View())
     assert pool._wait_for_job() is job
+
+
+def test_a_job_is_over_only_when_no_block_waits_and_none_is_tried(tmp_path: Path) -> None:
+    store, device = Store(tmp_path / "zoo", THREE), jax.local_devices()[0]
+    cohort = cohorts(THREE)[0]
+    job = jobs.Job(cohort, store, executor.default_recipe(cohort, block=2), {device: 2**34})
+    assert not job.over
+    assert job.take(device, threading.Event(), lambda progress: None) is not None
+    assert not job.open
+    assert not job.over, "the block may come back"
+    job.halve(MemoryError())
+    assert not job.over
+    job.proved(False)
+    assert not job.over
+    assert job.take(device, threading.Event(), lambda progress: None) is not None
+    job.proved(True)
+    assert not job.over, "another waits"
+    assert job.take(device, threading.Event(), lambda progress: None) is not None
+    assert job.over, "what has worked once does not come back"
+
+
+def test_a_compiler_out_of_memory_beside_a_training_block_does_not_halve_the_next_one(
+    monkeypatch: Any, tmp_path: Path
+) -> None:
+    training_now, real_train, real_compiled = threading.Event(), block.train_block, executor.Executable.compiled
+    refused = []
+
+    def compiled(self: Any, device: Any) -> Any:
+        if training_now.is_set() and threading.current_thread() is not busy[0]:
+            refused.append(self.cohort.id)
+            tried.set()
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no scratch memory to compile")
+        return real_compiled(self, device)
+
+    busy: list[Any] = []
+    tried = threading.Event()
+
+    def training_block(executable: Any, *args: Any, **kwargs: Any) -> None:
+        busy[:] = [threading.current_thread()]
+        training_now.set()
+        if len(refused) < 2:
+            tried.wait(240)  # until the next program has been tried beside this block
+        real_train(executable, *args, **kwargs)
+        training_now.clear()
+        tried.clear()
+
+    monkeypatch.setattr(executor.Executable, "compiled", compiled)
+    monkeypatch.setattr(block, "train_block", training_block)
+    trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
+    assert len(refused) == 2
+    assert [entry["recipe"]["block"] for entry in trained.manifest["cohorts"].values()] == [2, 2, 2]
+
+
+def test_an_error_of_the_main_thread_comes_after_the_workers_have_saved(monkeypatch: Any, tmp_path: Path) -> None:
+    from zoo.progress import View
+
+    ended = []
+    real = block.train_block
+
+    def training_block(*args: Any, **kwargs: Any) -> None:
+        begun.set()
+        failed.wait(240)
+        real(*args, **kwargs)
+        ended.append(True)
+
+    begun, failed = threading.Event(), threading.Event()
+
+    def tick(self: Any) -> None:
+        if begun.is_set():
+            failed.set()
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(block, "train_block", training_block)
+    monkeypatch.setattr(View, "tick", tick)
+    with pytest.raises(OSError, match="No space left"):
+        train(THREE, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
+    assert ended, "a worker was left behind"
+    monkeypatch.undo()
+    assert (train(THREE, tmp_path / "zoo", quiet=True).members["steps"] == 3).all()
+
+
+def test_a_directory_whose_blocks_do_not_fit_on_this_machine_is_refused(monkeypatch: Any, tmp_path: Path) -> None:
+    stop = threading.Event()
+    store = Store(tmp_path / "zoo", THREE)
+    device = jax.local_devices()[0]
+    first, *_ = cohorts(THREE)
+    jobs.Job(first, store, executor.default_recipe(first, block=2), {device: 2**34}).prepare(device, stop.set)
+    monkeypatch.setattr(memory, "bytes_free", lambda device: 1000)
+    with pytest.raises(MemoryError, match=r"was begun with blocks of 2, which need \d+ MiB on .*, and there are 0 MiB"):
+        train(THREE, tmp_path / "zoo", quiet=True, devices=[device])
 
 
 def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
@@ -181,7 +271,7 @@ def test_tuning_ends_before_anything_trains(monkeypatch: Any, tmp_path: Path) ->
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     order: list[str] = []
     real = block.train_block
-    monkeypatch.setattr(executor, "steps_per_second", lambda *args: order.append("tune") or 1.0)
+    monkeypatch.setattr(tuning, "steps_per_second", lambda *args: order.append("tune") or 1.0)
 
     def training_block(*args: Any, **kwargs: Any) -> None:
         order.append("train")
@@ -205,8 +295,12 @@ def test_other_images_under_the_same_name_are_refused(tmp_path: Path) -> None:
         train(zoo, tmp_path / "zoo", quiet=True)
 
 
-LIMIT = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 5\ninactive_file 200"}
-OLD = {"memory.limit_in_bytes": "900", "memory.usage_in_bytes": "850", "memory.stat": "total_inactive_file 50"}
+LIMIT = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 5\nactive_file 50\ninactive_file 150"}
+OLD = {
+    "memory.limit_in_bytes": "900",
+    "memory.usage_in_bytes": "850",
+    "memory.stat": "inactive_file 7\ntotal_inactive_file 30\ntotal_active_file 20",
+}
 
 
 @pytest.mark.parametrize(

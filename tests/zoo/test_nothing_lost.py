@@ -119,7 +119,7 @@ def test_a_directory_that_is_being_trained_is_refused_and_says_who_holds_it(tmp_
     )
     with store.locked():
         done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "zoo")], cwd=ROOT, text=True, capture_output=True, timeout=60
+            [sys.executable, "-c", code, str(tmp_path / "zoo")], cwd=ROOT, text=True, capture_output=True, timeout=240
         )
     assert f"is being trained by process {os.getpid()}" in done.stderr
     train(ZOO, tmp_path / "zoo", quiet=True)  # let go
@@ -134,6 +134,10 @@ def test_what_a_kill_in_the_first_write_leaves_is_no_foreign_directory(tmp_path:
 def test_another_block_size_is_refused_on_a_begun_directory(copy: Path) -> None:
     with pytest.raises(ValueError, match=r"--block is 3, but cohort .* was begun with blocks of 2"):
         train(ZOO, copy, quiet=True, block=3)
+
+
+def test_the_same_command_goes_on_after_its_block_was_halved(copy: Path) -> None:
+    assert (train(ZOO, copy, quiet=True, block=4).members["steps"] == 6).all()
 
 
 def test_out_of_memory_on_one_of_several_devices_trains_every_member_once(monkeypatch: Any, tmp_path: Path) -> None:

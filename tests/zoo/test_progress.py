@@ -54,3 +54,16 @@ def test_the_table_of_many_cohorts_shows_those_at_work_and_all_together() -> Non
 
 def test_the_table_of_a_few_cohorts_shows_each() -> None:
     assert View(zoo_of(3), Console(), quiet=True).table().row_count == 3
+
+
+def test_a_cohort_that_is_done_or_goes_on_is_not_said_to_begin() -> None:
+    found = zoo_of(3)
+    console = Console(width=200, record=True, file=io.StringIO())
+    view = View(found, console, quiet=False)
+    view.report(report(found[0].id, STOPPED, 10, 0.99))
+    view.report(report(found[1].id, RUNNING, 4, 0.3))
+    view.report(report(found[2].id, RUNNING, 0, 0.1))
+    text = console.export_text()
+    assert found[0].id not in text
+    assert f"{found[1].id}: compiled, going on" in text
+    assert f"{found[2].id}: compiled, training" in text

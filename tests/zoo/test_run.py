@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models import vanilla
-from zoo import Training, Zoo, executor, load, plan, product, train
+from zoo import Training, Zoo, executor, load, plan, product, train, tuning
 from zoo.spec import cohorts
 from zoo.tasks import flipflop
 
@@ -30,19 +30,30 @@ zoo = Zoo(
     training=Training(steps=4000, batch=4, evaluate_every=500, schedule="cosine"),
     seeds=range(4),
 )
+
+# A block waits after its first save of a step while the file HOLD is there: whoever wants to kill it comes in time.
+import os, time
+from zoo.checkpoints import BlockFolder
+
+def save(self, step, state, members, real=BlockFolder.save):
+    real(self, step, state, members)
+    while step and os.path.exists(os.environ.get("HOLD", "")):
+        time.sleep(0.02)
+
+BlockFolder.save = save
 """
 
 
-def start(spec: Path, out: Path, devices: int) -> subprocess.Popen[str]:
+def start(spec: Path, out: Path, devices: int, hold: str = "") -> subprocess.Popen[str]:
     command = [sys.executable, "run_zoo.py", "train", str(spec), "--out", str(out), "--save-every", "0.05"]
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)}
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "HOLD": hold}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
 def wait_for_progress(out: Path, process: subprocess.Popen[str], beyond: int = 0) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
         saved = [int(p.name) for p in out.glob("cohorts/*/*/*") if p.name.isdigit()]
         if max(saved, default=0) > beyond:
@@ -62,25 +73,28 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("undisturbed") / "zoo"
     process = start(spec, out, devices=2)
-    text = process.communicate(timeout=120)[0]
+    text = process.communicate(timeout=240)[0]
     assert process.returncode == 0, text
     found = load(out)
     return {m: found.params(m) for m in found.members["member"]} | {"curves": found.curves}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
 def test_killed_or_stopped_and_started_again_on_other_devices_ends_with_the_same_bits(
     number: signal.Signals, spec: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    out = tmp_path / "zoo"
-    process = start(spec, out, devices=2)
+    out, hold = tmp_path / "zoo", tmp_path / "hold"
+    hold.touch()
+    process = start(spec, out, devices=2, hold=str(hold))
     wait_for_progress(out, process)
     process.send_signal(number)
-    text = process.communicate(timeout=60)[0]
+    time.sleep(1)  # for its main thread to take note
+    hold.unlink()
+    text = process.communicate(timeout=240)[0]
     assert process.returncode == (-9 if number == signal.SIGKILL else 143), text
     again = start(spec, out, devices=1)
-    text = again.communicate(timeout=120)[0]
+    text = again.communicate(timeout=240)[0]
     assert again.returncode == 0, text
     found = load(out)
     assert (found.members["steps"] == 4000).all()
@@ -155,9 +169,9 @@ def test_the_plan_counts_without_training(tmp_path: Path) -> None:
 def test_tuning_remembers_its_winner(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (cohort,) = cohorts(tiny())
-    first = executor.tuned(cohort, seconds=0.01)
-    monkeypatch.setattr(executor, "steps_per_second", lambda *args: pytest.fail("timed again"))
-    assert executor.tuned(cohort) == first
+    first = tuning.tuned(cohort, seconds=0.01)
+    monkeypatch.setattr(tuning, "steps_per_second", lambda *args: pytest.fail("timed again"))
+    assert tuning.tuned(cohort) == first
 
 
 BAD_SETTINGS = [

@@ -1,6 +1,8 @@
 """Convolutional networks on Fashion-MNIST: 16 networks, with and without batch normalisation, five epochs.
 
-python run_zoo.py run fashion-cnn --out zoos/fashion-cnn
+    python run_zoo.py run fashion-cnn --out zoos/fashion-cnn
+
+Two CPU cores: 16 minutes to train beside other work. Expected: median test accuracy .910, the lowest .905.
 """
 
 from models import cnn

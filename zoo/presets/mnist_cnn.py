@@ -1,6 +1,9 @@
 """Convolutional networks on MNIST: 16 networks of 16 and 32 channels and one hidden layer, three epochs.
 
-python run_zoo.py run mnist-cnn --out zoos/mnist-cnn
+    python run_zoo.py run mnist-cnn --out zoos/mnist-cnn --all-layers
+
+Two CPU cores: 14 minutes beside other work. Expected: median test accuracy .990, the lowest .989; category structure
+rises from first to last layer in every trained network, .16 to .50, and falls in untrained ones.
 """
 
 from models import cnn
