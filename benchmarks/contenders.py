@@ -68,7 +68,9 @@ def parser_of(description: str | None, jax_peers: Sequence[str], torch_peers: Se
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="per contender and round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", choices=("cpu", "gpu", "tpu"), default=None, help="default: what JAX finds")
+    parser.add_argument(
+        "--device", choices=("cpu", "gpu", "tpu"), default="cpu", help="of JAX; PyTorch runs on a GPU, too"
+    )
     parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has torch")
     everyone = (*jax_peers, *torch_peers)
     parser.add_argument("--only", nargs="+", choices=everyone, default=everyone)
@@ -79,7 +81,7 @@ def parser_of(description: str | None, jax_peers: Sequence[str], torch_peers: Se
 def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """The arguments; JAX is told of the device."""
     arguments = parser.parse_args()
-    if arguments.device and not arguments.here:
+    if not arguments.here:
         os.environ["JAX_PLATFORMS"] = {"gpu": "cuda"}.get(arguments.device, arguments.device)
     return arguments
 
@@ -112,7 +114,7 @@ def flags_of(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
     """Arguments as flags for another process of the same benchmark, `--device` and `--seconds` always among them."""
     values = {name: getattr(arguments, name) for name in (*names, "seconds", "device")}
     lists = {name: value if isinstance(value, list | tuple) else [value] for name, value in values.items()}
-    return [word for name, value in lists.items() if value != [None] for word in (f"--{name}", *map(str, value))]
+    return [word for name, value in lists.items() for word in (f"--{name}", *map(str, value))]
 
 
 def print_ratios(rates: dict[str, list[float]], ours: str = "cohort") -> dict[str, float]:
