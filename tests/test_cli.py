@@ -45,7 +45,7 @@ def done(spec: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_trains_compares_and_draws_everything(done: Path) -> None:
-    names = {p.name for p in (done / "figures").iterdir()}
+    names = {p.name for p in (done / "figures").glob("*.png")}
     assert {"flipflop-rate-cka-heatmap.png", "flipflop-rate-rsa-mds.png", "digits-curves.png"} <= names
     assert {"digits-conv1-rdms.png", "digits-dense1-cka-heatmap.png"} <= names
     assert all((done / "figures" / name).stat().st_size > 5000 for name in names)
@@ -268,6 +268,12 @@ def test_compare_on_images_of_a_file_stands_beside_what_was_there(
     assert {"digits-noise-categories.png", "digits-noise-layers-cka.png", "digits-noise-conv1-cka-mds.png"} <= names
     assert run_zoo.main(["compare", str(out), *flags[:2], "--measures", "cka"]) == 0
     assert not (out / "analysis" / "digits-noise-layers.nc").exists(), "of another comparison: it would not fit"
+    (out / "figures" / "mine.png").touch()
+    assert run_zoo.main(["report", str(out)]) == 0
+    after = {path.name for path in (out / "figures").iterdir()}
+    assert {name for name in names - after if not name.startswith("digits-noise-")} == set()
+    assert {"digits-noise-layers-cka.png", "digits-noise-conv1-rsa-mds.png"} <= names - after, "of what was replaced"
+    assert {"digits-noise-conv1-cka-mds.png", "mine.png"} <= after
 
 
 def test_a_comparison_that_is_old_or_of_fewer_members_is_named_and_the_others_are_drawn(

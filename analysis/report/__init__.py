@@ -1,7 +1,7 @@
 """The pictures of a zoo directory and the numbers that matter, from what training and comparison left there."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from analysis.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_f
 from analysis.probes import finished
 from analysis.report import depth, figures
 from analysis.study import slices
+from zoo.checkpoints import write_atomically
 from zoo.store import Trained, load
 
 
@@ -41,25 +42,32 @@ class Study(NamedTuple):
 def report(directory: Path) -> Iterator[str]:
     """Draw `figures/*.png` of a compared zoo directory; yields the lines to print."""
     trained = load(directory)
-    count = 0
     paths = sorted((trained.path / "analysis").glob("*-fields.csv"))
     if not paths:
         raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
     results = {name: comparison.load(paths[0].with_name(f"{name}.nc")) for name in map(_name, paths)}
     fitting = {name: result for name, result in results.items() if _fits(result, trained)}
-    for name in results.keys() - fitting.keys():
+    for name in [name for name in results if name not in fitting]:
         yield f"{name} was compared by an earlier version or in another zoo; compare it again to have it drawn"
-    found = list(_studies(trained, fitting))
+    folder, drawn = trained.path / "figures", []
+    folder.mkdir(exist_ok=True)
     with figures.style(), threadpool_limits(1, "blas"):
-        for study in found:
+        for study in _studies(trained, fitting):
             for name, figure in _figures(trained, study):
-                path = trained.path / "figures" / (re.sub(r"[^\w.-]+", "_", name) + ".png")
-                path.parent.mkdir(exist_ok=True)
-                figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
-                count += 1
+                drawn.append(re.sub(r"[^\w.-]+", "_", name) + ".png")
+                figure.savefig(folder / drawn[-1], bbox_inches="tight", pad_inches=0.1)
             yield from summary(trained, study)
-    yield f"{count} pictures in {trained.path / 'figures'}, matrices and tests in {trained.path / 'analysis'},"
+    _forget_others(folder, drawn)
+    yield f"{len(drawn)} pictures in {trained.path / 'figures'}, matrices and tests in {trained.path / 'analysis'},"
     yield f"members in {trained.path / 'members.csv'}."
+
+
+def _forget_others(folder: Path, drawn: Sequence[str]) -> None:
+    """Remove what an earlier report drew of a comparison that has been replaced: `.drawn` lists its pictures."""
+    known = folder / ".drawn"
+    for name in set(known.read_text().splitlines() if known.exists() else ()) - set(drawn):
+        (folder / Path(name).name).unlink(missing_ok=True)
+    write_atomically(known, "\n".join(drawn).encode())
 
 
 def _name(fields: Path) -> str:
