@@ -343,8 +343,9 @@ def _print_plan(name: str, rows: list[Any]) -> None:
     _print_table(list(frame), zip(*frame.values()))
     if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
         console.print(f"{unmeasured} cohorts without MiB were not measured: their seconds are the others' mean.")
+    time_needed = "an unknown time" if math.isnan(seconds) else f"about {seconds:.0f} s"
     console.print(
-        f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, about {seconds:.0f} s "
+        f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, {time_needed} "
         f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",
         markup=False,
     )

@@ -51,16 +51,27 @@ def layer_counts(table: Any) -> np.ndarray:
     return table.groupby("member")["layer_depth"].transform("max").to_numpy(int) + 1
 
 
-def depths(table: pd.DataFrame, fields: Sequence[str]) -> np.ndarray:
-    """Entries of the longest tuple, written as text, among the fields of each row; 0 where there is none.
+def depths(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """How many entries the fields of each row have that are tuples, written as text: "3".
 
-    The number of all layers would not do: a dense layer more is then a convolution less, whose kernel goes with it.
+    Fields whose numbers never differ are counted once, such as the channels and kernels of convolutions (a kernel that
+    is one number is of any length); others follow: "3, 2". The number of all layers would not do: a dense layer more is
+    then a convolution less, whose kernel goes with it.
     """
 
     def entries(text: str) -> int:
         return len(text.strip("(),").split(",")) if text.startswith("(") and text != "()" else 0
 
-    return table[list(fields)].astype(str).map(entries).max(axis=1).to_numpy(int)
+    several: list[np.ndarray] = []
+    for field in fields:
+        count = table[field].astype(str).map(entries).to_numpy(int)
+        for i, other in enumerate(several):
+            if not ((count > 0) & (other > 0) & (count != other)).any():
+                several[i] = np.maximum(count, other)
+                break
+        else:
+            several.append(count)
+    return [", ".join(map(str, row)) for row in zip(*(counts.tolist() for counts in several if counts.any()))]
 
 
 def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:

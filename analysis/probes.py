@@ -1,13 +1,14 @@
 """The probes of a zoo: the conditions on which members are compared, and who meets them."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from analysis.stimuli import Stimuli
 
-__all__ = ["Probe", "finished", "layer_names", "probes", "shapes_of"]
+__all__ = ["Probe", "finished", "finished_alike", "layer_names", "probes", "shapes_of"]
 
 
 class Probe(NamedTuple):
@@ -113,3 +114,9 @@ def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
 def finished(trained: Any) -> Any:
     """Which rows of the member table are of members that are trained to their end."""
     return ~trained.members["status"].isin(["pending", "training"])
+
+
+def finished_alike(trained: Any, ids: Iterable[str]) -> int:
+    """How many members are trained to their end on the tasks of these members."""
+    tasks = {trained.task(member) for member in set(ids)}
+    return sum(trained.task(member) in tasks for member in trained.members["member"][finished(trained)])

@@ -11,6 +11,7 @@ On images of a file, <task> is <task>-<name of the file>: what was compared befo
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,10 @@ from analysis import comparison
 from analysis.embedding import angular
 from analysis.factors import DEPTH, LAYERS, depths, layer_counts, levels, singular, tested_fields, told_apart
 from analysis.layers import correspondence
-from analysis.probes import finished, probes, shapes_of
+from analysis.probes import finished_alike, probes, shapes_of
 from analysis.representations import Representations, representations
 from analysis.statistics import explained, holm, references, within_between
 from analysis.stimuli import read_stimuli
-from zoo.checkpoints import write_atomically
 from zoo.lookup import nearest
 from zoo.store import load
 
@@ -85,7 +85,7 @@ def study(
         result.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers=settings["layers"])
         shown = known[task].cohorts[0].members[0].task
         result.attrs |= dict(chance=float(shown.chance), solved=float(shown.solved))
-        result.attrs["finished"] = int(finished(trained).sum())
+        result.attrs["finished"] = finished_alike(trained, result["member_a"].to_numpy())
         start = f"{task}-{stimuli.name}" if stimuli else task
         _write(trained.path / "analysis" / start, found, result, tested_fields(trained, result["member_a"].to_numpy()))
         measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
@@ -123,20 +123,24 @@ def _write(start: Path, found: Representations, result: xr.Dataset, fields: list
             means.append(_means(similarity, table, fields, label))
     rdms = mean_rdms(found, set(result["a"].to_numpy().tolist()))
     names = [name for name, variable in result.data_vars.items() if "kind" in variable.attrs]
-    depths = [correspondence(result, str(name), fields) for name in names] if result.attrs["layers"] == "all" else []
-    files = {end: start.with_name(start.name + end) for end in ENDS}
-    # The fields are what a report looks for: the first to go and the last to come, so that no report mixes two studies.
-    files["-fields.csv"].unlink(missing_ok=True)
-    comparison.save(result, files[".nc"])
-    comparison.save(rdms, files["-rdms.nc"])
-    write_atomically(files["-means.csv"], pd.concat(means).to_csv(index=False).encode())
-    files["-categories.csv"].unlink(missing_ok=True)
-    if len(found.categories):
-        write_atomically(files["-categories.csv"], found.categories.to_csv(index=False).encode())
-    files["-layers.nc"].unlink(missing_ok=True)
-    if depths and depths[0].attrs["networks"]:
-        comparison.save(xr.concat(depths, pd.Index(names, name="measure")), files["-layers.nc"])
-    write_atomically(files["-fields.csv"], pd.concat(tests).to_csv(index=False).encode())
+    layers = [correspondence(result, str(name), fields) for name in names] if result.attrs["layers"] == "all" else []
+    start.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=start.parent, prefix=".part-") as folder:  # a full disk costs nothing that was
+        parts, files = ({end: place / (start.name + end) for end in ENDS} for place in (Path(folder), start.parent))
+        comparison.save(result, parts[".nc"])
+        comparison.save(rdms, parts["-rdms.nc"])
+        pd.concat(means).to_csv(parts["-means.csv"], index=False)
+        pd.concat(tests).to_csv(parts["-fields.csv"], index=False)
+        if len(found.categories):
+            found.categories.to_csv(parts["-categories.csv"], index=False)
+        if layers and layers[0].attrs["networks"]:
+            comparison.save(xr.concat(layers, pd.Index(names, name="measure")), parts["-layers.nc"])
+        # A report looks for the fields: the first to go and the last to come, so that it never mixes two studies.
+        files["-fields.csv"].unlink(missing_ok=True)
+        for end in sorted(ENDS, key=lambda end: end == "-fields.csv"):
+            files[end].unlink(missing_ok=True)
+            if parts[end].exists():
+                parts[end].replace(files[end])
 
 
 def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]]:

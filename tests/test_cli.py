@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -281,32 +282,46 @@ def test_a_comparison_that_is_old_or_of_fewer_members_is_named_and_the_others_ar
 ) -> None:
     out = tmp_path / "zoo"
     shutil.copytree(done, out)
-    for task in ("digits", "flipflop"):
-        file = out / "analysis" / f"{task}.nc"
-        result = comparison.load(file)
-        result.attrs["finished"] -= 3
-        if task == "digits":
-            del result.attrs["finished"]
-        comparison.save(result, file)
+    results = {task: comparison.load(out / "analysis" / f"{task}.nc") for task in ("digits", "flipflop")}
+    assert {task: result.attrs["finished"] for task, result in results.items()} == {"digits": 4, "flipflop": 8}
+    results["flipflop"].attrs["finished"] = 5
+    del results["digits"].attrs["finished"]
+    for task, result in results.items():
+        comparison.save(result, out / "analysis" / f"{task}.nc")
     assert run_zoo.main(["report", str(out)]) == 0
     text = capsys.readouterr().out
     assert "digits was compared by an earlier version or in another zoo; compare it again" in text
     assert "flipflop: 8 members" in text
     assert "3 members were trained to their end since" in text
+    assert (out / "figures" / "digits-curves.png").exists(), "of what could not be drawn again"
+    del results["flipflop"].attrs["finished"]
+    comparison.save(results["flipflop"], out / "analysis" / "flipflop.nc")
+    assert run_zoo.main(["report", str(out)]) == 2
+    assert "has no comparison that can be reported; run compare again" in capsys.readouterr().err
 
 
-def test_a_comparison_that_was_stopped_while_it_wrote_is_not_reported(
+def test_a_comparison_that_was_stopped_while_it_wrote_leaves_the_one_before(
     done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "zoo"
     shutil.copytree(done, out)
-    monkeypatch.setattr(comparison, "save", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        run_zoo.main(["compare", str(out), "--measures", "rsa"])
+    before = {path.name: path.read_bytes() for path in (out / "analysis").iterdir()}
+    saved: list[str] = []
+
+    def save(dataset: Any, path: Path, real: Any = comparison.save) -> None:
+        if saved:
+            raise OSError(28, "No space left on device")
+        saved.append(str(path))
+        real(dataset, path)
+
+    monkeypatch.setattr(comparison, "save", save)
+    assert run_zoo.main(["compare", str(out), "--measures", "rsa"]) == 1
     monkeypatch.undo()
-    assert not (out / "analysis" / "flipflop-fields.csv").exists()
+    assert saved
+    assert "No space left on device" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (out / "analysis").iterdir()} == before
     assert run_zoo.main(["report", str(out)]) == 0
-    assert "flipflop" not in capsys.readouterr().out
+    assert "cka at rate, trained" in capsys.readouterr().out
 
 
 DEAD = """

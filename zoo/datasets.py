@@ -17,7 +17,6 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -253,11 +252,16 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
     names = [*list(BATCH_DIGESTS)[:batches], "test_batch.bin"]
     roots = [folder / "cifar10", folder] if folder else [cache]
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    damaged = ""
     for name in names:
         places = [root / part / name for root in roots for part in (BATCHES, "")]
         for path in [path for path in places if path.is_file()][:1]:
-            with nullcontext() if folder else suppress(ValueError):  # one damaged in the cache is a missing one
+            try:
                 found[name] = _batch(str(path), name, path)
+            except ValueError as error:
+                if folder:
+                    raise
+                damaged = f"{error} "  # in the cache, where it is as good as missing
     missing = [name for name in names if name not in found]
     if missing and folder:
         archives = [path for root in roots if (path := root / ARCHIVE.name).is_file()]
@@ -266,7 +270,10 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
         unpacked = _members(archives[0], missing)
         found |= {name: _batch(f"{name} of the archive", name, raw) for name, raw in unpacked.items()}
     elif missing:
-        archive = fetched("cifar10", ARCHIVE, ADDRESSES["cifar10"], cache)
+        try:
+            archive = fetched("cifar10", ARCHIVE, ADDRESSES["cifar10"], cache)
+        except ValueError as error:
+            raise ValueError(f"{damaged}{error}") from None
         for name, raw in _members(archive, list(BATCH_DIGESTS)).items():
             found[name] = _batch(f"{archive}, {name}", name, raw)
             write_atomically(cache / BATCHES / name, raw)

@@ -66,13 +66,19 @@ class Job:
         Returns:
           The executable, or None where no block is left: then nothing is compiled.
         """
+        from zoo import executor
+
         with self._turn:
             if self._waiting is None:
                 self._begin(device, report, alone)
             if not self._waiting:
                 return None
             executable = self._executable
-        executable.compiled(device)  # outside the lock, while the first block is tried
+        try:
+            executable.compiled(device)  # outside the lock, while the first block is tried
+        except Exception as error:
+            if not executor.out_of_memory(error):
+                raise  # else the block's first call compiles again, and halves the block if there is still no room
         return executable
 
     def take(self, device: Any, stop: threading.Event, report: Callable[[Any], None]) -> tuple[Any, Any] | None:
@@ -125,20 +131,32 @@ class Job:
         from zoo import executor
 
         entry = {"recipe": dataclasses.asdict(executable.recipe), "evaluate_every": executable.evaluate_every}
+        entry["asked_block"] = self._store.asked_block(self.cohort.id) or self._recipe.block  # before it was halved
         self._store.record(self.cohort.id, **entry, precision=self.cohort.members[0].training.precision)
         self._executable = executable
         self._waiting = executor.blocks(self.cohort, executable.recipe)
 
     def _refuse_if_too_large(self, device: Any) -> None:
-        """A cohort keeps its block, on whatever machine it goes on: this one may be too small for it."""
-        from zoo.executor import MEMORY_SHARE
+        """A cohort keeps its block, on whatever machine it goes on: this one may be too small for it.
 
-        needed, room = self._executable.bytes_needed(device), self._room[device]
-        if needed > MEMORY_SHARE * room:
+        Only what cannot be is refused: a CPU's devices share their memory, and how much is free changes.
+        """
+        from zoo import executor
+
+        room = self._room[device]
+        if device.platform == "cpu":
+            room *= len(device.client.local_devices())
+        try:
+            needed = self._executable.bytes_needed(device)
+        except Exception as error:
+            if not executor.out_of_memory(error):
+                raise
+            return  # the first call will say so
+        if needed > room:
             raise MemoryError(
                 f"Cohort {self.cohort.id} of {self._store.path} was begun with blocks of {self._recipe.block}, which "
-                f"need {needed / 2**20:.0f} MiB on {device}, and there are {room / 2**20:.0f} MiB: go on where there "
-                "is more, or train it into a new directory."
+                f"need {needed / 2**20:.1f} MiB on {device}, and there are {room / 2**20:.1f} MiB: go on where there "
+                "is more."
             )
 
     def halve(self, error: Exception) -> None:
@@ -188,14 +206,13 @@ class Pool:
                 if self.done > seen and time.monotonic() - written >= TABLE_SECONDS:
                     seen, written = self.done, time.monotonic()
                     self.store.write_table()
-        except BaseException:
+        except BaseException as error:
+            self.error = self.error or error
             self.stop.set()
-            raise
-        finally:
-            for thread in threads:
-                thread.join()
-            for job in self.jobs:
-                job.close()
+        for thread in threads:
+            thread.join()
+        for job in self.jobs:
+            job.close()
         if self.error is not None:
             raise self.error
 

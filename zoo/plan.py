@@ -64,7 +64,8 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
     for i in measured:
         say(f"compiling and timing cohort {i + 1} of {len(found)}, {found[i].id}")
         rows[i] = _measured(found[i], choose(found[i]), len(found))
-    typical = float(np.nanmean([row.seconds / len(found[i].members) for i, row in rows.items()]))
+    known = [row.seconds / len(found[i].members) for i, row in rows.items() if not np.isnan(row.seconds)]
+    typical = float(np.mean(known)) if known else float("nan")
     for i, cohort in enumerate(found):
         if i not in rows:
             executable = executor.Executable(cohort, choose(cohort))

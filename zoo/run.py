@@ -131,7 +131,7 @@ def _jobs(store: Store, block: int | None, tune: bool, devices: list[Any]) -> li
     recipes = []
     for cohort in store.cohorts:
         begun = store.recipe(cohort.id)
-        if begun and block and begun.block not in {block >> times for times in range(block.bit_length())}:
+        if begun and block and block not in (begun.block, store.asked_block(cohort.id)):
             raise ValueError(
                 f"--block is {block}, but cohort {cohort.id} of {store.path} was begun with blocks of {begun.block}; "
                 "leave it out, or choose another --out."

@@ -116,6 +116,11 @@ class Store:
         entry = self.manifest["cohorts"][cohort_id]["recipe"]
         return Recipe(**{"llvm": 3, **entry}) if entry else None  # 3 was the level before it was recorded
 
+    def asked_block(self, cohort_id: str) -> int | None:
+        """The block that a cohort was begun with, before it was halved to fit."""
+        entry = self.manifest["cohorts"][cohort_id]
+        return entry.get("asked_block") or (entry["recipe"] or {}).get("block")
+
     def block(self, cohort_id: str, index: int) -> BlockFolder:
         """The folder of a block."""
         return BlockFolder(self.path / "cohorts" / cohort_id / f"{index:04d}")

@@ -1,7 +1,8 @@
 """The pictures of a zoo directory and the numbers that matter, from what training and comparison left there."""
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +13,14 @@ from threadpoolctl import threadpool_limits
 
 from analysis import comparison
 from analysis.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
-from analysis.probes import finished
+from analysis.probes import finished_alike
 from analysis.report import depth, figures
 from analysis.study import slices
 from zoo.checkpoints import write_atomically
 from zoo.store import Trained, load
+
+DRAWN = ".drawn.json"
+"""The file among the pictures that says which of them belong to which comparison."""
 
 
 class Study(NamedTuple):
@@ -49,25 +53,30 @@ def report(directory: Path) -> Iterator[str]:
     fitting = {name: result for name, result in results.items() if _fits(result, trained)}
     for name in [name for name in results if name not in fitting]:
         yield f"{name} was compared by an earlier version or in another zoo; compare it again to have it drawn"
-    folder, drawn = trained.path / "figures", []
-    folder.mkdir(exist_ok=True)
+    if not fitting:
+        raise ValueError(f"{trained.path} has no comparison that can be reported; run compare again.")
+    folder, drawn = trained.path / "figures", _drawn(trained.path / "figures")
     with figures.style(), threadpool_limits(1, "blas"):
         for study in _studies(trained, fitting):
+            before, drawn[study.name] = drawn.get(study.name, []), []
             for name, figure in _figures(trained, study):
-                drawn.append(re.sub(r"[^\w.-]+", "_", name) + ".png")
-                figure.savefig(folder / drawn[-1], bbox_inches="tight", pad_inches=0.1)
+                drawn[study.name].append(re.sub(r"[^\w.-]+", "_", name) + ".png")
+                write_atomically(folder / DRAWN, json.dumps(drawn, indent=1).encode())
+                figure.savefig(folder / drawn[study.name][-1], bbox_inches="tight", pad_inches=0.1)
+            for name in set(before) - set(drawn[study.name]):  # of what this comparison has replaced
+                (folder / Path(name).name).unlink(missing_ok=True)
             yield from summary(trained, study)
-    _forget_others(folder, drawn)
-    yield f"{len(drawn)} pictures in {trained.path / 'figures'}, matrices and tests in {trained.path / 'analysis'},"
+    count = sum(len(drawn[name]) for name in fitting)
+    yield f"{count} pictures in {folder}, matrices and tests in {trained.path / 'analysis'},"
     yield f"members in {trained.path / 'members.csv'}."
 
 
-def _forget_others(folder: Path, drawn: Sequence[str]) -> None:
-    """Remove what an earlier report drew of a comparison that has been replaced: `.drawn` lists its pictures."""
-    known = folder / ".drawn"
-    for name in set(known.read_text().splitlines() if known.exists() else ()) - set(drawn):
-        (folder / Path(name).name).unlink(missing_ok=True)
-    write_atomically(known, "\n".join(drawn).encode())
+def _drawn(folder: Path) -> dict[str, list[str]]:
+    """Comparison -> its pictures, as earlier reports have drawn them."""
+    try:
+        return json.loads((folder / DRAWN).read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _name(fields: Path) -> str:
@@ -95,8 +104,8 @@ def _studies(trained: Trained, results: dict[str, xr.Dataset]) -> Iterator[Study
         table: Any = trained.members.set_index("member").loc[list(ids)]
         if "layer_depth_a" in result.coords and LAYERS not in table:
             items = pd.DataFrame({"member": result["member_a"], "layer_depth": result["layer_depth_a"]})
-            depths = items.assign(layers=layer_counts(items)).drop_duplicates("member").set_index("member")["layers"]
-            table = table.assign(**{LAYERS: depths.reindex(table.index)})
+            counts = items.assign(layers=layer_counts(items)).drop_duplicates("member").set_index("member")["layers"]
+            table = table.assign(**{LAYERS: counts.reindex(table.index)})
         title = name if name == spec else f"{spec}: {name}"
         title += f" ({space} of maps)" if (space := result.attrs["space"]) not in ("", "mean") else ""
         yield Study(name, title, own, result, tested_fields(trained, table.index), table)
@@ -159,7 +168,7 @@ def summary(trained: Trained, study: Study) -> Iterator[str]:
         f"{study.name}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
         f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
     )
-    if (since := int(finished(trained).sum()) - study.result.attrs["finished"]) > 0:
+    if (since := finished_alike(trained, table.index) - study.result.attrs["finished"]) > 0:
         yield f"  {since} members were trained to their end since; compare again to have them in"
     folder = trained.path / "analysis"
     means, tests = (pd.read_csv(folder / f"{study.name}-{name}.csv") for name in ("means", "fields"))
@@ -201,7 +210,9 @@ def category_lines(table: pd.DataFrame) -> Iterator[str]:
         words = []
         for state, trained in (("trained", True), ("untrained", False)):
             part: Any = table[(table["condition"] == condition) & (table["trained"] == trained)]
-            ends = part.sort_values("depth", kind="stable").groupby("member")["index"].agg(["first", "last"]).dropna()
+            ordered = part.sort_values("depth", kind="stable").groupby("member")["index"]
+            # Not pandas' own first and last, which pass over a dead layer's NaN.
+            ends = ordered.agg(first=lambda index: index.iloc[0], last=lambda index: index.iloc[-1]).dropna()
             rises, falls = (ends["last"] > ends["first"]).sum(), (ends["last"] < ends["first"]).sum()
             first, last = ends.median()
             count = part["member"].nunique()

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.factors import told_apart
-from analysis.report import field_lines, figures
+from analysis.factors import depths, told_apart
+from analysis.report import category_lines, field_lines, figures
 from analysis.representations import Group, Representations
 from analysis.study import _explained, _means, mean_rdms
 
@@ -159,3 +159,24 @@ def test_pictures_of_a_thousand_items_fit_their_page() -> None:
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["3", "5"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trained", "untrained"]
     assert len(figures.heat_map(similarity, table, ["channels", "kernel"], attrs, "zoo").axes[0].get_yticks()) == 2
+
+
+def test_depth_counts_entries_once_where_they_agree_and_apart_where_they_do_not() -> None:
+    table = pd.DataFrame(
+        {
+            "channels": ["(8, 16)", "(8,)", "(8, 16, 32)"],
+            "kernel": ["(3, 5)", "3", "(3, 1, 1)"],
+            "dense": ["()", "(32, 64, 32)", "(32,)"],
+            "gain": [0.1, 0.2, 0.3],
+        }
+    )
+    assert depths(table, ["channels", "kernel"]) == ["2", "1", "3"]
+    assert depths(table, ["gain", "kernel", "channels", "dense"]) == ["2, 0", "1, 3", "3, 1"]
+    assert depths(table, ["gain"]) == []
+
+
+def test_a_network_whose_last_layer_is_dead_neither_rises_nor_falls() -> None:
+    table = pd.DataFrame({"member": list("aaabbb"), "depth": [0, 1, 2] * 2, "index": [0.1, 0.3, np.nan, 0.1, 0.3, 0.5]})
+    table = table.assign(layer=table["depth"], condition="label", trained=True)
+    (line,) = category_lines(pd.concat([table, table.assign(trained=False)]))
+    assert "0.10 -> 0.50 trained (of 2, rises in 1, falls in 0)" in line

@@ -136,8 +136,19 @@ def test_another_block_size_is_refused_on_a_begun_directory(copy: Path) -> None:
         train(ZOO, copy, quiet=True, block=3)
 
 
-def test_the_same_command_goes_on_after_its_block_was_halved(copy: Path) -> None:
-    assert (train(ZOO, copy, quiet=True, block=4).members["steps"] == 6).all()
+def test_the_same_command_goes_on_after_its_block_was_halved(monkeypatch: Any, tmp_path: Path) -> None:
+    real = executor.Executable.advance
+
+    def advance(self: Any, *args: Any) -> Any:
+        if self.recipe.block > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return real(self, *args)
+
+    monkeypatch.setattr(executor.Executable, "advance", advance)
+    train(ZOO, tmp_path / "zoo", quiet=True, block=2)
+    assert (train(ZOO, tmp_path / "zoo", quiet=True, block=2).members["steps"] == 6).all()
+    with pytest.raises(ValueError, match=r"--block is 4, but cohort .* was begun with blocks of 1"):
+        train(ZOO, tmp_path / "zoo", quiet=True, block=4)
 
 
 def test_out_of_memory_on_one_of_several_devices_trains_every_member_once(monkeypatch: Any, tmp_path: Path) -> None:

@@ -31,35 +31,40 @@ zoo = Zoo(
     seeds=range(4),
 )
 
-# A block waits after its first save of a step while the file HOLD is there: whoever wants to kill it comes in time.
+# While the file HOLD is there a block waits before or after a save: whoever wants to kill it comes in time.
 import os, time
+from pathlib import Path
 from zoo.checkpoints import BlockFolder
 
 def save(self, step, state, members, real=BlockFolder.save):
+    hold, place = os.environ.get("HOLD", ""), os.environ.get("PLACE", "")
+    def wait(here):
+        if step and place == here and os.path.exists(hold):
+            Path(hold + ".reached").touch()
+            while os.path.exists(hold):
+                time.sleep(0.02)
+    wait("before")
     real(self, step, state, members)
-    while step and os.path.exists(os.environ.get("HOLD", "")):
-        time.sleep(0.02)
+    wait("after")
 
 BlockFolder.save = save
 """
 
 
-def start(spec: Path, out: Path, devices: int, hold: str = "") -> subprocess.Popen[str]:
+def start(spec: Path, out: Path, devices: int, hold: str = "", place: str = "") -> subprocess.Popen[str]:
     command = [sys.executable, "run_zoo.py", "train", str(spec), "--out", str(out), "--save-every", "0.05"]
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "HOLD": hold}
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "HOLD": hold, "PLACE": place}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
-def wait_for_progress(out: Path, process: subprocess.Popen[str], beyond: int = 0) -> None:
+def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        saved = [int(p.name) for p in out.glob("cohorts/*/*/*") if p.name.isdigit()]
-        if max(saved, default=0) > beyond:
-            return
+    while not file.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it takes too long"
         time.sleep(0.02)
-    raise AssertionError(f"no checkpoint beyond step {beyond}: {process.communicate()[0]}")
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +84,30 @@ def undisturbed(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return {m: found.params(m) for m in found.members["member"]} | {"curves": found.curves}
 
 
+KILLS = {
+    "killed-before-a-save": (signal.SIGKILL, "before"),
+    "killed-after-a-save": (signal.SIGKILL, "after"),
+    "terminated": (signal.SIGTERM, "after"),
+    "interrupted": (signal.SIGINT, "before"),
+}
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+@pytest.mark.parametrize("case", KILLS)
 def test_killed_or_stopped_and_started_again_on_other_devices_ends_with_the_same_bits(
-    number: signal.Signals, spec: Path, undisturbed: dict[str, Any], tmp_path: Path
+    case: str, spec: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    out, hold = tmp_path / "zoo", tmp_path / "hold"
+    (number, place), out, hold = KILLS[case], tmp_path / "zoo", tmp_path / "hold"
     hold.touch()
-    process = start(spec, out, devices=2, hold=str(hold))
-    wait_for_progress(out, process)
-    process.send_signal(number)
-    time.sleep(1)  # for its main thread to take note
-    hold.unlink()
-    text = process.communicate(timeout=240)[0]
+    process = start(spec, out, devices=2, hold=str(hold), place=place)
+    try:
+        wait_for(tmp_path / "hold.reached", process)
+        process.send_signal(number)
+        time.sleep(1)  # for its main thread to take note
+        hold.unlink()
+        text = process.communicate(timeout=240)[0]
+    finally:
+        process.kill()
     assert process.returncode == (-9 if number == signal.SIGKILL else 143), text
     again = start(spec, out, devices=1)
     text = again.communicate(timeout=240)[0]
