@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from zoo import executor
+from zoo.block import last_word, train_block
+from zoo.memory import out_of_memory
 from zoo.spec import Cohort
 from zoo.store import Store
 
@@ -34,7 +37,7 @@ class Job:
       compile_seconds: what its programs took, once it is closed.
     """
 
-    def __init__(self, cohort: Cohort, store: Store, recipe: Any, room: dict[Any, int]):
+    def __init__(self, cohort: Cohort, store: Store, recipe: executor.Recipe, room: dict[Any, int]):
         self.cohort, self.workers, self.compile_seconds = cohort, 0, 0.0
         self._store, self._recipe, self._room = store, recipe, room
         self._turn = threading.Condition()
@@ -66,8 +69,6 @@ class Job:
         Returns:
           The executable, or None where no block is left: then nothing is compiled.
         """
-        from zoo import executor
-
         with self._turn:
             if self._waiting is None:
                 self._begin(device, report, alone)
@@ -77,7 +78,7 @@ class Job:
         try:
             executable.compiled(device)  # outside the lock, while the first block is tried
         except Exception as error:
-            if not executor.out_of_memory(error):
+            if not out_of_memory(error):
                 raise  # else the block's first call compiles again, and halves the block if there is still no room
         return executable
 
@@ -108,9 +109,6 @@ class Job:
                 self._executable = None
 
     def _begin(self, device: Any, report: Callable[[Any], None], alone: bool) -> None:
-        from zoo import executor
-        from zoo.block import last_word
-
         recipe = self._recipe
         if self._store.recipe(self.cohort.id) is None:
             self._use(executor.fitted(self.cohort, recipe, device, self._room[device], alone))
@@ -128,8 +126,6 @@ class Job:
         self._waiting = left
 
     def _use(self, executable: Any) -> None:
-        from zoo import executor
-
         entry = {"recipe": dataclasses.asdict(executable.recipe), "evaluate_every": executable.evaluate_every}
         entry["asked_block"] = self._store.asked_block(self.cohort.id) or self._recipe.block  # before it was halved
         self._store.record(self.cohort.id, **entry, precision=self.cohort.members[0].training.precision)
@@ -141,15 +137,13 @@ class Job:
 
         Only what cannot be is refused: a CPU's devices share their memory, and how much is free changes.
         """
-        from zoo import executor
-
         room = self._room[device]
         if device.platform == "cpu":
             room *= len(device.client.local_devices())
         try:
             needed = self._executable.bytes_needed(device)
         except Exception as error:
-            if not executor.out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             return  # the first call will say so
         if needed > room:
@@ -161,8 +155,6 @@ class Job:
 
     def halve(self, error: Exception) -> None:
         """Start the cohort again with half the block after the device ran out of memory, if nothing was saved yet."""
-        from zoo import executor
-
         with self._turn:
             recipe = self._executable.recipe
             if self._proved or recipe.block == 1 or (self._store.path / "cohorts" / self.cohort.id).exists():
@@ -255,9 +247,6 @@ class Pool:
 
     def _train(self, job: Job, executable: Any, block: Any, device: Any) -> Job | None:
         """Train a block; the job to go on with, where this was the last block of its cohort."""
-        from zoo.block import train_block
-        from zoo.executor import out_of_memory
-
         following, ahead = None if job.open else self._next_job(), None
 
         def report(progress: Any) -> None:
@@ -282,8 +271,6 @@ class Pool:
         return following
 
     def _compile(self, job: Job, device: Any) -> None:
-        from zoo.executor import out_of_memory
-
         try:
             job.prepare(device, self.view.report, alone=False)
         except BaseException as error:

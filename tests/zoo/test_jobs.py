@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models import cnn, mlp
-from zoo import Training, Zoo, block, executor, jobs, memory, product, train, training, tuning
+from zoo import Training, Zoo, executor, jobs, memory, product, train, training, tuning
 from zoo.spec import cohorts
 from zoo.store import Store
 from zoo.tasks import digits, images
@@ -28,7 +28,7 @@ def test_the_next_program_compiles_while_the_present_cohort_trains(monkeypatch: 
     """Training of the first cohort goes on only after the second one's program has compiled."""
     order = [cohort.id for cohort in cohorts(THREE)]
     compiled = {cohort: threading.Event() for cohort in order}
-    real_compiled, real_train = executor.Executable.compiled, block.train_block
+    real_compiled, real_train = executor.Executable.compiled, jobs.train_block
     overlapped = []
 
     def compiling(self: Any, device: Any) -> Any:
@@ -43,7 +43,7 @@ def test_the_next_program_compiles_while_the_present_cohort_trains(monkeypatch: 
         real_train(executable, *args, **kwargs)
 
     monkeypatch.setattr(executor.Executable, "compiled", compiling)
-    monkeypatch.setattr(block, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_block", training_block)
     trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
     assert overlapped == [True, True]
     assert (trained.members["steps"] == 3).all()
@@ -237,7 +237,7 @@ def test_an_error_of_the_main_thread_comes_after_the_workers_have_saved(monkeypa
     from zoo.progress import View
 
     ended = []
-    real = block.train_block
+    real = jobs.train_block
 
     def training_block(*args: Any, **kwargs: Any) -> None:
         begun.set()
@@ -252,7 +252,7 @@ def test_an_error_of_the_main_thread_comes_after_the_workers_have_saved(monkeypa
             failed.set()
             raise OSError("No space left on device")
 
-    monkeypatch.setattr(block, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_block", training_block)
     monkeypatch.setattr(View, "tick", tick)
     with pytest.raises(OSError, match="No space left"):
         train(THREE, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
@@ -276,14 +276,14 @@ def test_a_directory_whose_blocks_do_not_fit_on_this_machine_is_refused(monkeypa
 
 def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
     """What a running block holds must not make the next cohort's block smaller."""
-    busy, real = threading.Event(), block.train_block
+    busy, real = threading.Event(), jobs.train_block
     monkeypatch.setattr(memory, "bytes_free", lambda device: 0 if busy.is_set() else 2**34)
 
     def training_block(*args: Any, **kwargs: Any) -> None:
         busy.set()
         real(*args, **kwargs)
 
-    monkeypatch.setattr(block, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_block", training_block)
     trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
     assert [entry["recipe"]["block"] for entry in trained.manifest["cohorts"].values()] == [2, 2, 2]
 
@@ -291,14 +291,14 @@ def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Pat
 def test_tuning_ends_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     order: list[str] = []
-    real = block.train_block
+    real = jobs.train_block
     monkeypatch.setattr(tuning, "steps_per_second", lambda *args: order.append("tune") or 1.0)
 
     def training_block(*args: Any, **kwargs: Any) -> None:
         order.append("train")
         real(*args, **kwargs)
 
-    monkeypatch.setattr(block, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_block", training_block)
     train(THREE, tmp_path / "zoo", quiet=True, tune=True)
     assert order.index("train") == order.count("tune") > 0
 
