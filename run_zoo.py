@@ -9,24 +9,19 @@ Exit status: 0 done, 2 bad input, 1 failed, 143 stopped by a signal after saving
 import ast
 import dataclasses
 import importlib.util
-import inspect
-import math
 import os
 import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
-console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table
 
 Overrides = Sequence[tuple[str, str]]
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
@@ -43,7 +38,7 @@ class List:
         from zoo import lookup
 
         if self.name is not None:
-            _print_fields(self.name)
+            print_fields(self.name)
             return
         for kind in lookup.FOLDERS:
             console.print(f"[bold]{kind}s[/bold]")
@@ -82,7 +77,7 @@ class Train:
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task)
         if self.dry_run:
-            _print_plan(zoo.name, plan(zoo, self.block, say=lambda line: console.print(line, markup=False)))
+            print_plan(zoo.name, plan(zoo, self.block, say=lambda line: console.print(line, markup=False)))
             return
         begin, done = time.monotonic(), _all_done(self.out)
         trained = train(zoo, self.out, save_every=self.save_every, block=self.block, tune=self.tune)
@@ -131,6 +126,20 @@ class Compare:
     """How maps of convolution layers are reduced: mean over space, all units, or "subset(k)", k units at random."""
     probe: Annotated[Path | None, arg(metavar="FILE")] = None
     """Images to show instead of the tasks' own: an .npz, or the .mat of Kriegeskorte et al. (2008)."""
+    against: Annotated[tuple[Path, ...], arg(metavar="FILE ...")] = ()
+    """Recordings or RDMs of the stimuli shown, to be scored against: .npz, .npy, .mat, .nc or .zarr; docs/data.md."""
+    export: Annotated[tuple[str, ...], arg(metavar="FORMAT ...")] = ()
+    """Further formats to write: zarr, csv (a row per pair), rsatoolbox (RDMs)."""
+    control: Annotated[str, arg(metavar="NAME")] = ""
+    """Take this out of the similarities, besides: "input", the geometry of what was shown, or a condition's."""
+    nulls: Annotated[bool, FlagCreatePairsOff] = False
+    """z and p of every value over permutations of the stimuli."""
+    intervals: Annotated[bool, FlagCreatePairsOff] = False
+    """95 % limits of every value by the jackknife over stimuli."""
+    interactions: Annotated[bool, FlagCreatePairsOff] = False
+    """Test every pair of fields, too."""
+    float64: Annotated[bool, FlagCreatePairsOff] = False
+    """Compute in double precision (on CPU)."""
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave out constant and non-finite representations instead of stopping at them."""
     data_dir: DataDirectory = None
@@ -148,6 +157,13 @@ class Compare:
             space=self.space,
             exclude_degenerate=self.exclude_degenerate,
             probe=self.probe,
+            against=self.against,
+            export=self.export,
+            control=self.control,
+            nulls=self.nulls,
+            intervals=self.intervals,
+            interactions=self.interactions,
+            dtype="float64" if self.float64 else "float32",
             say=lambda line: console.print(line, markup=False),
         )
 
@@ -179,9 +195,9 @@ class Show:
 
         trained = load(self.dir)
         if self.member is None:
-            _print_cohorts(trained)
+            print_cohorts(trained)
             members = trained.members.drop(columns="cohort")
-            _print_table(list(members.columns), members.itertuples(index=False), f"\n{len(members)} members")
+            print_table(list(members.columns), members.itertuples(index=False), f"\n{len(members)} members")
             return
         found = trained.member(self.member)
         row = trained.members.set_index("member").loc[found.id]
@@ -191,7 +207,7 @@ class Show:
             console.print(f"  {section}: {values}", markup=False)
         console.print(f"  seed: {found.seed}")
         curve = trained.curves.query("member == @found.id").drop(columns="member")
-        _print_table(list(curve.columns), curve.itertuples(index=False))
+        print_table(list(curve.columns), curve.itertuples(index=False))
 
 
 COMMANDS = {"list": List, "run": Run, "train": Train, "compare": Compare, "report": Report, "show": Show}
@@ -279,96 +295,12 @@ def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str,
     return rest, overrides
 
 
-def _print_fields(name: str) -> None:
-    from zoo import lookup
-    from zoo.fields import fields
-    from zoo.spec import Training
-
-    kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
-    if name in lookup.names("preset") and not kinds:
-        _print_preset(name)
-        return
-    if name != "training" and not kinds:
-        known = [*lookup.names("model"), *lookup.names("task"), *lookup.names("preset"), "training"]
-        raise ValueError(f"There is no model, task or preset {name!r}; {lookup.nearest(name, known)}.")
-    for kind in kinds or ["training"]:
-        cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
-        rows = []
-        for field in fields(cls).values():
-            off = "" if field.off is None else f", {field.off:g} is off"
-            limits = ", ".join(f"{limit} {value}" for limit, value in field.limits.items())
-            default = next(f.default for f in dataclasses.fields(cls) if f.name == field.name)
-            rows.append(
-                (f"--{kind}.{field.name}", str(default), ("traced" if field.traced else "static") + off, limits)
-            )
-        _print_table([kind, "default", "", "limits"], rows)
-        module = inspect.getdoc(sys.modules[cls.__module__]) if kind != "training" else ""
-        shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]
-        about = "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (cls, *shared))
-        console.print(about.replace("See the module's text.\n", f"{module}\n"), markup=False)
-
-
-def _print_preset(name: str) -> None:
-    from zoo import lookup
-    from zoo.spec import cohorts, varied
-
-    module = lookup.find("preset", name)
-    found = cohorts(module.zoo)
-    everyone = [member for cohort in found for member in cohort.members]
-    console.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
-    console.print(
-        f"\n{len(everyone)} members in {len(found)} cohorts; varied: {', '.join(varied(everyone)) or 'seed'}."
-    )
-
-
 def _all_done(out: Path) -> bool:
     from zoo.store import load
 
     if not (out / "members.csv").exists():
         return False
     return not {"pending", "training"} & set(load(out).members["status"])
-
-
-def _print_plan(name: str, rows: list[Any]) -> None:
-    members, seconds = sum(row.members for row in rows), sum(row.seconds for row in rows)
-    frame = {
-        "cohort": [row.cohort for row in rows],
-        "members": [row.members for row in rows],
-        "steps": [row.steps for row in rows],
-        "blocks": [row.blocks for row in rows],
-        "recipe": [f"{row.recipe.inner} of {row.recipe.block}" for row in rows],
-        "MiB": ["" if math.isnan(row.megabytes) else f"{row.megabytes:.0f}" for row in rows],
-        "seconds": [f"{row.seconds:.0f}" for row in rows],
-    }
-    _print_table(list(frame), zip(*frame.values()))
-    if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
-        console.print(f"{unmeasured} cohorts without MiB were not measured: their seconds are the others' mean.")
-    time_needed = "an unknown time" if math.isnan(seconds) else f"about {seconds:.0f} s"
-    console.print(
-        f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, {time_needed} "
-        f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",
-        markup=False,
-    )
-
-
-def _print_cohorts(trained: Any) -> None:
-    rows = []
-    for cohort, group in trained.members.groupby("cohort", sort=False):
-        recipe = trained.manifest["cohorts"][cohort]["recipe"] or {}
-        status = group["status"].value_counts()
-        counts = (len(group), status.get("solved", 0), status.get("diverged", 0))
-        how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
-        rows.append((cohort, *counts, float(group["score"].median()), how))
-    _print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
-
-
-def _print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], title: str | None = None) -> None:
-    table = Table(box=None, title=title, title_justify="left", pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*(escape(f"{v:.5g}" if isinstance(v, float) else str(v)) for v in row))
-    console.print(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The fields that a comparison asks about: what was varied, and which of it can be told apart."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ __all__ = [
     "depths",
     "layer_counts",
     "levels",
+    "sampled",
+    "scaled",
     "singular",
     "tested_fields",
     "told_apart",
@@ -79,6 +82,23 @@ def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     configurations = len(table[list(fields)].astype(str).drop_duplicates())
     counts = {field: len(levels(table[field])) for field in fields}
     return [field for field, count in counts.items() if count > FEW and count > min(MOST_LEVELS, configurations / 2)]
+
+
+def sampled(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """The `singular` fields that are numbers, such as learning rates drawn at random: tested as numbers, not levels."""
+
+    def number(level: object) -> bool:
+        return isinstance(level, Real) and not isinstance(level, bool | np.bool_)
+
+    return [field for field in singular(table, fields) if all(map(number, levels(table[field])))]
+
+
+def scaled(values: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Numbers as a regression takes them: log10 where all are positive and span more than a decade (and whether)."""
+    values = np.asarray(values, np.float64)
+    there = values[np.isfinite(values)]
+    logarithm = len(there) > 0 and there.min() > 0 and there.max() > 10 * there.min()
+    return (np.log10(values), True) if logarithm else (values, False)
 
 
 def told_apart(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:

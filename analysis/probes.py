@@ -18,7 +18,7 @@ class Probe(NamedTuple):
       id: a hash of inputs, time step and condition labels.
       cohorts: whose members meet it.
       inputs: `(stimulus, ...)`, as the models take them.
-      conditions: name -> one label per stimulus.
+      conditions: name -> one label per stimulus; `image` is its place in the held-out set that it was taken from.
       dt: ms per time step, 0 where there is no time.
     """
 
@@ -79,6 +79,8 @@ def _made(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.
     if stimuli is None:
         trials = task.probe(task.data())
         inputs, conditions = np.asarray(trials.inputs), {n: np.asarray(v) for n, v in trials.conditions.items()}
+        if hasattr(task, "places"):
+            conditions["image"] = task.places()
     else:
         inputs, conditions = np.asarray(task.stimuli(stimuli.images)), stimuli.conditions
     digest = hashlib.sha256(np.ascontiguousarray(inputs).tobytes() + np.float64(task.dt).tobytes())

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,18 @@ from analysis.probes import Probe, finished, layer_names, probes, shapes_of
 from analysis.stimuli import Stimuli
 from zoo.lookup import nearest
 
-__all__ = ["TIMES", "Group", "Representations", "in_time", "layer_names", "probes", "representations"]
+__all__ = [
+    "RDM",
+    "TIMES",
+    "Group",
+    "RDMs",
+    "Repeats",
+    "Representations",
+    "in_time",
+    "layer_names",
+    "probes",
+    "representations",
+]
 
 TIMES = ("samples", "features", "mean", "last")
 """How time enters a measure; see `in_time`."""
@@ -26,6 +37,37 @@ AT_ONCE = 32
 
 BUDGET = 256 * 2**20
 """and the bytes that their largest layer may take."""
+
+
+class RDM(NamedTuple):
+    """A ready dissimilarity matrix, of which no pattern is known.
+
+    Attributes:
+      array: `(stimulus, stimulus)`, symmetric, 0 on the diagonal.
+    """
+
+    array: np.ndarray
+
+
+class Repeats(NamedTuple):
+    """Repeated measurements of the same stimuli, of one item, or of a group with the member axis first.
+
+    Attributes:
+      array: `(repeat, stimulus, unit)` or `(repeat, stimulus, time, unit)`; of a group always
+        `(member, repeat, stimulus, time, unit)`.
+    """
+
+    array: np.ndarray
+
+
+class RDMs(NamedTuple):
+    """Ready dissimilarity matrices of a group.
+
+    Attributes:
+      array: `(member, stimulus, stimulus)`.
+    """
+
+    array: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,19 +1,35 @@
 """What a similarity matrix says about the fields that were varied: effect sizes, permutation tests, references."""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import permutations as orderings
-from itertools import product
+from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from analysis.designs import GENERAL, SEED, Design, Grid, designs
 from analysis.embedding import gower
+from analysis.factors import MOST_LEVELS, scaled
+from analysis.knn import hits, nearest
+from analysis.partition import bases, deviations, f_ratio, partition, permute
+from analysis.resampling import arrangements, holm, relabellings
 
-__all__ = ["References", "explained", "holm", "references", "within_between"]
+__all__ = ["References", "explained", "holm", "pairs", "references", "within_between"]
 
 MISSING = "(none)"
+
+LEVEL = 0.05
+"""A test of configurations that can reach no p of this size is made on members instead."""
+
+VOTES = 199
+"""Permutations that the chance level of nearest neighbours is the mean of."""
+
+COLUMNS = [
+    *("field", "share", "share_alone", "partial_r2", "omega2", "pseudo_f", "p", "p_holm", "dispersion_f"),
+    *("dispersion_p", "knn", "knn_chance", "distinct", "smallest_p", "exact", "testable", "about", "tested_as"),
+    *("levels", "configurations", "unit", "within"),
+]
 
 
 def explained(
@@ -21,8 +37,12 @@ def explained(
     table: pd.DataFrame,
     fields: Sequence[str],
     *,
+    only: Sequence[str] | None = None,
     not_held: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    interactions: bool | Sequence[str] = False,
     permutations: int = 9999,
+    neighbours: int = 5,
     seed: int = 0,
 ) -> pd.DataFrame:
     """The share of the population's geometry that each field explains, and whether it is more than chance.
@@ -34,58 +54,95 @@ def explained(
     free shuffle of crossed fields rejects in up to 44 % of null zoos at 5 %. All arrangements are tried where there
     are no more than `permutations`, else that many are drawn.
 
-    A field that only some members have (missing in the others) is tested within the members that have it; the members
-    of a field common to all are averaged over the fields that only some have.
+    - Too few configurations for any p of .05 or less: members are permuted instead, within strata of the other fields
+      and within seeds, where levels share seeds. Chance is then what seeds do, and `about` says that the test is of
+      these configurations only. A field of more than 24 levels is not tested so.
+    - A number drawn at random for nearly every configuration (`numbers`) is one column of the model instead of dummies,
+      log10 where it is positive and spans more than a decade: distance regression. Its values are permuted.
+    - Where another field is such a number, no strata hold all else constant. There the residuals under the reduced
+      model are exchanged (Freedman & Lane 1983): within strata of the fields with levels where these allow a p of
+      .001, else freely. So are, freely, those of an interaction a:b, whose null is that the effects of a and b add:
+      labels within strata have no null for it.
+    - A field that only some members have (missing in the others) is tested within the members that have it; the members
+      of a field common to all are averaged over the fields that only some have.
+    - Beside the test of location stands one of dispersion (PERMDISP, Anderson 2006): by the same permutations, whether
+      units of one level lie further from the centroid of their level than units of another. Where it is small too, the
+      p of the field may be about spread.
 
     Args:
       distance: `(member, member)`, a true distance, such as `analysis.embedding.angular` of a similarity.
-      table: one row per member.
+      table: one row per member. Its column `seed`, if any, is a block.
       fields: the columns that were varied, without the seed. Fields with one value are dropped.
+      only: those of `fields` to give rows for; all where none are named.
       not_held: further columns that make a configuration, neither tested nor held constant.
-      permutations: draws of the null at most.
+      numbers: those of `fields` that are tested as numbers, such as `analysis.factors.sampled` names.
+      interactions: pairs "a:b" of fields to test, or True for all pairs.
+      permutations: draws of the null at most; 0 for effect sizes and designs without any test.
+      neighbours: how many vote in `knn`.
       seed: of the draws.
 
     Returns:
-      One row per field: `share` of the total sum of squares given the others, `share_alone` without the others,
-      `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm` (over the fields tested), `distinct` (permutations that can
-      change the statistic), `smallest_p` (that this design and number of draws allow), `exact`, `testable`, `levels`,
-      `configurations`, `unit` (what is exchanged) and `within` (the members the test is about).
+      One row per field and interaction. Of configurations: `share` of the total sum of squares given the others,
+      `share_alone` without the others. Of what the test exchanges: `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm`
+      (over all that was tested), `dispersion_f` and `dispersion_p` (an ANOVA of distances to centroids; NaN for
+      interactions), `distinct` (permutations that can change the statistic), `smallest_p` (that this design and number
+      of draws allow), `exact` (all permutations), `testable`, `about` ("configurations in general" or "these
+      configurations only"), `tested_as` ("levels", "value", "log10(value)", "interaction"), `levels`,
+      `configurations`, `unit` (what is exchanged) and `within` (the members the test is about). `knn` is the accuracy
+      of `analysis.knn.knn_accuracy` for the field's label, `knn_chance` its mean over permutations of labels
+      over configurations; both are NaN for numbers, interactions, and where nothing can be permuted.
     """
     distance = np.asarray(distance, np.float64)
     if len(table) != len(distance):
         raise ValueError(f"The table has {len(table)} rows and the distance matrix {len(distance)}; they must agree.")
     if unknown := [field for field in (*fields, *not_held) if field not in table]:
         raise ValueError(f"The table has no field {unknown[0]!r}; it has {', '.join(map(str, table.columns))}.")
-    labels = {field: _categories(table, field) for field in (*fields, *not_held)}
-    inner = {}
+    if SEED in fields:
+        raise ValueError(f"The field {SEED!r} is a block and cannot be tested; leave it out of the fields.")
+    if unknown := [field for field in numbers if field not in fields]:
+        raise ValueError(f"The number {unknown[0]!r} is no tested field; the fields are {', '.join(fields)}.")
+    texts = {field: _categories(table, field) for field in (*fields, *not_held)}
+    seeds = np.unique(_categories(table, SEED), return_inverse=True)[1].reshape(-1) if SEED in table else None
+    scales = {field: scaled(_numbers(table, field)) for field in numbers}
+    inner: dict[bytes, np.ndarray] = {}
     rows = []
-    for field in fields:
-        members = np.flatnonzero(labels[field] != MISSING)
-        levels = len(set(labels[field][members]))
-        if levels < 2:
+    for term in [*((field,) for field in (fields if only is None else only)), *pairs(interactions, fields)]:
+        members = np.flatnonzero(np.all([texts[field] != MISSING for field in term], 0))
+        if not all(_varies(texts[field][members]) for field in term):
             continue
-        others = [other for other in fields if other != field and MISSING not in labels[other][members]]
-        others = [other for other in others if len(set(labels[other][members])) > 1]
-        scope = members.tobytes()
+        varying = [field for field in fields if field not in term and _varies(texts[field][members])]
+        others = [field for field in varying if MISSING not in texts[field][members]]
+        used = [*term, *others, *not_held]
+        grid = Grid(
+            {name: np.unique(texts[name][members], return_inverse=True)[1].reshape(-1) for name in used},
+            {name: scales[name][0][members] for name in used if name in numbers},
+            None if seeds is None else seeds[members],
+        )
+        levels = [int(grid.labels[field].max()) + 1 for field in term]
+        ways = designs(grid, term, others, not_held)
+        general = chosen = next(ways)
+        few = permutations > 0 and general.smallest(permutations) > LEVEL
+        if few and all(field in numbers or count <= MOST_LEVELS for field, count in zip(term, levels)):
+            these = next(ways)
+            chosen = these if these.smallest(permutations) < general.smallest(permutations) else general
+        scope, near = members.tobytes(), distance[np.ix_(members, members)]
         if scope not in inner:
-            inner[scope] = gower(distance[np.ix_(members, members)])
-        made_of = [field, *others, *not_held]
-        cells = np.stack([labels[name][members] for name in made_of], 1).astype(str)
-        cells, which = np.unique(cells, axis=0, return_inverse=True)
-        which = which.reshape(-1)
-        averaging = np.eye(len(cells))[:, which] / np.bincount(which)[:, None]
-        points = averaging @ inner[scope] @ averaging.T
-        test = _test(points, cells[:, 0], cells[:, 1 : 1 + len(others)], permutations, seed)
-        over = [other for other in fields if other != field and other not in others and _varies(labels[other][members])]
+            inner[scope] = gower(near)
+        tested_as = "log10(value)" if term[0] in numbers and scales[term[0]][1] else "value"
+        tested_as = "interaction" if len(term) > 1 else tested_as if term[0] in numbers else "levels"
+        votes = min(permutations, VOTES) if tested_as == "levels" else 0
+        whole = len(members) == len(table)
         rows.append(
-            dict(field=field)
-            | test
+            dict(field=":".join(term))
+            | _shares(inner[scope], general)
+            | _test(inner[scope], chosen, permutations, seed)
+            | _knn(near, general, grid.seeds, neighbours, votes, seed)
             | dict(
-                levels=levels,
-                configurations=len(cells),
-                unit=f"configuration ({' x '.join(made_of)}), mean over {', '.join(['seeds', *over])}"
-                + (f", within strata of {' x '.join(others)}" if others else ""),
-                within="all members" if len(members) == len(table) else f"{len(members)} members that have {field}",
+                tested_as=tested_as,
+                levels=math.prod(levels),
+                configurations=len(general.strata),
+                unit=_unit(chosen, used, others, [field for field in varying if field not in others]),
+                within="all members" if whole else f"{len(members)} members that have {' and '.join(term)}",
             )
         )
     result = pd.DataFrame(rows, columns=COLUMNS if not rows else None)
@@ -93,10 +150,17 @@ def explained(
     return result[COLUMNS].set_index("field")
 
 
-COLUMNS = [
-    *("field", "share", "share_alone", "partial_r2", "omega2", "pseudo_f", "p", "p_holm", "distinct", "smallest_p"),
-    *("exact", "testable", "levels", "configurations", "unit", "within"),
-]
+def pairs(interactions: bool | Sequence[str], fields: Sequence[str]) -> list[tuple[str, ...]]:
+    """The interactions asked for, as pairs of fields."""
+    if isinstance(interactions, bool):
+        return list(combinations(fields, 2)) if interactions else []
+    found: list[tuple[str, ...]] = []
+    for name in interactions:
+        pair = tuple(name.split(":"))
+        if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(fields):
+            raise ValueError(f"The interaction {name!r} is none of two tested fields 'a:b'; there are {list(fields)}.")
+        found.append(pair)
+    return found
 
 
 def _categories(table: pd.DataFrame, field: str) -> np.ndarray:
@@ -104,127 +168,98 @@ def _categories(table: pd.DataFrame, field: str) -> np.ndarray:
     return np.array([MISSING if gone else str(value) for value, gone in zip(values, pd.isna(values))], object)
 
 
+def _numbers(table: pd.DataFrame, field: str) -> np.ndarray:
+    try:
+        return np.asarray(pd.to_numeric(table[field]), np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"The field {field!r} has values that are no numbers; test it by its levels.") from None
+
+
 def _varies(values: np.ndarray) -> bool:
     return len(set(values)) > 1
 
 
-def _projector(columns: np.ndarray) -> tuple[np.ndarray, int]:
-    """The projector on the constant and the dummies of label columns `(configuration, field)`, and its rank."""
-    dummies = [np.ones((len(columns), 1))]
-    dummies += [(column[:, None] == np.unique(column)).astype(float) for column in columns.T]
-    basis = np.concatenate(dummies, 1)
-    if basis.shape[1] > len(basis):  # fields with a level per configuration: the small product's vectors are the same
-        sizes, vectors = np.linalg.eigh(basis @ basis.T)
-        basis = vectors[:, sizes > 1e-11 * sizes[-1]]
-    else:
-        vectors, sizes, _ = np.linalg.svd(basis, full_matrices=False)
-        basis = vectors[:, sizes > 1e-10 * sizes[0]]
-    return basis @ basis.T, basis.shape[1]
+def _means(inner: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Inner products of units, each the mean of its members."""
+    averaging = np.eye(which.max() + 1)[:, which] / np.bincount(which)[:, None]
+    return averaging @ inner @ averaging.T
 
 
-def _test(points: np.ndarray, field: np.ndarray, others: np.ndarray, draws: int, seed: int) -> dict[str, object]:
-    """One field's sums of squares and permutation test; `points` are inner products of configurations."""
-    count = len(points)
-    codes = np.unique(field, return_inverse=True)[1].reshape(-1)
-    strata = np.unique(others, axis=0, return_inverse=True)[1].reshape(-1) if others.shape[1] else np.zeros(count, int)
-    constant, _ = _projector(others[:, :0])
-    reduced, rank_reduced = _projector(others)
-    full, rank_full = _projector(np.column_stack([field, others]))
-    alone, _ = _projector(field[:, None])
-    total = np.sum((np.eye(count) - constant) * points)
-    effect = np.sum((full - reduced) * points)
-    residual = np.sum((np.eye(count) - full) * points)
-    df, df_residual = rank_full - rank_reduced, count - rank_full
-    error = residual / df_residual if df_residual else math.nan
-    arrangements, distinct = _arrangements(codes, strata)
-    testable = distinct > 1 and df > 0 and df_residual > 0
-    p, smallest, exact = 1.0, 1.0, True
-    if testable:
-        exact = arrangements <= draws
-        # Within strata a permutation leaves the field's overlap with the others alone, so that only this product moves:
-        # SS = sum_kl g_kl m[label_k, label_l], g the residualised inner products, m the inverse of the dummies' own.
-        residualised = (np.eye(count) - reduced) @ points @ (np.eye(count) - reduced)
-        dummies = np.eye(codes.max() + 1)[codes]
-        overlap = np.linalg.pinv(dummies.T @ (np.eye(count) - reduced) @ dummies, rcond=1e-10, hermitian=True)
-        sizes, vectors = np.linalg.eigh(overlap)
-        scores = vectors * np.sqrt(np.maximum(sizes, 0))
-        slack = 1e-9 * abs(total)
-        least, tried = 0, 0
-        for relabelled in _relabellings(codes, strata, draws, exact, seed):
-            moved = scores[relabelled]  # (draw, configuration, level)
-            sums = np.einsum("dkl,dkl->d", np.matmul(residualised, moved), moved)
-            least, tried = least + int((sums >= effect - slack).sum()), tried + len(sums)
-        smallest = 1 / distinct if exact else max(1 / distinct, 1 / (tried + 1))
-        # Draws meet the observed partition as often as chance has it: they must not make p less than the design allows.
-        p = max(least / tried if exact else (least + 1) / (tried + 1), smallest)
-    whole = max(total, np.finfo(float).tiny)
-    omega = (effect - df * error) / (total + error) if df_residual else math.nan
+def _shares(inner: np.ndarray, general: Design) -> dict[str, object]:
+    """What a term explains of configurations: given the others, and alone."""
+    points = _means(inner, general.which)
+    sums = partition(points, general.model)
+    alone = partition(points, bases(general.model.columns, general.own))
+    whole = max(sums.total, np.finfo(float).tiny)
+    return dict(share=sums.effect / whole, share_alone=alone.effect / whole)
+
+
+def _test(inner: np.ndarray, design: Design, draws: int, seed: int) -> dict[str, object]:
+    """A term's effect sizes and permutation tests, over the units of a design."""
+    points, model = _means(inner, design.which), design.model
+    sums = partition(points, model)
+    spread = deviations(points, model)
+    spread = np.where(np.ptp(spread) > 1e-9 * spread.max(), spread - spread.mean(), 0)
+    spreads = partition(np.outer(spread, spread), model)
+    exact = design.arrangements <= draws
+    p, dispersion_p = 1.0, math.nan
+    if design.testable and draws:
+        p, dispersion_p = permute(
+            points,
+            model,
+            design.codes,
+            design.strata,
+            residuals=design.residuals,
+            spread=not design.own,
+            draws=draws,
+            exact=exact,
+            smallest=design.smallest(draws),
+            seed=seed,
+        )
+    error = sums.residual / model.df_residual if model.df_residual > 0 else math.nan
+    single = not design.own and design.testable and draws > 0
     return dict(
-        share=effect / whole,
-        share_alone=np.sum((alone - constant) * points) / whole,
-        partial_r2=effect / max(effect + residual, np.finfo(float).tiny),
-        omega2=omega,
-        pseudo_f=effect / df / error if df and df_residual and error > 0 else math.nan,
+        partial_r2=sums.effect / max(sums.effect + sums.residual, np.finfo(float).tiny),
+        omega2=(sums.effect - model.df * error) / (sums.total + error),
+        pseudo_f=f_ratio(sums, model),
         p=p,
-        distinct=distinct if distinct < 2**53 else float(min(distinct, 10**300)),
-        smallest_p=smallest,
-        exact=exact,
-        testable=testable,
+        dispersion_f=f_ratio(spreads, model) if single else math.nan,
+        dispersion_p=dispersion_p if single else math.nan,
+        distinct=design.distinct if design.distinct < 2**53 else float(min(design.distinct, 10**300)),
+        smallest_p=design.smallest(draws),
+        exact=exact or not design.testable,
+        testable=design.testable,
+        about=design.about,
     )
 
 
-def _arrangements(codes: np.ndarray, strata: np.ndarray) -> tuple[int, int]:
-    """How many labellings the strata allow, and how many partitions those are.
-
-    Labels that occur equally often in every stratum can be renamed into each other everywhere at once, which moves
-    all configurations and changes no partition: with one such pair, no p below 2 / labellings can occur.
-    """
-    counts = np.zeros((strata.max() + 1, codes.max() + 1), int)
-    np.add.at(counts, (strata, codes), 1)
-    arrangements = 1
-    for row in counts:
-        arrangements *= math.factorial(int(row.sum())) // math.prod(math.factorial(int(k)) for k in row)
-    alike = np.unique(counts, axis=1, return_counts=True)[1]
-    return arrangements, arrangements // math.prod(math.factorial(int(k)) for k in alike)
-
-
-def _relabellings(codes: np.ndarray, strata: np.ndarray, draws: int, exact: bool, seed: int) -> Iterator[np.ndarray]:
-    """Labels permuted within strata, `(draw, configuration)` at a time: all of them once, or `draws` at random."""
-    batch = max(1, 2**22 // (len(codes) * (codes.max() + 1)))
-    base = np.argsort(strata, kind="stable")
-    if exact:
-        each = [sorted(_orders(codes[strata == stratum])) for stratum in range(strata.max() + 1)]
-        found = np.empty((math.prod(map(len, each)), len(codes)), int)
-        for row, parts in enumerate(product(*each)):
-            found[row, base] = np.concatenate(parts)
-        yield from (found[start : start + batch] for start in range(0, len(found), batch))
-        return
-    draw = np.random.default_rng(seed)
-    for start in range(0, draws, batch):
-        size = min(batch, draws - start)
-        order = np.argsort(strata + draw.random((size, len(codes))), axis=1)
-        found = np.empty(order.shape, int)
-        found[:, base] = codes[order]
-        yield found
+def _knn(
+    distance: np.ndarray, general: Design, seeds: np.ndarray | None, neighbours: int, draws: int, seed: int
+) -> dict[str, object]:
+    """The accuracy of neighbours' labels, and its mean over labels permuted over configurations."""
+    found, distinct = arrangements(general.codes, general.strata)
+    if distinct < 2 or not draws:
+        return dict(knn=math.nan, knn_chance=math.nan)
+    near = nearest(distance, general.which, seeds, neighbours)
+    width = near.shape[1] * int(general.codes.max() + 1) * len(distance) // len(general.codes)
+    chance = [
+        hits(near, labels[:, general.which])
+        for labels in relabellings(general.codes, general.strata, draws, found <= draws, seed, width=width)
+    ]
+    observed = hits(near, general.codes[None, general.which])
+    return dict(knn=float(observed[0]), knn_chance=float(np.concatenate(chance).mean()))
 
 
-def _orders(labels: np.ndarray) -> set[tuple[int, ...]]:
-    """The distinct orders of a few labels, repeats allowed."""
-    if len(labels) <= 6:
-        return set(orderings(labels.tolist()))
-    found: set[tuple[int, ...]] = set()
-    for label in np.unique(labels):
-        rest = np.delete(labels, np.flatnonzero(labels == label)[0])
-        found |= {(int(label), *order) for order in _orders(rest)}
-    return found
-
-
-def holm(p: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment over the tests that could be made; the others keep 1."""
-    adjusted = np.ones(len(p))
-    order = np.flatnonzero(tested)[np.argsort(p[tested], kind="stable")]
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
-    return adjusted
+def _unit(design: Design, used: Sequence[str], others: Sequence[str], over: Sequence[str]) -> str:
+    """What a test exchanges, in words."""
+    general = design.about == GENERAL
+    mean = ", ".join([*(["seeds"] if general else []), *over])
+    words = f"{'configuration' if general else 'member'} ({' x '.join(used)})" + (f", mean over {mean}" if mean else "")
+    if design.residuals:
+        given = [*others, *(["seed"] if SEED in design.within else [])]
+        words = f"residual of {words}" + (f", given {', '.join(given)}" if given else "")
+    words += f", within strata of {' x '.join(design.within)}" if design.within else ""
+    return words if general else f"{words}: {design.about}"
 
 
 def within_between(similarity: np.ndarray, labels: Sequence[object]) -> pd.DataFrame:

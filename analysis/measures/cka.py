@@ -9,128 +9,168 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.measures._family import Family, State
+from analysis.measures._kernels import KERNELS, bandwidth, kernel, row_sums
 from analysis.representations import TIMES, in_time
 from models import setting
 
 HIGHEST = jax.lax.Precision.HIGHEST
-State = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
-    """Linear CKA, `<A, B> / sqrt(<A, A> <B, B>)`, with A and B the centred Gram matrices of two representations.
+class Measure(Family):
+    """CKA, `<A, B> / sqrt(<A, A> <B, B>)`, with A and B the centred Gram matrices of two representations.
 
-    Rows of a Gram matrix are (stimulus i, time t); the exchangeable sample is the stimulus. Biased: `A = K`, with
-    `K[it, ju] = x_it . x_ju` of centred x (Kornblith et al. 2019). Debiased: the blocks of a stimulus with itself are
-    dropped and the rest is U-centred, so that its sums over the other stimuli vanish,
+    Rows of a Gram matrix K are (stimulus i, time t); the exchangeable sample is the stimulus. Biased: A is K less its
+    row and column means, `H K H` without time (Kornblith et al. 2019). Debiased: the blocks of a stimulus with itself
+    are dropped and the rest is U-centred, so that its sums over the other stimuli vanish,
 
-        A[it, ju] = K[it, ju] + a_i[t, u] + a_j[t, u]    for i != j, else 0,
-        a_i[t, u] = d_i[t, u] / (n - 2) - sum_k d_k[t, u] / (2 (n - 1) (n - 2)),    d_i[t, u] = x_it . x_iu,
+        A[it, ju] = K[it, ju] + a_i[t, u] + a_j[u, t]    for i != j, else 0,
 
-    which without time is the unbiased HSIC of Song et al. 2012 in the form of Szekely & Rizzo 2014. Values are never
-    clamped: unrelated representations scatter around 0 to both sides. The angle `arccos` is a true distance.
+    a the least-squares fit; without time `<A, B>` is the unbiased HSIC of Song et al. 2012 in the form of Szekely &
+    Rizzo 2014. Values are never clamped: unrelated representations scatter around 0 to both sides. The angle
+    `arccos` is a true distance (Williams et al. 2021), 1 - CKA is not.
 
     Attributes:
-      kernel: "linear".
+      kernel: "linear", `x . y`; "rbf", `exp(-|x - y|^2 / (2 sigma^2))`, sigma = `bandwidth` times the median distance
+        of rows of different stimuli; "polynomial", `(1 + x . y / s)^degree`, s the mean squared length of a row.
+        Before the kernel x is centred, which only the polynomial one sees.
       debiased: without it two noise representations of many units look alike (.95 at 50 stimuli, 1000 units).
+      angular: the angle in radians, a distance, instead of its cosine.
+      bandwidth: of "rbf", in medians.
+      degree: of "polynomial".
       time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`.
       center: "time" subtracts the mean over stimuli at each time (removes the condition-independent time course),
         "grand" the mean over stimuli and times, which leaves that time course in.
     """
 
-    kernel: str = setting("linear", choices=("linear",))
+    kernel: str = setting("linear", choices=KERNELS)
     debiased: bool = setting(True, choices=(True, False))
+    angular: bool = setting(False, choices=(True, False))
+    bandwidth: float = setting(1.0, above=0.0)
+    degree: int = setting(3, least=2)
     time: str = setting("samples", choices=TIMES)
     center: str = setting("time", choices=("time", "grand"))
 
-    kind: ClassVar[str] = "similarity"
-    symmetric: ClassVar[bool] = True
-    identity: ClassVar[float] = 1.0
-    takes: ClassVar[str] = "trajectories"
-    totals: ClassVar[bool] = False
-    invariances: ClassVar[tuple[str, ...]] = ("permutation", "orthogonal", "scaling", "translation")
-    words: ClassVar[dict[str, tuple[str, Any]]] = {"debiased": ("debiased", True), "biased": ("debiased", False)}
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            choices, value = field.metadata["limits"]["choices"], getattr(self, field.name)
-            if value not in choices:
-                raise ValueError(f"cka has no {field.name}={value!r}; allowed: {', '.join(map(str, choices))}.")
+    words: ClassVar[dict[str, tuple[str, Any]]] = {
+        "debiased": ("debiased", True),
+        "biased": ("debiased", False),
+        "angular": ("angular", True),
+    }
+    always: ClassVar[tuple[str, ...]] = ("kernel", "debiased")
 
     @property
-    def name(self) -> str:
-        choices = [f"kernel={self.kernel}", "debiased" if self.debiased else "biased"]
-        choices += [f"time={self.time}"] * (self.time != "samples") + [f"center={self.center}"] * (
-            self.center != "time"
-        )
-        return f"cka({', '.join(choices)})"
+    def kind(self) -> str:
+        return "distance" if self.angular else "similarity"
+
+    @property
+    def identity(self) -> float:
+        return 0.0 if self.angular else 1.0
 
     @property
     def estimator(self) -> str:
-        return "debiased over stimuli (U-centred)" if self.debiased else "biased"
+        of = "debiased over stimuli (U-centred)" if self.debiased else "biased"
+        return of + (f", bandwidth {self.bandwidth:g} x median distance" if self.kernel == "rbf" else "")
+
+    @property
+    def invariances(self) -> tuple[str, ...]:
+        return ("permutation", "orthogonal", "scaling", "translation")
 
     @property
     def least(self) -> int:
         """The fewest stimuli that leave something to compare."""
         return 4 if self.debiased else 2
 
-    @partial(jax.jit, static_argnums=0)
-    def prepare(self, x: jax.Array) -> State:
+    def prepare(self, x: Any) -> State:
         """The state of members `(member, stimulus, time, unit)`.
 
-        `x`: centred; `shift`: what U-centring adds, `(member, stimulus, time, time)` or, with center=grand,
-        `(member, stimulus, time)`; `same` and `other`, `(member, time, time)`: sums of the map over pairs of a
-        stimulus with itself and with the others; `floor`: a map of smaller squared norm is rounding noise.
+        `x`: centred; `shift`: what centring adds to a row of the map, `(member, stimulus, time, time)` or, with
+        center=grand, `(member, stimulus, time)`, absent where that is 0; `same` and `other`, `(member, time, time)`:
+        sums of the map over pairs of a stimulus with itself and with the others; `floor`: a map of smaller squared
+        norm is rounding noise; `scale`: what the kernel divides by.
         """
-        x = in_time(x, self.time)
+        x = _centred(x, self.time, self.center)
+        scale = bandwidth(x, self.kernel, self.bandwidth)
+        return dict(x=x, scale=scale) | self._centring(x, scale)
+
+    @partial(jax.jit, static_argnums=0)
+    def _centring(self, x: jax.Array, scale: jax.Array) -> State:
         n, times = x.shape[1:3]
-        x = x - x.mean(1 if self.center == "time" else (1, 2), keepdims=True)
-        gram = jnp.einsum("nitp,niup->nitu", x, x, precision=HIGHEST)
-        total = x.sum(1)
-        same = gram.sum(1)
-        other = jnp.einsum("ntp,nup->ntu", total, total, precision=HIGHEST) - same
-        typical = jnp.einsum("ntt->n", same) / (n * times)
-        state = dict(x=x, floor=(n * times * 32 * jnp.finfo(x.dtype).eps * typical) ** 2)
-        if not self.debiased:
-            return state | dict(same=same, other=other)
+        same = kernel(x, x, scale, self.kernel, self.degree, "nitp,niup->nitu")
+        typical = jnp.einsum("nitt->n", same) / (n * times)
+        floor = (n * times * 32 * jnp.finfo(x.dtype).eps * typical) ** 2
+        if self.kernel == "linear" and self.center == "time":
+            others = -same  # everything together sums to 0
+        elif self.kernel == "linear":
+            total = x.sum(1)
+            others = jnp.einsum("nitp,nup->nitu", x, total, precision=HIGHEST) - same
+        else:
+            others = row_sums(x, scale, self.kernel, self.degree) - same
+        same, other = same.sum(1), others.sum(1)
         if self.center == "time":
-            shift = gram / (n - 2) - same[:, None] / (2 * (n - 1) * (n - 2))
-            return state | dict(shift=shift, same=jnp.zeros_like(same), other=jnp.zeros_like(same))
-        row = -gram.sum(3)  # the sum of a row over the other stimuli, since everything together sums to 0
-        mean = row.sum((1, 2), keepdims=True) / (2 * (n - 1) * times)
-        stimulus = (row.sum(2, keepdims=True) - times * mean) / ((n - 2) * times)
-        shift = -(row - mean + stimulus) / ((n - 1) * times)
-        moved = (n - 1) * shift.sum(1)
-        return state | dict(shift=shift, same=jnp.zeros_like(same), other=other + moved[:, :, None] + moved[:, None])
+            shift = _by_time(others + (0 if self.debiased else _own(x, scale, self)), self.debiased)
+        else:
+            shift = _of_all(others + (0 if self.debiased else _own(x, scale, self)), self.debiased)
+        sums = shift.sum(1)
+        both = sums + sums.swapaxes(1, 2) if self.center == "time" else sums[:, :, None] + sums[:, None]
+        other = other + (n - 1) * both
+        same = jnp.zeros_like(same) if self.debiased else same + both
+        state = dict(floor=floor, same=same, other=other)
+        return state if self.kernel == "linear" and not self.debiased else state | dict(shift=shift)
 
     def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
         x = state["x"]
-        block = jnp.einsum("nitp,njup->nitju", x[:, p], x[:, q], precision=HIGHEST)
-        if self.debiased:
+        block = kernel(x[:, p], x[:, q], state["scale"], self.kernel, self.degree, "nitp,njup->nitju")
+        if "shift" in state:
             a, b = state["shift"][:, p], state["shift"][:, q]
             if self.center == "time":
-                a, b = a[:, :, :, None], b.transpose(0, 2, 1, 3)[:, None]
+                a, b = a[:, :, :, None], b.transpose(0, 3, 1, 2)[:, None]
             else:
                 a, b = a[:, :, :, None, None], b[:, None, None]
-            block = jnp.where((p[:, None] == q[None])[None, :, None, :, None], 0, block + a + b)
+            block = block + a + b
+        if self.debiased:
+            block = jnp.where((p[:, None] == q[None])[None, :, None, :, None], 0, block)
         return block.reshape(len(x), -1)
 
     right = left
 
+    def factor(self, state: State) -> Any | None:
+        """F of `K = F F'`, `(member, row, unit)`; None where there is none."""
+        if self.kernel != "linear" or self.center != "time":
+            return None
+        return state["x"].reshape(len(state["x"]), -1, state["x"].shape[-1])
+
+    def corrected(self, products: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
+        """The inner products of two groups' maps from those of their Gram matrices, `(a, b)`.
+
+        U-centred maps are orthogonal to all shifts, so that `<A, B>` is `<K_a, B>` over different stimuli: the sum of
+        `K_a K_b`, less that of each stimulus with itself, and `K_a` times the shifts of `B`, whose sum over the other
+        stimulus of the pair is minus that of the stimulus with itself.
+        """
+        if not self.debiased:
+            return products
+        same_a, same_b = (np.asarray(_same(state["x"])).reshape(len(state["x"]), -1) for state in (state_a, state_b))
+        shift_b = np.asarray(state_b["shift"]).reshape(len(same_b), -1)
+        return products - same_a @ same_b.T - 2 * (same_a @ shift_b.T)
+
     def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
-        """Inner products `(a, b)` to similarities; NaN where a map is nothing but rounding noise, or overflows."""
+        """Inner products `(a, b)` to values; NaN where a map is nothing but rounding noise, or overflows."""
         with np.errstate(invalid="ignore"):
-            return inner / (_norm(state_a)[:, None] * _norm(state_b))
+            cosine = inner / (_norm(state_a)[:, None] * _norm(state_b))
+            return np.arccos(np.clip(cosine, -1, 1)) if self.angular else cosine
 
     def chance(self, state_a: State, state_b: State) -> float | np.ndarray:
-        """The mean over all permutations of the stimuli of one of the two, in closed form; 0 or `(a, b)`.
+        """The mean over all permutations of the stimuli of one of the two, in closed form; a number or `(a, b)`.
 
-        Without time and biased this is the mean of the RV coefficient (Kazi-Aoual et al. 1995),
-        `sqrt(beta_a beta_b) / (n - 1)` with `beta = tr(K)^2 / tr(K^2)`; with time, summed over pairs of times.
+        Of the biased estimator (Kazi-Aoual et al. 1995; the RV coefficient is linear CKA), without time,
+        `sqrt(beta_a beta_b) / (n - 1)` with `beta = tr(K)^2 / tr(K^2)`; with time, summed over pairs of times. The
+        mean angle is known only where it is that of a right angle.
         """
         if self.debiased and self.center == "time":
-            return 0.0
+            return math.pi / 2 if self.angular else 0.0
+        if self.angular:
+            return math.nan
         n = state_a["x"].shape[1]
         same = np.einsum("atu,btu->ab", state_a["same"], state_b["same"])
         other = np.einsum("atu,btu->ab", state_a["other"], state_b["other"])
@@ -138,7 +178,49 @@ class Measure:
 
     def chance_sd(self, stimuli: int, rows: int) -> float | None:
         """The sd over permutations, known where it is the same for all pairs: sqrt(2 / (n (n - 3)))."""
-        return math.sqrt(2 / (stimuli * (stimuli - 3))) if self.debiased and rows == 1 else None
+        known = self.debiased and rows == 1 and not self.angular
+        return math.sqrt(2 / (stimuli * (stimuli - 3))) if known else None
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _centred(x: jax.Array, time: str, center: str) -> jax.Array:
+    x = in_time(x, time)
+    return x - x.mean(1 if center == "time" else (1, 2), keepdims=True)
+
+
+def _own(x: jax.Array, scale: jax.Array, measure: Measure) -> jax.Array:
+    """A row's sums over the times of its own stimulus, which biased centring counts too, `(member, i, t, u)`."""
+    return kernel(x, x, scale, measure.kernel, measure.degree, "nitp,niup->nitu")
+
+
+def _by_time(rows: jax.Array, debiased: bool) -> jax.Array:
+    """What centres a map for each pair of times, from its row sums `(member, stimulus, t, u)`: `a` of the class's text.
+
+    Fit of `mu + alpha_i[t, u] + alpha_j[u, t]` to n - 1 entries of each row (debiased), or to n.
+    """
+    n = rows.shape[1]
+    each = n - 1 if debiased else n
+    mean = rows.mean(1, keepdims=True) / each
+    rest = rows - each * mean
+    alpha = ((n - 1) * rest + rest.swapaxes(2, 3)) / (n * (n - 2)) if debiased else rest / n
+    return -(mean / 2 + alpha)
+
+
+def _of_all(rows: jax.Array, debiased: bool) -> jax.Array:
+    """What centres a map over all its rows, `(member, stimulus, time)`, from its row sums `(member, i, t, u)`."""
+    n, times = rows.shape[1:3]
+    each = (n - 1 if debiased else n) * times
+    rows = rows.sum(3)
+    mean = rows.mean((1, 2), keepdims=True) / each
+    rest = rows - each * mean
+    if debiased:  # the times of a stimulus are not among its others
+        rest = rest + rest.sum(2, keepdims=True) / ((n - 2) * times)
+    return -(mean / 2 + rest / each)
+
+
+@jax.jit
+def _same(x: jax.Array) -> jax.Array:
+    return jnp.einsum("nitp,niup->nitu", x, x, precision=HIGHEST)
 
 
 def _norm(state: State) -> np.ndarray:

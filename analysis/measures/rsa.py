@@ -1,264 +1,299 @@
 """Representational similarity analysis: how alike two representations' dissimilarity matrices (RDMs) are."""
 
 import dataclasses
-from functools import partial
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.measures import _kendall, _rdms
+from analysis.measures._family import Family, State
+from analysis.measures._ranks import KNOTS, exact_ranks, indexed, look_up, rank_table
 from analysis.representations import TIMES, in_time
 from models import setting
 
-HIGHEST = jax.lax.Precision.HIGHEST
-KNOTS = 4096  # of a quantile table: interpolated ranks move a Spearman correlation by less than 1e-6
-State = dict[str, Any]
+COMPARE = ("spearman", "pearson", "cosine", "rho-a", "tau-a", "whitened-cosine", "whitened-pearson")
+RANKED = ("spearman", "rho-a")
+WHITENED = ("whitened-cosine", "whitened-pearson")
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
-    """RSA (Kriegeskorte et al. 2008): correlation of the RDM entries of different stimuli.
+class Measure(Family):
+    """RSA (Kriegeskorte et al. 2008): how alike the entries of two RDMs are.
 
-    A pattern is a stimulus (at one time, if there is time); RDM entries of a stimulus with itself are left out.
+    A pattern is a stimulus (at one time, if there is time). RDM entries of a stimulus with itself, at any two times,
+    are left out, but for the whitened comparisons. No entry is ever clamped.
 
     Attributes:
-      rdm: "correlation", 1 - Pearson correlation over units, or "euclidean", squared distance per unit. A pattern
-        without variance over units (a silent layer) is given correlation 0 with every other, dissimilarity 1.
-      compare: "spearman" (average ranks), "pearson" or "cosine" (not centred).
+      rdm: between patterns a and b of P units
+        - "correlation", `1 - r` over units, and "cosine", `1 - cos`. A pattern without variance over units (a silent
+          layer), or of zeros, is given correlation 0 with every other, dissimilarity 1;
+        - "euclidean", `|a - b|^2 / P`;
+        - "mahalanobis", `(a - b)' S^-1 (a - b) / P`, S the covariance of units over repeats, or, without repeats, over
+          stimuli (each time around its mean, with center="time"), shrunk to its diagonal (Schäfer & Strimmer 2005);
+        - "crossnobis", the same of repeats only, the two factors from different repeats, each left out once: unbiased,
+          and negative where noise exceeds the difference (Walther et al. 2016);
+        - "poisson", the symmetrised Kullback-Leibler divergence of Poisson variables per unit, of rates drawn to 1 with
+          weight 0.1 (Schütt et al. 2023). Rates are not negative.
+        A ready RDM takes part as it is, whatever is chosen here.
+      compare: of the entries d and d' of two RDMs
+        - "cosine"; "pearson"; "spearman", of average ranks;
+        - "rho-a", `12 <r, r'> / (m^3 - m)` of m centred average ranks: Spearman's under random breaking of ties
+          (Schütt et al. 2023). With itself an RDM that has ties is below 1;
+        - "tau-a", the mean of `sign(d_e - d_f) sign(d'_e - d'_f)` over pairs e, f of entries (Kendall); it too is below
+          1 with itself where there are ties;
+        - "whitened-cosine" and "whitened-pearson", after whitening by the covariance that entries have under
+          independent noise: the inner product of the second moments `-1/2 H D H`, with 0 or, for pearson, the mean
+          entry on the diagonal of D (Diedrichsen et al. 2021). The first, of "euclidean", is biased linear CKA; all
+          rows (stimulus, time) are then patterns like any other, so that entries between times of a stimulus count.
       ranks: "table" reads ranks off a table of 4,096 quantiles per member (RDMs of up to 4,096 entries: the ranks
         themselves), "exact" holds every rank, which is as large as half of all RDMs.
+      comparisons: of "tau-a"; where there are more pairs of entries, as many are drawn, the same for all members. 0
+        makes all of them.
       time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`.
-      center: what Spearman and Pearson centre the entries by: "time", by their mean for each pair of times, so that a
-        shared time course alone gives 0; "grand", by the mean of all. Without time both are the plain correlation.
+      center: "time": entries are centred by their mean for each pair of times, and compared in tau-a with those of the
+        same two times, so that a shared time course alone gives 0; "grand": by the mean of all, and with all. Without
+        time both are the plain comparison. A cosine is not centred.
     """
 
-    rdm: str = setting("correlation", choices=("correlation", "euclidean"))
-    compare: str = setting("spearman", choices=("spearman", "pearson", "cosine"))
+    rdm: str = setting("correlation", choices=_rdms.RDMS)
+    compare: str = setting("spearman", choices=COMPARE)
     ranks: str = setting("table", choices=("table", "exact"))
+    comparisons: int = setting(100_000, least=0)
     time: str = setting("samples", choices=TIMES)
     center: str = setting("time", choices=("time", "grand"))
 
-    kind: ClassVar[str] = "similarity"
-    symmetric: ClassVar[bool] = True
-    identity: ClassVar[float] = 1.0
-    takes: ClassVar[str] = "trajectories"
     least: ClassVar[int] = 3
-    words: ClassVar[dict[str, tuple[str, Any]]] = {}
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            choices, value = field.metadata["limits"]["choices"], getattr(self, field.name)
-            if value not in choices:
-                raise ValueError(f"rsa has no {field.name}={value!r}; allowed: {', '.join(map(str, choices))}.")
+    always: ClassVar[tuple[str, ...]] = ("rdm", "compare")
 
     @property
-    def name(self) -> str:
-        choices = [f"rdm={self.rdm}", f"compare={self.compare}"]
-        for field, default in (("ranks", "table"), ("time", "samples"), ("center", "time")):
-            choices += [f"{field}={getattr(self, field)}"] * (getattr(self, field) != default)
-        return f"rsa({', '.join(choices)})"
+    def form(self) -> str:
+        return "pair" if self.compare == "tau-a" else "inner"
+
+    @property
+    def identity(self) -> float:
+        return float("nan") if self.compare in ("rho-a", "tau-a") else 1.0
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        if self.rdm == "crossnobis":
+            return ("repeats", "rdms")
+        return ("patterns", "trajectories", *(("repeats",) if self.rdm == "mahalanobis" else ()), "rdms")
 
     @property
     def estimator(self) -> str:
-        ties = {"table": ", average ranks from a table of quantiles", "exact": ", average ranks"}
-        return "entries of different stimuli" + (ties[self.ranks] if self.compare == "spearman" else "")
+        words = ["all entries" if self.compare in WHITENED else "entries of different stimuli"]
+        if self.rdm == "mahalanobis":
+            words.append("whitened by the shrunk covariance of units over repeats, without repeats over stimuli")
+        if self.rdm == "crossnobis":
+            words.append("cross-validated over repeats, whitened by their shrunk covariance")
+        if self.rdm == "poisson":
+            words.append(f"rates drawn to {_rdms.PRIOR_RATE:g} with weight {_rdms.PRIOR_WEIGHT:g}")
+        if self.compare in RANKED:
+            words.append("average ranks" + (" from a table of quantiles" if self.ranks == "table" else ""))
+        if self.compare == "tau-a" and self.comparisons:
+            most, error = self.comparisons, self.comparisons**-0.5
+            words.append(f"of more than {most:,} pairs as many drawn: standard error sqrt(1 - tau^2) x {error:.2g}")
+        if self.compare in ("rho-a", "tau-a"):
+            words.append("below 1 with itself where entries tie")
+        return ", ".join(words)
 
     @property
     def invariances(self) -> tuple[str, ...]:
-        more = ("orthogonal", "translation") if self.rdm == "euclidean" else ()
-        return ("permutation", "scaling", *more)
+        more = {
+            "correlation": ("scaling",),
+            "cosine": ("orthogonal", "scaling"),
+            "euclidean": ("orthogonal", "scaling", "translation"),
+            "poisson": (),
+        }
+        return ("permutation", *more.get(self.rdm, ("scaling", "translation")))
+
+    @property
+    def totals(self) -> bool:
+        """Whether the engine sums the map over pairs of stimuli, for each pair of times, into the state's `total`."""
+        return self.compare in RANKED
 
     def prepare(self, x: Any) -> State:
         """The state of members `(member, stimulus, time, unit)`.
 
-        `x`: patterns whose inner products give the RDM, `length`: their squared lengths `(member, stimulus, time)`;
-        `mean` `(member, time, time)`: what the map is centred by; `other` `(member, time, time)`: sums of the centred
-        map; `floor`: a map of smaller squared norm is rounding noise. For Spearman the first two are 0, since ranks are
-        centred after the walk, by its `total`, and there are the table's parts, or `ranks` `(member, entry)`.
+        That of the RDM, see `_rdms`; for tau-a only what `_kendall.compared` makes, and `chance`. Else `mean`
+        `(member, time, time)`: what the map is centred by; `other`, of that shape: sums of the centred map over
+        different stimuli; `floor`: a map of smaller squared norm is rounding noise. For ranks these are 0, since they
+        are centred after the walk, by its `total`, and there are the table's parts, or `ranks` `(member, entry)`. For
+        whitened comparisons `row`, `diagonal` and `same` stand in the place of `mean`, see `_moments`.
+
+        Raises:
+          ValueError: negative rates for "poisson".
         """
-        state = self._patterns(x)
-        if self.compare != "spearman":
+        dtype, x = x.dtype, in_time(np.asarray(x), self.time)
+        if self.rdm == "poisson" and (lowest := np.min(x)) < 0:
+            raise ValueError(f"{self.name} takes rates of 0 or more; the lowest here is {lowest:g}.")
+        eps = float(np.finfo(dtype).eps)
+
+        def one(own: np.ndarray) -> State:
+            own = own.astype(np.float64)
+            if self.rdm == "mahalanobis":
+                own = _rdms.over_stimuli(own, self.center, eps)
+            return _rdms.patterns(own, self.rdm, eps)
+
+        return self._state(map(one, x), x.shape[:3], dtype)
+
+    def prepare_repeats(self, x: Any) -> State:
+        """The state of members `(member, repeat, stimulus, time, unit)`; as `prepare`.
+
+        Raises:
+          ValueError: fewer than two repeats.
+        """
+        dtype, repeats = x.dtype, x.shape[1]
+        times = x.shape[3] if self.time == "samples" else 1
+        if repeats < 2:
+            raise ValueError(f"{self.name} needs at least 2 repeats; there is {repeats}.")
+        eps = float(np.finfo(dtype).eps)
+
+        def one(own: np.ndarray) -> State:
+            own = in_time(own.astype(np.float64), self.time)
+            own, sign = _rdms.over_repeats(own, self.rdm == "crossnobis", eps)
+            return _rdms.patterns(own, self.rdm, eps, sign)
+
+        return self._state(map(one, np.asarray(x)), (len(x), x.shape[2], times), dtype)
+
+    def prepare_rdms(self, d: Any) -> State:
+        """The state of members with ready RDMs `(member, stimulus, stimulus)`, symmetric; as `prepare`."""
+        return self._state(map(_rdms.ready, np.asarray(d)), (*d.shape[:2], 1), d.dtype)
+
+    def _state(self, members: Iterator[State], shape: tuple[int, ...], dtype: Any) -> State:
+        """The state of members, stimuli and times, from that of each member in double precision: ties stay ties."""
+        count, n, times = shape
+        held = self.compare == "tau-a" or self.ranks == "exact" or n * (n - 1) // 2 * times**2 <= KNOTS
+        # A table ranks entries of a block in `dtype`; else they are in double precision, and only patterns in `dtype`.
+        eps, finest = (float(np.finfo(kind).eps) for kind in (dtype, np.float64))
+        noise = max(32 * finest, (32 * eps) ** 2) if held else 32 * eps
+        if self.compare == "tau-a":
+            rdms = ((rdm, slack) for rdm, _, slack in (_rdms.settled(one, noise) for one in members))
+            return _kendall.compared(rdms, count, n, times, self.center == "time", self.comparisons)
+        parts, ranks = [], []
+        for one in members:
+            parts.append({name: np.asarray(leaf, dtype) for name, leaf in (one | self._centred(one, dtype)).items()})
+            if self.compare in RANKED:
+                _, entries, slack = _rdms.settled(one, noise)
+                ranks.append(exact_ranks(entries, slack) if held else rank_table(entries, KNOTS, slack))
+        state = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+        if self.compare not in RANKED:
             return state
-        if self.ranks == "table":
-            return state | self._ranked(state)
-        with jax.enable_x64(True):  # in single precision rounding would part ties
-            double = self._patterns(np.asarray(x, np.float64))
-            ranked = self._ranked(double)
-        return state | {name: leaf.astype(state["x"].dtype) for name, leaf in ranked.items()}
+        if held:  # nothing is read off the patterns any more
+            state = {name: leaf for name, leaf in state.items() if name not in ("x", "sign")}
+            return state | dict(ranks=np.stack(ranks, dtype=dtype))
+        return state | indexed(ranks, dtype)
 
-    @partial(jax.jit, static_argnums=0)
-    def _patterns(self, x: jax.Array) -> State:
-        x = in_time(x, self.time)
-        n, times, units = x.shape[1:]
-        eps = jnp.finfo(x.dtype).eps
-        if self.rdm == "correlation":
-            size = jnp.einsum("nitp,nitp->nit", x, x, precision=HIGHEST)
-            x = x - x.mean(3, keepdims=True)
-            length = jnp.einsum("nitp,nitp->nit", x, x, precision=HIGHEST)
-            flat = length <= (8 * eps) ** 2 * size
-            x = jnp.where(flat, 0, 1 / jnp.sqrt(jnp.where(flat, 1, length)))[..., None] * x
-            length = jnp.full_like(length, 0.5)
-            x = x * 0.5**0.5
-        else:
-            x = (x - x.mean((1, 2), keepdims=True)) / units**0.5  # nearer to the origin: less cancellation below
-            length = jnp.einsum("nitp,nitp->nit", x, x, precision=HIGHEST)
-        total = x.sum(1)
-        products = jnp.einsum("ntp,nup->ntu", total, total, precision=HIGHEST)
-        products -= jnp.einsum("nitp,niup->ntu", x, x, precision=HIGHEST)
-        lengths = (n - 1) * length.sum(1)
-        other = lengths[:, :, None] + lengths[:, None] - 2 * products
-        grand = other.mean((1, 2), keepdims=True) / (n * (n - 1))
-        floor = (n * times * 32 * eps * grand[:, 0, 0]) ** 2
-        mean = other / (n * (n - 1)) if self.center == "time" else jnp.broadcast_to(grand, other.shape)
+    def _centred(self, one: State, dtype: Any) -> State:
+        """What the map of one member is centred by, and the size of rounding noise."""
+        n, times = _rdms.sizes(one)
+        across, within = _rdms.sums(one)
+        floor = (n * times * 32 * float(np.finfo(dtype).eps) * _rdms.typical(one)) ** 2
+        if self.compare in WHITENED:
+            return self._moments(across, within) | dict(floor=floor)
+        other = across.sum(0)
+        zeros = np.zeros_like(other)
+        if self.compare in RANKED:
+            return dict(mean=zeros, other=zeros, floor=0.0)
         if self.compare == "cosine":
-            mean = jnp.zeros_like(mean)
-        other = (
-            jnp.zeros_like(other) if self.compare != "cosine" and self.center == "time" else other - n * (n - 1) * mean
-        )
-        return dict(x=x, length=length, mean=mean, other=other, floor=floor)
+            return dict(mean=zeros, other=other, floor=floor)
+        if self.center == "time":
+            return dict(mean=other / (n * (n - 1)), other=zeros, floor=floor)
+        mean = np.full_like(other, other.mean() / (n * (n - 1)))
+        return dict(mean=mean, other=other - n * (n - 1) * mean, floor=floor)
 
-    def _ranked(self, state: State) -> State:
-        """Ranks between -1/2 and 1/2, made on the host one member at a time: XLA's sort is slow on CPU."""
-        x, length = state["x"], state["length"]
-        members, n, times = length.shape
-        tables, ranks = [], []
-        upper = np.triu_indices(n, 1)
-        for member in range(members):
-            values = np.asarray(_entries(x, length, member)).swapaxes(1, 2)[upper].ravel()
-            if self.ranks == "table":
-                tables.append(_rank_table(values, KNOTS))
-            else:
-                ranks.append(np.interp(values, *_rank_table(values, values.size)))
-        centred = dict(mean=np.zeros((members, times, times), x.dtype), floor=np.zeros(members, x.dtype))
-        centred["other"] = centred["mean"]
-        return centred | (dict(ranks=np.stack(ranks)) if ranks else _indexed(tables))
+    def _moments(self, across: np.ndarray, within: np.ndarray) -> State:
+        """What double centring takes from the rows and columns of one member's RDM.
+
+        `row`, `(stimulus, time, time)`, or `(stimulus, time, 1)` with center="grand": means of rows, less half the mean
+        of all; `diagonal` `(time,)`: what stands for a row with itself; `same` and `other` `(time, time)`: sums of the
+        map over pairs of a stimulus with itself and with the others.
+        """
+        n, times = across.shape[:2]
+        grand, rows = self.center == "grand", across + within
+        total = rows.sum(0)
+        diagonal = np.zeros(times)
+        if self.compare == "whitened-pearson":
+            diagonal += total.sum() / (n * times * (n * times - 1)) if grand else total.diagonal() / (n * (n - 1))
+        rows, within = rows + np.diag(diagonal), within + np.diag(diagonal)
+        row = rows.mean(2, keepdims=True) / n if grand else rows / n
+        row = row - row.mean((0, 1) if grand else 0) / 2
+        taken = np.broadcast_to(row.sum(0), total.shape)
+        taken = taken + taken.T
+        same = within.sum(0) - taken
+        return dict(row=row, diagonal=diagonal, same=same, other=rows.sum(0) - n * taken - same)
 
     def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
-        x, length = state["x"], state["length"]
-        members, n, times = length.shape
-        if self.compare == "spearman" and self.ranks == "exact":
+        n, times = _rdms.sizes(state)
+        members = len(state["floor"])
+        itself = (p[:, None] == q[None])[None, :, None, :, None]
+        if "ranks" in state:
             first, second = jnp.minimum(p[:, None], q[None]), jnp.maximum(p[:, None], q[None])
             pair = jnp.clip(first * n - first * (first + 1) // 2 + second - first - 1, 0, n * (n - 1) // 2 - 1)
             block = state["ranks"].reshape(members, -1, times, times)[:, pair]  # (member, p, q, time, time)
             below = (p[:, None] > q[None])[None, :, :, None, None]
             block = jnp.where(below, block.swapaxes(3, 4), block).transpose(0, 1, 3, 2, 4)
         else:
-            block = jnp.einsum("nitp,njup->nitju", x[:, p], x[:, q], precision=HIGHEST)
-            block = length[:, p][:, :, :, None, None] + length[:, q][:, None, None] - 2 * block
-            if self.compare == "spearman":
-                block = _look_up(state, block.reshape(members, -1)).reshape(block.shape)
+            block = _rdms.dissimilarities(state, p, q)
+        if self.compare in WHITENED:
+            itself = itself & jnp.eye(times, dtype=bool)[None, None, :, None]
+            block = jnp.where(itself, state["diagonal"][:, None, :, None, None], block)
+            row, column = state["row"][:, p][:, :, :, None], state["row"][:, q].transpose(0, 3, 1, 2)[:, None]
+            return (block - row - column).reshape(members, -1)
+        if "knots" in state:
+            block = look_up(state, block.reshape(members, -1)).reshape(block.shape)
         block = block - state["mean"][:, None, :, None]
-        block = jnp.where((p[:, None] == q[None])[None, :, None, :, None], 0, block)
-        return block.reshape(members, -1)
+        return jnp.where(itself, 0, block).reshape(members, -1)
 
     right = left
 
-    @property
-    def totals(self) -> bool:
-        """Whether the engine sums the map over pairs of stimuli, for each pair of times, into the state's `total`."""
-        return self.compare == "spearman"
+    def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
+        """Inner products `(a, b)` to similarities; NaN where an RDM's entries are all the same."""
+        own = [np.float64(state["self"]) for state in (state_a, state_b)]
+        if self.totals:
+            n, times = _rdms.sizes(state_a)
+            shared = [self._shared(state) for state in (state_a, state_b)]
+            inner = inner - np.einsum("atu,btu->ab", *shared) / (n * (n - 1))
+            taken = [(sums**2).sum((1, 2)) / (n * (n - 1)) for sums in shared]
+            own = [squares - part for squares, part in zip(own, taken)]
+        floors = [np.asarray(state["floor"]) for state in (state_a, state_b)]
+        if self.compare == "rho-a":  # the norm that ranks without ties would have
+            entries = n * (n - 1) // 2 * times**2
+            free = [(entries - 1 / entries) / 6 - part for part in taken]
+            own = [np.where(squares > floor, most, np.nan) for squares, floor, most in zip(own, floors, free)]
+        a, b = (np.where(squares > floor, squares, np.nan) for squares, floor in zip(own, floors))
+        with np.errstate(invalid="ignore"):
+            return inner / np.sqrt(a[:, None] * b)
 
     def _shared(self, state: State) -> np.ndarray:
         """The part of the sums of the map that centring takes out, `(member, time, time)`."""
         total = np.asarray(state["total"], np.float64)
         return total if self.center == "time" else np.broadcast_to(total.mean((1, 2), keepdims=True), total.shape)
 
-    def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
-        """Inner products `(a, b)` to correlations; NaN where an RDM's entries are all the same."""
-        a, b = np.float64(state_a["self"]), np.float64(state_b["self"])
-        if self.totals:
-            n = state_a["length"].shape[1]
-            shared_a, shared_b = self._shared(state_a), self._shared(state_b)
-            inner = inner - np.einsum("atu,btu->ab", shared_a, shared_b) / (n * (n - 1))
-            a = a - (shared_a**2).sum((1, 2)) / (n * (n - 1))
-            b = b - (shared_b**2).sum((1, 2)) / (n * (n - 1))
-        a, b = (np.where(own > np.asarray(state["floor"]), own, np.nan) for own, state in ((a, state_a), (b, state_b)))
-        with np.errstate(invalid="ignore"):
-            return inner / np.sqrt(a[:, None] * b)
+    def tile(self, state_a: State, state_b: State) -> jax.Array:
+        """Tau-a of all pairs, `(a, b)`."""
+        return _kendall.mean_product(state_a, state_b, self.comparisons)
+
+    def cost(self, state_a: State, state_b: State) -> int:
+        """Bytes that one pair needs in a tile."""
+        return _kendall.cost(state_a)
 
     def chance(self, state_a: State, state_b: State) -> float | np.ndarray:
-        """The mean over all permutations of the stimuli of one of the two, in closed form; 0 or `(a, b)`."""
-        n, times = state_a["length"].shape[1:]
-        if self.compare != "cosine" and (self.center == "time" or times == 1):
+        """The mean over all permutations of the stimuli of one of the two, in closed form; 0 or `(a, b)`.
+
+        For tau-a it is 0, without time: exchanging the stimuli of two entries turns the sign of their comparison.
+        """
+        if self.compare == "tau-a":
+            return float(state_a["chance"][0])
+        n, times = _rdms.sizes(state_a)
+        if self.compare not in ("cosine", *WHITENED) and (self.center == "time" or times == 1):
             return 0.0
         key = "total" if self.totals else "other"
-        other = np.einsum("atu,btu->ab", np.float64(state_a[key]), np.float64(state_b[key]))
-        return self.finish(other / (n * (n - 1)), state_a, state_b)
-
-    def chance_sd(self, stimuli: int, rows: int) -> float | None:
-        """The sd over permutations of the stimuli differs by pair and has no short closed form."""
-        return None
-
-
-@jax.jit
-def _entries(x: jax.Array, length: jax.Array, member: int) -> jax.Array:
-    """One member's RDM, `(stimulus, time, stimulus, time)`."""
-    x, length = x[member], length[member]
-    products = jnp.einsum("itp,jup->itju", x, x, precision=HIGHEST)
-    return length[:, :, None, None] + length[None, None] - 2 * products
-
-
-def _rank_table(values: np.ndarray, knots: int) -> tuple[np.ndarray, np.ndarray]:
-    """Quantiles of `values` `(entry,)` and the average rank of each, scaled to -1/2 .. 1/2.
-
-    Knots nearer to each other than rounding are one value: ties stay ties when a block's rounding differs.
-    """
-    ordered = np.sort(values)
-    at = ordered[np.unique(np.linspace(0, len(ordered) - 1, knots).round().astype(int))]
-    slack = 16 * np.finfo(values.dtype).eps * np.abs(ordered[[0, -1]]).max()
-    first = np.flatnonzero(np.diff(at, prepend=-np.inf) > slack)
-    last = np.append(first[1:], len(at)) - 1
-    slack = np.where(last > first, slack, 0).astype(values.dtype)
-    ranks = np.searchsorted(ordered, at[first] - slack, "left") + np.searchsorted(ordered, at[last] + slack, "right")
-    levels = (ranks / (2 * len(ordered)) - 0.5).astype(values.dtype)
-    return (at[first] + at[last]) / 2, levels
-
-
-def _indexed(tables: list[tuple[np.ndarray, np.ndarray]]) -> State:
-    """Members' tables as arrays `(member, knot)`, and where to look: a search over all knots takes 7 times as long.
-
-    `start` `(member, cell)` is the last knot below each of equal cells of the values' range, `most` the number of
-    knots in the fullest cell: 1 or 2, or more where a few entries lie far out.
-    """
-    width = 1 << max(1, (max(len(knots) for knots, _ in tables) - 1).bit_length())
-    knots, levels = (
-        np.stack([np.pad(part, (0, width - len(part)), "edge") for part in parts]) for parts in zip(*tables)
-    )
-    gap = np.diff(knots, axis=1, append=knots[:, -1:])
-    rise = np.diff(levels, axis=1, append=levels[:, -1:])
-    range_ = knots[:, -1] - knots[:, 0]
-    scale = (8 * width - 1) / np.where(range_ > 0, range_, 1)
-    cells = ((knots - knots[:, :1]) * scale[:, None]).astype(int)
-    real = [cell[: len(own)] for cell, (own, _) in zip(cells, tables)]
-    below = np.stack([np.searchsorted(cell, np.arange(8 * width)).astype(np.int16) for cell in real])
-    return dict(
-        knots=knots,
-        levels=levels,
-        slopes=np.where(gap > 0, rise / np.where(gap > 0, gap, 1), 0).astype(knots.dtype),
-        scale=scale.astype(knots.dtype),
-        start=np.maximum(below - 1, 0, dtype=np.int16),
-        most=np.array([np.bincount(cell).max() for cell in real], np.int32),
-    )
-
-
-def _look_up(table: State, values: jax.Array) -> jax.Array:
-    """Piecewise linear interpolation of `values` `(member, entry)` in every member's table; see `_indexed`."""
-
-    def take(name: str, index: jax.Array) -> jax.Array:  # one flat gather is faster than one along an axis
-        leaf = table[name]
-        offset = jnp.arange(len(leaf), dtype=jnp.int32)[:, None] * leaf.shape[1]
-        return leaf.reshape(-1).at[index + offset].get(mode="promise_in_bounds")
-
-    width = table["knots"].shape[1]
-    cell = ((values - table["knots"][:, :1]) * table["scale"][:, None]).astype(jnp.int32)
-    low = take("start", jnp.clip(cell, 0, table["start"].shape[1] - 1)).astype(jnp.int32)
-    bits = 32 - jax.lax.clz(table["most"].max())
-
-    def halve(i: jax.Array, low: jax.Array) -> jax.Array:
-        ahead = jnp.minimum(low + (1 << (bits - 1 - i)), width - 1)
-        return jnp.where(take("knots", ahead) <= values, ahead, low)
-
-    low = jax.lax.fori_loop(0, bits, halve, low)
-    return take("levels", low) + take("slopes", low) * jnp.maximum(values - take("knots", low), 0)
+        expected = np.einsum("atu,btu->ab", np.float64(state_a[key]), np.float64(state_b[key])) / (n * (n - 1))
+        if self.compare in WHITENED:
+            expected += np.einsum("atu,btu->ab", np.float64(state_a["same"]), np.float64(state_b["same"])) / n
+        return self.finish(expected, state_a, state_b)

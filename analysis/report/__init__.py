@@ -12,9 +12,14 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from analysis import comparison
+from analysis.against import networks
+from analysis.agreement import agreement
+from analysis.designs import THESE
+from analysis.embedding import FEWEST_UNITS
 from analysis.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
 from analysis.probes import finished_alike
-from analysis.report import depth, figures
+from analysis.report import depth, figures, maps, relations
+from analysis.report.scores import scores
 from analysis.study import slices
 from zoo.checkpoints import write_atomically
 from zoo.store import Trained, load
@@ -62,7 +67,9 @@ def report(directory: Path) -> Iterator[str]:
             for name, figure in _figures(trained, study):
                 drawn[study.name].append(re.sub(r"[^\w.-]+", "_", name) + ".png")
                 write_atomically(folder / DRAWN, json.dumps(drawn, indent=1).encode())
-                figure.savefig(folder / drawn[study.name][-1], bbox_inches="tight", pad_inches=0.1)
+                # Level 3: a third less time than the default for a matrix, the file hardly larger.
+                about = dict(bbox_inches="tight", pad_inches=0.1, pil_kwargs=dict(compress_level=3))
+                figure.savefig(folder / drawn[study.name][-1], **about)
             for name in set(before) - set(drawn[study.name]):  # of what this comparison has replaced
                 (folder / Path(name).name).unlink(missing_ok=True)
             yield from summary(trained, study)
@@ -87,7 +94,7 @@ def _name(fields: Path) -> str:
 def _fits(result: xr.Dataset, trained: Trained) -> bool:
     """Whether a comparison says what a report needs, of members that are there."""
     there = set(trained.members["member"])
-    return "finished" in result.attrs and there.issuperset(result["member_a"].to_numpy().tolist())
+    return "finished" in result.attrs and there.issuperset(networks(result)["member_a"].to_numpy().tolist())
 
 
 def _studies(trained: Trained, results: dict[str, xr.Dataset]) -> Iterator[Study]:
@@ -95,15 +102,16 @@ def _studies(trained: Trained, results: dict[str, xr.Dataset]) -> Iterator[Study
     order = trained.members["member"].tolist()
 
     def place(name: str) -> tuple[bool, int]:
-        return bool(results[name].attrs["stimuli"]), order.index(results[name]["member_a"].to_numpy()[0])
+        return bool(results[name].attrs["stimuli"]), order.index(networks(results[name])["member_a"].to_numpy()[0])
 
     spec = trained.manifest["spec"]["name"]
     for name in sorted(results, key=place):
         result = results[name]
-        own, ids = not result.attrs["stimuli"], dict.fromkeys(result["member_a"].to_numpy().tolist())
+        alone = networks(result)
+        own, ids = not result.attrs["stimuli"], dict.fromkeys(alone["member_a"].to_numpy().tolist())
         table: Any = trained.members.set_index("member").loc[list(ids)]
-        if "layer_depth_a" in result.coords and LAYERS not in table:
-            items = pd.DataFrame({"member": result["member_a"], "layer_depth": result["layer_depth_a"]})
+        if "layer_depth_a" in alone.coords and LAYERS not in table:
+            items = pd.DataFrame({"member": alone["member_a"], "layer_depth": alone["layer_depth_a"]})
             counts = items.assign(layers=layer_counts(items)).drop_duplicates("member").set_index("member")["layers"]
             table = table.assign(**{LAYERS: counts.reindex(table.index)})
         title = name if name == spec else f"{spec}: {name}"
@@ -113,13 +121,33 @@ def _studies(trained: Trained, results: dict[str, xr.Dataset]) -> Iterator[Study
 
 def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
     folder, name, title = trained.path / "analysis", study.name, study.title
+    compared: dict[str, list[tuple[str, pd.DataFrame, np.ndarray]]] = {}
     for measure, layer, table, similarity in slices(study.result):
         present = told_apart(table, study.fields)
         attrs, where = study.result[measure].attrs, f"{title}, layer {layer}"
-        defined = np.flatnonzero(np.isfinite(similarity.diagonal()))
+        guests = np.isin(figures.states_of(table), list(maps.GUESTS))  # stay, with empty cells
+        defined = np.flatnonzero(np.isfinite(similarity).any(1) | guests)
         table, similarity = table.iloc[defined].reset_index(drop=True), similarity[np.ix_(defined, defined)]
-        yield f"{name}-{layer}-{measure}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
-        yield f"{name}-{layer}-{measure}-mds", figures.mds(similarity, table, present, attrs, where)
+        start = f"{name}-{layer}-{measure}"
+        compared.setdefault(layer, []).append((measure, table, similarity))
+        yield f"{start}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
+        if attrs["kind"] == "score" or not len(table):
+            continue  # a score has no distance: nothing to lay out
+        yield f"{start}-mds", maps.mds(similarity, table, present, attrs, where, study.fields)
+        if (clusters := relations.clusters(similarity, table, present, attrs, where)) is not None:
+            yield f"{start}-clusters", clusters
+    by = study.fields if len(study.table[study.fields].astype(str).drop_duplicates()) >= FEWEST_UNITS else []
+    agreeing = {layer: _agreement(study, slices_, by) for layer, slices_ in compared.items()}
+    if agreeing := {layer: found for layer, found in agreeing.items() if found is not None}:
+        yield f"{name}-agreement", relations.agreement(agreeing, "configurations" if by else "members", title)
+    if (folder / f"{name}-scores.csv").exists():
+        table: Any = pd.read_csv(folder / f"{name}-scores.csv", keep_default_na=False, na_values=[""])
+        known = {measure: study.result[measure].attrs for measure in table["measure"].unique()}
+        level = {key: attrs["chance"] for key, attrs in known.items() if not isinstance(attrs["chance"], str)}
+        table = table.assign(chance=table["measure"].map(level).astype(float))
+        table["measure"] = table["measure"].map({key: attrs["name"] for key, attrs in known.items()})
+        for recording in table["recording"].unique():
+            yield f"{name}-{recording}-scores", scores(table[table["recording"] == recording], title)
     means = comparison.load(folder / f"{name}-rdms.nc")
     for layer in dict.fromkeys(means["layer"].to_numpy().tolist()):
         yield f"{name}-{layer}-rdms", figures.rdms(means, layer, title)
@@ -140,6 +168,22 @@ def _figures(trained: Trained, study: Study) -> Iterator[tuple[str, Any]]:
         attrs = study.result.attrs
         note = f"{title} ({gone} diverged members left out)" if gone else title
         yield f"{name}-curves", figures.curves(trained.curves, groups, attrs["chance"], attrs["solved"], note)
+
+
+def _agreement(study: Study, compared: list[tuple[str, pd.DataFrame, np.ndarray]], by: list[str]) -> Any:
+    """How far the measures of one layer agree over trained networks that all of them have; None for one measure."""
+    chosen: dict[str, Any] = {}
+    for measure, table, similarity in compared:
+        good = (figures.states_of(table) == "trained") & (table["status"] != "diverged").to_numpy()
+        names = table["item"].to_numpy()[good]
+        chosen[measure] = pd.DataFrame(similarity[np.ix_(good, good)], names, names)
+    shared = [item for item in next(iter(chosen.values())).index if all(item in part.index for part in chosen.values())]
+    if len(chosen) < 2 or len(shared) < 3:
+        return None
+    values = {measure: part.loc[shared, shared].to_numpy() for measure, part in chosen.items()}
+    rows = compared[0][1].set_index("item").loc[shared, by].astype(str)
+    groups = list(rows.itertuples(index=False, name=None)) if by else None
+    return agreement(values, {measure: study.result[measure].attrs["kind"] for measure in values}, groups)
 
 
 def _colouring(study: Study) -> str:
@@ -172,7 +216,7 @@ def summary(trained: Trained, study: Study) -> Iterator[str]:
         yield f"  {since} members were trained to their end since; compare again to have them in"
     folder = trained.path / "analysis"
     means, tests = (pd.read_csv(folder / f"{study.name}-{name}.csv") for name in ("means", "fields"))
-    measure, layer = means["measure"].iloc[0], _last_layer(study.result)
+    measure, layer = means["measure"].iloc[0], _last_layer(networks(study.result))
     part: Any = means[(means["measure"] == measure) & (means["layer"] == layer)]
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in records(part)}
     pairs = {(row["state"], row["pairs_of"]): row["pairs"] > 0 for row in records(part)}
@@ -227,9 +271,13 @@ def records(frame: Any) -> list[dict[str, Any]]:
 
 def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
     """A line per field that could be tested, and one that names the others."""
+    tests = tests.assign(members="all") if "members" not in tests else tests
+    among: Any = tests[(tests["members"] == "solved") & tests["testable"].astype(bool)]
+    solved = {test["field"]: test for test in records(among)}
+    tests = tests[tests["members"] == "all"]
     can = tests["testable"].astype(bool)
     for test in records(tests[can]):
-        yield f"  {test['field']}: {_effect(test, measure, layer)}"
+        yield f"  {test['field']}: {_effect(test, measure, layer)}{_among_solved(test, solved)}"
     loose = [text for text in tests["not_held"].dropna().unique() if text] if can.any() and "not_held" in tests else []
     if loose:
         yield f"  not held constant in these tests, with a level for nearly every configuration: {loose[0]}"
@@ -237,12 +285,21 @@ def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
         yield f"  too few configurations at {layer} for a test of {', '.join(rest)}"
 
 
+def _among_solved(test: dict[str, Any], solved: dict[str, dict[str, Any]]) -> str:
+    """What changes where members that did not solve their task are left out."""
+    other = solved.get(test["field"])
+    if other is None or (other["p"] <= 0.05) == (test["p"] <= 0.05):
+        return ""
+    return f"; among the {other['solved']} members that solved the task p = {other['p']:.2g}"
+
+
 def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
     distinct = f"{test['distinct']:.6g} distinct permutations, smallest possible p {test['smallest_p']:.2g}"
     over = test["averaged_over"]
     also = f", {over}" if isinstance(over, str) and over else ""
     share = max(test["share"], 0.0)
+    only = f", about {THESE}" if test.get("about") == THESE else ""
     return (
         f"explains {share:.0%} of what separates trained configurations (means over seeds{also}) in {measure} at "
-        f"{layer}; p = {test['p']:.2g} ({distinct})"
+        f"{layer}; p = {test['p']:.2g} ({distinct}){only}"
     )

@@ -12,7 +12,6 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from analysis.embedding import angular, classical_mds, metric_mds
 from analysis.factors import MOST_LEVELS
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
@@ -31,10 +30,6 @@ STYLE: Any = {
 MOST_LABELS = 40
 LONGEST_LABEL = 48
 """Rows of a heat map that are named, and the letters that a name may have."""
-MOST_PANELS = 6
-MOST_METRIC = 400
-"""Items that metric scaling places; more of them are placed by classical scaling, which takes no iterations."""
-
 Attrs = dict[Any, Any]
 """Attributes of a measure's variable: name, kind, stimuli, chance."""
 
@@ -61,57 +56,106 @@ def _value(value: Any) -> str:
     return str(value)
 
 
+STATES = ("trained", "untrained", "recording", "half", "baseline")
+"""What an item may be, in the order in which pictures show them."""
+
+
+def states_of(table: pd.DataFrame) -> np.ndarray:
+    """What every item is, one of `STATES`: a network's state, or what a file brought in."""
+    network = np.where(table["trained"].astype(str) == "True", "trained", "untrained")
+    source = table["source"].to_numpy(object) if "source" in table else network
+    return np.array([own if own in STATES else state for own, state in zip(source, network)])
+
+
 def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
-    """Similarity of every pair, ordered and labelled by hyperparameters: trained first, then untrained."""
-    ranks = table.assign(untrained=~table["trained"], **{field: _ranks(table[field]) for field in fields})
-    order = ranks.sort_values(["untrained", *fields, "seed"]).index.to_numpy()
+    """Values of every pair, ordered and labelled by hyperparameters: trained, untrained, and what files brought in."""
+    ranks = table.assign(state_=[STATES.index(state) for state in states_of(table)])
+    ranks = ranks.assign(**{field: _ranks(table[field]) for field in fields})
+    order = ranks.sort_values(["state_", *fields, "seed"]).index.to_numpy()
     table, similarity = table.iloc[order].reset_index(drop=True), similarity[np.ix_(order, order)]
-    states = ["trained" if trained else "untrained" for trained in table["trained"]]
+    states = states_of(table)
     labels, named = _row_labels(table, fields, states)
     starts, names = _runs(labels)
     ends = [*starts[1:], len(labels)]
     figure = Figure(figsize=(8.4, 6.2), layout="constrained")
     axes = figure.subplots()
-    low = min(0.0, float(np.nanmin(similarity, initial=0.0)))
-    smooth: Any = "nearest" if len(labels) <= 300 else "auto"  # more rows than pixels: averaged, not skipped
-    image = axes.imshow(similarity, vmin=low, vmax=1, cmap="viridis", interpolation=smooth)
+    draw_matrix(figure, axes, similarity, attrs)
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
     size = 8 if len(names) <= 24 else 6
-    axes.set_xticks([])  # the same names: the matrix is symmetric
+    axes.set_xticks([])  # the same names as the rows
     axes.set_yticks(middles, names, fontsize=size)
     axes.tick_params(length=0)
     for edge in starts[1:]:
         axes.axhline(edge - 0.5, color="white", lw=0.4)
         axes.axvline(edge - 0.5, color="white", lw=0.4)
-    middle = np.count_nonzero(table["trained"]) - 0.5
-    axes.axhline(middle, color="white", lw=2)
-    axes.axvline(middle, color="white", lw=2)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    figure.colorbar(image, ax=axes, shrink=0.7, label=f"similarity, {attrs['name']}")
+    for edge in _runs(states.tolist())[0][1:]:
+        axes.axhline(edge - 0.5, color="white", lw=2)
+        axes.axvline(edge - 0.5, color="white", lw=2)
     ordered = f"members ordered by {', '.join([*fields, 'seed'])}"
     if len(named) < len(fields):
         ordered += f"; named by {', '.join(named) or 'model'}"
     ordered = textwrap.fill(ordered, 78)
-    axes.set_title(f"{title}\n{ordered};\nn = {attrs['n_stimuli']} stimuli, {_chance(attrs)}", loc="left")
+    empty = "; grey: undefined" if np.isnan(similarity).any() else ""
+    axes.set_title(f"{title}\n{ordered};\n{about(attrs)}{empty}", loc="left")
     return figure
 
 
-def _row_labels(table: pd.DataFrame, fields: Sequence[str], states: list[str]) -> tuple[list[str], list[str]]:
+def draw_matrix(
+    figure: Figure, axes: Any, values: np.ndarray, attrs: Attrs, *, contrast: bool = False, **place: Any
+) -> None:
+    """A matrix of values with its colour bar: yellow is alike, grey is undefined, in measures of every kind.
+
+    The scale begins at 0 or a lower value, with `contrast` at the lowest; of scores, which have no lower limit, at the
+    second percentile.
+    """
+    kind = attrs.get("kind", "similarity")
+    known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+    low, high = float(known.min()) if contrast else min(0.0, float(known.min())), 1.0
+    if kind == "score":
+        low, high = min(0.0, float(np.quantile(known, 0.02))), max(1.0, float(known.max()))
+        axes.set_ylabel("predicts")
+        axes.set_xlabel("is predicted")
+    if kind == "distance":
+        low, high = 0.0, float(known.max()) or 1.0
+    colours = mpl.colormaps["viridis_r" if kind == "distance" else "viridis"].with_extremes(bad="#dddddd")
+    smooth: Any = "nearest" if len(values) <= 300 else "auto"  # more rows than pixels: averaged, not skipped
+    image = axes.imshow(values, vmin=low, vmax=high, cmap=colours, interpolation=smooth, **place)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    below = "min" if known.min() < low else "neither"
+    figure.colorbar(image, ax=axes, shrink=0.7, extend=below, label=f"{kind}, {attrs['name']}")
+
+
+def about(attrs: Attrs) -> str:
+    """The stimuli and the chance level of a measure, for captions."""
+    return f"n = {attrs['n_stimuli']} stimuli, {_chance(attrs)}"
+
+
+def _row_labels(table: pd.DataFrame, fields: Sequence[str], states: Any) -> tuple[list[str], list[str]]:
     """Names of a heat map's rows, and the fields in them: as many of the first as give few and short names."""
+    guests = [name if state in STATES[2:] else "" for name, state in zip(guest_names(table), states)]
+    labels: list[str] = []
     for count in range(len(fields), -1, -1):
         named = list(fields[:count])
         names = names_of(table, named) if count else [str(model) for model in table["model"]]
-        labels = [f"{name} {state}".strip() for name, state in zip(names, states)]
+        labels = [guest or f"{name} {state}".strip() for name, state, guest in zip(names, states, guests)]
         runs = _runs(labels)[1]
         if len(runs) <= MOST_LABELS and max(map(len, runs), default=0) <= LONGEST_LABEL:
             return labels, named
     return labels, []
 
 
+def guest_names(table: pd.DataFrame) -> list[str]:
+    """The items' own names, short: what a recording or a baseline is called in a picture."""
+    names: Any = table.get("item", table.index)
+    return [name if len(name) <= 32 else f"{name[:29]}..." for name in map(str, names)]
+
+
 def _chance(attrs: Attrs) -> str:
     if isinstance(attrs.get("chance"), str):
         return "chance differs by pair"
+    if np.isnan(attrs["chance"]):
+        return "chance level not known in closed form"
     sd = f" ± {attrs['chance_sd']:.2g}" if "chance_sd" in attrs else ""
     return f"chance {attrs['chance']:.2g}{sd}"
 
@@ -120,48 +164,6 @@ def _runs(labels: Sequence[str]) -> tuple[list[int], list[str]]:
     """Where each run of equal labels starts, and the labels."""
     starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
     return starts, [labels[i] for i in starts]
-
-
-def mds(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
-    """Members as points whose distances imitate arccos of the similarity: one panel per field that colours them."""
-    metric = 2 < len(similarity) <= MOST_METRIC
-    embedding = (metric_mds if metric else classical_mds)(angular(similarity))
-    fields = list(fields)[:MOST_PANELS] or ["model"]
-    columns = len(fields) if len(fields) <= 4 else 3
-    rows = -(-len(fields) // columns)
-    figure = Figure(figsize=(max(4.6 * columns, 5.4), 4.6 * rows + 0.5), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.flat[len(fields) :]:
-        axes.set_visible(False)
-    trained = table["trained"].to_numpy(bool)
-    diverged = trained & (table["status"] == "diverged").to_numpy()
-    good, size = trained & ~diverged, 1.0 if metric else 0.5
-    x, y = embedding.coordinates.T
-    for axes, field in zip(panels.flat, fields):
-        levels = levels_of(table[field])
-        colours = colours_of(levels)
-        shade = np.array([colours.get(value, (0.0,) * 4) for value in table[field]])  # without the field: not drawn
-        axes.scatter(x[good], y[good], s=26 * size, color=shade[good], lw=0)
-        axes.scatter(x[diverged], y[diverged], s=26 * size, color=shade[diverged], marker="x", lw=1)
-        rest = ~trained
-        axes.scatter(x[rest], y[rest], s=22 * size, facecolors="none", edgecolors=shade[rest], lw=0.8)
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.set_xlabel("MDS 1 (radians)")
-        axes.set_title(f"coloured by {field}{name_levels(axes, levels, colours)}", loc="left")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("MDS 2 (radians)")
-    fit = "a poor fit" if embedding.stress > 0.2 else "a fair fit" if embedding.stress > 0.1 else "a good fit"
-    method = "metric MDS" if metric else f"classical MDS ({len(similarity)} items)"
-    note = f"{method} of arccos {attrs['name']},\nstress {embedding.stress:.2f} ({fit})"
-    axes, grey = panels[0, 0], "#555555"
-    face: Any = dict(s=26, lw=0, color=grey)
-    handles = [axes.scatter([], [], **face), axes.scatter([], [], s=22, facecolors="none", edgecolors=grey, lw=0.8)]
-    if diverged.any():
-        handles.append(axes.scatter([], [], s=26, color=grey, marker="x", lw=1))
-    names = ["trained", "untrained", "diverged"][: len(handles)]
-    figure.legend(handles, names, loc="outside upper right", ncols=len(handles), fontsize=8)
-    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
-    return figure
 
 
 def colours_of(levels: Sequence[Any]) -> dict[Any, Any]:

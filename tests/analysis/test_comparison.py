@@ -1,6 +1,8 @@
 """compare: labelled matrices out, bad input refused in one sentence at the door."""
 
+import dataclasses
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import xarray as xr
 
 from analysis.comparison import compare, load, measure, save
 from analysis.measures import cka, rsa
-from analysis.representations import Group, Representations
+from analysis.representations import RDM, Group, Repeats, Representations
 from zoo import lookup
 
 
@@ -120,13 +122,15 @@ def test_a_measure_is_named_by_family_by_choices_or_given():
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [
-        ("cca", "Unknown measure 'cca'; the nearest is 'cka'."),
-        ("tsne", "Unknown measure 'tsne'; there are cka, "),
+        ("ckaa", "Unknown measure 'ckaa'; the nearest is 'cka'."),
+        ("tsne", "Unknown measure 'tsne'; there are cca, cka, "),
         ("cka(debias=False)", "Measure cka has no field 'debias'; the nearest is 'debiased'."),
         ("rsa(compare)", "Field 'compare' of measure rsa needs a value, compare=..."),
-        ("rsa(compare=kendall)", "rsa has no compare='kendall'; allowed: spearman, pearson, cosine."),
+        ("cka(kernel=laplace)", "cka has no kernel='laplace'; allowed: linear, rbf, polynomial."),
+        ("cka(bandwidth=0)", "cka has no bandwidth=0.0; it must be above 0.0."),
+        ("cka(degree=2.5)", "cka has no degree=2.5; it must be of type int."),
         ("cka(", "Measure 'cka(' does not read as family or family(field=value, ...)."),
-        (3, "3 is not a measure; give one of cka, "),
+        (3, "3 is not a measure; give one of cca, cka, "),
     ],
 )
 def test_a_wrong_measure_is_refused_with_what_is_allowed(choice, sentence):
@@ -164,7 +168,7 @@ def test_wrong_options_are_refused_with_the_allowed_ones():
         compare(arrays(), dtype="float16")
     with pytest.raises(ValueError, match="layers is 'same'; allowed: equal, all"):
         compare(arrays(), layers="same")
-    with pytest.raises(ValueError, match="No measure was asked for; there are cka, "):
+    with pytest.raises(ValueError, match="No measure was asked for; there are cca, cka, "):
         compare(arrays(), ())
 
 
@@ -195,3 +199,67 @@ def test_two_items_of_one_name_are_refused():
     twice = Representations((group, group))
     with pytest.raises(ValueError, match="Two representations are called 'm0/hidden'; names must differ"):
         compare(twice)
+
+
+class Recording(NamedTuple):
+    """What `others` takes: anything with a name, an array and labels."""
+
+    name: str
+    array: object
+    labels: dict
+
+
+def rdm(x):
+    d = ((x[:, None] - x) ** 2).sum(-1)
+    return RDM((d + d.T) / 2)
+
+
+def test_what_comes_from_elsewhere_joins_every_layer():
+    found = zoo()
+    found = dataclasses.replace(found, groups=[dataclasses.replace(g, array=g.array[:, :, 0]) for g in found.groups])
+    others = [Recording("v1", normal(5, 8, 4), {"recording": "v1", "source": "recording"})]
+    result = compare(found, "cka", others=others)
+    own = compare(found, "cka")
+    assert result.a.values.tolist() == [*own.a.values, "v1"]
+    np.testing.assert_allclose(result.cka[:-1, :-1], own.cka, atol=1e-6)
+    assert np.isfinite(result.cka.sel(b="v1")).all(), "recordings have no layer of their own"
+    assert result.source_a.values.tolist() == ["zoo"] * 6 + ["recording"]
+    assert result.trained_a.dtype == bool
+
+
+def test_a_ready_rdm_takes_part_in_rsa_only_and_its_cells_elsewhere_say_why():
+    x, y = normal(0, 20, 5), normal(1, 20, 5)
+    given = {"x": x, "y": y, "rdm": rdm(y)}
+    result = compare(given, ["cka", "rsa(rdm=euclidean)", "procrustes"], dtype="float64")
+    np.testing.assert_allclose(result.rsa.sel(a="x", b="rdm"), result.rsa.sel(a="x", b="y"), atol=1e-6)
+    for name in ("cka", "procrustes"):
+        assert np.isnan(result[name].sel(a="rdm")).all()
+        assert result[name].attrs["empty"] == "rdm"
+        assert "of these only an RDM is known" in result[name].attrs["empty_because"]
+        assert result[name].attrs["undefined"] == ""
+    np.testing.assert_array_equal(result.cka[:2, :2], compare({"x": x, "y": y}, "cka", dtype="float64").cka)
+
+
+def test_repeats_are_averaged_by_a_measure_that_does_not_take_them():
+    x, repeats = normal(0, 20, 5), normal(1, 4, 20, 5)
+    value = compare({"x": x, "r": Repeats(repeats)}, "cka", dtype="float64").cka
+    np.testing.assert_allclose(value, compare({"x": x, "r": repeats.mean(0)}, "cka", dtype="float64").cka, atol=1e-6)
+
+
+WRONG = [
+    ({"r": rdm(normal(0, 9, 3)), "s": rdm(normal(1, 9, 3))}, "cka", "cannot be had of ready RDMs; rsa can"),
+    ({"r": RDM(normal(0, 9, 9))}, "rsa", "RDM 'r' must be symmetric with zeros on its diagonal"),
+    ({"r": RDM(normal(0, 9, 8))}, "rsa", "RDM 'r' has shape (9, 8); it must be (stimulus, stimulus)"),
+    ({"r": RDM(1 - np.eye(9)), "s": rdm(normal(1, 9, 3))}, "rsa", "is an RDM whose entries are all the same"),
+    ({"r": normal(0, 9, 3)}, "rsa(rdm=crossnobis)", "needs repeats, (repeat, stimulus, unit); 'r' has none"),
+    ({"r": normal(0, 9, 3)}, "dsa", "needs trajectories, (stimulus, time, unit); 'r' has none: leave the measure out"),
+    ({"r": normal(0, 9, 30)}, "cca", "variance=0.99"),
+    ({"r": normal(0, 9, 3)}, "neighbors", "choose a smaller k"),
+]
+
+
+@pytest.mark.parametrize(("given", "chosen", "sentence"), WRONG, ids=[sentence[:40] for *_, sentence in WRONG])
+def test_a_measure_that_cannot_be_had_is_refused_with_the_fix(given, chosen, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
+        compare(given, chosen)
+    assert "\n" not in str(caught.value)

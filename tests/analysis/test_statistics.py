@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics import _arrangements, _relabellings, explained, references, within_between
+from analysis.resampling import arrangements, relabellings
+from analysis.statistics import explained, references, within_between
 
 DIMENSIONS = 6
 
@@ -28,39 +29,6 @@ def members(table, effects, draw, within=1.0, between=0.3):
         codes = pd.factorize(table[field])[0]
         x += size * draw.standard_normal((codes.max() + 1, DIMENSIONS))[codes]
     return np.sqrt(((x[:, None] - x) ** 2).sum(-1))
-
-
-def rate(fields, effects, tested, zoos, **noise):
-    """The share of simulated zoos in which `tested` has p <= .05."""
-    draw, table = np.random.default_rng(0), grid(**fields)
-    names = [name for name in fields if name != "seeds"]
-    hits = [
-        explained(members(table, effects, draw, **noise), table, names, permutations=999, seed=i).loc[tested, "p"]
-        <= 0.05
-        for i in range(zoos)
-    ]
-    return float(np.mean(hits))
-
-
-DESIGNS = {
-    "2 x 8": dict(model=["gru", "lstm"], l2=range(8), seeds=2),
-    "3 x 4": dict(model=["gru", "lstm", "rnn"], l2=range(4), seeds=3),
-    "2 x 3 x 3": dict(model=["gru", "lstm"], hidden=[32, 64, 128], l2=range(3), seeds=2),
-}
-
-
-def test_a_field_without_effect_is_found_in_no_more_than_chance_beside_a_strong_one():
-    assert rate(DESIGNS["3 x 4"], {"l2": 5.0}, "model", 300) == pytest.approx(0.05, abs=0.03)
-
-
-def test_a_field_with_an_effect_is_found():
-    assert rate(DESIGNS["3 x 4"], {"l2": 5.0, "model": 0.8}, "model", 60) > 0.8
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("design", DESIGNS)
-def test_false_positives_stay_at_five_percent_in_every_design(design):
-    assert rate(DESIGNS[design], {"l2": 5.0}, "model", 1500) == pytest.approx(0.05, abs=0.02)
 
 
 def test_p_of_a_crossed_grid_equals_enumeration_by_hand():
@@ -102,16 +70,16 @@ def test_shares_of_a_balanced_grid_add_up_and_match_the_construction():
 
 def test_seeds_are_no_replicates():
     """Four seeds of the same configurations leave the number of permutations alone."""
-    few, many = (grid(model=["gru", "lstm"], l2=range(3), seeds=seeds) for seeds in (1, 4))
+    few, many = (grid(model=["gru", "lstm"], l2=range(6), seeds=seeds) for seeds in (1, 4))
     draw = np.random.default_rng(0)
     found = [explained(members(t, {"model": 9.0}, draw), t, ["model", "l2"]).loc["model"] for t in (few, many)]
-    assert [row.distinct for row in found] == [4, 4]
-    assert [row.smallest_p for row in found] == [0.25, 0.25]
+    assert [row.distinct for row in found] == [32, 32]
+    assert [row.smallest_p for row in found] == [1 / 32, 1 / 32]
 
 
 def test_what_cannot_be_tested_is_said_and_its_share_is_still_given():
     draw = np.random.default_rng(0)
-    single = grid(model=["gru", "lstm", "rnn"], l2=[1e-4], seeds=5)
+    single = grid(model=["gru", "lstm", "rnn"], l2=[1e-4], seeds=1)
     result = explained(members(single, {"model": 5.0}, draw), single, ["model", "l2"])
     assert result.index.tolist() == ["model"], "a field of one level is dropped"
     assert (result.p.item(), result.testable.item(), result.smallest_p.item()) == (1, False, 1)
@@ -125,27 +93,121 @@ def test_what_cannot_be_tested_is_said_and_its_share_is_still_given():
     assert result.loc["l2", "testable"]
 
 
+def test_too_few_configurations_are_tested_by_their_members_within_seeds_and_this_is_said():
+    table = grid(model=["gru", "lstm", "rnn"], l2=[1e-4], seeds=5)
+    row = explained(members(table, {"model": 5.0}, np.random.default_rng(0)), table, ["model"]).loc["model"]
+    assert row.about == "these configurations only"
+    assert row.unit == "member (model), within strata of seed: these configurations only"
+    assert (row.distinct, row.exact, row.p) == (math.factorial(3) ** 4, True, 1 / math.factorial(3) ** 4)
+    assert row.share == pytest.approx(1), "of configurations"
+    assert row.partial_r2 < 1, "of members"
+
+    own = table.assign(seed=np.arange(len(table)))  # seeds of their own: nothing to hold constant
+    row = explained(members(table, {}, np.random.default_rng(0)), own, ["model"]).loc["model"]
+    assert row.unit == "member (model): these configurations only"
+    assert row.distinct == math.factorial(15) // math.factorial(5) ** 3 // math.factorial(3)
+
+
 def test_a_field_of_some_members_is_tested_within_them_and_averaged_over_for_the_others():
-    vanilla = grid(model=["vanilla"], leak=["rate", "current"], l2=range(4), seeds=2)
-    table = pd.concat([vanilla, grid(model=["gru"], leak=[None], l2=range(4), seeds=2)], ignore_index=True)
+    vanilla = grid(model=["vanilla"], leak=["rate", "current"], l2=range(6), seeds=2)
+    table = pd.concat([vanilla, grid(model=["gru"], leak=[None], l2=range(6), seeds=2)], ignore_index=True)
     result = explained(members(table, {"model": 2.0}, np.random.default_rng(0)), table, ["model", "leak", "l2"])
-    assert result.loc["leak", "within"] == "16 members that have leak"
-    assert result.loc["leak", "configurations"] == 8
+    assert result.loc["leak", "within"] == "24 members that have leak"
+    assert result.loc["leak", "configurations"] == 12
     assert result.loc["model", "within"] == "all members"
-    assert result.loc["model", "configurations"] == 8, "model x l2"
+    assert result.loc["model", "configurations"] == 12, "model x l2"
     assert "mean over seeds, leak" in result.loc["model", "unit"]
     assert result.loc["model", "testable"]
+
+
+def least_squares(inner, *columns):
+    """`tr(H G)` of a constant and columns."""
+    x = np.column_stack([np.ones(len(inner)), *columns])
+    return np.trace(x @ np.linalg.pinv(x) @ inner)
+
+
+def test_a_number_is_one_column_of_distance_regression_and_its_values_are_permuted():
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"rate": 10 ** draw.uniform(-5, -2, 6), "seed": range(6)})
+    x = np.log10(table.rate.to_numpy())[:, None] * [1.0, 0, 0] + 0.3 * draw.standard_normal((6, 3))
+    distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
+    row = explained(distance, table, ["rate"], numbers=["rate"]).loc["rate"]
+    x = x - x.mean(0)
+    orders = [np.log10(table.rate.to_numpy())[list(order)] for order in itertools.permutations(range(6))]
+    found = np.array([least_squares(x @ x.T, order) for order in orders])
+    assert row.share == pytest.approx(found[0] / np.sum(x**2), abs=1e-10)
+    assert (row.p, row.distinct, row.tested_as) == (
+        pytest.approx(np.mean(found >= found[0] - 1e-9)),
+        720,
+        "log10(value)",
+    )
+    assert row.pseudo_f == pytest.approx(found[0] / ((np.sum(x**2) - found[0]) / 4), abs=1e-8)
+    assert math.isnan(row.knn), "a number has no label"
+
+
+def test_a_field_beside_a_number_is_tested_by_the_residuals_that_freedman_and_lane_permute():
+    draw = np.random.default_rng(3)
+    table = pd.DataFrame({"rate": draw.uniform(1, 2, 6), "model": list("aabbba"), "seed": range(6)})
+    x = draw.standard_normal((6, 3))
+    distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
+    row = explained(distance, table, ["model", "rate"], numbers=["rate"]).loc["model"]
+    assert row.unit == "residual of configuration (model x rate), mean over seeds, given rate"
+    reduced = np.column_stack([np.ones(6), table.rate])
+    fit = reduced @ np.linalg.pinv(reduced)
+    full = np.column_stack([reduced, table.model == "a"])
+    full = full @ np.linalg.pinv(full)
+
+    def pseudo_f(y):
+        return np.trace(y.T @ (full - fit) @ y) / (np.trace(y.T @ (np.eye(6) - full) @ y) / 3)
+
+    orders = itertools.permutations(range(6))
+    found = np.array([pseudo_f(fit @ x + (x - fit @ x)[list(order)]) for order in orders])
+    assert row.pseudo_f == pytest.approx(found[0], abs=1e-8)
+    assert row.p == pytest.approx(np.mean(found >= found[0] * (1 - 1e-9)))
+
+
+def test_an_interaction_is_what_the_sum_of_its_fields_leaves_out():
+    table = grid(model=["gru", "lstm"], l2=range(2), hidden=range(4), seeds=1)
+    together = (table.model == "gru").to_numpy() * table.l2.to_numpy()
+    x = np.column_stack([3.0 * together, table.l2, table.hidden])
+    x = x + 0.1 * np.random.default_rng(0).standard_normal(x.shape)
+    distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
+    result = explained(distance, table, ["model", "l2", "hidden"], interactions=True)
+    assert result.index.tolist() == ["model", "l2", "hidden", "model:l2", "model:hidden", "l2:hidden"]
+    row, inner = result.loc["model:l2"], (x - x.mean(0)) @ (x - x.mean(0)).T
+    own = [table.model == "gru", table.l2, *(table.hidden == level for level in range(3))]
+    alone = own[:2]
+    assert row.share == pytest.approx(
+        (least_squares(inner, *own, together) - least_squares(inner, *own)) / np.trace(inner), abs=1e-10
+    )
+    assert row.share_alone == pytest.approx(
+        (least_squares(inner, *alone, together) - least_squares(inner, *alone)) / np.trace(inner), abs=1e-10
+    )
+    assert row.p < 0.001, "2 of 12,870 ways to choose which half of 16 residuals is positive"
+    assert row.tested_as == "interaction"
+    assert result.loc["model:hidden", "p"] > 0.05
+    assert explained(distance, table, ["model", "l2"], interactions=["l2:model"]).index.tolist()[-1] == "l2:model"
+
+
+def test_without_permutations_there_are_effect_sizes_and_no_tests():
+    table = grid(model=["gru", "lstm"], l2=range(6), seeds=2)
+    distance = members(table, {"model": 5.0}, np.random.default_rng(0))
+    sizes, tests = (explained(distance, table, ["model", "l2"], permutations=n) for n in (0, 99))
+    np.testing.assert_array_equal(sizes[["share", "omega2"]], tests[["share", "omega2"]])
+    assert (sizes.p == 1).all()
+    assert tests.loc["model", "p"] < 0.05
+    assert explained(distance, table, ["model", "l2"], only=["l2"], permutations=99).index.tolist() == ["l2"]
 
 
 @pytest.mark.parametrize("strata", [[0] * 6, [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2]])
 def test_arrangements_are_counted_and_enumerated_and_drawn_within_strata(strata):
     codes, strata = np.array([0, 1, 2, 0, 1, 1]), np.array(strata)
-    arrangements, distinct = _arrangements(codes, strata)
-    exact = np.concatenate(list(_relabellings(codes, strata, 0, True, 0)))
-    assert len(exact) == arrangements == len(np.unique(exact, axis=0))
+    labellings, distinct = arrangements(codes, strata)
+    exact = np.concatenate(list(relabellings(codes, strata, 0, True, 0)))
+    assert len(exact) == labellings == len(np.unique(exact, axis=0))
     partitions = {tuple(pd.factorize(row)[0].tolist()) for row in exact}
     assert len(partitions) == distinct
-    drawn = np.concatenate(list(_relabellings(codes, strata, 500, False, 0)))
+    drawn = np.concatenate(list(relabellings(codes, strata, 500, False, 0)))
     assert {tuple(row) for row in drawn.tolist()} <= {tuple(row) for row in exact.tolist()}
     assert len(drawn) == 500
 
@@ -164,6 +226,14 @@ def test_wrong_tables_are_refused():
         explained(np.zeros((3, 3)), table, ["model"])
     with pytest.raises(ValueError, match="The table has no field 'hidden'; it has model, seed"):
         explained(np.zeros((4, 4)), table, ["hidden"])
+    with pytest.raises(ValueError, match="The field 'seed' is a block and cannot be tested"):
+        explained(np.zeros((4, 4)), table, ["model", "seed"])
+    with pytest.raises(ValueError, match="The number 'rate' is no tested field; the fields are model"):
+        explained(np.zeros((4, 4)), table, ["model"], numbers=["rate"])
+    with pytest.raises(ValueError, match="The field 'model' has values that are no numbers"):
+        explained(np.zeros((4, 4)), table, ["model"], numbers=["model"])
+    with pytest.raises(ValueError, match="The interaction 'model:l2' is none of two tested fields 'a:b'"):
+        explained(np.zeros((4, 4)), table, ["model"], interactions=["model:l2"])
 
 
 def test_within_and_between_leave_out_pairs_with_oneself_and_missing_pairs():

@@ -16,7 +16,7 @@ import zoo.tasks
 from models import STATIC
 from zoo import datasets
 from zoo.datasets import CLASSES, Dataset
-from zoo.tasks import cifar10, context, digits, fashion_mnist, flipflop, mnist, sine
+from zoo.tasks import cifar10, context, digits, fashion_mnist, flipflop, mnist, reach, sine
 
 NAMES = sorted(p.stem for p in pathlib.Path(zoo.tasks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 BATCH = 16
@@ -377,6 +377,41 @@ def test_context_refuses_no_coherence_and_equal_ones():
             context.Task(coherences=coherences)
 
 
+# reach
+
+
+def test_reach_moves_as_flash_and_hogan_say():
+    """From rest to rest with the least jerk: no acceleration at the ends, the peak of 1.875 times the mean halfway."""
+    time = np.arange(-800, 401, 10)
+    velocity, position = (np.asarray(reach.Task(output=kind).probe().targets) for kind in ("velocity", "position"))
+    speed = np.linalg.norm(velocity, axis=-1)
+    assert speed.shape == (8, 121)
+    np.testing.assert_array_equal(speed[:, time <= 0], 0)
+    np.testing.assert_allclose(speed.max(axis=1), 1.875, rtol=1e-6)
+    assert set(time[speed.argmax(axis=1)]) == {200}
+    np.testing.assert_allclose(np.diff(speed)[:, [80, -1]], 0, atol=0.02)
+    travelled = np.cumsum(velocity, axis=1) * 10 / 400
+    np.testing.assert_allclose(travelled, position, atol=0.03)
+    angles = np.deg2rad(45 * np.arange(8))
+    np.testing.assert_allclose(position[:, -1], np.stack([np.cos(angles), np.sin(angles)], axis=-1), atol=1e-6)
+
+
+def test_reach_shows_the_direction_at_the_cue_and_releases_at_the_go():
+    probe, time = reach.Task().probe(), np.arange(-800, 401, 10)
+    np.testing.assert_array_equal(probe.conditions["direction"], 45 * np.arange(8))
+    inputs = np.asarray(probe.inputs)
+    np.testing.assert_array_equal(inputs[:, time < -600, :2], 0)
+    np.testing.assert_allclose(np.linalg.norm(inputs[:, time >= -600, :2], axis=-1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(inputs[..., 2], np.broadcast_to(time < -250, (8, 121)))
+
+
+def test_reach_refuses_times_out_of_order():
+    with pytest.raises(ValueError, match="must be in this order"):
+        reach.Task(cue=-200.0)
+    with pytest.raises(ValueError, match=r"multiple of dt=7\.0 ms"):
+        reach.Task(dt=7.0)
+
+
 # images
 
 
@@ -447,6 +482,15 @@ def test_probe_holds_every_class_alike_up_to_its_limit():
     for images in (10, 100, most):
         labels = np.asarray(digits.Task(probe_images=images).probe(data).conditions["label"])
         np.testing.assert_array_equal(labels, np.repeat(np.arange(10), images // 10))
+
+
+@pytest.mark.parametrize("task", [digits.Task(), cifar10.Task(batches=1, probe_images=50)], ids=["digits", "cifar10"])
+def test_probe_says_which_of_the_published_held_out_images_it_shows(task):
+    trials, published = task.probe(task.data()), task.dataset()
+    shown = published.test_images[task.places()]
+    pixels = np.asarray(trials.inputs) * np.array(task.deviation) + np.array(task.mean)
+    np.testing.assert_array_equal(np.rint(255 * pixels).reshape(shown.shape), shown)
+    np.testing.assert_array_equal(published.test_labels[task.places()], trials.conditions["label"])
 
 
 def test_digits_stay_the_digits_they_were():

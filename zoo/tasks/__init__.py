@@ -13,10 +13,12 @@ The contract of a task (`Trials` below holds what it makes):
 - `evaluation(data=None) -> Trials`: a fixed held-out set. `probe(data=None) -> Trials`: the same conditions for every
   member, noise-free, or random trials frozen by a stored key where the task is random by nature.
 
-A task of images (`_images.py` holds what they share) has two more:
+A task of images (`_images.py` holds what they share) has three more:
 
 - `stimuli(images) -> inputs`: any uint8 images, resized and scaled as the task's own, to show them to its networks.
 - `classes`: a name for every label.
+- `places() -> (stimulus,)`: where the probe's images stand in the held-out set as published: what was recorded of the
+  whole set is read there.
 """
 
 from typing import Any, NamedTuple, Protocol

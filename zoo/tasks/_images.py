@@ -143,8 +143,16 @@ class Images:
 
     def probe(self, data: Any = None) -> Trials:
         """The first held-out images of every class, class by class."""
-        dealt = np.arange(self.train_size, self.train_size + self.probed)
-        return self._trials(dealt.reshape(-1, self.outputs).T.reshape(-1), data)
+        return self._trials(self.train_size + self._dealt_probe, data)
+
+    @property
+    def _dealt_probe(self) -> np.ndarray:
+        """The probe's images among those held out, as they are dealt, class by class."""
+        return np.arange(self.probed).reshape(-1, self.outputs).T.reshape(-1)
+
+    def places(self) -> np.ndarray:
+        """Where each of the probe's images stands in the held-out set as it was published, `(image,)`."""
+        return _dealing(self.dataset())[self._dealt_probe]
 
     def stimuli(self, images: Any) -> jax.Array:
         """Any images as this task's inputs `(image, height, width, channel)`: resized, and scaled as its own are.
@@ -170,18 +178,24 @@ class Images:
 @functools.lru_cache(maxsize=8)
 def _dealt(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """All images and labels, read-only: first the training images, then the others, dealt class by class."""
-    labels = dataset.test_labels
-    place = np.zeros(len(labels), int)
-    for label in range(len(dataset.classes)):
-        place[labels == label] = np.arange(np.sum(labels == label))
-    order = np.lexsort((labels, place))
+    order = _dealing(dataset)
     arrays = (
         np.concatenate([dataset.train_images, dataset.test_images[order]]),
-        np.concatenate([dataset.train_labels, labels[order]]),
+        np.concatenate([dataset.train_labels, dataset.test_labels[order]]),
     )
     for array in arrays:
         array.setflags(write=False)
     return arrays
+
+
+@functools.lru_cache(maxsize=8)
+def _dealing(dataset: Dataset) -> np.ndarray:
+    """The order in which the held-out images are dealt, `(image,)`: one of every class, again and again."""
+    labels = dataset.test_labels
+    place = np.zeros(len(labels), int)
+    for label in range(len(dataset.classes)):
+        place[labels == label] = np.arange(np.sum(labels == label))
+    return np.lexsort((labels, place))
 
 
 def resampling(size: int, move: jax.Array, flip: jax.Array, side: jax.Array, place: jax.Array) -> jax.Array:

@@ -1,0 +1,63 @@
+"""What stands beside each value of a comparison: z and p over shuffled stimuli, limits over stimuli."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.intervals import jackknife
+from analysis.items import array_of, kind_of
+from analysis.nulls import permutation_null, permutation_test, z_and_p
+from analysis.pairwise import taken
+
+__all__ = ["annotated"]
+
+
+def annotated(
+    measure: Any, groups: Sequence[Any], value: np.ndarray, *, dtype: str, nulls: bool, intervals: bool
+) -> dict[str, np.ndarray]:
+    """Name -> `(member, member)`, NaN for members that the measure cannot be had of.
+
+    Args:
+      measure, groups, dtype: as for `analysis.pairwise.similarities`.
+      value: what that gave.
+      nulls: `z` and `p` over permutations of the stimuli, by closed form for an Inner measure with one row per
+        stimulus, else from 999 permutations. Biased CKA, whose values mean nothing without, always has them where
+        they are closed.
+      intervals: `low` and `high`, 95 % limits by the jackknife over stimuli.
+    """
+    mine = [group for group in groups if taken(measure, group)]
+    if not mine:
+        return {}
+    sizes = np.cumsum([0] + [len(array_of(group)) for group in groups])
+    rows = [np.arange(a, b) for group, a, b in zip(groups, sizes, sizes[1:]) if taken(measure, group)]
+    at = np.ix_(np.concatenate(rows), np.concatenate(rows))
+    found: dict[str, np.ndarray] = {}
+    biased = measure.family == "cka" and not measure.debiased
+    closed = _closed(measure, mine)
+    if nulls or (biased and closed):
+        if closed:
+            found["z"], found["p"] = z_and_p(value[at], permutation_null(measure, mine, dtype=dtype))
+        else:
+            test = permutation_test(measure, mine, dtype=dtype)
+            found["z"], found["p"] = (test.value - test.moments.mean) / test.moments.sd, test.p
+        np.fill_diagonal(found["z"], np.nan)  # of a representation with itself nothing is asked
+        np.fill_diagonal(found["p"], np.nan)
+    if intervals:
+        found["low"], found["high"], _ = jackknife(measure, mine, dtype=dtype)
+    return {name: _among_all(part, at, len(value)) for name, part in found.items()}
+
+
+def _closed(measure: Any, groups: Sequence[Any]) -> bool:
+    """Whether the moments over permutations have a closed form."""
+    if measure.form != "inner" or measure.kind == "distance" or measure.extras:
+        return False
+    return measure.time != "samples" or all(
+        kind_of(group) == "rdms" or array_of(group).shape[-2] == 1 for group in groups
+    )
+
+
+def _among_all(part: np.ndarray, at: Any, count: int) -> np.ndarray:
+    whole = np.full((count, count), np.nan)
+    whole[at] = part
+    return whole

@@ -1,0 +1,218 @@
+"""Pictures of how members relate beyond their labels: which cluster, and which measures agree about it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from analysis.embedding import complete, linkage, true_distance
+from analysis.report.figures import (
+    STATES,
+    Attrs,
+    about,
+    colours_of,
+    draw_matrix,
+    guest_names,
+    levels_of,
+    names_of,
+    states_of,
+)
+
+KINDS = {
+    "trained": "trained network",
+    "recording": "recording",
+    "half": "half-recording",
+    "baseline": "baseline",
+}
+"""What a tree shows, in words."""
+MOST_ROWS = 40
+"""Rows whose names are written beside the matrix."""
+MOST_BARS = 6
+MOST_IN_LEGEND = 8
+"""Levels of a field that the legend under the matrix names."""
+MOST_WRITTEN = 12
+"""Measures whose agreement is written into the cells."""
+
+
+def clusters(
+    similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str
+) -> Figure | None:
+    """Trained networks and recordings as a tree, beside the matrix in the tree's order, and a bar per varied field.
+
+    Average linkage of the true distance, leaves in the order that puts the closest next to each other. Untrained
+    networks would take half of the picture to say that they are apart; they stand in `figures.heat_map`.
+
+    Args:
+      similarity: `(item, item)`, values of a similarity or a distance.
+      table: one row per item.
+      fields: of the bars.
+      attrs: of the measure.
+      title: of the figure.
+
+    Returns:
+      None where fewer than three items have all distances.
+    """
+    shown = np.flatnonzero(states_of(table) != "untrained")
+    distance = true_distance(similarity[np.ix_(shown, shown)], attrs.get("kind", "similarity"))
+    kept = complete(distance)
+    if len(kept) < 3:
+        return None
+    distance, shown, gone = distance[np.ix_(kept, kept)], shown[kept], len(shown) - len(kept)
+    tree = linkage(distance)
+    drawn = hierarchy.dendrogram(tree, no_plot=True)
+    order = np.array(drawn["leaves"])
+    rows = table.iloc[shown[order]].reset_index(drop=True)
+    fields = list(fields)[:MOST_BARS]
+    named = len(rows) <= MOST_ROWS
+    legends = [_levels(field, rows) for field in fields]
+    widths = [1.7, 0.2 * max(len(fields), 1), 6.0]
+    size = (sum(widths) + 1.9 + 1.6 * named, widths[-1] + 1.5 + 0.19 * max(map(len, legends), default=0))
+    figure = Figure(figsize=size, layout="constrained")
+    branches, bars, matrix = figure.subplots(1, 3, gridspec_kw=dict(width_ratios=widths, wspace=0.0))
+    _tree(branches, drawn, len(rows))
+    _bars(bars, fields, rows)
+    values = similarity[np.ix_(shown[order], shown[order])]
+    draw_matrix(figure, matrix, values, attrs, contrast=True, aspect="auto")
+    matrix.set_xticks([])
+    matrix.set_yticks([])
+    states = states_of(rows)
+    if named:
+        names = _names(rows, fields, states)
+        matrix.yaxis.set_ticks_position("right")
+        matrix.set_yticks(range(len(rows)), names, fontsize=7 if len(rows) <= 24 else 6)
+        matrix.tick_params(length=0)
+    if legends:
+        _legend(figure, legends)
+    faithful = np.corrcoef(hierarchy.cophenet(tree), squareform(distance, checks=False))[0, 1]
+    what = attrs["name"] if attrs.get("kind") == "distance" else f"arccos {attrs['name']}"
+    count = ", ".join(_counted(int(np.sum(states == state)), name) for state, name in KINDS.items() if state in states)
+    note = f"{count}: average linkage of {what},\ncophenetic correlation {faithful:.2f}; {about(attrs)}"
+    note += f"\n{_counted(gone, 'item')} without all distances left out" if gone else ""
+    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _tree(axes: Any, drawn: dict[str, Any], leaves: int) -> None:
+    """The dendrogram, its root on the left; SciPy puts leaf i at 10 i + 5."""
+    paths = [np.column_stack([depth, (np.array(at) - 5) / 10]) for at, depth in zip(drawn["icoord"], drawn["dcoord"])]
+    axes.add_collection(LineCollection(paths, colors="#444444", linewidths=0.9 if leaves <= 100 else 0.5))
+    axes.set_xlim(max(max(depth) for depth in drawn["dcoord"]) * 1.03 or 1.0, 0)
+    axes.set_ylim(leaves - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("distance at which\ngroups join", fontsize=8)
+
+
+def _bars(axes: Any, fields: Sequence[str], rows: pd.DataFrame) -> None:
+    """A column of colours per field."""
+    white = to_rgba("#ffffff")
+    shade = [[colours.get(v, white) for v in rows[f]] for f in fields for colours in [colours_of(levels_of(rows[f]))]]
+    if shade:
+        axes.imshow(np.array(shade).swapaxes(0, 1), aspect="auto", interpolation="nearest")
+    for edge in range(1, len(fields)):
+        axes.axvline(edge - 0.5, color="white", lw=3)
+    axes.set_xticks(range(len(fields)), fields, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks([])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _levels(field: str, rows: pd.DataFrame) -> list[tuple[Any, str]]:
+    """A field's part of the legend: its name and its levels, each with its colour."""
+    levels = levels_of(rows[field])
+    colours = colours_of(levels)
+    if len(levels) <= MOST_IN_LEGEND:
+        return [(None, field), *((colours[level], _text(level)) for level in levels)]
+    first, last = ((colours[levels[i]], _text(levels[i])) for i in (0, -1))
+    return [(None, field), first, (None, f"... {len(levels)} levels"), last]
+
+
+def _text(level: Any) -> str:
+    text = level if isinstance(level, str) else f"{level:g}"
+    return text if len(text) <= 20 else f"{text[:17]}..."
+
+
+def _legend(figure: Figure, columns: list[list[tuple[Any, str]]]) -> None:
+    """One legend with a column per field: matplotlib fills column by column, short ones are padded."""
+    height = max(map(len, columns))
+    entries = [entry for column in columns for entry in [*column, *[(None, "")] * (height - len(column))]]
+    axes = figure.axes[0]
+    handles = [axes.scatter([], [], s=26, marker="s", lw=0, color=colour or (0, 0, 0, 0)) for colour, _ in entries]
+    place: Any = dict(loc="outside lower center", ncols=len(columns), fontsize=8, handletextpad=0.2)
+    legend = figure.legend(handles, [text for _, text in entries], **place)
+    for heading in legend.get_texts()[::height]:
+        heading.set_fontweight("bold")
+
+
+def _names(rows: pd.DataFrame, fields: Sequence[str], states: np.ndarray) -> list[str]:
+    """What a row is called: its values and seed, or a recording's own name."""
+    networks = names_of(rows, fields) if len(fields) else [str(model) for model in rows["model"]]
+    seeds = [f"seed={seed:g}" if isinstance(seed, (int, float)) else f"seed={seed}" for seed in rows["seed"]]
+    whole = [f"{name} {seed}" for name, seed in zip(networks, seeds)]
+    short = max(map(len, whole)) <= 48
+    return [
+        own if state in STATES[2:] else name if short else seed
+        for name, seed, own, state in zip(whole, seeds, guest_names(rows), states)
+    ]
+
+
+def agreement(found: Mapping[str, pd.DataFrame], over: str, title: str) -> Figure:
+    """How far measures rank the pairs of members alike: a matrix of Spearman correlations per layer.
+
+    Args:
+      found: layer -> what `analysis.agreement.agreement` returns.
+      over: what the intervals are over, in words.
+      title: of the figure.
+    """
+    columns = min(3, len(found))
+    rows = -(-len(found) // columns)
+    names = {layer: list(dict.fromkeys(table.index.get_level_values("a"))) for layer, table in found.items()}
+    tables: dict[str, Any] = dict(found)
+    most = max(map(len, names.values()))
+    side = max(0.72 * most, 1.6) if most <= MOST_WRITTEN else 0.3 * most
+    figure = Figure(figsize=(side * columns + 3.2, side * rows + 2.1), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    low = min(0.0, *(float(np.nanmin(table["rho"], initial=0.0)) for table in found.values()))
+    for axes in panels.flat[len(found) :]:
+        axes.set_visible(False)
+    image: Any = None
+    for i, (axes, (layer, table)) in enumerate(zip(panels.flat, tables.items())):
+        labels = names[layer]
+        square = {key: table[key].unstack().loc[labels, labels].to_numpy(float) for key in ("rho", "low", "high")}
+        rho = np.ma.masked_invalid(square["rho"])
+        image = axes.imshow(rho, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
+        axes.set_facecolor("#dddddd")
+        last = i + columns >= len(found)
+        axes.set_xticks(range(len(labels)), labels if last else [], rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(labels)), labels if i % columns == 0 else [])
+        axes.tick_params(length=0, labelsize=8)
+        axes.set_title(f"{layer} ({int(table['pairs'].max())} pairs)", loc="left", fontsize=9)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        for a, b in np.ndindex(rho.shape) if len(labels) <= MOST_WRITTEN else ():
+            if np.isnan(square["rho"][a, b]):
+                continue
+            ends = [square[end][a, b] for end in ("low", "high")]
+            text = _rounded(square["rho"][a, b])
+            text += f"\n[{_rounded(ends[0])}, {_rounded(ends[1])}]" if a != b and np.isfinite(ends).all() else ""
+            shade = "white" if rho[a, b] < (low + 1) / 2 else "black"
+            axes.text(b, a, text, ha="center", va="center", fontsize=6, color=shade)
+    figure.colorbar(image, ax=panels, shrink=0.7, label="Spearman correlation over pairs")
+    note = f"agreement of measures over pairs of trained networks,\n95 % jackknife over {over}; chance 0"
+    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _rounded(value: float) -> str:
+    return f"{np.round(value, 2) + 0:.2f}"

@@ -1,0 +1,104 @@
+"""What the terminal shows of fields, presets, plans and cohorts: texts and tables."""
+
+import dataclasses
+import inspect
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+__all__ = ["console", "print_cohorts", "print_fields", "print_plan", "print_table"]
+
+console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def print_fields(name: str) -> None:
+    """The fields of a model, a task or the training, with what they are; or a preset."""
+    from zoo import lookup
+    from zoo.fields import fields
+    from zoo.spec import Training
+
+    kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
+    if name in lookup.names("preset") and not kinds:
+        _print_preset(name)
+        return
+    if name != "training" and not kinds:
+        known = [*lookup.names("model"), *lookup.names("task"), *lookup.names("preset"), "training"]
+        raise ValueError(f"There is no model, task or preset {name!r}; {lookup.nearest(name, known)}.")
+    for kind in kinds or ["training"]:
+        cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
+        rows = []
+        for field in fields(cls).values():
+            off = "" if field.off is None else f", {field.off:g} is off"
+            limits = ", ".join(f"{limit} {value}" for limit, value in field.limits.items())
+            default = next(f.default for f in dataclasses.fields(cls) if f.name == field.name)
+            rows.append(
+                (f"--{kind}.{field.name}", str(default), ("traced" if field.traced else "static") + off, limits)
+            )
+        print_table([kind, "default", "", "limits"], rows)
+        module = inspect.getdoc(sys.modules[cls.__module__]) if kind != "training" else ""
+        shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]
+        about = "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (cls, *shared))
+        console.print(about.replace("See the module's text.\n", f"{module}\n"), markup=False)
+
+
+def _print_preset(name: str) -> None:
+    from zoo import lookup
+    from zoo.spec import cohorts, varied
+
+    module = lookup.find("preset", name)
+    found = cohorts(module.zoo)
+    everyone = [member for cohort in found for member in cohort.members]
+    console.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
+    console.print(
+        f"\n{len(everyone)} members in {len(found)} cohorts; varied: {', '.join(varied(everyone)) or 'seed'}."
+    )
+
+
+def print_plan(name: str, rows: list[Any]) -> None:
+    """What a zoo would train, cohort by cohort."""
+    members, seconds = sum(row.members for row in rows), sum(row.seconds for row in rows)
+    frame = {
+        "cohort": [row.cohort for row in rows],
+        "members": [row.members for row in rows],
+        "steps": [row.steps for row in rows],
+        "blocks": [row.blocks for row in rows],
+        "recipe": [f"{row.recipe.inner} of {row.recipe.block}" for row in rows],
+        "MiB": ["" if math.isnan(row.megabytes) else f"{row.megabytes:.0f}" for row in rows],
+        "seconds": [f"{row.seconds:.0f}" for row in rows],
+    }
+    print_table(list(frame), zip(*frame.values()))
+    if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
+        console.print(f"{unmeasured} cohorts without MiB were not measured: their seconds are the others' mean.")
+    time_needed = "an unknown time" if math.isnan(seconds) else f"about {seconds:.0f} s"
+    console.print(
+        f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, {time_needed} "
+        f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",
+        markup=False,
+    )
+
+
+def print_cohorts(trained: Any) -> None:
+    """The cohorts of a zoo directory, with how its members fared."""
+    rows = []
+    for cohort, group in trained.members.groupby("cohort", sort=False):
+        recipe = trained.manifest["cohorts"][cohort]["recipe"] or {}
+        status = group["status"].value_counts()
+        counts = (len(group), status.get("solved", 0), status.get("diverged", 0))
+        how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
+        rows.append((cohort, *counts, float(group["score"].median()), how))
+    print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], title: str | None = None) -> None:
+    """Rows under the names of their columns."""
+    table = Table(box=None, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(f"{v:.5g}" if isinstance(v, float) else str(v)) for v in row))
+    console.print(table)
