@@ -347,7 +347,7 @@ def bootstrap_means(
     """
     means = within_between(similarity, labels)
     if not len(table):
-        return means.assign(low=np.nan, high=np.nan, se=np.nan)[["mean", "low", "high", "se", "pairs"]]
+        return pd.DataFrame(dict(mean=means["mean"], low=np.nan, high=np.nan, se=np.nan, pairs=means["pairs"]))
     cells = configurations(table, fields)
     statistic, alone = block_means(similarity, labels, cells)
     low, high, se = bootstrap_configurations(

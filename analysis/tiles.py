@@ -75,7 +75,8 @@ def pair_values(
     if measure.host:
         placed = [[jax.tree.map(np.asarray, state) for state in states]]
     else:
-        placed = [[jax.device_put(state, device) for state in states] for device in devices]
+        held = {device: [jax.device_put(state, device) for state in states] for device in devices}
+        placed = [held[device] for device in devices]
     tiles = list(_tiles(measure, [len(own) for own in places], sides))
     pending: list[tuple[Any, Any, Any]] = []
 

@@ -6,7 +6,9 @@ one block and the `(member, member)` sums. Maps are symmetric, so only blocks on
 Several devices take blocks in turn, each with sums of its own.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,19 +17,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.journal import Journal, digest
+from analysis.measures._family import Span, index
 
 __all__ = ["BUDGET", "block_size", "gram_products", "inner_products", "local_devices"]
 
 HIGHEST = jax.lax.Precision.HIGHEST
 ROWS = 128  # rows of a block: enough for the matrix products' speed, few enough to skip most of the lower half
+LANES = 16
 BUDGET = 256 * 2**20
 
 
 def block_size(members: int, stimuli: int, times: int, itemsize: int = 4, budget: int = BUDGET) -> int:
     """Stimuli per block, at least one: the map's block of all members, and one copy, stay within `budget` bytes."""
     rows = min(ROWS, int((budget / (2 * members * itemsize)) ** 0.5))
-    blocks = -(-stimuli // max(1, rows // times))
-    return -(-stimuli // blocks)
+    most = max(1, rows // times)
+    even = -(-stimuli // -(-stimuli // most))
+    whole = -(-even // LANES) * LANES  # the last block may overlap: that costs less than a product of odd size
+    return min(whole, stimuli) if whole <= most else even
 
 
 class Plan(NamedTuple):
@@ -52,10 +58,9 @@ class Plan(NamedTuple):
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
 def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -> Any:
-    """Adds block (p, q) of every measure to its sums; the last block is filled up with stimuli of weight 0."""
-    i, j = p * plan.block + jnp.arange(plan.block), q * plan.block + jnp.arange(plan.block)
-    counted = (i < plan.stimuli)[:, None] & (j < plan.stimuli)[None]
-    i, j = jnp.minimum(i, plan.stimuli - 1), jnp.minimum(j, plan.stimuli - 1)
+    """Adds block (p, q) of every measure to its sums; the last block starts with stimuli of the one before, at 0."""
+    spans = [Span(jnp.minimum(k * plan.block, plan.stimuli - plan.block), plan.block) for k in (p, q)]
+    counted = (index(spans[0]) >= p * plan.block)[:, None] & (index(spans[1]) >= q * plan.block)[None]
     weight = jnp.where(counted, jnp.where(p < q, 2.0, 1.0), 0.0).astype(arrays[0].dtype)
     weights = [jnp.repeat(jnp.repeat(weight, times, 0), times, 1).reshape(1, -1) for times in plan.times]
 
@@ -65,9 +70,9 @@ def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -
             if state is None:
                 made.append(None)
             elif measure.symmetric:
-                made.append(measure.left(state, i, j) * weight**0.5)
+                made.append(measure.left(state, *spans) * weight**0.5)
             else:
-                made.append((measure.left(state, i, j) * weight, measure.right(state, i, j)))
+                made.append((measure.left(state, *spans) * weight, measure.right(state, *spans)))
         return made
 
     def of_group(states: Any) -> list[Any]:
@@ -173,14 +178,21 @@ def inner_products(
         for measure, (a, b), t in zip(measures, shapes, times)
     ]
     start = [(before.get(f"inner{k}", a), before.get(f"total{k}", b)) for k, (a, b) in enumerate(zeros)]
-    each = [jax.device_put(start if i == 0 else zeros, device) for i, device in enumerate(devices)]
-    placed = [jax.device_put(arrays, device) for device in devices]
-    for step, (p, q) in enumerate(todo[done:]):
-        i = step % len(devices)
-        jax.block_until_ready(each[i])  # one block under way per device: memory stays bounded, Ctrl-C is heard
-        each[i] = _add_block(plan, tuple(map(tuple, each[i])), placed[i], p, q)
-        if journal.due:
-            journal.write(key, done=done + step + 1, **_named(_summed(each)))
+    each: list[Any] = [
+        tuple(map(tuple, jax.device_put(start if i == 0 else zeros, device))) for i, device in enumerate(devices)
+    ]
+    held = {device: jax.device_put(arrays, device) for device in devices}
+
+    def advance(lane: int, block: tuple[int, int]) -> Any:
+        with jax.enable_x64(dtype == np.float64):  # which belongs to a thread
+            return jax.block_until_ready(_add_block(plan, each[lane], held[devices[lane]], *block))
+
+    with ThreadPoolExecutor(len(devices)) as pool:
+        for start in range(done, len(todo), len(devices)):
+            some = todo[start : start + len(devices)]
+            each[: len(some)] = pool.map(advance, range(len(some)), some)
+            if journal.due:
+                journal.write(key, done=start + len(some), **_named(_summed(each)))
     sums = _summed(each)
     if done < len(todo):
         journal.write(key, done=len(todo), **_named(sums))
@@ -193,14 +205,17 @@ def _named(sums: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarra
 
 def _summed(each: Sequence[Any]) -> list[tuple[np.ndarray, np.ndarray]]:
     """The sums of all devices, on the host."""
-    parts = [jax.tree.map(np.asarray, list(map(tuple, one))) for one in each]
+    parts = [jax.tree.map(np.asarray, one) for one in each]
     return [tuple(np.sum(leaves, axis=0) for leaves in zip(*pairs)) for pairs in zip(*parts)] if parts[1:] else parts[0]
 
 
 def local_devices() -> list[Any]:
-    """All accelerators, or one CPU device: its products use all cores."""
+    """All accelerators; or one CPU device, whose products use all cores, twice where there are two.
+
+    What is not a product uses one core: while one block is multiplied, the next one's maps are made.
+    """
     found = jax.local_devices()
-    return found[:1] if found[0].platform == "cpu" else found
+    return found[:1] * min(2, os.cpu_count() or 1) if found[0].platform == "cpu" else found
 
 
 def _maps(measure: Any, states: Sequence[Any]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "measures.md").read_text()
+GUIDE = (Path(__file__).parent.parent / "docs" / "measures.md").read_text(encoding="utf-8")
 SECTIONS = dict(part.split("\n", 1) for part in ("Start\n" + GUIDE).split("\n## "))
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])-?\d*\.\d+")

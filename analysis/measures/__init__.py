@@ -27,7 +27,8 @@ Then one of two forms:
 
 - *Inner* (`form = "inner"`): a Frobenius inner product of one map per member, rows (stimulus, time) by columns
   (stimulus, time). `left(state, p, q)` gives the block of stimuli `p` by stimuli `q`, `(member, entry)`; maps are
-  symmetric, so that only blocks on and above the diagonal are asked for. `right` is the same unless the measure is
+  symmetric, so that only blocks on and above the diagonal are asked for; `p` and `q` are indices or a `Span` of
+  stimuli, which `_family.some` and `index` read. `right` is the same unless the measure is
   directed; a directed measure's `left` may hold several maps per member, `(member * maps, entry)`, one for each
   penalty. `finish(inner, state_a, state_b)` turns the summed inner products into values. Before it the engine adds to
   the state of a symmetric measure each member's inner product with itself, as `self`, and, where the measure has

@@ -1,10 +1,37 @@
 """What every family of measures shares: checked choices, a name that carries them, and the contract's usual answers."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
 
 State = dict[str, Any]
 """What `prepare` makes of a group of members: arrays with the member axis first."""
+
+
+class Span(NamedTuple):
+    """Stimuli that stand next to each other: a slice of them is read in a third of the time of a gather.
+
+    Attributes:
+      start: the first one.
+      size: how many, a Python number.
+    """
+
+    start: Any
+    size: int
+
+
+def some(leaf: jax.Array, stimuli: Any) -> jax.Array:
+    """The given stimuli, a `Span` or indices, of a state's array `(member, stimulus, ...)`."""
+    if isinstance(stimuli, Span):
+        return jax.lax.dynamic_slice_in_dim(leaf, stimuli.start, stimuli.size, 1)
+    return leaf[:, stimuli]
+
+
+def index(stimuli: Any) -> jax.Array:
+    """Which stimuli a `Span` or indices are."""
+    return stimuli.start + jnp.arange(stimuli.size) if isinstance(stimuli, Span) else stimuli
 
 
 @dataclasses.dataclass(frozen=True)

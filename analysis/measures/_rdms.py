@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import helmert, solve_triangular
 
-from analysis.measures._family import State
+from analysis.measures._family import State, some
 
 RDMS = ("correlation", "euclidean", "cosine", "mahalanobis", "crossnobis", "poisson")
 PRIOR_RATE, PRIOR_WEIGHT = 1.0, 0.1
@@ -61,14 +61,14 @@ def patterns(x: np.ndarray, rdm: str, eps: float, sign: np.ndarray | None = None
     return dict(x=x, length=(x * x).sum(2)) if sign is None else dict(x=x, sign=sign, length=(x * x * sign).sum(2))
 
 
-def dissimilarities(state: State, p: jax.Array, q: jax.Array) -> jax.Array:
+def dissimilarities(state: State, p: Any, q: Any) -> jax.Array:
     """Stimuli `p` by stimuli `q` of every member's RDM, `(member, stimulus, time, stimulus, time)`."""
     if "rdm" in state:
-        return state["rdm"][:, p][:, :, q][:, :, None, :, None]
+        return some(some(state["rdm"], p).swapaxes(1, 2), q).swapaxes(1, 2)[:, :, None, :, None]
     x, length = state["x"], state["length"]
     signed = x * state["sign"][:, None, None] if "sign" in state else x
-    products = jnp.einsum("nitp,njup->nitju", x[:, p], signed[:, q], precision=jax.lax.Precision.HIGHEST)
-    return length[:, p][:, :, :, None, None] + length[:, q][:, None, None] - 2 * products
+    products = jnp.einsum("nitp,njup->nitju", some(x, p), some(signed, q), precision=jax.lax.Precision.HIGHEST)
+    return some(length, p)[:, :, :, None, None] + some(length, q)[:, None, None] - 2 * products
 
 
 def sizes(state: State) -> tuple[int, int]:

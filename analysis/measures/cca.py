@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.measures import _spectra
-from analysis.measures._family import Family, State
+from analysis.measures._family import Family, State, some
 from analysis.representations import TIMES
 from models import setting
 
@@ -121,10 +121,10 @@ class Measure(Family):
 
     # --- squared: an inner product of projectors ---------------------------------------------------------------------
 
-    def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
+    def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's projector, `(member, entry)`."""
         basis = state["q"]
-        block = jnp.einsum("nitk,njuk->nitju", basis[:, p], basis[:, q], precision=HIGHEST)
+        block = jnp.einsum("nitk,njuk->nitju", some(basis, p), some(basis, q), precision=HIGHEST)
         return block.reshape(len(basis), -1)
 
     right = left

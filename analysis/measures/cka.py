@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analysis.measures._family import Family, State
+from analysis.measures._family import Family, State, index, some
 from analysis.measures._kernels import KERNELS, bandwidth, kernel, row_sums
 from analysis.representations import TIMES, in_time
 from models import setting
@@ -118,19 +118,19 @@ class Measure(Family):
         state = dict(floor=floor, same=same, other=other)
         return state if self.kernel == "linear" and not self.debiased else state | dict(shift=shift)
 
-    def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
+    def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
         x = state["x"]
-        block = kernel(x[:, p], x[:, q], state["scale"], self.kernel, self.degree, "nitp,njup->nitju")
+        block = kernel(some(x, p), some(x, q), state["scale"], self.kernel, self.degree, "nitp,njup->nitju")
         if "shift" in state:
-            a, b = state["shift"][:, p], state["shift"][:, q]
+            a, b = some(state["shift"], p), some(state["shift"], q)
             if self.center == "time":
                 a, b = a[:, :, :, None], b.transpose(0, 3, 1, 2)[:, None]
             else:
                 a, b = a[:, :, :, None, None], b[:, None, None]
             block = block + a + b
         if self.debiased:
-            block = jnp.where((p[:, None] == q[None])[None, :, None, :, None], 0, block)
+            block = jnp.where((index(p)[:, None] == index(q)[None])[None, :, None, :, None], 0, block)
         return block.reshape(len(x), -1)
 
     right = left
@@ -182,8 +182,32 @@ class Measure(Family):
         return math.sqrt(2 / (stimuli * (stimuli - 3))) if known else None
 
 
+AT_ONCE = 2**26
+"""Bytes of patterns that are centred in one call: all of them would be held twice, as they come and as they go."""
+
+
+def _centred(x: Any, time: str, center: str) -> jax.Array:
+    members = len(x)
+    rows = max(1, AT_ONCE // max(1, x[0].nbytes))
+    if rows >= members:
+        return _centre(x, time, center)
+    whole = None
+    for start in range(0, members, rows):
+        start = min(start, members - rows)  # all calls of one size
+        part = _centre(x[start : start + rows], time, center)
+        whole = jnp.zeros((members, *part.shape[1:]), part.dtype) if whole is None else whole
+        whole = _put(whole, part, start)
+    assert whole is not None
+    return whole
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put(whole: jax.Array, part: jax.Array, start: Any) -> jax.Array:
+    return jax.lax.dynamic_update_slice_in_dim(whole, part, start, 0)
+
+
 @partial(jax.jit, static_argnums=(1, 2))
-def _centred(x: jax.Array, time: str, center: str) -> jax.Array:
+def _centre(x: jax.Array, time: str, center: str) -> jax.Array:
     x = in_time(x, time)
     return x - x.mean(1 if center == "time" else (1, 2), keepdims=True)
 

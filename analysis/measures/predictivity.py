@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from analysis.measures import _crossvalidation as cv
-from analysis.measures._family import Family, State
+from analysis.measures._family import Family, State, index, some
 from analysis.representations import TIMES, in_time
 from models import setting
 
@@ -166,8 +166,9 @@ class Measure(Family):
             state |= (_factors if self.score == "r2" else _operators)(z, size, penalties, base, folds)
         return {name: leaf.astype(kind) for name, leaf in state.items()}
 
-    def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
+    def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of A, `(member * penalty, entry)`, a member's penalties side by side."""
+        p, q = index(p), index(q)
         w, stimuli = state["w"], state["z"].shape[1]
         members, penalties, _, _, places, _ = w.shape
         if places == stimuli:  # many units: A itself
@@ -198,10 +199,10 @@ class Measure(Family):
         own = state["w"][:, :, rows][..., 0, :]
         return jnp.einsum("nkptu,npur->nkptr", own, z, precision=HIGHEST) * state["f"][:, :, None, None]
 
-    def right(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
+    def right(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of the Gram matrix, of trace 1, `(member, entry)`."""
         z = state["z"]
-        return jnp.einsum("nitr,njur->nitju", z[:, p], z[:, q], precision=HIGHEST).reshape(len(z), -1)
+        return jnp.einsum("nitr,njur->nitju", some(z, p), some(z, q), precision=HIGHEST).reshape(len(z), -1)
 
     def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> tuple[np.ndarray, np.ndarray]:
         """Errors `(a * penalty, b)` to R^2 and the chosen penalty's multiple, both `(a, b)`.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.measures import _kendall, _rdms
-from analysis.measures._family import Family, State
+from analysis.measures._family import Family, State, index, some
 from analysis.measures._ranks import KNOTS, exact_ranks, indexed, look_up, rank_table
 from analysis.representations import TIMES, in_time
 from models import setting
@@ -226,23 +226,24 @@ class Measure(Family):
         same = within.sum(0) - taken
         return dict(row=row, diagonal=diagonal, same=same, other=rows.sum(0) - n * taken - same)
 
-    def left(self, state: State, p: jax.Array, q: jax.Array) -> jax.Array:
+    def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
         n, times = _rdms.sizes(state)
         members = len(state["floor"])
-        itself = (p[:, None] == q[None])[None, :, None, :, None]
+        i, j = index(p)[:, None], index(q)[None]
+        itself = (i == j)[None, :, None, :, None]
         if "ranks" in state:
-            first, second = jnp.minimum(p[:, None], q[None]), jnp.maximum(p[:, None], q[None])
+            first, second = jnp.minimum(i, j), jnp.maximum(i, j)
             pair = jnp.clip(first * n - first * (first + 1) // 2 + second - first - 1, 0, n * (n - 1) // 2 - 1)
             block = state["ranks"].reshape(members, -1, times, times)[:, pair]  # (member, p, q, time, time)
-            below = (p[:, None] > q[None])[None, :, :, None, None]
+            below = (i > j)[None, :, :, None, None]
             block = jnp.where(below, block.swapaxes(3, 4), block).transpose(0, 1, 3, 2, 4)
         else:
             block = _rdms.dissimilarities(state, p, q)
         if self.compare in WHITENED:
             itself = itself & jnp.eye(times, dtype=bool)[None, None, :, None]
             block = jnp.where(itself, state["diagonal"][:, None, :, None, None], block)
-            row, column = state["row"][:, p][:, :, :, None], state["row"][:, q].transpose(0, 3, 1, 2)[:, None]
+            row, column = some(state["row"], p)[:, :, :, None], some(state["row"], q).transpose(0, 3, 1, 2)[:, None]
             return (block - row - column).reshape(members, -1)
         if "knots" in state:
             block = look_up(state, block.reshape(members, -1)).reshape(block.shape)
