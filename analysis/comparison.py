@@ -160,6 +160,7 @@ def _dataset(
         attrs = dict(name=chosen.name, kind=chosen.kind, estimator=chosen.estimator, n_stimuli=stimuli)
         attrs |= dict(n_times=times if chosen.time == "samples" else 1, identity=chosen.identity)
         attrs |= dict(symmetric=int(chosen.symmetric), invariances=", ".join(chosen.invariances), precision="highest")
+        attrs["is_metric"] = int(chosen.kind != "score" and chosen.is_metric)
         untaken = [place for group, place in zip(items.groups, items.places) if not taken(chosen, group)]
         empty = np.concatenate(untaken) if untaken else np.zeros(0, int)
         if len(empty):

@@ -6,9 +6,10 @@ its name:
 - `name`: `cka(kernel=linear, debiased)`: every choice, as the result's label. `words` are the bare words in it,
   `debiased` -> (field, value), so that a name reads back as the measure.
 - `kind`: "similarity" (1 is identical), "distance" (0 is identical, triangle inequality holds) or "score" (higher is
-  better). `symmetric`: if not, element [a, b] reads "a predicts b". `identity`: the value of a representation with
-  itself, NaN where it is not one number. `estimator`: what is estimated, in words; `least`: the fewest stimuli;
-  `invariances`: what one may do to a representation without changing the value.
+  better). `is_metric`: whether a distance, or the angle `arccos` of a similarity, keeps the triangle inequality between
+  representations of any widths. `symmetric`: if not, element [a, b] reads "a predicts b". `identity`: the value of a
+  representation with itself, NaN where it is not one number. `estimator`: what is estimated, in words; `least`: the
+  fewest stimuli; `invariances`: what one may do to a representation without changing the value.
 - `takes`: what it is made for: "patterns" (one row a stimulus), "trajectories", "repeats", "rdms". A measure that does
   not take "repeats" is given their mean; a ready RDM takes part only where "rdms" are taken.
 - `fault(stimuli, times, units)`: why it cannot be had of representations of this size, with the fix, or "".

@@ -46,6 +46,7 @@ class Family:
     symmetric: ClassVar[bool] = True
     identity: ClassVar[float] = 1.0
     takes: ClassVar[tuple[str, ...]] = ("patterns", "trajectories")
+    is_metric: ClassVar[bool] = True
     least: ClassVar[int] = 2
     totals: ClassVar[bool] = False
     extras: ClassVar[tuple[str, ...]] = ()

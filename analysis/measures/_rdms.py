@@ -58,7 +58,16 @@ def patterns(x: np.ndarray, rdm: str, eps: float, sign: np.ndarray | None = None
         sign = np.repeat([1.0, -1.0], units)
     else:
         x = (x - x.mean((0, 1))) / units**0.5  # nearer to the origin: less cancellation
+    x = near_one(x)
     return dict(x=x, length=(x * x).sum(2)) if sign is None else dict(x=x, sign=sign, length=(x * x * sign).sum(2))
+
+
+def near_one(x: np.ndarray) -> np.ndarray:
+    """Divided by the power of 2 that brings its largest value near 1: no comparison sees an RDM's scale.
+
+    In single precision the squares of dissimilarities would under- or overflow.
+    """
+    return np.ldexp(x, -np.frexp(np.abs(x).max())[1])
 
 
 def dissimilarities(state: State, p: Any, q: Any) -> jax.Array:
@@ -222,4 +231,4 @@ def whitened(x: np.ndarray, covariance: np.ndarray, slack: np.ndarray) -> np.nda
 
 def ready(d: Any) -> State:
     """The state of one member with a ready RDM, `(stimulus, stimulus)`."""
-    return dict(rdm=np.where(np.eye(len(d), dtype=bool), 0, np.asarray(d, np.float64)))
+    return dict(rdm=near_one(np.where(np.eye(len(d), dtype=bool), 0, np.asarray(d, np.float64))))

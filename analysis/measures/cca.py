@@ -48,6 +48,7 @@ class Measure(Family):
     center: str = setting("time", choices=("time", "grand"))
 
     least: ClassVar[int] = 3
+    is_metric: ClassVar[bool] = False  # correlations are averaged over the smaller rank
     always: ClassVar[tuple[str, ...]] = ("summary",)
 
     @property
@@ -93,8 +94,9 @@ class Measure(Family):
         """The state of members `(member, stimulus, time, unit)`; k is the largest rank, or all that may be.
 
         `q`: the basis, `(member, stimulus, time, k)`, 0 from a member's `rank` on; `rank` is NaN where there is nothing
-        but rounding noise. Squared: `same` and `other`, `(member, time, time)`, sums of `Q Q'` over pairs of a stimulus
-        with itself and with the others. PWCCA: `units`, the units in that basis, `(member, k, unit)`.
+        but rounding noise, and where as many directions are kept as centred rows have. Squared: `same` and
+        `other`, `(member, time, time)`, sums of `Q Q'` over pairs of a stimulus with itself and with the others. PWCCA:
+        `units`, the units in that basis, `(member, k, unit)`.
         """
         state = _spectra.in_threads(self._state, np.asarray(x))
         if self.pads:
@@ -109,6 +111,8 @@ class Measure(Family):
         matrix = matrix if self.summary == "pwcca" else _spectra.reduced(matrix)
         q, s, v = _spectra.bases(matrix, rows.noise, self.variance)
         rank = (s > 0).sum(1)
+        # As many directions as centred rows have are like any others: two networks of noise would have the value 1.
+        rank = np.where(rank < (stimuli - 1) * times, rank, 0)
         basis = q.reshape(members, stimuli, times, -1)
         state = dict(q=basis, rank=np.where(rank > 0, rank, np.nan))
         if self.summary == "squared":

@@ -73,6 +73,10 @@ class Measure(Family):
         return "distance" if self.values == "distance" else "similarity" if self.symmetric else "score"
 
     @property
+    def is_metric(self) -> bool:
+        return self.values == "distance"
+
+    @property
     def symmetric(self) -> bool:
         return self.match != "best"
 

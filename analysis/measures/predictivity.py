@@ -363,10 +363,20 @@ def _median_correlation(predicted: Any, y: Any, real: Any, known: Any, times: in
     def squared(x: jax.Array) -> jax.Array:
         return (x**2).sum((-3, -2))
 
+    def silent(x: jax.Array) -> jax.Array:
+        """Whether a unit is constant over the stimuli of the other folds, `(b, fold, unit)`."""
+        x = stimuli * x.reshape(*x.shape[:-2], -1, times, x.shape[-1])
+        axes = (2,) if center == "time" else (2, 3)
+        sums, squares, counts = (part.sum(axes, keepdims=True) for part in (x, x**2, stimuli))
+        sums, squares, counts = (part.sum(1, keepdims=True) - part for part in (sums, squares, counts))
+        rest = (squares - sums**2 / counts).sum((2, 3))
+        return rest <= 32 * jnp.finfo(x.dtype).eps * (x**2).sum((1, 2, 3))[:, None]
+
     p, t = varied(predicted), varied(y)[None]
     tiny = (32 * jnp.finfo(y.dtype).eps) ** 2
     whole = (y**2).sum(-2)[None]
     flat = squared(p) <= tiny * (whole + (predicted**2).sum(-2))  # a constant prediction: of no use, 0
+    flat |= silent(y)[None]  # and it is one, but for rounding, where the unit did not vary in training
     defined = squared(t) > tiny * whole
     both = jnp.where(flat | ~defined, 1, squared(p) * squared(t))
     r = jnp.where(flat, 0, (p * t).sum((-3, -2)) / both**0.5)

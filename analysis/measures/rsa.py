@@ -73,6 +73,11 @@ class Measure(Family):
         return "pair" if self.compare == "tau-a" else "inner"
 
     @property
+    def is_metric(self) -> bool:
+        """Angles of maps are; these two have no norm of their own."""
+        return self.compare not in ("rho-a", "tau-a")
+
+    @property
     def identity(self) -> float:
         return float("nan") if self.compare in ("rho-a", "tau-a") else 1.0
 

@@ -1,10 +1,9 @@
 """Every measure of the folder keeps the contract, with its default choices and with many others."""
 
-import itertools
-
 import numpy as np
 import pytest
 
+from analysis.embedding import true_distance
 from analysis.measures import cca, cka, dsa, matching, neighbors, predictivity, procrustes, rsa
 from analysis.pairwise import prepare, similarities
 from analysis.representations import Repeats
@@ -120,13 +119,40 @@ def test_a_measure_is_symmetric_if_it_says_so_gives_its_identity_and_the_same_in
     np.testing.assert_allclose(back[1, 0], value[0, 1], atol=1e-9)
 
 
-@pytest.mark.parametrize("measure", [m for m in CHOICES if m.kind == "distance"], ids=lambda measure: measure.name)
-def test_a_distance_keeps_the_triangle_inequality(measure):
-    x = normal(0, 9, *shape_of(measure))
+METRIC = [m for m in CHOICES if m.is_metric and m.kind != "score"]
+
+
+@pytest.mark.parametrize("measure", METRIC, ids=lambda measure: measure.name)
+def test_a_distance_and_the_angle_of_a_similarity_keep_the_triangle_inequality_where_they_claim_it(measure):
+    shape = shape_of(measure)
+    x = normal(0, 9, *shape)
     x[1:5] = x[0] + 0.3 * x[1:5]  # near and far ones
-    distance = values(measure, x).value
-    for a, b, c in itertools.permutations(range(9), 3):
-        assert distance[a, c] <= distance[a, b] + distance[b, c] + 1e-6
+    half = 5 if measure.fault(*shape[:2], 2) else 2  # units that are enough for it
+    nested = [x[:3, ..., :half], x[:3, ..., -half:], x]  # of two widths, and both together
+    found = similarities([measure], [group(measure, part) for part in nested], dtype="float64")[0].value
+    distance = true_distance(found, measure.kind)
+    a, b, c = np.ix_(*[np.arange(len(distance))] * 3)
+    assert (distance[a, c] <= distance[a, b] + distance[b, c] + 1e-6).all()
+
+
+@pytest.mark.parametrize("measure", [cca.Measure(), matching.Measure()], ids=lambda measure: measure.name)
+def test_what_claims_no_metric_breaks_the_triangle_inequality_on_nested_populations(measure):
+    x = normal(0, 1, 30, 1, 4)
+    found = similarities([measure], [x[..., :2], x[..., 2:], x], dtype="float64")[0].value
+    distance = true_distance(found, measure.kind)
+    assert distance[0, 1] > distance[0, 2] + distance[2, 1] + 0.1, "both are contained in the third"
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+@pytest.mark.parametrize(
+    "measure", [m for m in CHOICES if "scaling" in m.invariances], ids=lambda measure: measure.name
+)
+def test_single_precision_does_not_see_the_scale_of_activity(measure, scale):
+    x = normal(0, 3, *shape_of(measure)).astype("float32")
+    one, other = (similarities([measure], [group(measure, part)])[0].value for part in (x, np.float32(scale) * x))
+    if "repeats" in measure.takes and not plain(measure):
+        other = similarities([measure], [Repeats(np.float32(scale) * group(measure, x).array)])[0].value
+    np.testing.assert_allclose(other, one, atol=2e-5)
 
 
 @EVERY

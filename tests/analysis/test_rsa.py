@@ -334,9 +334,9 @@ def test_crossnobis_is_unbiased_and_its_negative_values_are_kept():
     measure = rsa.Measure(rdm="crossnobis", compare="cosine")
     entries = np.asarray(measure.left(measure.prepare_repeats(noise.array), np.arange(60), np.arange(60)))
     entries = entries.reshape(60, 60)[np.triu_indices(60, 1)]
-    assert entries.min() < -0.1
-    assert abs(entries.mean()) < 0.03
-    assert rsa.Measure(rdm="mahalanobis").prepare_repeats(noise.array)["length"].mean() > 0.1
+    assert entries.min() < -entries.std()
+    assert abs(entries.mean()) < 0.15 * entries.std()
+    assert rsa.Measure(rdm="mahalanobis").prepare_repeats(noise.array)["length"].min() > 0
 
 
 def test_a_unit_without_noise_is_left_out_if_it_is_silent_and_undefined_if_it_has_signal():
