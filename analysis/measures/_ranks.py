@@ -43,27 +43,22 @@ def exact_ranks(values: np.ndarray, slack: float) -> np.ndarray:
     return ranks
 
 
-def indexed(tables: list[tuple[np.ndarray, np.ndarray]], dtype: Any) -> State:
-    """Members' tables as arrays `(member, knot)`, and where to look: a search over all knots takes 7 times as long.
+def indexed(knots: np.ndarray, levels: np.ndarray, dtype: Any) -> State:
+    """A member's table as arrays `(knot,)`, and where to look: a search over all knots takes 7 times as long.
 
-    `start` `(member, cell)` is the last knot below each of equal cells of the values' range, `most` the number of
-    knots in the fullest cell: 1 or 2, or more where a few entries lie far out.
+    `start` `(cell,)` is the last knot below each of equal cells of the values' range, `most` the number of knots in the
+    fullest cell: 1 or 2, or more where a few entries lie far out.
     """
-    width = 1 << max(1, (max(len(knots) for knots, _ in tables) - 1).bit_length())
-    cells = 8 * width
-    found = []
-    for knots, levels in tables:
-        knots = knots.astype(dtype).astype(np.float64)  # slopes between knots as they are looked up: none overshoots
-        gap, rise = np.diff(knots, append=knots[-1]), np.diff(levels, append=levels[-1])
-        scale = (cells - 1) / ((knots[-1] - knots[0]) or 1)
-        filled = np.bincount(((knots - knots[0]) * scale).astype(int), minlength=cells)
-        start = np.maximum(np.cumsum(filled) - filled - 1, 0).astype(np.int16)
-        slopes = np.where(gap > 0, rise / np.where(gap > 0, gap, 1), 0)
-        fill = (0, width - len(knots))
-        parts = [np.pad(part, fill, "edge").astype(dtype) for part in (knots, levels, slopes)]
-        found.append([*parts, np.array(scale, dtype), start, np.array(filled.max(), np.int32)])
-    names = ("knots", "levels", "slopes", "scale", "start", "most")
-    return {name: np.stack(parts) for name, parts in zip(names, zip(*found))}
+    cells = 8 * KNOTS
+    knots = knots.astype(dtype).astype(np.float64)  # slopes between knots as they are looked up: none overshoots
+    gap, rise = np.diff(knots, append=knots[-1]), np.diff(levels, append=levels[-1])
+    scale = (cells - 1) / ((knots[-1] - knots[0]) or 1)
+    filled = np.bincount(((knots - knots[0]) * scale).astype(int), minlength=cells)
+    start = np.maximum(np.cumsum(filled) - filled - 1, 0).astype(np.int16)
+    slopes = np.where(gap > 0, rise / np.where(gap > 0, gap, 1), 0)
+    parts = dict(knots=knots, levels=levels, slopes=slopes)
+    table = {name: np.pad(part, (0, KNOTS - len(part)), "edge").astype(dtype) for name, part in parts.items()}
+    return table | dict(scale=np.array(scale, dtype), start=start, most=np.array(filled.max(), np.int32))
 
 
 def look_up(table: State, values: jax.Array) -> jax.Array:

@@ -162,10 +162,15 @@ def in_threads(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
 
     BLAS is kept to one thread a worker: on matrices as wide as a layer its threads mostly wait for each other.
     """
-    one_by_one = (np.split(array, len(array)) for array in arrays)
+    members = len(arrays[0])
+    one_by_one = (np.split(array, members) for array in arrays)
+    whole: Any = None
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
-        found = list(pool.map(function, *one_by_one))
-    return jax.tree.map(lambda *leaf: np.concatenate(leaf), *found)
+        for i, found in enumerate(pool.map(function, *one_by_one)):
+            if whole is None:
+                whole = jax.tree.map(lambda leaf: np.empty((members, *leaf.shape[1:]), leaf.dtype), found)
+            jax.tree.map(lambda into, leaf, i=i: np.copyto(into[i : i + 1], leaf), whole, found)
+    return whole
 
 
 def fault(stimuli: int, features: int) -> str:

@@ -1,7 +1,7 @@
 """Representational similarity analysis: how alike two representations' dissimilarity matrices (RDMs) are."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 from analysis.measures import _kendall, _rdms
 from analysis.measures._family import Family, State, index, some
 from analysis.measures._ranks import KNOTS, exact_ranks, indexed, look_up, rank_table
+from analysis.measures._spectra import in_threads
 from analysis.representations import TIMES, in_time
 from models import setting
 
@@ -143,7 +144,7 @@ class Measure(Family):
                 own = _rdms.over_stimuli(own, self.center, eps)
             return _rdms.patterns(own, self.rdm, eps)
 
-        return self._state(map(one, x), x.shape[:3], dtype)
+        return self._state(one, x, x.shape[:3], dtype)
 
     def prepare_repeats(self, x: Any) -> State:
         """The state of members `(member, repeat, stimulus, time, unit)`; as `prepare`.
@@ -162,35 +163,39 @@ class Measure(Family):
             own, sign = _rdms.over_repeats(own, self.rdm == "crossnobis", eps)
             return _rdms.patterns(own, self.rdm, eps, sign)
 
-        return self._state(map(one, np.asarray(x)), (len(x), x.shape[2], times), dtype)
+        return self._state(one, np.asarray(x), (len(x), x.shape[2], times), dtype)
 
     def prepare_rdms(self, d: Any) -> State:
         """The state of members with ready RDMs `(member, stimulus, stimulus)`, symmetric; as `prepare`."""
-        return self._state(map(_rdms.ready, np.asarray(d)), (*d.shape[:2], 1), d.dtype)
+        return self._state(_rdms.ready, np.asarray(d), (*d.shape[:2], 1), d.dtype)
 
-    def _state(self, members: Iterator[State], shape: tuple[int, ...], dtype: Any) -> State:
-        """The state of members, stimuli and times, from that of each member in double precision: ties stay ties."""
+    def _state(self, made: Callable[[Any], State], given: np.ndarray, shape: tuple[int, ...], dtype: Any) -> State:
+        """The state of members, stimuli and times, from that of each member in double precision: ties stay ties.
+
+        Args:
+          made: of one of the `given`, the state of a member; see `_rdms`.
+        """
         count, n, times = shape
         held = self.compare == "tau-a" or self.ranks == "exact" or n * (n - 1) // 2 * times**2 <= KNOTS
         # A table ranks entries of a block in `dtype`; else they are in double precision, and only patterns in `dtype`.
         eps, finest = (float(np.finfo(kind).eps) for kind in (dtype, np.float64))
         noise = max(32 * finest, (32 * eps) ** 2) if held else 32 * eps
         if self.compare == "tau-a":
-            rdms = ((rdm, slack) for rdm, _, slack in (_rdms.settled(one, noise) for one in members))
+            rdms = ((rdm, slack) for rdm, _, slack in (_rdms.settled(made(one), noise) for one in given))
             return _kendall.compared(rdms, count, n, times, self.center == "time", self.comparisons)
-        parts, ranks = [], []
-        for one in members:
-            parts.append({name: np.asarray(leaf, dtype) for name, leaf in (one | self._centred(one, dtype)).items()})
-            if self.compare in RANKED:
-                _, entries, slack = _rdms.settled(one, noise)
-                ranks.append(exact_ranks(entries, slack) if held else rank_table(entries, KNOTS, slack))
-        state = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-        if self.compare not in RANKED:
-            return state
-        if held:  # nothing is read off the patterns any more
-            state = {name: leaf for name, leaf in state.items() if name not in ("x", "sign")}
-            return state | dict(ranks=np.stack(ranks, dtype=dtype))
-        return state | indexed(ranks, dtype)
+
+        def of_member(one: Any) -> State:
+            one = made(one[0])
+            state = {name: np.asarray(leaf, dtype) for name, leaf in (one | self._centred(one, dtype)).items()}
+            if self.compare not in RANKED:
+                return state
+            _, entries, slack = _rdms.settled(one, noise)
+            if not held:
+                return state | indexed(*rank_table(entries, KNOTS, slack), dtype)
+            ranks = {"ranks": exact_ranks(entries, slack).astype(dtype)}  # nothing is read off the patterns any more
+            return {name: leaf for name, leaf in state.items() if name not in ("x", "sign")} | ranks
+
+        return in_threads(lambda one: {name: np.asarray(leaf)[None] for name, leaf in of_member(one).items()}, given)
 
     def _centred(self, one: State, dtype: Any) -> State:
         """What the map of one member is centred by, and the size of rounding noise."""
