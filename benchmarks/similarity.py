@@ -62,13 +62,13 @@ def timed(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 # --- contenders: a name, and the values of all pairs or of a sample --------------------------------------------------
 
 
-def ours(names: str, x: np.ndarray, devices: bool = False) -> Any:
+def ours(names: str, x: np.ndarray) -> Any:
     sys.path.insert(0, str(ROOT))
     from analysis.comparison import measure
     from analysis.pairwise import similarities
 
     chosen = [measure(name) for name in names.split("+")]
-    return lambda: similarities(chosen, [x[:, :, None]])[-1].value
+    return lambda: similarities(chosen, [x[:, :, None]], dtype=str(x.dtype))[-1].value
 
 
 def loop(x: np.ndarray) -> Any:

@@ -168,9 +168,17 @@ def in_threads(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
         for i, found in enumerate(pool.map(function, *one_by_one)):
             if whole is None:
-                whole = jax.tree.map(lambda leaf: np.empty((members, *leaf.shape[1:]), leaf.dtype), found)
+                whole = jax.tree.map(lambda leaf: _aligned((members, *leaf.shape[1:]), leaf.dtype), found)
             jax.tree.map(lambda into, leaf, i=i: np.copyto(into[i : i + 1], leaf), whole, found)
     return whole
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An empty array whose memory a CPU device can take over as it is; NumPy's own is copied."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def fault(stimuli: int, features: int) -> str:
