@@ -117,7 +117,7 @@ class Compare:
 
     dir: Directory
     measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ("cka", "rsa")
-    """With choices if you like: "cka(debiased=False)"."""
+    """With choices if you like, "cka(debiased=False)"; `list` names them, docs/measures.md says which to take."""
     layers: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Which layers; all of them where none is named."""
     all_layers: Annotated[bool, FlagCreatePairsOff] = False
@@ -131,11 +131,11 @@ class Compare:
     export: Annotated[tuple[str, ...], arg(metavar="FORMAT ...")] = ()
     """Further formats to write: zarr, csv (a row per pair), rsatoolbox (RDMs)."""
     control: Annotated[str, arg(metavar="NAME")] = ""
-    """Take this out of the similarities, besides: "input", the geometry of what was shown, or a condition's."""
+    """Take this out of cka and rsa, besides: "input", the geometry of what was shown, or that of a condition."""
     nulls: Annotated[bool, FlagCreatePairsOff] = False
-    """z and p of every value over permutations of the stimuli."""
+    """z and p of every value over permutations of the stimuli: 999 of them where there is no closed form."""
     intervals: Annotated[bool, FlagCreatePairsOff] = False
-    """95 % limits of every value by the jackknife over stimuli."""
+    """95 % limits of every value by the jackknife over stimuli: n comparisons for measures other than cka and rsa."""
     interactions: Annotated[bool, FlagCreatePairsOff] = False
     """Test every pair of fields, too."""
     float64: Annotated[bool, FlagCreatePairsOff] = False

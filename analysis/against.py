@@ -236,19 +236,22 @@ def _of_others(members: Sequence[Outside], place: dict[str, int]) -> Any:
 
 def _ceiling(attrs: dict[str, Any], subjects: Sequence[Outside], similarity: np.ndarray) -> tuple[float, float]:
     """Lower and upper bound under RSA and CKA for two subjects or more; else both empty."""
-    if len(subjects) > 1 and _is_cosine(attrs) and np.isfinite(similarity).all():
-        ready = [subject.array.array for subject in subjects if isinstance(subject.array, RDM)]
-        if len(ready) == len(subjects):
-            found = ceilings.noise_ceiling(np.stack(ready), comparison.measure(attrs["name"]).compare)
-        else:
-            found = ceilings.map_ceiling(similarity)
-        return found.lower, found.upper
-    return np.nan, np.nan
+    if len(subjects) < 2 or "control" in attrs or not np.isfinite(similarity).all():
+        return np.nan, np.nan
+    ready = [subject.array.array for subject in subjects if isinstance(subject.array, RDM)]
+    if len(ready) == len(subjects) and str(attrs["name"]).startswith("rsa("):
+        found = ceilings.noise_ceiling(np.stack(ready), comparison.measure(attrs["name"]).compare)
+    elif _is_cosine(attrs):
+        found = ceilings.map_ceiling(similarity)
+    else:
+        return np.nan, np.nan
+    return found.lower, found.upper
 
 
 def _is_cosine(attrs: dict[str, Any]) -> bool:
     """Whether a measure is the cosine of one map per member, a correlation for instance."""
-    return str(attrs["name"]).startswith(("rsa(", "cka(")) and attrs["identity"] == 1 and attrs["kind"] == "similarity"
+    whole = attrs["identity"] == 1 and attrs["kind"] == "similarity" and "control" not in attrs
+    return whole and str(attrs["name"]).startswith(("rsa(", "cka("))
 
 
 def score_lines(table: Any) -> Iterator[str]:
@@ -267,7 +270,8 @@ def score_lines(table: Any) -> Iterator[str]:
         yield f"against {recording} ({measure}{of}, n = {first['n_stimuli']} stimuli{ceiling})"
         by_layer = trained.groupby("layer", sort=False)[["score", "partial"]].mean().dropna(subset="score")
         if len(by_layer):
-            layer = by_layer["score"].idxmax()
+            far = comparison.measure(measure.partition("_given_")[0]).kind == "distance"
+            layer = by_layer["score"].idxmin() if far else by_layer["score"].idxmax()
             best = by_layer.loc[layer]
             given = "" if pd.isna(best["partial"]) else f" ({_number(best['partial'])} given the silhouette)"
             untrained = part[(part["kind"] == "untrained") & (part["layer"] == layer)]["score"].mean()

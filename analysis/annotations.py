@@ -33,6 +33,7 @@ def annotated(
     rows = [np.arange(a, b) for group, a, b in zip(groups, sizes, sizes[1:]) if taken(measure, group)]
     at = np.ix_(np.concatenate(rows), np.concatenate(rows))
     found: dict[str, np.ndarray] = {}
+    nulls = nulls and measure.takes != ("trajectories",)  # dynamics do not see which stimulus is which
     biased = measure.family == "cka" and not measure.debiased
     closed = _closed(measure, mine)
     if nulls or (biased and closed):

@@ -24,7 +24,7 @@ __all__ = ["compare", "load", "measure", "save"]
 
 BESIDE = {
     "z": "standard deviations above chance, over permutations of the stimuli,",
-    "p": "chance of at least this value, over permutations of the stimuli,",
+    "p": "probability of a value as far on the side of the similar, over permutations of the stimuli,",
     "low": "lower 95 % limit, jackknife over stimuli,",
     "high": "upper 95 % limit, jackknife over stimuli,",
 }

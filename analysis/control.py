@@ -1,5 +1,6 @@
 """Similarity with something else taken out: the input's own geometry, or that of a condition."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from analysis.probes import Probe
 from analysis.recordings import Outside
 from zoo.lookup import nearest
 
-__all__ = ["INPUT", "confound", "given"]
+__all__ = ["INPUT", "check", "confound", "given"]
+
+FEW = 24
+"""Levels of a number that are taken for classes, such as directions."""
 
 INPUT = "input"
 """What networks were shown, taken as a representation."""
@@ -20,7 +24,8 @@ def confound(name: str, probe: Probe, every: int = 1) -> Outside:
     """What is to be taken out, as a member of the comparison.
 
     Args:
-      name: "input", or a condition of the probe: a number as it is, a class as an indicator for each level.
+      name: "input", or a condition of the probe: an indicator for each level, or, of a number with more than 24, the
+        number.
       probe: what the networks were shown.
       every: time steps from one that was kept to the next.
     """
@@ -31,7 +36,7 @@ def confound(name: str, probe: Probe, every: int = 1) -> Outside:
         labels = probe.conditions[name]
         levels, codes = np.unique(labels, return_inverse=True)
         x = np.eye(len(levels), dtype=np.float32)[codes.reshape(-1)]
-        if labels.dtype.kind == "f":
+        if labels.dtype.kind == "f" and len(levels) > FEW:
             x = labels.astype(np.float32)[:, None]
         if probe.dt:
             times = -(-probe.inputs.shape[1] // every)
@@ -55,7 +60,7 @@ def given(result: xr.Dataset, measures: dict[str, Any], name: str) -> xr.Dataset
     place = result["a"].to_numpy().tolist().index(f"control/{name}")
     found = {}
     for variable, measure in measures.items():
-        if measure.form != "inner" or measure.kind != "similarity" or measure.identity != 1:
+        if not is_cosine(measure):
             continue
         value = result[variable]
         if np.isnan(value.to_numpy()[place, place]):
@@ -63,7 +68,19 @@ def given(result: xr.Dataset, measures: dict[str, Any], name: str) -> xr.Dataset
         attrs = {key: held for key, held in value.attrs.items() if key != "chance_sd"}
         attrs |= dict(name=f"{measure.name} given {name}", chance="no closed form", control=name)
         found[f"{variable}_given_{name}"] = (("a", "b"), partial(value.to_numpy(), [place]).astype(value.dtype), attrs)
-    if not found:
-        names = ", ".join(measure.name for measure in measures.values())
-        raise ValueError(f"Nothing can be taken out of {names}; of cka and rsa it can.")
     return result.assign(found)
+
+
+def is_cosine(measure: Any) -> bool:
+    """Whether a measure is the cosine of one map per member: only of these can another map be taken out."""
+    inner = measure.form == "inner" and measure.kind == "similarity"
+    return inner and measure.identity == 1 and measure.is_metric
+
+
+def check(name: str, measures: Sequence[Any], probes: Iterable[Probe]) -> None:
+    """Refuses what cannot be taken out, before anything is computed."""
+    if not any(map(is_cosine, measures)):
+        names = ", ".join(measure.name for measure in measures)
+        raise ValueError(f"Nothing can be taken out of {names}; of cka and rsa it can.")
+    for probe in probes:
+        confound(name, probe)

@@ -112,7 +112,7 @@ def write_pairs(result: xr.Dataset, path: Path) -> None:
                 if equal:  # what came from outside has no layer and joins every one
                     kept &= (layer[a] == layer[b]) | (layer[a] == "") | (layer[b] == "")
                 a, b = a[kept], b[kept]
-                chance = levels[a, b] if levels is not None else attrs.get("chance", np.nan)
+                chance = levels[a, b] if levels is not None else pd.to_numeric(attrs.get("chance"), errors="coerce")
                 table = pd.DataFrame({"measure": name, "a": result["a"].to_numpy()[a], "b": result["b"].to_numpy()[b]})
                 table = table.assign(value=values[a, b], chance=chance)
                 sides = [labels["a"].iloc[a].reset_index(drop=True), labels["b"].iloc[b].reset_index(drop=True)]

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis import comparison, exports
 from analysis.against import ZOO, networks, outside, score_lines, scores
-from analysis.control import confound, given
+from analysis.control import check, confound, given
 from analysis.effects import field_tests, group_means
 from analysis.factors import LAYERS, layer_counts, tested_fields
 from analysis.layers import correspondence
@@ -98,6 +98,8 @@ def study(
         if not any(layer in of_task for of_task in names.values()):
             everything = dict.fromkeys(name for of_task in names.values() for name in of_task)
             raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
+    if control:
+        check(control, chosen, known.values())
     joining = outside(against, known, stimuli, measures=chosen, say=say)
     for task in known:
         here = [layer for layer in layers if layer in names[task]]
@@ -213,7 +215,8 @@ def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]
     table = _items(alone)
     if "layer_depth" in table and LAYERS not in table:
         table[LAYERS] = layer_counts(table)
-    guests = _items(result)[~result["a"].isin(alone["a"]).to_numpy()]
+    guests: Any = _items(result)[~result["a"].isin(alone["a"]).to_numpy()]
+    guests = guests[guests["source"] != "control"] if len(guests) else guests
     place = {item: i for i, item in enumerate(result["a"].to_numpy().tolist())}
     found = []
     for name, variable in result.data_vars.items():

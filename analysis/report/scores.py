@@ -57,7 +57,8 @@ def scores(table: Any, title: str) -> Figure:
             axes.axvline(len(layers) - 0.5, color="#bbbbbb", lw=0.8, ls=":")
         axes.axhline(0, color="#555555", lw=0.8, zorder=1.5)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        axes.set_xticks(range(len(names)), names if axes is panels[-1] else [], **slant)
+        short = [str(name).rpartition("/")[2] for name in names]
+        axes.set_xticks(range(len(names)), short if axes is panels[-1] else [], **slant)
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel("score, mean over subjects")
         subjects = part["subjects"].max()
