@@ -32,7 +32,7 @@ Directory = Annotated[Positional[Path], arg(metavar="DIR", help="A zoo directory
 class List:
     """Models, tasks, rules, measures and presets, one line each; with a name, what it is and its fields."""
 
-    name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='A model, task, preset, or "training".')] = None
+    name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='One of these, or "training".')] = None
 
     def __call__(self) -> None:
         from zoo import lookup

@@ -138,8 +138,8 @@ def study(
                 say(f"{start}: {variable.attrs['name']} is undefined where activity is flat or overflows: {undefined}")
             if variable.attrs.get("kind") == "similarity" and not variable.attrs["is_metric"]:
                 say(
-                    f"{start}: the angle of {variable.attrs['name']} may break the triangle inequality between networks"
-                    " of different rank or width: read its maps, trees and tests beside those of another measure"
+                    f"{start}: the angle of {variable.attrs['name']} may break the triangle inequality: read its maps,"
+                    " trees and tests beside those of another measure"
                 )
             if empty := _listed(variable.attrs.get("empty", "")):
                 say(f"{start}: no value for {empty}: {variable.attrs['empty_because']}")

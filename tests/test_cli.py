@@ -133,6 +133,7 @@ def test_the_task_can_be_another_with_fields_of_its_own(spec: str) -> None:
         ("cnn", ["--model.kernel", "padded", "divisive"]),
         ("cifar10", ["--task.batches", "--task.flip"]),
         ("training", ["--training.learning_rate"]),
+        ("cka", ["polynomial", "bandwidth", "By default cka(kernel=linear, debiased)"]),
     ],
 )
 def test_list_describes_what_it_names(name: str, words: list[str], capsys: pytest.CaptureFixture) -> None:

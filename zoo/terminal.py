@@ -17,18 +17,19 @@ console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isat
 
 
 def print_fields(name: str) -> None:
-    """The fields of a model, a task or the training, with what they are; or a preset."""
+    """The fields of a model, a task, the training or a measure, with what they are; or a preset."""
     from zoo import lookup
     from zoo.fields import fields
     from zoo.spec import Training
 
     kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
-    if name in lookup.names("preset") and not kinds:
-        _print_preset(name)
-        return
+    for kind, show in (("preset", _print_preset), ("measure", _print_measure)):
+        if name in lookup.names(kind) and not kinds:
+            show(name)
+            return
     if name != "training" and not kinds:
-        known = [*lookup.names("model"), *lookup.names("task"), *lookup.names("preset"), "training"]
-        raise ValueError(f"There is no model, task or preset {name!r}; {lookup.nearest(name, known)}.")
+        known = [*(n for kind in ("model", "task", "preset", "measure") for n in lookup.names(kind)), "training"]
+        raise ValueError(f"There is no model, task, preset or measure {name!r}; {lookup.nearest(name, known)}.")
     for kind in kinds or ["training"]:
         cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
         rows = []
@@ -44,6 +45,20 @@ def print_fields(name: str) -> None:
         shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]
         about = "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (cls, *shared))
         console.print(about.replace("See the module's text.\n", f"{module}\n"), markup=False)
+
+
+def _print_measure(name: str) -> None:
+    from zoo import lookup
+
+    cls = lookup.find("measure", name).Measure
+    rows = []
+    for field in dataclasses.fields(cls):
+        limits = field.metadata["limits"]
+        allowed = ", ".join(map(str, limits.get("choices", [f"{limit} {value}" for limit, value in limits.items()])))
+        rows.append((field.name, str(field.default), allowed))
+    print_table([name, "default", "allowed"], rows)
+    console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
+    console.print(f'\nBy default {cls().name}; choose as in --measures "{name}({rows[0][0]}=...)".', markup=False)
 
 
 def _print_preset(name: str) -> None:

@@ -124,7 +124,7 @@ def mds(
         if (states == state).any():
             handles.append(axes.scatter([], [], **_mark(state, whole=True)))
             names.append(name)
-    figure.legend(handles, names, loc="outside right upper", fontsize=8)
+    figure.legend(handles, names, loc="outside right center", fontsize=8)
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
 
