@@ -3,7 +3,7 @@
 SPEC is the name of a preset, or the path of a Python file that defines `zoo`. Every field of the spec can be set by a
 flag named after it: `--training.steps 500 --model.hidden 32 --seeds 5`.
 
-Exit status: 0 done, 2 bad input, 1 failed, 143 stopped by a signal after saving.
+Exit status: 0 done, 2 bad input, 1 failed, 130 stopped by Ctrl-C, 143 by a signal after saving.
 """
 
 import ast
@@ -118,6 +118,8 @@ class Compare:
     dir: Directory
     measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ("cka", "rsa")
     """With choices if you like, "cka(debiased=False)"; `list` names them, docs/measures.md says which to take."""
+    task: Annotated[str, arg(metavar="NAME")] = ""
+    """Which task, of several; all of them where none is named."""
     layers: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Which layers; all of them where none is named."""
     all_layers: Annotated[bool, FlagCreatePairsOff] = False
@@ -152,6 +154,7 @@ class Compare:
         study(
             self.dir,
             self.measures,
+            only=self.task,
             layers=self.layers,
             all_layers=self.all_layers,
             space=self.space,
@@ -318,6 +321,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         console.print(str(stopped), markup=False)
         return 143
+    except KeyboardInterrupt:
+        print("run_zoo.py: stopped; the same command goes on where it can", file=sys.stderr)
+        return 130
     except (ValueError, MemoryError, OSError) as error:
         if os.environ.get("ZOO_TRACEBACK"):
             raise

@@ -276,7 +276,7 @@ def score_lines(table: Any) -> Iterator[str]:
             given = "" if pd.isna(best["partial"]) else f" ({_number(best['partial'])} given the silhouette)"
             untrained = part[(part["kind"] == "untrained") & (part["layer"] == layer)]["score"].mean()
             count = (trained["layer"] == layer).sum()
-            line = f"  mean of {count} networks at their best layer, {layer}: {_number(best['score'])}{given}"
+            line = f"  mean of {count} networks at their best layer here, {layer}: {_number(best['score'])}{given}"
             yield line + ("" if pd.isna(untrained) else f"; untrained there {_number(untrained)}")
         others = part[part["kind"].isin(["baseline", "recording"])].dropna(subset="score")
         if len(others):

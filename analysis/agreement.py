@@ -87,7 +87,10 @@ def _correlation(a: np.ndarray, b: np.ndarray, labels: np.ndarray, level: float)
     count = len(rho) - 1
     se = np.sqrt((count - 1) / count * ((rho[1:] - rho[1:].mean()) ** 2).sum()) if count > 2 else np.nan
     half = stats.t.ppf((1 + level) / 2, count - 1) * se if count > 2 else np.nan
-    return dict(zip(_COLUMNS, (rho[0], rho[0] - half, rho[0] + half, se, len(x), count)))
+    low, high = (rho[0] + side * half for side in (-1, 1))
+    if abs(rho[0]) < 1 - 1e-9:  # on Fisher's scale, where errors near 1 are not skewed
+        low, high = (np.tanh(np.arctanh(rho[0]) + side * half / (1 - rho[0] ** 2)) for side in (-1, 1))
+    return dict(zip(_COLUMNS, (rho[0], low, high, se, len(x), count)))
 
 
 def partial(similarity: np.ndarray, confounds: Sequence[int]) -> np.ndarray:

@@ -10,7 +10,11 @@ from analysis.items import array_of, kind_of
 from analysis.nulls import permutation_null, permutation_test, z_and_p
 from analysis.pairwise import taken
 
-__all__ = ["annotated"]
+__all__ = ["annotated", "check_nulls"]
+
+DRAWS = 999
+MOST_SHUFFLED = 32
+"""Items whose stimuli are shuffled under a measure that has to be computed anew for each permutation."""
 
 
 def annotated(
@@ -40,13 +44,24 @@ def annotated(
         if closed:
             found["z"], found["p"] = z_and_p(value[at], permutation_null(measure, mine, dtype=dtype))
         else:
-            test = permutation_test(measure, mine, dtype=dtype)
+            test = permutation_test(measure, mine, draws=DRAWS, dtype=dtype)
             found["z"], found["p"] = (test.value - test.moments.mean) / test.moments.sd, test.p
         np.fill_diagonal(found["z"], np.nan)  # of a representation with itself nothing is asked
         np.fill_diagonal(found["p"], np.nan)
     if intervals:
         found["low"], found["high"], _ = jackknife(measure, mine, dtype=dtype)
     return {name: _among_all(part, at, len(value)) for name, part in found.items()}
+
+
+def check_nulls(measures: Sequence[Any], items: int) -> None:
+    """Refuses permutations that would not end: each is a whole comparison where nothing can be kept between them."""
+    for measure in measures:
+        repeated = measure.form == "pair" or bool(measure.extras)
+        if repeated and measure.takes != ("trajectories",) and items > MOST_SHUFFLED:
+            raise ValueError(
+                f"z and p of {measure.name} take {DRAWS} comparisons of all {items} items, which is allowed up to "
+                f"{MOST_SHUFFLED}; leave out --nulls or the measure, or choose layers."
+            )
 
 
 def _closed(measure: Any, groups: Sequence[Any]) -> bool:

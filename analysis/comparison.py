@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analysis.annotations import annotated
+from analysis.annotations import annotated, check_nulls
 from analysis.items import Items, array_of, check, gathered, some, stimuli_of
 from analysis.pairwise import similarities, taken
 from analysis.representations import RDMs, Representations
@@ -98,6 +98,9 @@ def compare(
       where chance differs by pair, and so are what a measure chose for each pair, `<variable>_penalty`, and `_z`, `_p`,
       `_low` and `_high` where they are known.
     """
+    if isinstance(representations, np.ndarray):
+        raise ValueError("compare takes a mapping of name to array, {'a': x, 'b': y}, not the arrays one by one.")
+    dtype = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}; allowed: float32, float64.")
     if layers not in ("equal", "all"):
@@ -108,6 +111,8 @@ def compare(
         raise ValueError(f"No measure was asked for; there are {', '.join(lookup.names('measure'))}.")
     items, excluded = check(gathered(representations, others, dtype), chosen, exclude_degenerate)
     count = len(items.names)
+    if nulls:
+        check_nulls(chosen, count)
     found: list[dict[str, np.ndarray]] = [{} for _ in chosen]
     sd: list[list[float | None]] = [[] for _ in chosen]
     whole = np.zeros(count, int)
@@ -137,7 +142,7 @@ def _check_times(items: Items, groups: Sequence[Any], places: Sequence[np.ndarra
         1 if isinstance(group, RDMs) else int(array_of(group).shape[-2]): items.names[place[0]]
         for group, place in zip(groups, places)
     }
-    fixed = [chosen.name for chosen in measures if chosen.time == "samples" and chosen.form == "inner"]
+    fixed = [chosen.name for chosen in measures if chosen.time == "samples"]
     if len(times) > 1 and fixed:
         (one, first), (other, second) = list(times.items())[:2]
         raise ValueError(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.items import stimuli_of
 from analysis.pairwise import prepare, similarities
 from analysis.representations import RDMs, Repeats
 from analysis.statistics import within_between
@@ -67,6 +68,11 @@ def jackknife(
             f"{measure.name} of {stimuli} stimuli has no jackknife; it needs at least {measure.least + 1}, "
             f"so that {measure.least} stay."
         )
+    for group in groups:
+        shape = getattr(group, "array", group).shape
+        if not isinstance(group, RDMs) and (fault := measure.fault(stimuli - 1, *shape[-2:])):
+            few = f"{measure.name} has no jackknife, which leaves {stimuli - 1} stimuli"
+            raise ValueError(f"{few}: {fault.rstrip('.')}.")
     with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
         centring = _centring(measure, groups)
         spread = _repeated if centring is None else partial(_streamed, centring=centring)
@@ -80,11 +86,6 @@ def jackknife(
     half = half / np.where(inside, 1 - value**2, 1)
     low, high = (np.where(inside, np.tanh(angle + side * half), value) for side in (-1, 1))
     return Interval(low, high, se)
-
-
-def stimuli_of(group: Any) -> int:
-    """How many stimuli a group of arrays, `Repeats` or `RDMs` has."""
-    return group.array.shape[2] if isinstance(group, Repeats) else np.shape(getattr(group, "array", group))[1]
 
 
 def in_order(group: Any, order: np.ndarray) -> Any:

@@ -13,6 +13,10 @@ from analysis.representations import RDM, RDMs, Repeats, Representations
 __all__ = ["Items", "array_of", "check", "gathered", "kind_of", "some", "stimuli_of"]
 
 
+LEAST = 4
+"""Stimuli that a comparison needs, whatever the measure: of three, two unrelated geometries are alike by chance."""
+
+
 class Items(NamedTuple):
     """What is compared, in the order of the result.
 
@@ -162,8 +166,8 @@ def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = Fals
         raise ValueError(f"{first!r} has {one} stimuli and {second!r} has {other}; all must be given the same stimuli.")
     (stimuli,) = counts
     for chosen in measures:
-        if stimuli < chosen.least:
-            raise ValueError(f"{chosen.name} needs at least {chosen.least} stimuli; there are {stimuli}.")
+        if stimuli < (least := max(LEAST, chosen.least)):
+            raise ValueError(f"{chosen.name} needs at least {least} stimuli; there are {stimuli}.")
         _check_kinds(items, chosen)
     excluded: list[int] = []
     keep = []
@@ -238,5 +242,9 @@ def _fault(x: np.ndarray, kind: str) -> str:
 
 def _describe(items: Items, index: int) -> str:
     labels = items.labels.iloc[index] if len(items.labels.columns) else {}
-    more = [f"{column} {labels[column]}" for column in ("member", "layer") if labels.get(column, "") not in ("", None)]
-    return repr(items.names[index]) + (f" ({', '.join(map(str, more))})" if more else "")
+    more = [
+        f"{column} {labels[column]}"
+        for column in ("member", "layer")
+        if str(labels.get(column, "")) not in ("", "nan", "None")
+    ]
+    return repr(items.names[index]) + (f" ({', '.join(more)})" if more else "")

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import pearson3
 
-from analysis.intervals import in_order, state_of, stimuli_of
+from analysis.intervals import in_order, state_of
+from analysis.items import stimuli_of
 from analysis.pairwise import similarities
 from analysis.walk import BUDGET, block_size
 

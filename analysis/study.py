@@ -45,6 +45,9 @@ ENDS = (
 NO_TESTS = ("measure", "layer", "field", "members", "testable", "not_held")
 """Columns of the tests where no measure is one that can be tested."""
 
+TRAVEL = ("n_stimuli", "estimator", "chance")
+"""What no mean of similarities goes without."""
+
 JOURNAL = ".journal"
 """The folder of what a killed comparison goes on from, given the same command again."""
 
@@ -53,6 +56,7 @@ def study(
     directory: Path,
     measures: Sequence[str] = ("cka", "rsa"),
     *,
+    only: str = "",
     layers: Sequence[str] = (),
     all_layers: bool = False,
     space: str = "mean",
@@ -72,6 +76,7 @@ def study(
     Args:
       directory: a trained zoo.
       measures: see `analysis.compare`.
+      only: the task to compare, of several; all of them where none is named.
       layers: names; all of them where none is given.
       all_layers: compare unequal layers too.
       space: see `analysis.representations`.
@@ -93,6 +98,9 @@ def study(
     if stimuli is not None and f"-{stimuli.name}".endswith(tuple(end.split(".")[0] for end in ENDS if end[0] == "-")):
         raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {probe}.")
     known = probes(trained, stimuli)
+    if only and only not in known:
+        raise ValueError(f"{trained.path} has no task {only!r} to compare; {nearest(only, known)}.")
+    known = {task: found for task, found in known.items() if only in ("", task)}
     names = {task: _layer_names(found) for task, found in known.items()} if layers else {}
     for layer in layers:
         if not any(layer in of_task for of_task in names.values()):
@@ -101,6 +109,8 @@ def study(
     if control:
         check(control, chosen, known.values())
     joining = outside(against, known, stimuli, measures=chosen, say=say)
+    journal = trained.path / "analysis" / JOURNAL
+    compared = []  # all tasks before the first is written: what one of them cannot have leaves everything as it was
     for task in known:
         here = [layer for layer in layers if layer in names[task]]
         if layers and not here:
@@ -112,12 +122,13 @@ def study(
             every = round(found.dt / known[task].dt) if known[task].dt else 1
             others = [*others, confound(control, known[task], every)]
         settings |= dict(nulls=nulls, intervals=intervals, dtype=dtype)
-        journal = trained.path / "analysis" / JOURNAL
         whole = comparison.compare(found, chosen, others=others, journal=journal, **settings)
         if control:
             names_of = [name for name, variable in whole.data_vars.items() if "kind" in variable.attrs]
             whole = given(whole, dict(zip(map(str, names_of), chosen)), control)
-        whole.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers=settings["layers"])
+        compared.append((task, found, whole, others))
+    for task, found, whole, others in compared:
+        whole.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers="all" if all_layers else "equal")
         shown = known[task].cohorts[0].members[0].task
         whole.attrs |= dict(chance=float(shown.chance), solved=float(shown.solved))
         result = networks(whole)
@@ -126,7 +137,6 @@ def study(
         table = scores(whole, others) if task in joining else None
         fields = tested_fields(trained, result["member_a"].to_numpy())
         _write(trained.path / "analysis" / start, found, whole, fields, others, table, export, interactions)
-        exports.remove(journal)
         measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
         count = len(set(result["member_a"].to_numpy()))
         states = f"{count} members, trained and untrained, at {len(set(result['layer_a'].to_numpy()))} layers"
@@ -147,6 +157,7 @@ def study(
         say(f"{start}: {states}, {measured[0]['n_stimuli']} stimuli, {measures_}")
         for line in () if table is None else score_lines(table):
             say(line)
+    exports.remove(journal)
 
 
 def _listed(names: str, most: int = 3) -> str:
@@ -179,7 +190,8 @@ def _write(
             kind = result[measure].attrs["kind"]
             if kind != "score":  # no distance: how well one predicts another is not how far they are
                 tests.append(field_tests(similarity, items, fields, label, kind=kind, interactions=interactions))
-            means.append(group_means(similarity, items, fields, label))
+            attrs = result[measure].attrs
+            means.append(group_means(similarity, items, fields, label | {k: attrs[k] for k in TRAVEL}))
     rdms = mean_rdms(found, set(result["a"].to_numpy().tolist()))
     names = [name for name, variable in result.data_vars.items() if "kind" in variable.attrs]
     layers = [correspondence(result, str(name), fields) for name in names] if result.attrs["layers"] == "all" else []

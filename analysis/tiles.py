@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.journal import Journal, digest
+from analysis.journal import Journal, digest, program
 from analysis.walk import local_devices
 
 __all__ = ["padded", "pair_values"]
@@ -66,7 +66,7 @@ def pair_values(
     journal = journal or Journal(None)
     sides = [side_of(measure, a, b, budget) for a in states for b in states]
     leaves = jax.tree.leaves(list(states))
-    words = [measure.name, sides, dtype, *map(list, places)]
+    words = [program(measure), sides, dtype, *map(list, places)]
     key = digest(words, map(np.asarray, leaves)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analysis.journal import Journal, digest
+from analysis.journal import Journal, digest, program
 from analysis.measures._family import Span, index
 
 __all__ = ["BUDGET", "block_size", "gram_products", "inner_products", "local_devices"]
@@ -76,7 +76,7 @@ def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -
         return made
 
     def of_group(states: Any) -> list[Any]:
-        if not plan.single:
+        if not plan.single or all(state is None for state in states):
             return of_members(states)
         made = jax.lax.map(lambda one: of_members(jax.tree.map(lambda leaf: leaf[None], one)), states)
         return jax.tree.map(lambda maps: maps.reshape(-1, maps.shape[-1]), made)
@@ -163,24 +163,25 @@ def inner_products(
     """
     devices = list(devices or local_devices())
     tree, arrays = distinct(list(map(list, states)))
-    dtype = arrays[0].dtype
+    dtype = next(array.dtype for array in arrays if np.issubdtype(array.dtype, np.floating))
     shapes = [_maps(measure, [of_group[k] for of_group in states]) for k, measure in enumerate(measures)]
     block = block_size(max(map(max, shapes)), stimuli, max(times), dtype.itemsize, budget)
     plan = Plan(tuple(measures), block, tuple(times), tree, stimuli, devices[0].platform == "cpu")
     count = -(-stimuli // block)
     todo = [(p, q) for p in range(count) for q in range(p, count)]
     journal = journal or Journal(None)
-    key = digest([plan[:3], stimuli, tree.index], map(np.asarray, arrays)) if journal.folder else ""
+    words = [*map(program, measures), plan.block, times, stimuli, tree, len(devices), devices[0].platform]
+    key = digest(words, map(np.asarray, arrays)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))
     zeros = [
         (np.zeros((a, b), dtype), np.zeros((b, t, t) if measure.totals else (1, 1, 1), dtype))
         for measure, (a, b), t in zip(measures, shapes, times)
     ]
-    start = [(before.get(f"inner{k}", a), before.get(f"total{k}", b)) for k, (a, b) in enumerate(zeros)]
-    each: list[Any] = [
-        tuple(map(tuple, jax.device_put(start if i == 0 else zeros, device))) for i, device in enumerate(devices)
-    ]
+    each: list[Any] = []  # the sums of each device: put together only in the end, a resumed run has the same bits
+    for lane, device in enumerate(devices):
+        own = [[before.get(f"{k} {part} {lane}", of) for part, of in enumerate(pair)] for k, pair in enumerate(zeros)]
+        each.append(tuple(map(tuple, jax.device_put(own, device))))
     held = {device: jax.device_put(arrays, device) for device in devices}
 
     def advance(lane: int, block: tuple[int, int]) -> Any:
@@ -188,25 +189,26 @@ def inner_products(
             return jax.block_until_ready(_add_block(plan, each[lane], held[devices[lane]], *block))
 
     with ThreadPoolExecutor(len(devices)) as pool:
-        for start in range(done, len(todo), len(devices)):
-            some = todo[start : start + len(devices)]
+        for begin in range(done, len(todo), len(devices)):
+            some = todo[begin : begin + len(devices)]
             each[: len(some)] = pool.map(advance, range(len(some)), some)
             if journal.due:
-                journal.write(key, done=start + len(some), **_named(_summed(each)))
-    sums = _summed(each)
+                journal.write(key, done=begin + len(some), **_named(each))
     if done < len(todo):
-        journal.write(key, done=len(todo), **_named(sums))
-    return [inner for inner, _ in sums], [total for _, total in sums]
-
-
-def _named(sums: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {f"{name}{k}": part for k, pair in enumerate(sums) for name, part in zip(("inner", "total"), pair)}
-
-
-def _summed(each: Sequence[Any]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The sums of all devices, on the host."""
+        journal.write(key, done=len(todo), **_named(each))
     parts = [jax.tree.map(np.asarray, one) for one in each]
-    return [tuple(np.sum(leaves, axis=0) for leaves in zip(*pairs)) for pairs in zip(*parts)] if parts[1:] else parts[0]
+    inner, totals = ([sum(lane[k][part] for lane in parts) for k in range(len(measures))] for part in (0, 1))
+    return [np.asarray(one) for one in inner], [np.asarray(one) for one in totals]
+
+
+def _named(each: Sequence[Any]) -> dict[str, np.ndarray]:
+    """The sums of every device, by measure, part and device."""
+    return {
+        f"{k} {part} {lane}": np.asarray(leaf)
+        for lane, sums in enumerate(each)
+        for k, pair in enumerate(sums)
+        for part, leaf in enumerate(pair)
+    }
 
 
 def local_devices() -> list[Any]:

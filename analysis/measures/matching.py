@@ -96,6 +96,7 @@ class Measure(Family):
         `(member, unit)`: more than by rounding noise.
         """
         x = np.asarray(in_time(x, self.time))
+        x = np.ldexp(x, -np.frexp(np.abs(x).max((1, 2, 3), keepdims=True))[1])  # squares neither under- nor overflow
         size = np.sqrt(np.einsum("nitp,nitp->np", x, x))
         x = x - x.mean(1 if self.center == "time" else (1, 2), keepdims=True)
         x = x.reshape(len(x), -1, x.shape[3])

@@ -60,10 +60,10 @@ def scores(table: Any, title: str) -> Figure:
         short = [str(name).rpartition("/")[2] for name in names]
         axes.set_xticks(range(len(names)), short if axes is panels[-1] else [], **slant)
         axes.tick_params(axis="x", length=0)
-        axes.set_ylabel("score, mean over subjects")
         subjects = part["subjects"].max()
+        axes.set_ylabel("score, mean over subjects" if subjects > 1 else "score")
         caption = f"{measure}\nn = {part['n_stimuli'].iloc[0]:g} stimuli"
-        caption += f", {subjects:g} subjects" if np.isfinite(subjects) else ""
+        caption += f", {subjects:g} subjects" if subjects > 1 else ""
         caption += f", chance {part['chance'].iloc[0]:.2g}" if "chance" in part and part["chance"].notna().all() else ""
         axes.set_title(caption, loc="left", fontsize=9)
     _legend(figure, panels[0], table, colours)

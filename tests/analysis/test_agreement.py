@@ -48,7 +48,8 @@ def test_the_interval_is_the_jackknife_over_members_or_groups(groups):
     se = np.sqrt((count - 1) ** 2 / count * np.var(values, ddof=1))
     assert found["rho"] == pytest.approx(np.corrcoef(x, y)[0, 1])
     assert found["se"] == pytest.approx(se)
-    assert found["high"] - found["rho"] == pytest.approx(stats.t.ppf(0.975, count - 1) * se)
+    half = stats.t.ppf(0.975, count - 1) * se / (1 - found["rho"] ** 2)
+    assert np.arctanh(found["high"]) - np.arctanh(found["rho"]) == pytest.approx(half), "on Fisher's scale"
     assert found["pairs"] == 20
 
 

@@ -246,7 +246,22 @@ def test_repeats_are_averaged_by_a_measure_that_does_not_take_them():
     np.testing.assert_allclose(value, compare({"x": x, "r": repeats.mean(0)}, "cka", dtype="float64").cka, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["cka", "rsa(compare=tau-a)", "procrustes", "matching", "cca", "dsa(rank=2)"])
+def test_unequal_time_axes_are_refused_under_every_measure_of_rows(name):
+    given = {"a": normal(0, 12, 5, 3), "b": normal(1, 12, 7, 3)}
+    with pytest.raises(ValueError, match=r"'a' has 5 time steps and 'b' has 7; .* needs equal time axes"):
+        compare(given, name)
+
+
+def test_permutations_that_would_not_end_are_refused():
+    given = {str(i): normal(i, 9, 4) for i in range(40)}
+    with pytest.raises(ValueError, match=r"z and p of procrustes.* take 999 comparisons of all 40 items"):
+        compare(given, "procrustes", nulls=True)
+
+
 WRONG = [
+    ({"r": normal(0, 3, 3)}, "procrustes", "needs at least 4 stimuli; there are 3"),
+    ({"r": normal(0, 3, 3)}, "cka(biased)", "needs at least 4 stimuli; there are 3"),
     ({"r": rdm(normal(0, 9, 3)), "s": rdm(normal(1, 9, 3))}, "cka", "cannot be had of ready RDMs; rsa can"),
     ({"r": RDM(normal(0, 9, 9))}, "rsa", "RDM 'r' must be symmetric with zeros on its diagonal"),
     ({"r": RDM(normal(0, 9, 8))}, "rsa", "RDM 'r' has shape (9, 8); it must be (stimulus, stimulus)"),

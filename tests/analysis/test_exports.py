@@ -77,17 +77,6 @@ def test_rdms_have_the_layout_of_rsatoolbox(tmp_path):
     np.testing.assert_allclose(rdms[4], RECORDED.array[upper])
 
 
-def test_rsatoolbox_reads_the_rdms_and_agrees_on_their_similarity(tmp_path):
-    rsatoolbox = pytest.importorskip("rsatoolbox")
-    (path,) = export(tmp_path / "zoo", ["rsatoolbox"], RESULT, FOUND, OTHERS)
-    rdms = rsatoolbox.rdm.load_rdm(str(path))
-    assert rdms.dissimilarity_measure == "correlation"
-    assert rdms.subset("source", "recording").n_rdm == 1
-    similarity = rsatoolbox.rdm.compare(rdms, rdms, method="spearman")
-    defined = np.isfinite(RESULT["rsa"].to_numpy())
-    np.testing.assert_allclose(similarity[defined], RESULT["rsa"].to_numpy()[defined], atol=1e-5)
-
-
 def test_zarr_keeps_every_label_and_attribute(tmp_path):
     pytest.importorskip("zarr")
     for _ in range(2):  # the second replaces the first

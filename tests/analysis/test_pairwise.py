@@ -152,7 +152,7 @@ def test_a_killed_comparison_goes_on_from_its_last_writing(measure, tmp_path, mo
     groups = [normal(0, 6, 40, 1, 15), normal(1, 3, 40, 1, 15)]
     small = dict(dtype="float64", budget=2**14)
     whole = similarities([measure], groups, **small)[0]
-    monkeypatch.setattr(journal, "SECONDS", 0.0)
+    monkeypatch.setattr(journal, "SHARE", 0)
     monkeypatch.setattr(journal.Journal.__init__, "__defaults__", (0.0,))
     module, name = (tiles, "_tile") if measure.form == "pair" else (walk, "_add_block")
     step, count = getattr(module, name), []
@@ -170,7 +170,7 @@ def test_a_killed_comparison_goes_on_from_its_last_writing(measure, tmp_path, mo
     killed, stop = len(count) - 1, 0
     count.clear()
     again = similarities([measure], groups, journal=tmp_path, **small)[0]
-    np.testing.assert_allclose(again.value, whole.value, rtol=1e-12)
+    np.testing.assert_array_equal(again.value, whole.value, "the same bits")
     resumed = len(count)
     count.clear()
     similarities([measure], groups, **small)
@@ -183,6 +183,25 @@ def test_a_killed_comparison_goes_on_from_its_last_writing(measure, tmp_path, mo
     other = similarities([measure], [groups[0] + normal(5, 40, 1, 15), groups[1]], journal=tmp_path, **small)[0]
     assert count, "another request starts anew"
     assert not np.allclose(other.value[0, 1], again.value[0, 1])
+
+
+def test_a_journal_that_cannot_be_written_ends_alone(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal, "write_atomically", full)
+    with pytest.warns(UserWarning, match="No space left on device.*: killed, this would start anew"):
+        kept = similarities([cka.Measure()], [normal(0, 4, 20, 1, 15)], journal=tmp_path)[0].value
+    np.testing.assert_array_equal(kept, similarities([cka.Measure()], [normal(0, 4, 20, 1, 15)])[0].value)
+
+
+def test_another_program_does_not_go_on_from_a_journal(tmp_path, monkeypatch):
+    groups = [normal(0, 4, 20, 1, 15)]
+    similarities([cka.Measure()], groups, journal=tmp_path)
+    (before,) = tmp_path.iterdir()
+    monkeypatch.setattr(jax, "__version__", "0.0")
+    similarities([cka.Measure()], groups, journal=tmp_path)
+    assert {before, *tmp_path.iterdir()} != {before}
 
 
 def test_a_torn_journal_is_begun_again(tmp_path):
