@@ -11,7 +11,7 @@ import xarray as xr
 
 from analysis import baselines, ceilings, comparison
 from analysis.probes import Probe
-from analysis.recordings import Outside, Shown, halves, read_recordings
+from analysis.recordings import NOTHING, Outside, Shown, halves, read_recordings
 from analysis.representations import MOST_TIMES, RDM
 from analysis.stimuli import Stimuli
 
@@ -67,13 +67,23 @@ def outside(
             more = recordings + [half for recording in alone for half in halves(recording)]
             found.setdefault(task, []).extend(more)
         if len(wrong) == len(known):
-            raise wrong[0]
+            raise _most_telling(wrong, known)
     for members in found.values():
         twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
         if twice:
             raise ValueError(f"Two recordings are called {twice[0]!r}; rename a file.")
     whole = {task: members + _baselines(known[task], stimuli) for task, members in found.items()}
     return {task: [member for member in members if _possible(member, measures, say)] for task, members in whole.items()}
+
+
+def _most_telling(errors: Sequence[ValueError], known: Mapping[str, Probe]) -> ValueError:
+    """Of what is wrong with a file for each task, what is wrong with it for the task whose stimuli it is of."""
+    telling = [error for error in errors if NOTHING not in str(error)]
+    if telling or len(known) == 1:
+        return [*telling, *errors][0]
+    first = len(next(iter(known.values())).inputs)
+    counts = " or ".join(f"{len(probe.inputs)} ({task})" for task, probe in known.items())
+    return ValueError(str(errors[0]).replace(f"{NOTHING} {first} stimuli", f"{NOTHING} {counts} stimuli"))
 
 
 def _possible(member: Outside, measures: Sequence[Any], say: Callable[[str], Any]) -> bool:

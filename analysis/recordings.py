@@ -27,6 +27,9 @@ __all__ = ["Outside", "Shown", "halves", "read_recordings"]
 AXES = ("subject", "repeat", "stimulus", "time", "unit")
 """The axes of an array, in the order that they are brought to."""
 
+NOTHING = "holds nothing of the"
+"""How an error begins that says that a file is of other stimuli."""
+
 LEAST_UNITS = 16
 """Recordings of fewer units are not halved."""
 
@@ -105,7 +108,7 @@ def read_recordings(
             recorded[name] = _subjects(f"{name} in {path}", x, axes, found, shown)
     if not recorded:
         raise ValueError(
-            f"{path} holds nothing of the {shown.stimuli} stimuli that the networks were shown"
+            f"{path} {NOTHING} {shown.stimuli} stimuli that the networks were shown"
             f"{_found(left_out)}; give one row per stimulus, in their order, or show the file's stimuli with --probe."
         )
     if left_out:

@@ -306,7 +306,11 @@ def test_a_comparison_that_was_stopped_while_it_wrote_leaves_the_one_before(
 ) -> None:
     out = tmp_path / "zoo"
     shutil.copytree(done, out)
-    before = {path.name: path.read_bytes() for path in (out / "analysis").iterdir()}
+
+    def files() -> dict[str, bytes]:  # beside them stands what the comparison goes on from
+        return {path.name: path.read_bytes() for path in (out / "analysis").iterdir() if path.is_file()}
+
+    before = files()
     saved: list[str] = []
 
     def save(dataset: Any, path: Path, real: Any = comparison.save) -> None:
@@ -320,7 +324,7 @@ def test_a_comparison_that_was_stopped_while_it_wrote_leaves_the_one_before(
     monkeypatch.undo()
     assert saved
     assert "No space left on device" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in (out / "analysis").iterdir()} == before
+    assert files() == before
     assert run_zoo.main(["report", str(out)]) == 0
     assert "cka at rate, trained" in capsys.readouterr().out
 

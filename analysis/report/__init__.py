@@ -12,7 +12,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from analysis import comparison
-from analysis.against import networks
+from analysis.against import networks, score_lines
 from analysis.agreement import agreement
 from analysis.designs import THESE
 from analysis.embedding import FEWEST_UNITS
@@ -235,6 +235,8 @@ def summary(trained: Trained, study: Study) -> Iterator[str]:
         words = depth.identification(comparison.load(folder / f"{study.name}-layers.nc").isel(measure=0))
         yield from [f"  {measure}: {'; '.join(words)}"] if words else []
     yield from field_lines(tests[(tests["measure"] == measure) & (tests["layer"] == layer)], measure, layer)
+    if (scores := folder / f"{study.name}-scores.csv").exists():
+        yield from score_lines(pd.read_csv(scores, dtype={"layer": str, "name": str}))
 
 
 def _last_layer(result: xr.Dataset) -> str:
@@ -260,7 +262,7 @@ def category_lines(table: pd.DataFrame) -> Iterator[str]:
             rises, falls = (ends["last"] > ends["first"]).sum(), (ends["last"] < ends["first"]).sum()
             first, last = ends.median()
             count = part["member"].nunique()
-            words.append(f"{first:.2f} -> {last:.2f} {state} (of {count}, rises in {rises}, falls in {falls})")
+            words.append(f"{first:z.2f} -> {last:z.2f} {state} (of {count}, rises in {rises}, falls in {falls})")
         yield f"  category index of {condition}, first -> last layer: {', '.join(words)}{note}"
 
 
