@@ -11,9 +11,19 @@ os.environ["XDG_CACHE_HOME"] = str(CACHE)
 os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+from collections.abc import Iterator
+
 import jax
+import pytest
 
 from zoo import executor
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 executor.start()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs() -> Iterator[None]:
+    """A compiled program holds memory maps, of which Linux allows a process 65,530: LLVM crashes beyond that."""
+    yield
+    jax.clear_caches()

@@ -147,9 +147,10 @@ def _row_labels(table: pd.DataFrame, fields: Sequence[str], states: Any) -> tupl
 
 def guest_names(table: pd.DataFrame) -> list[str]:
     """The items' own names, short: what a recording or a baseline is called in a picture."""
-    names: Any = table["recording"] if "recording" in table else table.get("item", table.index)
-    ends = [str(name).rpartition("/")[2] for name in names]
-    return [name if len(name) <= 32 else f"{name[:29]}..." for name in ends]
+    names: Any = table.get("item", table.index)
+    if "recording" in table:
+        names = [str(name).rpartition("/")[2] for name in table["recording"]]
+    return [name if len(name) <= 32 else f"{name[:29]}..." for name in map(str, names)]
 
 
 def _chance(attrs: Attrs) -> str:

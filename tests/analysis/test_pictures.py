@@ -36,7 +36,8 @@ def zoo(configurations: int = 8, seeds: int = 2, apart: float = 1.0) -> tuple[pd
 
 def with_guests(table: pd.DataFrame, similarity: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """The zoo with a recording, its mean over subjects and a baseline, as a stored comparison labels them."""
-    guests = pd.DataFrame({"item": ["it/1", "it/mean", "pixels"], "source": ["recording", "recording", "baseline"]})
+    guests = pd.DataFrame({"item": ["f/it/1", "f/it/mean", "baseline/pixels"], "recording": ["f/it", "f/it", "pixels"]})
+    guests["source"] = ["recording", "recording", "baseline"]
     guests["subject"] = ["1", "mean", ""]
     both: Any = pd.concat([table.assign(trained=table["trained"].astype(str), source="", subject=""), guests])
     text = [column for column in both if column not in ("hidden", "seed")]
@@ -117,12 +118,12 @@ def test_recordings_are_named_stars_and_stand_last_in_the_matrix() -> None:
     assert figures.states_of(table)[-3:].tolist() == ["recording", "recording", "baseline"]
     assert figures.states_of(table)[:2].tolist() == ["trained", "trained"], "their state may have become text"
     figure = drawn(maps.mds(similarity, table, ["model"], ATTRS, "zoo"))
-    assert {text.get_text() for text in figure.axes[0].texts} == {"it/mean", "pixels"}, "single subjects have no name"
+    assert {text.get_text() for text in figure.axes[0].texts} == {"it", "pixels"}, "single subjects have no name"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["trained", "untrained", "recording", "baseline"]
     similarity[-3] = similarity[:, -3] = np.nan
     heat = drawn(figures.heat_map(similarity, table, ["model"], ATTRS, "zoo"))
-    assert [label.get_text() for label in heat.axes[0].get_yticklabels()][-3:] == ["it/1", "it/mean", "pixels"]
+    assert [label.get_text() for label in heat.axes[0].get_yticklabels()][-2:] == ["it", "pixels"]
     tree = drawn(relations.clusters(similarity, table, ["model"], ATTRS, "zoo"))
     assert "16 trained networks, 1 recording, 1 baseline:" in tree.get_suptitle()
 
