@@ -16,7 +16,6 @@ __all__ = [
     "angular",
     "classical_mds",
     "complete",
-    "dendrogram_order",
     "gower",
     "linkage",
     "mean_region",
@@ -239,12 +238,6 @@ def linkage(distance: np.ndarray) -> np.ndarray:
     if len(distance) < 2:
         raise ValueError("A dendrogram needs at least 2 members; there is 1.")
     return hierarchy.linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
-
-
-def dendrogram_order(distance: np.ndarray) -> np.ndarray:
-    """The order of the leaves under average linkage, neighbours placed next to each other; `(member,)` indices."""
-    distance = _check(distance)
-    return hierarchy.leaves_list(linkage(distance)) if len(distance) > 2 else np.arange(len(distance))
 
 
 def _check(distance: np.ndarray) -> np.ndarray:

@@ -5,13 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis.against import COLUMNS
 from analysis.report.figures import colours_of, levels_of
-
-COLUMNS = (
-    *("measure", "recording", "layer", "kind", "name", "model", "score", "sem", "subjects", "partial"),
-    *("ceiling_lower", "ceiling_upper", "n_stimuli"),
-)
-"""The columns of a table of scores, one row per network and layer, or per baseline; `chance` may be one more."""
 
 KINDS = ("network", "untrained", "baseline", "recording")
 TRAINED, UNTRAINED, BASELINE, PARTIAL = "#3b6fb6", "#8a8a8a", "#b9a27c", "#d1652c"

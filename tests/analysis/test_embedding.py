@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import leaves_list
 
 from analysis.embedding import (
     Draws,
@@ -9,7 +10,6 @@ from analysis.embedding import (
     angular,
     classical_mds,
     complete,
-    dendrogram_order,
     gower,
     linkage,
     mean_region,
@@ -67,7 +67,7 @@ def test_centred_inner_products_are_those_of_centred_points():
 
 def test_the_dendrogram_puts_clusters_next_to_each_other():
     x = np.array([0.0, 10, 0.1, 10.1, 0.2])[:, None]
-    order = dendrogram_order(distances(x)).tolist()
+    order = leaves_list(linkage(distances(x))).tolist()
     assert {tuple(sorted(order[:3])), tuple(sorted(order[3:]))} == {(0, 2, 4), (1, 3)} or {
         tuple(sorted(order[:2])),
         tuple(sorted(order[2:])),
@@ -78,7 +78,7 @@ def test_missing_distances_and_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="1 of 4 distances are NaN or infinite"):
         classical_mds(np.array([[0, np.nan], [1, 0]]))
     with pytest.raises(ValueError, match=r"this one has shape \(2, 3\)"):
-        dendrogram_order(np.zeros((2, 3)))
+        linkage(np.zeros((2, 3)))
 
 
 def test_a_similarity_has_its_angle_a_distance_is_itself_and_a_score_has_none():
@@ -108,7 +108,7 @@ def test_stress_is_kruskals():
 
 def test_neighbours_in_the_tree_are_as_close_as_any_order_of_its_leaves_allows():
     distance = distances(points(10))
-    order = dendrogram_order(distance)
+    order = leaves_list(linkage(distance))
     assert linkage(distance).shape == (9, 4)
     along = distance[order[:-1], order[1:]].sum()
     tree = linkage(distance)

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Ellipse, Rectangle
 
+from analysis.against import COLUMNS
 from analysis.agreement import agreement
 from analysis.embedding import angular
 from analysis.report import figures, maps, relations
-from analysis.report.scores import COLUMNS, scores
+from analysis.report.scores import scores
 
 ATTRS: dict[Any, Any] = {"name": "cka", "kind": "similarity", "n_stimuli": 48, "chance": 0.0}
 DISTANCE = ATTRS | {"name": "procrustes", "kind": "distance", "chance": float("nan")}

@@ -65,6 +65,17 @@ class Task(Protocol):
     def probe(self, data: Any = None) -> Trials: ...
 
 
+def squared_error(outputs: jax.Array, trials: Trials) -> jax.Array:
+    """Mean squared error over masked (trial, step, output)."""
+    return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+
+
+def r_squared(outputs: jax.Array, trials: Trials) -> jax.Array:
+    """R^2 over masked (trial, step, output) of all trials together: 1 - error / variance of the targets."""
+    mean = masked_mean(trials.targets, trials.mask)
+    return 1 - squared_error(outputs, trials) / masked_mean(jnp.square(trials.targets - mean), trials.mask)
+
+
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean of `(trial, time, unit)` over units, trials and steps, weighted by the mask `(trial, time)`."""
     return jnp.sum(jnp.mean(values, axis=-1) * mask) / jnp.sum(mask)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, off, on, setting
-from zoo.tasks import Trials, masked_mean
+from zoo.tasks import Trials, r_squared, squared_error
 
 EVALUATION, PROBE = 0xC0E70001, 0xC0E70002
 """Seeds of the held-out trials and of the probe; members' own seeds are small numbers."""
@@ -101,12 +101,11 @@ class Task:
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step)."""
-        return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+        return squared_error(outputs, trials)
 
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """R^2 over masked (trial, step) of all trials together: 1 - error / variance of the targets."""
-        mean = masked_mean(trials.targets, trials.mask)
-        return 1 - self.loss(outputs, trials) / masked_mean(jnp.square(trials.targets - mean), trials.mask)
+        return r_squared(outputs, trials)
 
     def evaluation(self, data: Any = None) -> Trials:
         """Held-out random trials, with the noise of the task."""

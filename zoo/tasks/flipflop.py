@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, off, on, setting
-from zoo.tasks import Trials, masked_mean
+from zoo.tasks import Trials, masked_mean, squared_error
 
 EVALUATION, PROBE = 0xF11F0001, 0xF11F0002
 """Seeds of the held-out trials and of the probe; members' own seeds are small numbers."""
@@ -97,7 +97,7 @@ class Task:
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step, bit)."""
-        return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+        return squared_error(outputs, trials)
 
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Per-bit accuracy: the share of masked (trial, step, bit) at which the output is on the target's side of 0."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import Static, off, on, setting
-from zoo.tasks import Trials, masked_mean
+from zoo.tasks import Trials, r_squared, squared_error
 
 EVALUATION = 0x4EAC0001
 """Seed of the held-out trials' noise; members' own seeds are small numbers."""
@@ -111,12 +111,11 @@ class Task:
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step, output)."""
-        return masked_mean(jnp.square(outputs - trials.targets), trials.mask)
+        return squared_error(outputs, trials)
 
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """R^2 over masked (trial, step, output) of all trials together: 1 - error / variance of the targets."""
-        mean = masked_mean(trials.targets, trials.mask)
-        return 1 - self.loss(outputs, trials) / masked_mean(jnp.square(trials.targets - mean), trials.mask)
+        return r_squared(outputs, trials)
 
     def evaluation(self, data: Any = None) -> Trials:
         """Every direction in turn, with the noise of the task."""
