@@ -192,9 +192,9 @@ class Show:
     member: Annotated[Positional[str | None], arg(metavar="[MEMBER]", help="A member's id.")] = None
 
     def __call__(self) -> None:
+        from zoo import load
         from zoo.fields import values_of
         from zoo.spec import SECTIONS
-        from zoo.store import load
 
         trained = load(self.dir)
         if self.member is None:
@@ -299,7 +299,7 @@ def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str,
 
 
 def _all_done(out: Path) -> bool:
-    from zoo.store import load
+    from zoo import load
 
     if not (out / "members.csv").exists():
         return False

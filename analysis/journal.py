@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from zoo.checkpoints import write_atomically
+from zoo.files import write_atomically
 
 __all__ = ["Journal", "digest", "program"]
 

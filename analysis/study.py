@@ -34,7 +34,7 @@ from analysis.recordings import Outside
 from analysis.representations import Representations, representations
 from analysis.stimuli import read_stimuli
 from zoo.lookup import nearest
-from zoo.store import load
+from zoo.trained import load
 
 ENDS = (
     *(".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc", "-scores.csv"),

@@ -7,13 +7,13 @@ if TYPE_CHECKING:
     from zoo.fields import log_uniform, product, sampled, uniform, zipped
     from zoo.run import train
     from zoo.spec import Training, Zoo
-    from zoo.store import load
+    from zoo.trained import load
 
 __all__ = ["Training", "Zoo", "load", "log_uniform", "product", "sampled", "train", "uniform", "zipped"]
 
 _HOMES = {
     "train": "zoo.run",
-    "load": "zoo.store",
+    "load": "zoo.trained",
     "Training": "zoo.spec",
     "Zoo": "zoo.spec",
     **dict.fromkeys(["log_uniform", "product", "sampled", "uniform", "zipped"], "zoo.fields"),

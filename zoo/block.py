@@ -1,8 +1,6 @@
-"""One block from its newest checkpoint, or its seeds, to the end: calls, evaluations, saves."""
+"""A block in memory: from its newest checkpoint, or its seeds, with its curves; and what a finished one has to say."""
 
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,9 +10,6 @@ from zoo.checkpoints import BlockFolder
 from zoo.executor import Block, Executable, Recipe
 from zoo.spec import Cohort
 from zoo.training import RUNNING, State
-
-CALL_SECONDS = 0.5
-"""About how long one device call takes: short enough to stop and to show progress, long enough to cost nothing."""
 
 CURVES = ("train_loss", "loss", "score")
 REPORTED = ("status", "step", "loss", "score")
@@ -44,49 +39,50 @@ class Log:
 
     Args:
       members: ids of the block's members, without padding.
-      saved: the content of `curves.npz`, or None.
-      step: rows after this step are of a run that was lost.
+      saved: the content of a checkpoint's `curves.npz`, or None.
     """
 
-    def __init__(self, members: Sequence[str], saved: dict[str, np.ndarray] | None, step: int):
+    def __init__(self, members: Sequence[str], saved: dict[str, np.ndarray] | None):
         self.members = list(members)
         self.rows: list[tuple[int, dict[str, np.ndarray]]] = []
         if saved is not None:
-            for i, at in enumerate(saved["step"]):
-                if at <= step:
-                    self.rows.append((int(at), {name: saved[name][i] for name in CURVES}))
+            self.rows = [(int(at), {name: saved[name][i] for name in CURVES}) for i, at in enumerate(saved["step"])]
 
     def add(self, step: int, state: State) -> None:
         """Take the last evaluation from a block's state on the host."""
         self.rows.append((step, {name: getattr(state, name)[: len(self.members)] for name in CURVES}))
 
-    def arrays(self, step: int, state: State) -> dict[str, np.ndarray]:
-        """`curves.npz`: `members (member,)`; `step (evaluation,)`; train_loss, loss, score `(evaluation, member)`;
-        `saved`, the step of the checkpoint that it belongs to; and each member's status, step, loss and score then.
+    def arrays(self, state: State) -> dict[str, np.ndarray]:
+        """`curves.npz`: `members (member,)`; `step (evaluation,)`; train_loss, loss, score `(evaluation, member)`; and
+        each member's status, step, loss and score at the checkpoint, `member_status (member,)` and so on.
         """
         curves = {name: np.stack([row[name] for _, row in self.rows]) for name in CURVES}
         last = {f"member_{n}": getattr(state, n)[: len(self.members)] for n in REPORTED}
         steps = np.asarray([at for at, _ in self.rows])
-        return {"members": np.asarray(self.members), "step": steps, **curves, "saved": np.asarray(step), **last}
+        return {"members": np.asarray(self.members), "step": steps, **curves, **last}
 
 
-def last_word(cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder) -> Progress | None:
+def last_word(cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder, step: int) -> Progress | None:
     """What a finished block has to report; None while something is left to train in it.
 
-    A block is finished when its newest checkpoint is the one that its curves speak of, and no member is running.
+    A block is finished when no member of its newest checkpoint is running, and its untrained networks are there too.
+
+    Args:
+      cohort, recipe, block, folder: which.
+      step: its newest checkpoint, verified.
     """
-    steps, curves = folder.steps(), folder.curves()
-    if not steps or curves is None or int(curves["saved"]) != steps[-1]:
+    curves = folder.curves(step)
+    assert curves is not None
+    check_members(cohort, recipe, block, folder, curves)
+    if (curves["member_status"] == RUNNING).any() or 0 not in folder.steps():
         return None
-    if (curves["member_status"] == RUNNING).any():
-        return None
-    _check_members(cohort, recipe, block, folder, curves)
     return Progress(cohort.id, block.index, 0, *(curves[f"member_{n}"] for n in REPORTED))
 
 
-def _check_members(
+def check_members(
     cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder, curves: dict[str, np.ndarray]
 ) -> None:
+    """Refuse a block that holds other members than the spec says."""
     expected = member_ids(cohort, recipe, block)
     if (found := curves["members"].tolist()) != expected:
         raise ValueError(f"{folder.path} holds members {found[:2]}... instead of {expected[:2]}...; move it away.")
@@ -98,77 +94,55 @@ def member_ids(cohort: Cohort, recipe: Recipe, block: Block) -> list[str]:
     return [member.id for member in cohort.members[first : first + block.rows]]
 
 
-def train_block(
-    executable: Executable,
-    block: Block,
-    folder: BlockFolder,
-    device: Any,
-    *,
-    save_every: float,
-    stop: threading.Event,
-    report: Callable[[Progress], None],
-) -> None:
-    """Train a block to its end or until `stop` is set, saving every `save_every` seconds and at the end.
+class Held:
+    """A block in memory.
 
-    How many steps a call takes follows the clock; the bits do not depend on it.
+    Args:
+      executable: of its cohort.
+      block: which.
+      folder: where it is kept.
+      state: all its rows, on the host.
+      step: of the checkpoint that the state is from, or 0.
+      saved: whether there is that checkpoint.
+
+    Attributes:
+      step: that its members have reached, or would have, had they not stopped.
+      saved: whether the state is in a checkpoint.
     """
-    cohort, every = executable.cohort, executable.evaluate_every
-    members = member_ids(cohort, executable.recipe, block)
-    total = cohort.members[0].training.steps
-    floats = jax.device_put(block.floats, device)
-    saved = folder.steps()
-    step = saved[-1] if saved else 0
-    curves = folder.curves() if saved else None
-    log = Log(members, curves, step)
 
-    def tell(host: State, taken: int) -> None:
-        kept = [getattr(host, name)[: block.rows] for name in REPORTED]
-        report(Progress(cohort.id, block.index, taken, *kept))
+    def __init__(self, executable: Executable, block: Block, folder: BlockFolder, state: State, step: int, saved: bool):
+        self.block, self.folder, self.state, self.step, self.saved = block, folder, state, step, saved
+        self.members = member_ids(executable.cohort, executable.recipe, block)
+        self.log = Log(self.members, folder.curves(step) if saved else None)
 
-    def save() -> None:
-        host = jax.device_get(state)
-        # Curves first: what they hold beyond the newest checkpoint is dropped when a killed run resumes.
-        folder.write_curves(**log.arrays(step, host))
-        folder.save(step, host, members)
+    @property
+    def running(self) -> np.ndarray:
+        """The rows that still train."""
+        return np.flatnonzero(self.state.status == RUNNING)
 
-    if saved:
-        state = jax.device_put(folder.restore(executable.shape(), step), device)
-        host = jax.device_get(_small(state))
-        if curves is not None:
-            _check_members(cohort, executable.recipe, block, folder, curves)
-        if not log.rows:
-            log.add(step, host)
-        if curves is None or int(curves["saved"]) != step:  # lost, or of a checkpoint that was
-            folder.write_curves(**log.arrays(step, host))
-    else:
+    def save(self) -> None:
+        """Write a checkpoint of what is on the host, unless it is there."""
+        if not self.saved:
+            self.folder.save(self.step, self.state, self.members, self.log.arrays(self.state))
+            self.saved = True
+
+    def progress(self, cohort: str, taken: int) -> Progress:
+        """What a call brought; `taken` member-steps."""
+        kept = (getattr(self.state, name)[: self.block.rows] for name in REPORTED)
+        return Progress(cohort, self.block.index, taken, *kept)
+
+
+def opened(executable: Executable, block: Block, folder: BlockFolder, device: Any) -> Held:
+    """A block from its newest checkpoint, or from its seeds: then its untrained networks are saved first."""
+    steps = folder.steps()
+    if 0 not in steps:
         # No step, one evaluation: curves start with the untrained networks. It also takes all the memory that training
         # will, so that nothing is saved yet when the block turns out too large.
+        floats = jax.device_put(block.floats, device)
         state = executable.advance(executable.init(block, device), floats, device, 0, True)
-        host = jax.device_get(_small(state))
-        log.add(0, host)
-        save()
-    tell(host, 0)
-    running = int((host.status == RUNNING).sum())
-    saved_at, saved_step, size = time.monotonic(), step, 4
-    while running and not stop.is_set():
-        boundary = min(total, (step // every + 1) * every)
-        take = min(size, boundary - step)
-        begin = time.monotonic()
-        state = jax.block_until_ready(executable.advance(state, floats, device, take, step + take == boundary))
-        size = max(1, min(4 * size, round(take * CALL_SECONDS / (time.monotonic() - begin))))
-        step += take
-        host = jax.device_get(_small(state))
-        tell(host, take * running)
-        running = int((host.status == RUNNING).sum())
-        if step == boundary:
-            log.add(step, host)
-        if time.monotonic() - saved_at >= save_every and running:
-            save()
-            saved_at, saved_step = time.monotonic(), step
-    if step != saved_step:
-        save()
-
-
-def _small(state: State) -> State:
-    """The state without its large arrays."""
-    return state._replace(params=None, stats=None, optimizer=None)
+        first = Held(executable, block, folder, jax.device_get(state), 0, saved=False)
+        first.log.add(0, first.state)
+        first.save()
+        if not steps:
+            return first
+    return Held(executable, block, folder, folder.restore(executable.shape(), steps[-1]), steps[-1], saved=True)

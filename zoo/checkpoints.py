@@ -1,136 +1,259 @@
-"""The folder of one block: Orbax checkpoints and curves, written whole or not at all.
+"""The folder of one block: a series of checkpoints, each whole and verified or not there at all.
 
-Nothing is pickled. Rows of a checkpoint are read through TensorStore, without JAX and without an accelerator.
+    <step>/state/        an Orbax checkpoint, `member` the first axis of every array
+    <step>/curves.npz    the curves up to this step, and how every member stood
+    <step>/manifest.json size and sha256 of every file, written last: what makes the folder a checkpoint
+
+Nothing is pickled. Rows are read through TensorStore, without JAX and without an accelerator.
 """
 
 import io
-import os
-import shutil
 import threading
-import zipfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.files import bytes_left, first_line, is_remote, mebibytes, read_arrays, remove, write_atomically
+from zoo.seals import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed, verify
+
 if TYPE_CHECKING:
     from zoo.training import State
 
+CURVES = "curves.npz"
+
 KEPT = 2
 """Checkpoints of a block that stay, beside step 0."""
+
+RESERVE = 16 * 2**20
+"""Bytes of a disk that a checkpoint leaves free, for tables and the log of what went wrong."""
 
 # Orbax numbers its operations per process: two threads that save at once take each other's temporary folders.
 _SAVING = threading.Lock()
 
 
 class BlockFolder:
-    """The folder of one block: checkpoints and curves.
+    """The folder of one block.
 
-    Attributes:
+    Args:
       path: `cohorts/<cohort>/<block>`.
+      kept: how many checkpoints stay, beside step 0.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Any, kept: int = KEPT):
+        self.path, self.kept = path, kept
 
     def steps(self) -> list[int]:
-        """The steps of the complete checkpoints, ascending."""
+        """The steps of the checkpoints, ascending: folders whose manifest agrees with itself and with the files'
+        sizes. What the files hold is compared when it is read, and by `newest`."""
+        return [step for step in self._numbers() if self._is_sealed(step)]
+
+    def _numbers(self) -> list[int]:
         if not self.path.is_dir():
             return []
-        return sorted(
-            int(p.name) for p in self.path.iterdir() if p.name.isdigit() and (p / "commit_success.txt").exists()
-        )
+        return sorted(int(p.name) for p in self.path.iterdir() if p.name.isascii() and p.name.isdigit())
 
-    def save(self, step: int, state: "State", members: Sequence[str]) -> None:
-        """Write a checkpoint of host arrays, wait for it, and drop the oldest."""
+    def _is_sealed(self, step: int) -> bool:
+        try:
+            return bool(sealed(self.path / str(step), step))
+        except (FileNotFoundError, NotADirectoryError, CheckpointCorrupt):
+            return False
+
+    def newest(self, say: Callable[[str], Any]) -> int | None:
+        """The newest step that is what was written, byte for byte; None where there is none.
+
+        Step 0, the untrained networks, is read too. A damaged step is told of and set aside: its manifest is renamed,
+        its files stay until the step comes again.
+        """
+        found = None
+        for step in reversed(self._numbers()):
+            if found is not None and step:
+                continue
+            try:
+                verify(self.path / str(step), step)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # never finished
+            except CheckpointCorrupt as error:
+                (self.path / str(step) / MANIFEST).rename(self.path / str(step) / f"damaged-{MANIFEST}")
+                older = [s for s in self.steps() if s < step]
+                way = f"goes on from step {older[-1]}" if older else "makes it again from the seeds"
+                say(f"{error} Block {self.path.parent.name}/{self.path.name} {way}.")
+                continue
+            found = step if found is None else found
+        return found
+
+    def save(self, step: int, state: "State", members: Sequence[str], curves: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint of host arrays, wait for it, seal it, and drop the oldest.
+
+        Raises:
+          OSError: it could not be written; what was saved before stands.
+        """
         from orbax.checkpoint import v1 as ocp
 
         path = self.path / str(step)
         try:
-            with _SAVING:
+            self._check_room(_bytes(state))
+            remove(path)  # what a killed run left of this step
+            with _SAVING, ocp.Context(multiprocessing_options=_alone()):
                 ocp.save(str(path), state, overwrite=True, custom_metadata={"members": list(members)})
+            buffer = io.BytesIO()
+            np.savez(buffer, **curves)  # pyright: ignore[reportArgumentType]
+            write_atomically(path / CURVES, buffer.getvalue())
+            seal(path, step, members)
         except Exception as error:
-            raise OSError(f"Saving {path} failed ({_first(error)}); what was saved before it stands.") from error
-        for old in [s for s in self.steps() if s][:-KEPT]:
-            shutil.rmtree(self.path / str(old))
+            raise OSError(f"Saving {path} failed ({first_line(error)}); what was saved before it stands.") from error
+        self._drop(step)
+
+    def _check_room(self, needed: int) -> None:
+        left = bytes_left(self.path)
+        if left is not None and left < needed + RESERVE:
+            raise OSError(
+                f"No space left on device: {mebibytes(left)} are free and the checkpoint needs "
+                f"{mebibytes(needed)} and {mebibytes(RESERVE)} of reserve"
+            )
+
+    def _drop(self, newest: int) -> None:
+        """Remove what is older than the kept ones, and what was never finished. The manifest goes first: no step is
+        half there."""
+        steps = self.steps()
+        keep = {0, newest, *[s for s in steps if s][-self.kept :]}
+        for step in self._numbers():
+            if step not in keep:
+                (self.path / str(step) / MANIFEST).unlink(missing_ok=True)
+                remove(self.path / str(step))
+        for path in list(self.path.iterdir()):
+            if "orbax-checkpoint-tmp" in path.name:  # of a run that was killed: this process holds the block
+                remove(path)
 
     def restore(self, shape: "State", step: int) -> "State":
-        """The checkpoint of a step as host arrays of the given shapes."""
+        """The checkpoint of a step as host arrays of the given shapes; its bytes are as `newest` found them."""
         import jax
         from orbax.checkpoint import v1 as ocp
 
+        self._check_shapes(step, {_name(path): x.shape for path, x in jax.tree_util.tree_flatten_with_path(shape)[0]})
         template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shape)
         try:
-            return ocp.load(str(self.path / str(step)), template)
+            with ocp.Context(multiprocessing_options=_alone()):
+                return ocp.load(str(self.path / str(step)), template)
         except Exception as error:
-            raise self._damaged(step, error) from None
+            raise self._unreadable(step, error) from None
 
-    def _damaged(self, step: int, error: Exception) -> ValueError:
-        older = [s for s in self.steps() if s < step]
-        way = (
-            f"move it away to go on from step {older[-1]}"
-            if older
-            else "move the block's folder away to start it again"
-        )
-        return ValueError(f"The checkpoint {self.path / str(step)} cannot be read ({_first(error)}); {way}.")
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest of the newest step; None where nothing was saved yet.
 
-    def write_curves(self, **arrays: np.ndarray) -> None:
-        """Write `curves.npz`: see `Log.arrays` in zoo/block.py for what is in it."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-        write_atomically(self.path / "curves.npz", buffer.getvalue())
+        Raises:
+          CheckpointCorrupt: the newest step is damaged.
+        """
+        for step in reversed(self._numbers()):
+            try:
+                return sealed(self.path / str(step), step)
+            except FileNotFoundError:
+                continue
+            except CheckpointCorrupt as error:
+                raise self._advised(error) from None
+        return None
 
-    def curves(self) -> dict[str, np.ndarray] | None:
-        """The content of `curves.npz`, or None where nothing was saved yet."""
+    def curves(self, step: int | None = None) -> dict[str, np.ndarray] | None:
+        """The content of `curves.npz` of a step, or of the newest: see `Log.arrays` in zoo/block.py for what is in it.
+        None where nothing was saved yet."""
+        if step is None:
+            manifest = self.manifest()
+            if manifest is None:
+                return None
+            step = int(manifest["step"])
+        path = self.path / str(step)
         try:
-            with np.load(self.path / "curves.npz", allow_pickle=False) as file:
-                return dict(file)
-        except FileNotFoundError:
-            return None
-        except (ValueError, OSError, zipfile.BadZipFile):
-            raise ValueError(
-                f"{self.path / 'curves.npz'} cannot be read; move its folder away to train the block again."
-            ) from None
+            return read_arrays(read_sealed(path, step, CURVES))
+        except FileNotFoundError as error:
+            raise self._unreadable(step, error) from None
+        except CheckpointCorrupt as error:
+            raise self._advised(error) from None
+        except (ValueError, OSError) as error:
+            raise self._unreadable(step, error, path / CURVES) from None
 
     def rows(self, step: int, rows: Sequence[int], prefix: tuple[str, ...]) -> dict[str, Any]:
-        """Arrays below `prefix` of a checkpoint, as nested dicts, with only the given rows of the member axis."""
-        import tensorstore as ts
+        """Arrays below `prefix` of a verified checkpoint, as nested dicts, with only the given rows of the member axis.
 
-        base = {"driver": "file", "path": str((self.path / str(step) / "state").resolve())}  # TensorStore takes no ".."
+        Raises:
+          CheckpointCorrupt: a file is not as it was written.
+        """
+        self._verify_once(step)
         tree: dict[str, Any] = {}
         try:
-            store = ts.KvStore.open({"driver": "ocdbt", "base": base}).result()
-            names = [k.decode().removesuffix("/zarr.json") for k in store.list().result() if k.endswith(b"/zarr.json")]
-            for name in names:
-                path = tuple(name.split("."))
+            for path, array in self._arrays(step):
                 if path[: len(prefix)] != prefix:
                     continue
-                kvstore = {"driver": "ocdbt", "base": base, "path": name + "/"}
-                array = ts.open({"driver": "zarr3", "kvstore": kvstore}, open=True, read=True).result()
                 branch = tree
                 for part in path[len(prefix) : -1]:
                     branch = branch.setdefault(part, {})
                 branch[path[-1]] = array[list(rows)].read().result()
         except Exception as error:
-            raise self._damaged(step, error) from None
+            raise self._unreadable(step, error) from None
         return tree
 
+    def _arrays(self, step: int) -> Iterable[tuple[tuple[str, ...], Any]]:
+        """The arrays of a checkpoint, opened and not read: path in the state, TensorStore array."""
+        import tensorstore as ts
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        place = self.path / str(step) / "state"
+        base = f"{place}/" if is_remote(place) else {"driver": "file", "path": str(place.resolve())}  # it takes no ".."
+        store = ts.KvStore.open({"driver": "ocdbt", "base": base}).result()
+        for key in sorted(store.list().result()):
+            name = key.decode().removesuffix("/zarr.json")
+            if name != key.decode():
+                kvstore = {"driver": "ocdbt", "base": base, "path": name + "/"}
+                yield tuple(name.split(".")), ts.open({"driver": "zarr3", "kvstore": kvstore}, open=True).result()
+
+    def _check_shapes(self, step: int, expected: dict[tuple[str, ...], tuple[int, ...]]) -> None:
+        """What the arrays say of themselves against what the program needs, before room is made for them."""
+        try:
+            found = {path: tuple(array.shape) for path, array in self._arrays(step)}
+        except Exception as error:
+            raise self._unreadable(step, error) from None
+        for path, shape in expected.items():
+            if 0 not in shape and found.get(path) != shape:
+                raise self._unreadable(step, ValueError(f"{'.'.join(path)} has shape {found.get(path)}, not {shape}"))
+
+    def _verify_once(self, step: int) -> None:
+        """`verify`, unless this process has done it and the manifest is still the same."""
+        path = self.path / str(step)
+        try:
+            stamp = (path / MANIFEST).read_bytes()
+            if _verified.get(str(path)) != stamp:
+                verify(path, step)
+                _verified[str(path)] = stamp
+        except FileNotFoundError:
+            raise CheckpointCorrupt(f"Step {step} is damaged: {path / MANIFEST} is missing.") from None
+        except CheckpointCorrupt as error:
+            raise self._advised(error) from None
+
+    def _advised(self, error: CheckpointCorrupt) -> CheckpointCorrupt:
+        return CheckpointCorrupt(f"{str(error).rstrip('.')}; `train` on the same directory mends it.")
+
+    def _unreadable(self, step: int, error: Exception, path: Any = None) -> CheckpointCorrupt:
+        where, why = path or self.path / str(step), first_line(error)
+        return self._advised(CheckpointCorrupt(f"Step {step} is damaged: {where} cannot be read ({why})."))
 
 
-def _first(error: Exception) -> str:
-    """The first line of an error, without the page that some libraries add."""
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__
+_verified: dict[str, bytes] = {}
+
+
+def _alone() -> Any:
+    """For Orbax: this process saves and reads its blocks by itself, however many there are."""
+    import jax
+    from orbax.checkpoint import v1 as ocp
+
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}, barrier_sync_key_prefix=str(me))
+
+
+def _name(path: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in path)
+
+
+def _bytes(tree: Any) -> int:
+    import jax
+
+    return sum(x.nbytes for x in jax.tree.leaves(tree))

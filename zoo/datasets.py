@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from zoo import lookup
-from zoo.checkpoints import write_atomically
 from zoo.downloads import File, fetched, wrong_with
+from zoo.files import write_atomically
 
 DIGITS = tuple(map(str, range(10)))
 CLASSES = {

@@ -94,7 +94,7 @@ def start(threads: int | None = None) -> None:
 
 def start_as(manifest: dict[str, Any]) -> dict[str, Any] | None:
     """`start` with the threads of a zoo directory's manifest; the first recipe in it, where there is one."""
-    recipe = next((entry["recipe"] for entry in manifest["cohorts"].values() if entry["recipe"]), None)
+    recipe = next((entry["asked"] for entry in manifest["cohorts"].values() if entry["asked"]), None)
     start(recipe["threads"] or None if recipe else None)
     return recipe
 
@@ -122,7 +122,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-zoo"
 
 
-def default_recipe(cohort: Cohort, block: int | None = None, members: int = 0) -> Recipe:
+def default_recipe(cohort: Cohort, block: int | None = None, members: int = 0, processes: int = 1) -> Recipe:
     """The table's recipe for a cohort on this machine's default device.
 
     Where members run one by one their bits do not depend on the block, so it is small enough to occupy every device
@@ -132,7 +132,7 @@ def default_recipe(cohort: Cohort, block: int | None = None, members: int = 0) -
     """
     family = type(cohort.members[0].model).family
     largest, inner, conv_form = _TABLE[_platform(), family]
-    count, devices = len(cohort.members), jax.local_device_count()
+    count, devices = len(cohort.members), jax.local_device_count() * processes
     if inner == "map":
         size = min(largest, max(-(-count // (2 * devices)), min(count, members // (8 * devices))))
     else:

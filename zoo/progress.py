@@ -70,6 +70,11 @@ class View:
             with self._lock:
                 self._say(self._line())
 
+    def say(self, text: str) -> None:
+        """A sentence that must be read: a damaged checkpoint."""
+        with self._lock:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _say(self, text: str) -> None:
         if not self.quiet and self.live is None:
             self._spoke = time.monotonic()

@@ -4,17 +4,23 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from zoo import spec
+from zoo import files, spec
+from zoo.checkpoints import KEPT
+from zoo.cluster import ALONE, Cluster
+from zoo.hold import held
 from zoo.spec import Cohort, Zoo
-from zoo.store import Store, Trained
+from zoo.store import Store
+from zoo.trained import Trained
+
+GRACE = 25.0
+"""Seconds that a run has to save after a signal: most machines that are taken away say so half a minute before."""
 
 
 class Stopped(Exception):
-    """A signal stopped the training; everything is saved."""
+    """A signal stopped the training; everything is saved, or the message says what is not."""
 
 
 def train(
@@ -22,37 +28,51 @@ def train(
     out: str | os.PathLike[str],
     *,
     save_every: float = 60.0,
+    keep: int = KEPT,
+    grace: float = GRACE,
     block: int | None = None,
     tune: bool = False,
     quiet: bool = False,
     devices: Sequence[Any] | None = None,
+    cluster: Cluster = ALONE,
+    shown: Callable[[Sequence[Cohort]], AbstractContextManager[Any]] | None = None,
 ) -> Trained:
     """Train every member of a zoo; the same call on the same directory resumes, or finds that all is done.
 
     Args:
       zoo: what to train.
-      out: the zoo directory, new or of the same spec.
+      out: the zoo directory, new or of the same spec; a path, or an address such as "gs://bucket/zoo".
       save_every: seconds between two checkpoints of a block.
+      keep: checkpoints of a block that stay, beside the untrained networks.
+      grace: seconds in which everything is saved after a signal.
       block: members per block instead of the recipe's.
       tune: time alternative recipes first.
       quiet: print nothing.
       devices: local devices to use; default all. How many there are never changes a bit.
+      cluster: this process's place among others, of `zoo.cluster.joined`.
+      shown: makes what shows the progress, instead of the terminal.
 
     Returns:
       The directory, opened for reading.
 
     Raises:
       ValueError: the spec or the directory is bad.
-      Stopped: SIGTERM or Ctrl-C; everything is saved.
+      OSError: a checkpoint could not be written; what was saved before it stands.
+      Stopped: SIGTERM, Ctrl-C or a preemption notice; everything is saved.
     """
-    if not 0 < save_every < float("inf"):
-        raise ValueError(f"save_every is {save_every} seconds; it must be above 0.")
-    if block is not None and block < 1:
-        raise ValueError(f"block is {block}; it must be at least 1.")
-    if not (Path(out) / "zoo.json").exists():
-        check(zoo)  # a bad spec must not leave a directory behind
-    store = Store(out, zoo)
-    with store.locked():
+    for name, value, least in (("save_every", save_every, 0), ("grace", grace, 0)):
+        if not least < value < float("inf"):
+            raise ValueError(f"{name} is {value} seconds; it must be above {least}.")
+    for name, value in (("block", block), ("keep", keep)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1.")
+    share, path = cluster.share, files.directory(out)
+    if not (path / "zoo.json").exists():
+        check(zoo, path, keep)  # a bad spec must not leave a directory behind
+    store = Store(path, zoo, keep, writes=share.index == 0)
+    with held(store.path, share.run, share.index if share.run else None):
+        store.read()
+        _check_all_there(store)
         found = _start(store)
         devices = list(devices or found)
         from zoo.executor import forget_data
@@ -61,14 +81,15 @@ def train(
         from zoo.progress import view
 
         store.check_data()
-        jobs = _jobs(store, block, tune, devices)
-        store.record(None, hardware=_hardware(devices))
-        store.write_table()
-        with view(store.cohorts, quiet=quiet) as shown:
-            pool = Pool(store, jobs, save_every, shown)
-            with _signals(pool.stop) as signals:
+        with shown(store.cohorts) if shown else view(store.cohorts, quiet=quiet) as shows:
+            jobs = _jobs(store, block, tune, devices, cluster, shows.say)
+            store.record(hardware=_hardware(devices))
+            if store.writes:
+                store.write_table()
+            pool = Pool(store, jobs, save_every, grace, shows)
+            with _signals(pool.stop, cluster) as signals:
                 try:
-                    pool.run(devices)
+                    pool.run(devices, cluster.notice)
                 except BaseException:
                     with suppress(OSError, ValueError):  # a full disk or a damaged file has said so already
                         store.write_table()
@@ -78,19 +99,39 @@ def train(
                 store.write_table()
                 compiled = [job.compile_seconds for job in jobs if job.compile_seconds]
                 about = dict(programs=len(compiled), compile_seconds=round(sum(compiled), 3))
-                store.record(None, last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
-    if signals:
-        raise Stopped(f"Stopped by {signals[0]}; the same command goes on from here.")
+                store.record(last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
+    if pool.stop.is_set():
+        by = signals[0] if signals else "a preemption notice"
+        lost = f"{pool.unsaved} blocks were not saved within {grace:g} s: they go on from their last checkpoints. "
+        raise Stopped(f"Stopped by {by}; {lost if pool.unsaved else ''}the same command goes on from here.")
     return Trained(out)
 
 
-def check(zoo: Zoo) -> None:
-    """Refuse a zoo with a cohort whose parts do not fit together; nothing is compiled."""
+def check(zoo: Zoo, path: Any = None, keep: int = KEPT) -> None:
+    """Refuse a zoo with a cohort whose parts do not fit together, or that a disk has no room for; compiles nothing."""
     from zoo import executor, training
+    from zoo.room import check_disk
 
     executor.start()
-    for cohort in spec.cohorts(zoo):
+    found = spec.cohorts(zoo)
+    for cohort in found:
         training.check(cohort)
+    if path is not None:
+        check_disk(path, found, keep)
+
+
+def _check_all_there(store: Store) -> None:
+    """Refuse a directory that has lost what its own table speaks of: to train it again would hide that."""
+    table = Trained(store.path).written()
+    if table is None:
+        return
+    for cohort, group in table[table["status"] != "pending"].groupby("cohort", sort=False):
+        folder = store.path / "cohorts" / str(cohort)
+        if not folder.is_dir():
+            raise ValueError(
+                f"{folder} is missing, and members.csv says that {len(group)} of its members were trained: bring it "
+                "back, or remove members.csv to train them again."
+            )
 
 
 def _start(store: Store) -> list[Any]:
@@ -100,7 +141,7 @@ def _start(store: Store) -> list[Any]:
     known = executor.start_as(store.manifest)
     import jax
 
-    platform, here = store.manifest["hardware"].get("platform"), jax.default_backend()
+    platform, here = store.manifest.get("hardware", {}).get("platform"), jax.default_backend()
     if known and platform not in (None, here):
         raise ValueError(
             f"{store.path} was begun on {platform} and this is {here}, which changes the bits; begin anew."
@@ -113,32 +154,32 @@ def _start(store: Store) -> list[Any]:
     return jax.local_devices()
 
 
-def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool) -> Callable[[Cohort], Any]:
+def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool, processes: int = 1) -> Callable[[Cohort], Any]:
     """What gives a cohort of a zoo its recipe."""
     from zoo import executor, tuning
 
     choose = tuning.tuned if tune else executor.default_recipe
     members = sum(len(cohort.members) for cohort in cohorts)
-    return lambda cohort: choose(cohort, block, members)
+    return lambda cohort: choose(cohort, block, members, processes)
 
 
-def _jobs(store: Store, block: int | None, tune: bool, devices: list[Any]) -> list[Any]:
+def _jobs(
+    store: Store, block: int | None, tune: bool, devices: list[Any], cluster: Cluster, say: Callable[[str], Any]
+) -> list[Any]:
     """The cohorts as jobs. What is measured is measured here: later, blocks that train would be in its way."""
     from zoo.jobs import Job
     from zoo.memory import bytes_free
 
-    choose = chooser(store.cohorts, block, tune)
-    recipes = []
+    asked = store.asked(chooser(store.cohorts, block, tune, cluster.share.count))
     for cohort in store.cohorts:
-        begun = store.recipe(cohort.id)
-        if begun and block and block not in (begun.block, store.asked_block(cohort.id)):
+        size = (store.recipe(cohort.id) or asked[cohort.id]).block
+        if block and block not in (size, asked[cohort.id].block):
             raise ValueError(
-                f"--block is {block}, but cohort {cohort.id} of {store.path} was begun with blocks of {begun.block}; "
+                f"--block is {block}, but cohort {cohort.id} of {store.path} was begun with blocks of {size}; "
                 "leave it out, or choose another --out."
             )
-        recipes.append(begun or choose(cohort))
     room = {device: bytes_free(device) for device in devices}
-    return [Job(cohort, store, recipe, room) for cohort, recipe in zip(store.cohorts, recipes)]
+    return [Job(i, store, asked[c.id], room, cluster.share, say) for i, c in enumerate(store.cohorts)]
 
 
 def _hardware(devices: list[Any]) -> dict[str, Any]:
@@ -147,7 +188,7 @@ def _hardware(devices: list[Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[list[str]]:
+def _signals(stop: threading.Event, cluster: Cluster) -> Iterator[list[str]]:
     """SIGTERM and Ctrl-C ask for a save and an end; a second one ends at once."""
     seen: list[str] = []
     if threading.current_thread() is not threading.main_thread():
@@ -160,7 +201,8 @@ def _signals(stop: threading.Event) -> Iterator[list[str]]:
         seen.append(signal.Signals(number).name)
         stop.set()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    heard = (signal.SIGINT,) if cluster.announced else (signal.SIGTERM, signal.SIGINT)
+    previous = {number: signal.signal(number, handle) for number in heard}
     try:
         yield seen
     finally:

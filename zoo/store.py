@@ -1,42 +1,28 @@
-"""The zoo directory: manifest, member table, curves, one Orbax checkpoint series per block.
+"""The zoo directory while it is written: manifest, member table, one series of checkpoints per block.
 
-    zoo.json                           spec, versions, hardware, the recipe of every cohort
-    members.csv                        one row per member
-    cohorts/<cohort>/<block>/<step>/   Orbax checkpoints; step 0 is the untrained networks
-    cohorts/<cohort>/<block>/curves.npz
+    zoo.json, recipes.json                     zoo/manifest.py
+    members.csv                                one row per member
+    cohorts/<cohort>/cohort.json               zoo/manifest.py
+    cohorts/<cohort>/<block>/<step>/           zoo/checkpoints.py; step 0 is the untrained networks
 
-Every write is atomic and nothing is pickled. Reading members, curves and parameters starts no accelerator: arrays are
-read row by row through TensorStore.
+Every write is atomic and nothing is pickled.
 """
 
-import functools
+import dataclasses
 import hashlib
-import importlib.metadata
-import json
-import os
-import platform
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from zoo import lookup, spec
-from zoo.checkpoints import BlockFolder, write_atomically
+from zoo import files, manifest, spec
+from zoo.checkpoints import KEPT, BlockFolder
 from zoo.spec import Zoo
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
 
 if TYPE_CHECKING:
     from zoo.executor import Recipe
-
-FORMAT = 1
 
 
 class Store:
@@ -45,94 +31,118 @@ class Store:
     Args:
       directory: new, empty, or of the same spec.
       zoo: what it holds.
+      kept: checkpoints of a block that stay, beside step 0.
+      writes: whether this process writes what there is once for all: of several, one does.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], zoo: Zoo):
-        self.path = Path(directory).resolve()  # Orbax and TensorStore ask for it
-        self.zoo = zoo
-        self.cohorts = spec.cohorts(zoo)
-        self.manifest = self._open()
+    def __init__(self, directory: Any, zoo: Zoo, kept: int = KEPT, writes: bool = True):
+        self.path = files.directory(directory)
+        self.kept, self.writes = kept, writes
         self._lock = threading.Lock()
+        self._open(zoo)
+        self.read()
 
-    def _open(self) -> dict[str, Any]:
+    def _open(self, zoo: Zoo) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"--out {self.path} is a file; it must be a new directory or one of the same zoo.")
-        if (self.path / "zoo.json").exists():
-            manifest = read_manifest(self.path)
-            if changes := list(spec.differences(manifest["spec"], self.zoo.to_json())):
-                where = "; ".join(
-                    f"{p} is {_short(ours)} there and {_short(theirs)} here" for p, ours, theirs in changes[:3]
-                )
-                more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-                raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
-            return manifest
-        # What a run that was killed in its first write leaves: its lock and temporary files.
-        if self.path.is_dir() and any(not p.name.startswith(".") for p in self.path.iterdir()):
-            raise ValueError(f"--out {self.path} has files that are no zoo; it must be new, empty, or of the same zoo.")
-        self.path.mkdir(parents=True, exist_ok=True)
-        manifest = {
-            "format": FORMAT,
-            "spec": self.zoo.to_json(),
-            "versions": _versions(),
-            "hardware": {},
-            "cohorts": {c.id: {"members": len(c.members), "recipe": None} for c in self.cohorts},
-        }
-        write_atomically(self.path / "zoo.json", _json(manifest))
-        return manifest
+        try:
+            if not (self.path / "zoo.json").exists():
+                # What a run that was killed in its first write leaves: its lock and temporary files.
+                if self.path.is_dir() and any(not p.name.startswith(".") for p in self.path.iterdir()):
+                    raise ValueError(
+                        f"--out {self.path} has files that are no zoo; it must be new, empty, or of the same zoo."
+                    )
+                self.path.mkdir(parents=True, exist_ok=True)
+                manifest.create(self.path, zoo)
+            files.check_writable(self.path)
+        except OSError as error:
+            raise ValueError(f"--out {self.path} cannot be written ({files.first_line(error)}).") from None
+        found = manifest.read_manifest(self.path)["spec"]
+        if changes := list(spec.differences(found, zoo.to_json())):
+            where = "; ".join(f"{p} is {_short(old)} there and {_short(new)} here" for p, old, new in changes[:3])
+            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+            raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the directory: a second run on it at the same time is refused, and a killed one leaves it free."""
-        with open(self.path / ".lock", "a+") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    file.seek(0)
-                    holder = file.read().strip() or "another process"
-                    raise ValueError(f"{self.path} is being trained by {holder}; wait, or stop it.") from None
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {platform.node()}")
-                file.flush()
-            yield
+    def read(self) -> None:
+        """Read the manifest again: what other processes have written, and members that were added."""
+        self.manifest = manifest.read_manifest(self.path)
+        self.zoo = manifest.zoo_of(self.manifest)
+        self.cohorts = spec.cohorts(self.zoo)
 
-    def record(self, cohort_id: str | None, **entries: Any) -> None:
-        """Write entries of a cohort, or of the zoo, into the manifest."""
+    def record(self, **entries: Any) -> None:
+        """Write entries into `zoo.json`; of several processes, one does."""
         with self._lock:
-            (self.manifest["cohorts"][cohort_id] if cohort_id else self.manifest).update(entries)
-            write_atomically(self.path / "zoo.json", _json(self.manifest))
+            self.manifest.update(entries)
+            if self.writes:
+                content = {name: value for name, value in self.manifest.items() if name != "cohorts"}
+                files.write_atomically(self.path / "zoo.json", files.to_json(content))
 
     def check_data(self) -> None:
         """Refuse tasks whose data are not those that the directory was begun with; note them where it is new."""
         known = dict(self.manifest.get("data", {}))
         for task in dict.fromkeys(cohort.members[0].task for cohort in self.cohorts):
             check_data(self.path, task, known)
-        self.record(None, data=known)
+        if known != self.manifest.get("data", {}):
+            self.record(data=known)
+
+    def asked(self, choose: "Callable[[spec.Cohort], Recipe]") -> dict[str, "Recipe"]:
+        """The recipe that each cohort is to begin with: as some process of this directory wrote it down first."""
+        missing = [c for c in self.cohorts if not self.manifest["cohorts"][c.id]["asked"]]
+        if missing:
+            known = {c: e["asked"] for c, e in self.manifest["cohorts"].items() if e["asked"]}
+            content = files.to_json(known | {c.id: dataclasses.asdict(choose(c)) for c in missing})
+            if known:  # members were added
+                files.write_atomically(self.path / "recipes.json", content)
+            else:
+                files.write_once(self.path / "recipes.json", content)
+            self.read()
+        return {c: _recipe(entry["asked"]) for c, entry in self.manifest["cohorts"].items()}
 
     def recipe(self, cohort_id: str) -> "Recipe | None":
-        """The recipe that the manifest holds for a cohort."""
-        from zoo.executor import Recipe
-
+        """The recipe that a cohort runs with; None before anyone has fitted it."""
         entry = self.manifest["cohorts"][cohort_id]["recipe"]
-        return Recipe(**{"llvm": 3, **entry}) if entry else None  # 3 was the level before it was recorded
+        return _recipe(entry) if entry else None
 
-    def asked_block(self, cohort_id: str) -> int | None:
-        """The block that a cohort was begun with, before it was halved to fit."""
-        entry = self.manifest["cohorts"][cohort_id]
-        return entry.get("asked_block") or (entry["recipe"] or {}).get("block")
+    def fix(self, cohort_id: str, recipe: "Recipe", again: bool = False, **about: Any) -> "Recipe":
+        """Write down the recipe that a cohort runs with.
+
+        Args:
+          cohort_id: which.
+          recipe: how it fits here.
+          again: it turned out not to: replace what was written.
+          **about: what else to keep beside it.
+
+        Returns:
+          The recipe: the one that another process has written, where one was first.
+        """
+        file = self.path / "cohorts" / cohort_id / "cohort.json"
+        entry = {"recipe": dataclasses.asdict(recipe), **about}
+        if again:
+            files.write_atomically(file, files.to_json(entry))
+        elif not files.write_once(file, files.to_json(entry)):
+            entry = files.read_json(file)
+        with self._lock:
+            self.manifest["cohorts"][cohort_id].update(entry)
+        return _recipe(entry["recipe"])
 
     def block(self, cohort_id: str, index: int) -> BlockFolder:
         """The folder of a block."""
-        return BlockFolder(self.path / "cohorts" / cohort_id / f"{index:04d}")
+        return BlockFolder(self.path / "cohorts" / cohort_id / f"{index:04d}", self.kept)
 
     def write_table(self) -> pd.DataFrame:
         """Write `members.csv` from the spec and the blocks' curves, and return it."""
         table = member_table(self.path, self.zoo)
-        write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
+        files.write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
         return table
 
 
-def check_data(path: Path, task: Any, known: dict[str, str]) -> None:
+def _recipe(entry: dict[str, Any]) -> "Recipe":
+    from zoo.executor import Recipe
+
+    return Recipe(**entry)
+
+
+def check_data(path: Any, task: Any, known: dict[str, str]) -> None:
     """Refuse a task whose arrays have another hash than the one known; a new one is added.
 
     Args:
@@ -157,12 +167,12 @@ def check_data(path: Path, task: Any, known: dict[str, str]) -> None:
         )
 
 
-def member_table(path: Path, zoo: Zoo) -> pd.DataFrame:
+def member_table(path: Any, zoo: Zoo) -> pd.DataFrame:
     """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it."""
     everyone = spec.members(zoo)
     homes = {member.id: cohort.id for cohort in spec.cohorts(zoo) for member in cohort.members}
     results = {}
-    for folder in _blocks(path):
+    for folder in block_folders(path):
         if curves := folder.curves():
             columns = [curves[f"member_{name}"].tolist() for name in ("status", "step", "loss", "score")]
             results.update(zip(curves["members"].tolist(), zip(*columns)))
@@ -179,8 +189,14 @@ def member_table(path: Path, zoo: Zoo) -> pd.DataFrame:
     return table
 
 
-def _blocks(path: Path) -> list[BlockFolder]:
-    return [BlockFolder(folder) for folder in sorted(path.glob("cohorts/*/[0-9]*"))]
+def block_folders(path: Any) -> list[BlockFolder]:
+    """The folders of all blocks, in order."""
+    folders = (f for cohort in _folders(path / "cohorts") for f in _folders(cohort) if f.name.isdigit())
+    return [BlockFolder(folder) for folder in folders]
+
+
+def _folders(path: Any) -> list[Any]:
+    return sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: p.name) if path.is_dir() else []
 
 
 def _status(member: spec.Member, status: int | None, score: float) -> str:
@@ -193,148 +209,6 @@ def _status(member: spec.Member, status: int | None, score: float) -> str:
     return "solved" if score >= member.task.solved else "unsolved"
 
 
-class Trained:
-    """A zoo directory that is being read.
-
-    Attributes:
-      path: the directory.
-      members: one row per member: member, cohort, task, model, seed, status, steps, loss, score, every varied field.
-    """
-
-    def __init__(self, directory: str | os.PathLike[str]):
-        self.path = Path(directory)
-        self.manifest = read_manifest(self.path)
-        try:
-            self.members = pd.read_csv(self.path / "members.csv")
-        except FileNotFoundError:
-            self.members = member_table(self.path, self.zoo)
-
-    @functools.cached_property
-    def zoo(self) -> Zoo:
-        """The spec."""
-        return Zoo.from_json(self.manifest["spec"])
-
-    @functools.cached_property
-    def _specs(self) -> dict[str, spec.Member]:
-        return {member.id: member for member in spec.members(self.zoo)}
-
-    @functools.cached_property
-    def _places(self) -> dict[str, tuple[BlockFolder, int]]:
-        """Member -> its block and row there, by the ids that were saved with the block."""
-        return {
-            member: (folder, row)
-            for folder in _blocks(self.path)
-            for row, member in enumerate((folder.curves() or {"members": np.zeros(0, str)})["members"].tolist())
-        }
-
-    def member(self, member: str) -> spec.Member:
-        """The spec of one member; a ValueError with the nearest ids where there is none."""
-        if member not in self._specs:
-            raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, self._specs)}.")
-        return self._specs[member]
-
-    def task(self, member: str) -> Any:
-        """The task of a member."""
-        return self.member(member).task
-
-    def model(self, member: str) -> Any:
-        """The model of a member, ready for `apply`: sizes, dt and convolution form filled in."""
-        from zoo.training import bound_model
-
-        found = self.member(member)
-        cohort = self.members.set_index("member").at[member, "cohort"]
-        recipe = self.manifest["cohorts"][cohort]["recipe"] or {}
-        return bound_model(found.model, found.task, conv_form=recipe.get("conv_form", "columns"))
-
-    def variables(self, members: str | Sequence[str], *, initial: bool = False) -> dict[str, Any]:
-        """What `model.apply` takes: parameters and, where there are any, batch statistics.
-
-        Args:
-          members: one id, or several ids of one cohort, whose arrays get a leading member axis.
-          initial: before training instead of after.
-        """
-        single = isinstance(members, str)
-        ids = [members] if single else list(members) if isinstance(members, Iterable) else []
-        if not ids:
-            raise ValueError(f"The members are {members!r}; give one id, or several of one cohort.")
-        for member in ids:
-            if member not in self._places:
-                self.member(member)  # an unknown id ends here
-                raise ValueError(f"Member {member} of {self.path} has no checkpoint yet; train the zoo first.")
-        cohorts = sorted({self._places[member][0].path.parent.name for member in ids})
-        if len(cohorts) != 1:
-            raise ValueError(f"The members are of {len(cohorts)} cohorts, {', '.join(cohorts)}; ask for one at a time.")
-        parts: dict[Path, list[tuple[int, int]]] = {}
-        for position, member in enumerate(ids):
-            folder, row = self._places[member]
-            parts.setdefault(folder.path, []).append((position, row))
-        gathered, order = [], []
-        for path, pairs in parts.items():
-            folder, rows = BlockFolder(path), [row for _, row in pairs]
-            step = 0 if initial else (folder.steps() or [0])[-1]
-            gathered.append({"params": folder.rows(step, rows, ("params",)), **folder.rows(step, rows, ("stats",))})
-            order.extend(position for position, _ in pairs)
-        back = np.argsort(order)
-
-        def join(*leaves: Any) -> Any:
-            if isinstance(leaves[0], dict):
-                return {key: join(*(leaf[key] for leaf in leaves)) for key in leaves[0]}
-            joined = np.concatenate(leaves)[back]
-            return joined[0] if single else joined
-
-        return join(*gathered)
-
-    def params(self, members: str | Sequence[str], *, initial: bool = False) -> dict[str, Any]:
-        """The parameters alone; arguments as for `variables`."""
-        return self.variables(members, initial=initial)["params"]
-
-    @functools.cached_property
-    def curves(self) -> pd.DataFrame:
-        """member, step, train_loss, loss, score: one row per member and evaluation; step 0 is untrained."""
-        frames = []
-        for folder in _blocks(self.path):
-            curves = folder.curves()
-            if curves is None:
-                continue
-            steps, members = curves["step"], curves["members"]
-            frame = {"member": np.tile(members, len(steps)), "step": np.repeat(steps, len(members))}
-            frame |= {n: curves[n].reshape(-1) for n in ("train_loss", "loss", "score")}
-            frames.append(pd.DataFrame(frame))
-        columns = ["member", "step", "train_loss", "loss", "score"]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-
-
-def load(directory: str | os.PathLike[str]) -> Trained:
-    """Open a zoo directory for reading: `.members`, `.curves`, `.params(member)`, `.model(member)`, `.task(member)`."""
-    return Trained(directory)
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The checked content of `zoo.json`."""
-    file = path / "zoo.json"
-    try:
-        manifest = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{file} cannot be read: {error}.") from None
-    if not isinstance(manifest, dict) or not {"format", "spec", "cohorts"} <= manifest.keys():
-        raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
-    if manifest["format"] != FORMAT:
-        raise ValueError(f"{file} has format {manifest['format']!r}; this version reads format {FORMAT}.")
-    return manifest
-
-
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    found = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version(), **found}

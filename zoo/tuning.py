@@ -8,19 +8,21 @@ from typing import Any
 
 import jax
 
-from zoo.checkpoints import write_atomically
 from zoo.executor import MEMORY_SHARE, Executable, Recipe, blocks, cache_folder, default_recipe, with_block
+from zoo.files import write_atomically
 from zoo.memory import bytes_free, out_of_memory
 from zoo.spec import Cohort
 
 
-def tuned(cohort: Cohort, block: int | None = None, members: int = 0, seconds: float = 1.0) -> Recipe:
+def tuned(
+    cohort: Cohort, block: int | None = None, members: int = 0, processes: int = 1, seconds: float = 1.0
+) -> Recipe:
     """The fastest of a few recipes for a cohort, measured here, or remembered from an earlier measurement.
 
     Only the way a block runs inside and the form of convolutions are chosen, and kept in the user's cache by (cohort,
     device kind, versions), so that two directories agree; the block follows from the cohort as ever.
     """
-    default = default_recipe(cohort, block, members)
+    default = default_recipe(cohort, block, members, processes)
     key = f"{cohort.id} {jax.local_devices()[0].device_kind} {jax.__version__} {default.threads}"
     file = cache_folder() / "recipes.json"
     known = json.loads(file.read_text()) if file.exists() else {}

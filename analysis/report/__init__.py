@@ -21,8 +21,8 @@ from analysis.probes import finished_alike
 from analysis.report import depth, figures, maps, relations
 from analysis.report.scores import scores
 from analysis.study import slices
-from zoo.checkpoints import write_atomically
-from zoo.store import Trained, load
+from zoo.files import write_atomically
+from zoo.trained import Trained, load
 
 DRAWN = ".drawn.json"
 """The file among the pictures that says which of them belong to which comparison."""

@@ -11,6 +11,7 @@ import pytest
 
 from models import cnn, mlp
 from zoo import Training, Zoo, executor, jobs, memory, product, train, training, tuning
+from zoo.cluster import Share
 from zoo.spec import cohorts
 from zoo.store import Store
 from zoo.tasks import digits, images
@@ -28,7 +29,7 @@ def test_the_next_program_compiles_while_the_present_cohort_trains(monkeypatch: 
     """Training of the first cohort goes on only after the second one's program has compiled."""
     order = [cohort.id for cohort in cohorts(THREE)]
     compiled = {cohort: threading.Event() for cohort in order}
-    real_compiled, real_train = executor.Executable.compiled, jobs.train_block
+    real_compiled, real_train = executor.Executable.compiled, jobs.train_unit
     overlapped = []
 
     def compiling(self: Any, device: Any) -> Any:
@@ -36,14 +37,14 @@ def test_the_next_program_compiles_while_the_present_cohort_trains(monkeypatch: 
         compiled[self.cohort.id].set()
         return program
 
-    def training_block(executable: Any, *args: Any, **kwargs: Any) -> None:
-        place = order.index(executable.cohort.id)
+    def training_unit(unit: Any, **kwargs: Any) -> None:
+        place = order.index(unit.executable.cohort.id)
         if place + 1 < len(order):
             overlapped.append(compiled[order[place + 1]].wait(240))
-        real_train(executable, *args, **kwargs)
+        real_train(unit, **kwargs)
 
     monkeypatch.setattr(executor.Executable, "compiled", compiling)
-    monkeypatch.setattr(jobs, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_unit", training_unit)
     trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
     assert overlapped == [True, True]
     assert (trained.members["steps"] == 3).all()
@@ -155,14 +156,19 @@ def test_a_worker_stays_when_a_block_comes_back_between_its_two_looks(tmp_path: 
             return False
 
     job: Any = Tried()
-    pool = jobs.Pool(Store(tmp_path / "zoo", THREE), [job], save_every=60, view=SilentView())
+    pool = jobs.Pool(Store(tmp_path / "zoo", THREE), [job], save_every=60, grace=25, view=SilentView())
     assert pool._wait_for_job() is job
+
+
+def job_of(store: Store, *devices: Any) -> jobs.Job:
+    """The first cohort, in blocks of two."""
+    asked = executor.default_recipe(store.cohorts[0], block=2)
+    return jobs.Job(0, store, asked, dict.fromkeys(devices, 2**34), Share(), print)
 
 
 def test_a_job_is_over_only_when_no_block_waits_and_none_is_tried(tmp_path: Path) -> None:
     store, device = Store(tmp_path / "zoo", THREE), jax.local_devices()[0]
-    cohort = cohorts(THREE)[0]
-    job = jobs.Job(cohort, store, executor.default_recipe(cohort, block=2), {device: 2**34})
+    job = job_of(store, device)
     assert not job.over
     assert job.take(device, threading.Event(), lambda progress: None) is not None
     assert not job.open
@@ -178,7 +184,7 @@ def test_a_job_is_over_only_when_no_block_waits_and_none_is_tried(tmp_path: Path
     assert job.over, "what has worked once does not come back"
 
 
-def test_a_compiler_out_of_memory_beside_a_training_block_does_not_halve_the_next_one(
+def test_a_compiler_out_of_memory_beside_a_training_unit_does_not_halve_the_next_one(
     monkeypatch: Any, tmp_path: Path
 ) -> None:
     real, worker, refused = executor.Executable.compiled, [], []
@@ -211,9 +217,9 @@ def test_a_compiler_out_of_memory_on_the_second_device_halves_the_block(monkeypa
     monkeypatch.setattr(executor.Executable, "compiled", compiled)
     (cohort, *_), device_room = cohorts(THREE), {first: 2**34, second: 2**34}
     store = Store(tmp_path / "zoo", THREE)
-    job = jobs.Job(cohort, store, executor.default_recipe(cohort, block=2), device_room)
+    job = job_of(store, *device_room)
     job.prepare(first, lambda progress: None)
-    pool = jobs.Pool(store, [job], save_every=60, view=SilentView())
+    pool = jobs.Pool(store, [job], save_every=60, grace=25, view=SilentView())
     pool.run([second])
     assert sizes
     assert store.recipe(cohort.id) == executor.with_block(executor.default_recipe(cohort, block=2), 1)
@@ -237,9 +243,9 @@ def test_an_error_of_the_main_thread_comes_after_the_workers_have_saved(monkeypa
     from zoo.progress import View
 
     ended = []
-    real = jobs.train_block
+    real = jobs.train_unit
 
-    def training_block(*args: Any, **kwargs: Any) -> None:
+    def training_unit(*args: Any, **kwargs: Any) -> None:
         begun.set()
         failed.wait(240)
         real(*args, **kwargs)
@@ -252,7 +258,7 @@ def test_an_error_of_the_main_thread_comes_after_the_workers_have_saved(monkeypa
             failed.set()
             raise OSError("No space left on device")
 
-    monkeypatch.setattr(jobs, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_unit", training_unit)
     monkeypatch.setattr(View, "tick", tick)
     with pytest.raises(OSError, match="No space left"):
         train(THREE, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
@@ -265,8 +271,8 @@ def test_a_directory_whose_blocks_do_not_fit_on_this_machine_is_refused(monkeypa
     stop = threading.Event()
     store = Store(tmp_path / "zoo", THREE)
     device = jax.local_devices()[0]
-    first, *_ = cohorts(THREE)
-    jobs.Job(first, store, executor.default_recipe(first, block=2), {device: 2**34}).prepare(device, stop.set)
+    job_of(store, device).prepare(device, stop.set)
+    store.asked(lambda cohort: executor.default_recipe(cohort, block=2))
     monkeypatch.setattr(memory, "bytes_free", lambda device: 1000)
     with pytest.raises(
         MemoryError, match=r"was begun with blocks of 2, which need .* MiB on .*, and there are 0\.0 MiB"
@@ -276,14 +282,14 @@ def test_a_directory_whose_blocks_do_not_fit_on_this_machine_is_refused(monkeypa
 
 def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
     """What a running block holds must not make the next cohort's block smaller."""
-    busy, real = threading.Event(), jobs.train_block
+    busy, real = threading.Event(), jobs.train_unit
     monkeypatch.setattr(memory, "bytes_free", lambda device: 0 if busy.is_set() else 2**34)
 
-    def training_block(*args: Any, **kwargs: Any) -> None:
+    def training_unit(*args: Any, **kwargs: Any) -> None:
         busy.set()
         real(*args, **kwargs)
 
-    monkeypatch.setattr(jobs, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_unit", training_unit)
     trained = train(THREE, tmp_path / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
     assert [entry["recipe"]["block"] for entry in trained.manifest["cohorts"].values()] == [2, 2, 2]
 
@@ -291,14 +297,14 @@ def test_room_is_measured_before_anything_trains(monkeypatch: Any, tmp_path: Pat
 def test_tuning_ends_before_anything_trains(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     order: list[str] = []
-    real = jobs.train_block
+    real = jobs.train_unit
     monkeypatch.setattr(tuning, "steps_per_second", lambda *args: order.append("tune") or 1.0)
 
-    def training_block(*args: Any, **kwargs: Any) -> None:
+    def training_unit(*args: Any, **kwargs: Any) -> None:
         order.append("train")
         real(*args, **kwargs)
 
-    monkeypatch.setattr(jobs, "train_block", training_block)
+    monkeypatch.setattr(jobs, "train_unit", training_unit)
     train(THREE, tmp_path / "zoo", quiet=True, tune=True)
     assert order.index("train") == order.count("tune") > 0
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from models import cnn, vanilla
-from zoo import Training, Zoo, executor, product, train
+from zoo import Training, Zoo, executor, load, product, train
 from zoo.executor import Recipe
 from zoo.spec import cohorts
-from zoo.store import load
 from zoo.tasks import digits, flipflop
 from zoo.training import DIVERGED, RUNNING, STOPPED
 
@@ -227,8 +226,9 @@ def test_own_data_follows_the_seed_and_shared_data_is_one_stream_for_all_cohorts
 
 
 def test_a_block_stops_when_asked_and_goes_on_to_the_same_bits(reference: Any, tmp_path: Any) -> None:
-    from zoo.block import train_block
+    from zoo.block import opened
     from zoo.store import Store
+    from zoo.unit import Unit, train_unit
 
     cohort = cohorts(CNN)[0]
     program, device = executor.Executable(cohort, executor.default_recipe(cohort)), jax.local_devices()[0]
@@ -236,15 +236,16 @@ def test_a_block_stops_when_asked_and_goes_on_to_the_same_bits(reference: Any, t
     block, folder = executor.blocks(cohort, program.recipe)[0], None
     seen = []
 
-    def report(progress: Any) -> None:
-        seen.append(progress)
-        if len(seen) == 2:
+    def tell(held: Any, taken: int) -> None:
+        seen.append(taken)
+        if len(seen) == 1:
             stop.set()
 
     folder = store.block(cohort.id, 0)
-    train_block(program, block, folder, device, save_every=60, stop=stop, report=report)
-    assert 0 < folder.steps()[-1] < 8
-    train_block(program, block, folder, device, save_every=60, stop=threading.Event(), report=lambda p: None)
+    for event in (stop, threading.Event()):
+        unit = Unit(program, [opened(program, block, folder, device)], device)
+        train_unit(unit, save_every=60, stop=event, tell=tell)
+        assert (0 < folder.steps()[-1] < 8) == (event is stop)
     assert folder.steps()[-1] == 8
     members = [m.id for m in cohort.members[: block.rows]]
     rows = folder.rows(8, range(block.rows), ("params",))

@@ -36,7 +36,7 @@ import os, time
 from pathlib import Path
 from zoo.checkpoints import BlockFolder
 
-def save(self, step, state, members, real=BlockFolder.save):
+def save(self, step, state, members, curves, real=BlockFolder.save):
     hold, place = os.environ.get("HOLD", ""), os.environ.get("PLACE", "")
     def wait(here):
         if step and place == here and os.path.exists(hold):
@@ -44,7 +44,7 @@ def save(self, step, state, members, real=BlockFolder.save):
             while os.path.exists(hold):
                 time.sleep(0.02)
     wait("before")
-    real(self, step, state, members)
+    real(self, step, state, members, curves)
     wait("after")
 
 BlockFolder.save = save

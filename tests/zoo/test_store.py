@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import chex
@@ -13,8 +14,9 @@ import pytest
 
 from models import gru, vanilla
 from zoo import Training, Zoo, load, lookup, product, train
-from zoo.checkpoints import BlockFolder, write_atomically
-from zoo.store import Store
+from zoo.checkpoints import BlockFolder
+from zoo.files import write_atomically
+from zoo.manifest import read_manifest
 from zoo.tasks import digits, flipflop
 
 ROOT = Path(__file__).parent.parent.parent
@@ -48,7 +50,7 @@ def test_the_table_has_one_row_a_member_with_every_varied_field(path: Path) -> N
 
 
 def test_the_manifest_says_spec_versions_hardware_recipe_and_precision(path: Path) -> None:
-    manifest = json.loads((path / "zoo.json").read_text())
+    manifest = read_manifest(path)
     assert Zoo.from_json(manifest["spec"]) == ZOO
     assert {"jax", "flax", "optax", "orbax-checkpoint", "python"} <= manifest["versions"].keys()
     assert manifest["hardware"]["platform"] == "cpu"
@@ -117,22 +119,20 @@ def test_reading_parameters_starts_no_backend(path: Path) -> None:
 
 
 def test_old_checkpoints_go_and_step_0_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo import block
-
-    class Never:
-        def is_set(self) -> bool:
-            return False
-
-    from zoo import executor
+    from zoo import executor, unit
+    from zoo.block import opened
     from zoo.spec import cohorts
 
-    monkeypatch.setattr(block, "CALL_SECONDS", 1e9)  # calls of two steps, however slow the machine
+    monkeypatch.setattr(unit, "CALL_SECONDS", 1e9)  # calls of two steps, however slow the machine
     cohort = cohorts(ZOO)[0]
     program = executor.Executable(cohort, executor.default_recipe(cohort))
-    folder = BlockFolder(tmp_path / "0000")
-    settings = dict(save_every=1e-9, stop=Never(), report=lambda progress: None)
-    block.train_block(program, executor.blocks(cohort, program.recipe)[0], folder, jax.local_devices()[0], **settings)
-    assert folder.steps() == [0, 4, 6]
+    device, block = jax.local_devices()[0], executor.blocks(cohort, program.recipe)[0]
+    for kept, expected in ((2, [0, 4, 6]), (1, [0, 6]), (9, [0, 2, 4, 6])):
+        folder = BlockFolder(tmp_path / str(kept), kept)
+        held = opened(program, block, folder, device)
+        settings = dict(save_every=1e-9, stop=threading.Event(), tell=lambda held, taken: None)
+        unit.train_unit(unit.Unit(program, [held], device), **settings)  # pyright: ignore[reportArgumentType]
+        assert folder.steps() == expected
 
 
 def test_the_same_command_again_trains_nothing_and_changes_nothing(path: Path) -> None:
@@ -208,14 +208,14 @@ def test_every_models_variables_come_back_as_the_model_takes_them(name: str, tmp
         assert np.isfinite(outputs).all()
 
 
-def test_a_directory_from_before_compiler_levels_were_recorded_keeps_the_level_it_was_trained_with(
-    path: Path, tmp_path: Path
-) -> None:
-    copy = tmp_path / "zoo"
-    shutil.copytree(path, copy)
+def test_a_directory_of_an_older_or_a_newer_version_is_refused_and_nothing_changes(path: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(path, tmp_path / "zoo"))
     manifest = json.loads((copy / "zoo.json").read_text())
-    for cohort in manifest["cohorts"].values():
-        del cohort["recipe"]["llvm"]
-    (copy / "zoo.json").write_text(json.dumps(manifest))
-    store = Store(copy, ZOO)
-    assert {store.recipe(cohort).llvm for cohort in manifest["cohorts"]} == {3}
+    for number, word in ((1, "an older"), (99, "another")):
+        (copy / "zoo.json").write_text(json.dumps({**manifest, "format": number}))
+        before = {p: p.stat().st_mtime_ns for p in copy.rglob("*") if p.is_file() and not p.name.startswith(".")}
+        for use in (load, lambda copy: train(ZOO, copy, quiet=True)):
+            with pytest.raises(ValueError, match=rf"has format {number}, of {word} version of this program"):
+                use(copy)
+        after = {p: p.stat().st_mtime_ns for p in copy.rglob("*") if p.is_file() and not p.name.startswith(".")}
+        assert after == before

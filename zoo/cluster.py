@@ -1,0 +1,149 @@
+"""One run of several processes: who is who, that all want the same, and which blocks are whose.
+
+Members never talk to each other, so processes need each other for a moment only: to learn their number, and to compare
+what they were asked to train. Then they hang up: JAX's coordination service would end all of them when one dies. Each
+trains its own blocks on its own devices, saves them itself, and the files are all that they share.
+"""
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+HEARTBEAT_SECONDS = 100
+"""After this long without a word the coordination service takes a process for dead, where processes stay connected."""
+
+MEETING_SECONDS = 300
+"""How long processes wait for each other at the start."""
+
+
+class Share(NamedTuple):
+    """Which part of a zoo a process trains. Every block is in one share, whatever the number of shares: the next run
+    may have another.
+
+    Attributes:
+      index, count: this one, and how many there are.
+      run: what all shares of a run call it; "" of a run of one process.
+    """
+
+    index: int = 0
+    count: int = 1
+    run: str = ""
+
+    def owns(self, cohort: int, first: int, asked: int) -> bool:
+        """Whether a block is in this share.
+
+        Args:
+          cohort: the cohort's number in the zoo: small cohorts go to shares in turn.
+          first: the block's first row.
+          asked: rows of the blocks that the cohort was to begin with: what these are halved into stays together.
+        """
+        return (cohort + first // asked) % self.count == self.index
+
+
+class Cluster(NamedTuple):
+    """What a process knows of the others.
+
+    Attributes:
+      share: its part.
+      notice: whether a preemption is announced, through JAX's service; asked a few times a second by every process.
+      announced: whether that service runs. SIGTERM is then its to hear: a notice to one process reaches the slice.
+    """
+
+    share: Share = Share()
+    notice: Callable[[], bool] = lambda: False
+    announced: bool = False
+
+
+ALONE = Cluster()
+
+
+def joined(
+    spec: str, coordinator: str | None = None, processes: int | None = None, process: int | None = None
+) -> Cluster:
+    """Meet the other processes of this run, where there are any; before JAX is used.
+
+    On TPU, SLURM and Open MPI they are found without arguments; elsewhere all three must be given.
+
+    Args:
+      spec: what this process was asked to train, as JSON.
+      coordinator: address of process 0, "host:port".
+      processes: how many there are.
+      process: the number of this one.
+
+    Raises:
+      ValueError: they do not agree on the spec, or the arguments do not fit together.
+    """
+    given = [value is not None for value in (coordinator, processes, process)]
+    if any(given) and not all(given):
+        raise ValueError("--coordinator, --processes and --process belong together; give all three, or none.")
+    if all(given) and not (processes and processes > 0 and process is not None and 0 <= process < processes):
+        raise ValueError(f"--process is {process} of {processes}; it must be from 0 to --processes - 1.")
+    stay = _on_tpu()
+    if not (all(given) or _many() or stay):
+        return ALONE
+    import jax
+
+    if stay:  # a slice is one machine: what announces its end speaks through this connection
+        jax.config.update("jax_enable_recoverability", True)
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            processes,
+            process,
+            initialization_timeout=MEETING_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=MEETING_SECONDS,
+        )
+    except (RuntimeError, ValueError) as error:
+        if stay and not _many():
+            return ALONE  # the package is there and no TPU is
+        raise ValueError(f"The processes could not meet: {str(error).strip().splitlines()[0]}") from None
+    from jax._src import distributed  # JAX has no public name for its own key-value store; Orbax takes it from here too
+
+    state: Any = distributed.global_state
+    index, count, client = state.process_id, state.num_processes, state.client
+    run = _agreed(client, index, count, spec) if count > 1 else ""
+    if stay:
+        return Cluster(Share(index, count, run), _notices(), announced=True)
+    jax.distributed.shutdown()
+    return Cluster(Share(index, count, run))
+
+
+def _agreed(client: Any, index: int, count: int, spec: str) -> str:
+    """Compare the spec's hash over processes, all with all; the run's identifier, which process 0 makes up."""
+    mine = f"{hashlib.sha256(spec.encode()).hexdigest()[:16]} {os.urandom(8).hex()}"
+    client.key_value_set(f"zoo/{index}", mine)
+    said = [client.blocking_key_value_get(f"zoo/{i}", MEETING_SECONDS * 1000).split() for i in range(count)]
+    client.wait_at_barrier("zoo", MEETING_SECONDS * 1000)  # everyone has read everything before anyone leaves
+    if len({digest for digest, _ in said}) > 1:
+        groups = ", ".join(f"process {i}: {digest}" for i, (digest, _) in enumerate(said))
+        raise ValueError(f"The processes were asked to train different zoos ({groups}); give all the same command.")
+    return said[0][1]
+
+
+def _many() -> bool:
+    """Whether an environment that JAX understands speaks of more than one process."""
+    slurm = "SLURM_STEP_NODELIST" in os.environ and "SLURM_PROCID" in os.environ
+    count = os.environ.get("OMPI_COMM_WORLD_SIZE") or (slurm and os.environ.get("SLURM_STEP_NUM_TASKS")) or "1"
+    return (count.isdigit() and int(count) > 1) or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
+
+
+def _on_tpu() -> bool:
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    return importlib.util.find_spec("libtpu") is not None and platforms in ("", "tpu", "tpu,cpu")
+
+
+def _notices() -> Callable[[], bool]:
+    """What asks JAX's preemption service."""
+    from jax.experimental import multihost_utils
+
+    asked = 0
+
+    def notice() -> bool:
+        nonlocal asked
+        asked += 1
+        return multihost_utils.reached_preemption_sync_point(asked)
+
+    return notice

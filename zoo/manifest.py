@@ -1,0 +1,95 @@
+"""What a zoo directory says of itself, checked before it is believed.
+
+    zoo.json                      spec, versions, hardware, hashes of the data; written by the first process
+    recipes.json                  the recipe that every cohort is to begin with; written once, before anything trains
+    cohorts/<cohort>/cohort.json  the recipe that it runs with, once its program has shown what memory it takes
+
+Each is written by whoever comes first, whole, and the others read it: processes that share a directory agree.
+"""
+
+import importlib.metadata
+import platform
+import re
+from typing import Any
+
+from zoo import spec
+from zoo.files import read_json, to_json, write_once
+from zoo.spec import Zoo
+
+FORMAT = 2
+
+_RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
+
+
+def create(path: Any, zoo: Zoo) -> None:
+    """Write `zoo.json` of a new directory, unless another process of the same run has."""
+    write_once(path / "zoo.json", to_json({"format": FORMAT, "spec": zoo.to_json(), "versions": _versions()}))
+
+
+def read_manifest(path: Any) -> dict[str, Any]:
+    """The checked content of a directory's manifest.
+
+    Returns:
+      format, spec, versions and what else is in `zoo.json`; and cohorts: id -> members, recipe (None until it is
+      known), asked (the recipe it was to begin with; None until then) and what else is in `cohort.json`.
+
+    Raises:
+      ValueError: it is no zoo directory, one of another version, or damaged.
+    """
+    file = path / "zoo.json"
+    try:
+        manifest = read_json(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
+    if "format" in manifest and manifest["format"] != FORMAT:
+        age = "an older" if manifest["format"] == 1 else "another"
+        raise ValueError(
+            f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
+            f"{FORMAT}."
+        )
+    if not {"format", "spec"} <= manifest.keys():
+        raise ValueError(f"{file} is not a zoo's manifest: it must hold format and spec.")
+    try:
+        cohorts = spec.cohorts(zoo_of(manifest))
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
+    asked = _optional(path / "recipes.json")
+    manifest["cohorts"] = {}
+    for cohort in cohorts:
+        entry = {"recipe": None, **_optional(path / "cohorts" / cohort.id / "cohort.json")}
+        entry |= {"members": len(cohort.members), "asked": asked.get(cohort.id)}
+        for name, where in (("recipe", f"cohorts/{cohort.id}/cohort.json"), ("asked", "recipes.json")):
+            if entry[name] is not None:
+                _check_recipe(path / where, entry[name])
+        manifest["cohorts"][cohort.id] = entry
+    return manifest
+
+
+def zoo_of(manifest: dict[str, Any]) -> Zoo:
+    """The spec of a manifest, with the members that were tried again."""
+    zoo, retries = Zoo.from_json(manifest["spec"]), manifest.get("retries", [])
+    if not isinstance(retries, list):
+        raise ValueError(f"retries is {retries!r}; it must be a list.")
+    for retry in retries:
+        zoo += Zoo.from_json(retry)
+    return zoo
+
+
+def _optional(file: Any) -> dict[str, Any]:
+    try:
+        return read_json(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _check_recipe(file: Any, recipe: Any) -> None:
+    good = isinstance(recipe, dict) and recipe.keys() == _RECIPE.keys()
+    good = good and all(isinstance(recipe[n], t) and not isinstance(recipe[n], bool) for n, t in _RECIPE.items())
+    if not good or recipe["block"] < 1 or not re.fullmatch(r"map|vmap|[1-9]\d{0,5}", str(recipe["inner"])):
+        raise ValueError(f"{file} cannot be read: {recipe!r:.80} is no recipe.")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    found = {package: importlib.metadata.version(package) for package in packages}
+    return {"python": platform.python_version(), **found}

@@ -1,0 +1,122 @@
+"""What makes a folder of files a checkpoint: a manifest with the size and sha256 of every file, written last.
+
+    {"files": {"state/_METADATA": {"bytes": 1797, "sha256": "..."}, ...}, "format": 1, "members": [...], "step": 60,
+     "seal": sha256 of all the rest}
+
+Orbax restores a flipped bit without a word, and lists steps that are half deleted. A folder without a manifest that
+agrees with itself is no checkpoint here, and what the manifest does not vouch for is not read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from zoo.files import first_line, read_json, size, write_atomically
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class CheckpointCorrupt(ValueError):
+    """A checkpoint that is not what was written. The sentence names the file and the step."""
+
+
+def seal(folder: Any, step: int, members: Sequence[str]) -> None:
+    """Write the manifest of a folder whose files are all there."""
+    files = {name: {"bytes": size(path), "sha256": _digest(path)} for name, path in _files(folder)}
+    content = {"files": files, "format": FORMAT, "members": list(members), "step": step}
+    write_atomically(folder / MANIFEST, _line({**content, "seal": _sha256(_line(content))}))
+
+
+def sealed(folder: Any, step: int) -> dict[str, Any]:
+    """The manifest of a step, if it agrees with itself and every file is there in its size; contents are not read.
+
+    Raises:
+      FileNotFoundError: there is no manifest: the step was never finished, or is being removed.
+      CheckpointCorrupt: it has been changed, or a file is missing, or has another size.
+    """
+    path = folder / MANIFEST
+    try:
+        content = read_json(path)
+    except FileNotFoundError:
+        raise
+    except ValueError as error:
+        raise CheckpointCorrupt(f"Step {step} is damaged: {error}") from None
+    rest = {name: value for name, value in content.items() if name != "seal"}
+    if path.read_bytes() != _line(content) or content.get("seal") != _sha256(_line(rest)):
+        raise CheckpointCorrupt(f"Step {step} is damaged: {path} is not as it was written.")
+    _check_schema(path, step, content)
+    for name, entry in content["files"].items():
+        file = folder / name
+        try:
+            found = size(file)
+        except (OSError, ValueError) as error:  # a name that no file system takes is a ValueError
+            missing = isinstance(error, FileNotFoundError)
+            reason = "is missing" if missing else f"cannot be read ({first_line(error)})"
+            raise CheckpointCorrupt(f"Step {step} is damaged: {file} {reason}.") from None
+        if found != entry["bytes"]:
+            raise CheckpointCorrupt(f"Step {step} is damaged: {file} has {found} bytes instead of {entry['bytes']}.")
+    return content
+
+
+def verify(folder: Any, step: int) -> dict[str, Any]:
+    """The manifest of a step, after every byte of every file was read; raises as `sealed`."""
+    content = sealed(folder, step)
+    for name, entry in content["files"].items():
+        file = folder / name
+        try:
+            found = _digest(file)
+        except OSError as error:
+            raise CheckpointCorrupt(f"Step {step} is damaged: {file} cannot be read ({first_line(error)}).") from None
+        if found != entry["sha256"]:
+            raise CheckpointCorrupt(f"Step {step} is damaged: {file} is not as it was written.")
+    return content
+
+
+def read_sealed(folder: Any, step: int, name: str) -> bytes:
+    """The content of one file of a step, as it was written; raises as `sealed`."""
+    entry = sealed(folder, step)["files"].get(name)
+    content = (folder / name).read_bytes() if entry else b""
+    if entry is None or _sha256(content) != entry["sha256"]:
+        raise CheckpointCorrupt(f"Step {step} is damaged: {folder / name} is not as it was written.")
+    return content
+
+
+def _check_schema(path: Any, step: int, content: dict[str, Any]) -> None:
+    """A seal can be written by anyone: what it says may still not lead out of the folder."""
+    files, members = content.get("files"), content.get("members")
+    if content.get("format") != FORMAT:
+        raise CheckpointCorrupt(f"{path} has format {content.get('format')!r}; this version reads format {FORMAT}.")
+    listed = isinstance(members, list) and all(isinstance(m, str) for m in members)
+    if not (isinstance(files, dict) and listed) or content.get("step") != step:
+        raise CheckpointCorrupt(f"Step {step} is damaged: {path} is no manifest of this step.")
+    for name, entry in files.items():
+        inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts and name
+        known = isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
+        if not (inside and known):
+            raise CheckpointCorrupt(f"Step {step} is damaged: {path} names the file {name!r}, which cannot be.")
+
+
+def _files(folder: Any, below: str = "") -> Iterator[tuple[str, Any]]:
+    """Every file of a folder, with its name relative to it, in order."""
+    for path in sorted(folder.iterdir(), key=lambda p: p.name):
+        name = f"{below}{path.name}"
+        if path.is_dir():
+            yield from _files(path, f"{name}/")
+        elif name != MANIFEST and not path.name.startswith("."):
+            yield name, path
+
+
+def _digest(path: Any) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
