@@ -6,26 +6,26 @@ flag named after it: `--training.steps 500 --model.hidden 32 --seeds 5`.
 Exit status: 0 done, 2 bad input, 1 failed, 130 stopped by Ctrl-C, 143 by a signal after saving.
 """
 
-import ast
 import dataclasses
-import importlib.util
+import json
 import os
-import re
 import sys
+import threading
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
+from zoo.spec_file import Overrides, read_spec, take_overrides
 from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table
 
-Overrides = Sequence[tuple[str, str]]
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
-Directory = Annotated[Positional[Path], arg(metavar="DIR", help="A zoo directory.")]
+Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
+Seconds = Annotated[float, arg(metavar="SECONDS")]
+Count = Annotated[int | None, arg(metavar="N")]
 
 
 @dataclasses.dataclass
@@ -55,11 +55,31 @@ class Train:
     """
 
     spec: Annotated[Positional[str], arg(metavar="SPEC", help="A preset, or a Python file that defines `zoo`.")]
-    out: Annotated[Path, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
-    save_every: Annotated[float, arg(metavar="SECONDS")] = 60.0
+    out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
+    save_every: Seconds = 60.0
     """Time between two checkpoints of a block."""
-    block: Annotated[int | None, arg(metavar="N")] = None
+    keep: Annotated[int, arg(metavar="N")] = 2
+    """Checkpoints of a block that stay, beside the untrained networks."""
+    grace: Seconds = 25.0
+    """Time to save in after SIGTERM or Ctrl-C; a second one ends at once."""
+    block: Count = None
     """Members that one call advances on one device, instead of the recipe's."""
+    retry: Annotated[str | None, arg(metavar="STATUS")] = None
+    """First add a new member for each that is "diverged" (or "unsolved"): with the next seed, or see below."""
+    retry_learning_rate: Annotated[float | None, arg(metavar="RATE")] = None
+    """Of the new members, with the old seed."""
+    on: Literal["local", "slurm", "ray"] = "local"
+    """Where: on this machine, or in shares as SLURM jobs or Ray tasks, which see the same directory."""
+    shares: Annotated[int, arg(metavar="N")] = 8
+    """How many jobs or tasks: each trains every n-th block."""
+    engine: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE ...")] = ()
+    """What each asks for: of SLURM "gpus_per_node=1 timeout_min=240 slurm_partition=gpu", of Ray "num_gpus=1"."""
+    coordinator: Annotated[str | None, arg(metavar="HOST:PORT")] = None
+    """Where process 0 of several can be reached; not needed on TPU, SLURM and Open MPI, which tell."""
+    processes: Count = None
+    """How many processes run this same command, each on devices of its own."""
+    process: Count = None
+    """The number of this one, from 0."""
     tune: Annotated[bool, FlagCreatePairsOff] = False
     """Time alternative recipes first, and remember the winner."""
     dry_run: Annotated[bool, FlagCreatePairsOff] = False
@@ -69,25 +89,52 @@ class Train:
     data_dir: DataDirectory = None
     """Where image sets lie, instead of ZOO_DATA or a download."""
     overrides: Suppress[Fixed[Overrides]] = ()
+    first: Suppress[Fixed[bool]] = True
 
     def __call__(self) -> None:
-        from zoo.plan import plan
-        from zoo.run import train
-
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task)
         if self.dry_run:
-            print_plan(zoo.name, plan(zoo, self.block, say=lambda line: console.print(line, markup=False)))
+            from zoo.plan import plan
+
+            print_plan(zoo.name, plan(zoo, self.block, say=say))
             return
-        begin, done = time.monotonic(), _all_done(self.out)
-        trained = train(zoo, self.out, save_every=self.save_every, block=self.block, tune=self.tune)
+        begin = time.monotonic()
+        if self.retry or self.retry_learning_rate is not None:
+            self._retry(zoo)
+        done = _all_done(self.out)
+        trained, self.first = self._train(zoo)
         summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
         console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
         if not done:
-            run = trained.manifest["last_run"]
-            compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
-            console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
+            run = trained.manifest.get("last_run", {})
+            if self.on == "local" and run:
+                compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
+                console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
+
+    def _train(self, zoo: Any) -> tuple[Any, bool]:
+        """The trained zoo, and whether this is the process that writes tables and pictures."""
+        settings: dict[str, Any] = {n: getattr(self, n) for n in ("save_every", "keep", "grace", "block", "tune")}
+        if self.on != "local":
+            from zoo.farm import farm_out
+
+            return farm_out(zoo, self.out, self.on, self.shares, self.engine, **settings), True
+        from zoo.cluster import joined
+        from zoo.run import train
+
+        cluster = joined(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
+        return train(zoo, self.out, **settings, cluster=cluster), cluster.share.index == 0
+
+    def _retry(self, zoo: Any) -> None:
+        from zoo.retry import retried
+
+        if self.retry is None:
+            raise ValueError(f"--retry-learning-rate is {self.retry_learning_rate}; it needs --retry diverged.")
+        added = retried(self.out, zoo, self.retry, self.retry_learning_rate)
+        for old, new in added:
+            say(f"{new} is {old} again")
+        say(f"{len(added)} members added for those that are {self.retry} and have not been tried again.")
 
 
 @dataclasses.dataclass
@@ -104,7 +151,7 @@ class Run(Train):
     def __call__(self) -> None:
         begin = time.monotonic()
         super().__call__()
-        if not self.dry_run:
+        if not self.dry_run and self.first:
             # One network of hundreds whose units have all died must not end a run after its training.
             Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
             Report(self.out)()
@@ -152,7 +199,7 @@ class Compare:
 
         _use_data(self.data_dir)
         study(
-            self.dir,
+            _here(self.dir),
             self.measures,
             only=self.task,
             layers=self.layers,
@@ -167,7 +214,7 @@ class Compare:
             intervals=self.intervals,
             interactions=self.interactions,
             dtype="float64" if self.float64 else "float32",
-            say=lambda line: console.print(line, markup=False),
+            say=say,
         )
 
 
@@ -180,7 +227,7 @@ class Report:
     def __call__(self) -> None:
         from analysis.report import report
 
-        for line in report(self.dir):
+        for line in report(_here(self.dir)):
             console.print(line, markup=False)
 
 
@@ -213,7 +260,50 @@ class Show:
         print_table(list(curve.columns), curve.itertuples(index=False))
 
 
-COMMANDS = {"list": List, "run": Run, "train": Train, "compare": Compare, "report": Report, "show": Show}
+@dataclasses.dataclass
+class Verify:
+    """Read every file of every checkpoint, and compare its size and checksum with what was written."""
+
+    dir: Directory
+
+    def __call__(self) -> None:
+        from zoo.files import mebibytes
+        from zoo.verify import verify
+
+        found = verify(self.dir)
+        for fault in found.faults:
+            say(fault)
+        left = f"; {found.unfinished} that were never finished" if found.unfinished else ""
+        say(f"{found.checkpoints} checkpoints of {found.blocks} blocks, {mebibytes(found.bytes)} read{left}.")
+        if found.faults:
+            raise OSError(
+                f"{len(found.faults)} faults in {self.dir}; the command that trained it goes on from what is whole."
+            )
+        say("All as they were written.")
+
+
+COMMANDS = {
+    "list": List,
+    "run": Run,
+    "train": Train,
+    "compare": Compare,
+    "report": Report,
+    "show": Show,
+    "verify": Verify,
+}
+
+
+def _here(name: str) -> Path:
+    from zoo.files import is_remote
+
+    if is_remote(name):
+        raise ValueError(f"{name} is in a bucket; compare and report need a copy of it on this machine.")
+    return Path(name)
+
+
+def say(line: str) -> None:
+    """One line, as it is."""
+    console.print(line, markup=False)
 
 
 def _use_data(directory: Path | None) -> None:
@@ -225,83 +315,11 @@ def _use_data(directory: Path | None) -> None:
     os.environ["ZOO_DATA"] = str(directory.resolve())
 
 
-def read_spec(spec: str, overrides: Overrides = (), task: str | None = None) -> Any:
-    """The zoo of a preset or a file, on another task if one is named, with fields set as the command line asks."""
-    from zoo import lookup
-    from zoo.spec import Zoo
-
-    if spec.endswith(".py") or os.sep in spec:
-        path = Path(spec)
-        if not path.is_file():
-            raise ValueError(f"The spec {spec} is no file; give a preset's name or a Python file that defines `zoo`.")
-        loader = importlib.util.spec_from_file_location("zoo_spec_file", path)
-        assert loader is not None
-        assert loader.loader is not None
-        module = importlib.util.module_from_spec(loader)
-        _execute(path, loader.loader, module)
-    else:
-        module = lookup.find("preset", spec)
-    zoo = getattr(module, "zoo", None)
-    if not isinstance(zoo, Zoo):
-        raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
-    if task is not None:
-        zoo = zoo.replace("task", lookup.find("task", task).Task())
-    for path, text in overrides:
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = text
-        zoo = zoo.replace(path, value)
-    return zoo
-
-
-def _execute(path: Path, loader: Any, module: Any) -> None:
-    """Run a spec file; what goes wrong in it is one sentence that names its line."""
-    try:
-        loader.exec_module(module)
-    except Exception as error:
-        if os.environ.get("ZOO_TRACEBACK"):
-            raise
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        why = str(error).split("\n")[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
-            why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1])}"
-        raise ValueError(f"{path}, line {line}: {why}") from None
-
-
-def _nearest_field(name: str) -> str:
-    from zoo import lookup
-    from zoo.fields import fields
-    from zoo.spec import Training
-
-    classes = [
-        getattr(lookup.find(kind, n), kind.capitalize()) for kind in ("model", "task") for n in lookup.names(kind)
-    ]
-    return lookup.nearest(name, sorted({field for cls in (*classes, Training) for field in fields(cls)}))
-
-
-def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Split `--task.x`, `--model.x`, `--training.x` and `--seeds` with their values from the other arguments."""
-    rest: list[str] = []
-    overrides: list[tuple[str, str]] = []
-    words = iter(arguments)
-    for word in words:
-        flag, equals, value = word.partition("=")
-        name = flag.removeprefix("--").replace("-", "_")
-        if not (flag.startswith("--") and (name == "seeds" or name.startswith(("task.", "model.", "training.")))):
-            rest.append(word)
-            continue
-        if not equals and (value := next(words, None)) is None:
-            raise ValueError(f"The flag {flag} has no value.")
-        overrides.append((name, value))
-    return rest, overrides
-
-
-def _all_done(out: Path) -> bool:
+def _all_done(out: str) -> bool:
     from zoo import load
+    from zoo.files import directory
 
-    if not (out / "members.csv").exists():
+    if not (directory(out) / "members.csv").exists():
         return False
     return not {"pending", "training"} & set(load(out).members["status"])
 
@@ -319,7 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"The flag --{overrides[0][0]} belongs to run and train.")
         command()
     except Stopped as stopped:
-        console.print(str(stopped), markup=False)
+        say(str(stopped))
         return 143
     except KeyboardInterrupt:
         print("run_zoo.py: stopped; the same command goes on where it can", file=sys.stderr)
@@ -333,4 +351,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == 143 and threading.active_count() > 1:
+        # A program is still being compiled: Python would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -344,10 +344,10 @@ zoo = Zoo(
 def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo import store
+    from zoo import trained
 
     (tmp_path / "dead.py").write_text(DEAD)
-    variables = store.Trained.variables
+    variables = trained.Trained.variables
 
     def dying(self, members, *, initial: bool = False):
         found = variables(self, members, initial=initial)
@@ -360,7 +360,7 @@ def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
             )
         return found
 
-    monkeypatch.setattr(store.Trained, "variables", dying)
+    monkeypatch.setattr(trained.Trained, "variables", dying)
     out = tmp_path / "zoo"
     assert run_zoo.main(["run", str(tmp_path / "dead.py"), "--out", str(out)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "left out as constant" in line]

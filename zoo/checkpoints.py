@@ -46,9 +46,10 @@ class BlockFolder:
     def steps(self) -> list[int]:
         """The steps of the checkpoints, ascending: folders whose manifest agrees with itself and with the files'
         sizes. What the files hold is compared when it is read, and by `newest`."""
-        return [step for step in self._numbers() if self._is_sealed(step)]
+        return [step for step in self.numbers() if self._is_sealed(step)]
 
-    def _numbers(self) -> list[int]:
+    def numbers(self) -> list[int]:
+        """The steps that there are folders of, finished or not, damaged or not."""
         if not self.path.is_dir():
             return []
         return sorted(int(p.name) for p in self.path.iterdir() if p.name.isascii() and p.name.isdigit())
@@ -66,7 +67,7 @@ class BlockFolder:
         its files stay until the step comes again.
         """
         found = None
-        for step in reversed(self._numbers()):
+        for step in reversed(self.numbers()):
             if found is not None and step:
                 continue
             try:
@@ -94,7 +95,7 @@ class BlockFolder:
         try:
             self._check_room(_bytes(state))
             remove(path)  # what a killed run left of this step
-            with _SAVING, ocp.Context(multiprocessing_options=_alone()):
+            with _SAVING, _alone():
                 ocp.save(str(path), state, overwrite=True, custom_metadata={"members": list(members)})
             buffer = io.BytesIO()
             np.savez(buffer, **curves)  # pyright: ignore[reportArgumentType]
@@ -117,7 +118,7 @@ class BlockFolder:
         half there."""
         steps = self.steps()
         keep = {0, newest, *[s for s in steps if s][-self.kept :]}
-        for step in self._numbers():
+        for step in self.numbers():
             if step not in keep:
                 (self.path / str(step) / MANIFEST).unlink(missing_ok=True)
                 remove(self.path / str(step))
@@ -133,7 +134,7 @@ class BlockFolder:
         self._check_shapes(step, {_name(path): x.shape for path, x in jax.tree_util.tree_flatten_with_path(shape)[0]})
         template = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shape)
         try:
-            with ocp.Context(multiprocessing_options=_alone()):
+            with _alone():
                 return ocp.load(str(self.path / str(step)), template)
         except Exception as error:
             raise self._unreadable(step, error) from None
@@ -144,7 +145,7 @@ class BlockFolder:
         Raises:
           CheckpointCorrupt: the newest step is damaged.
         """
-        for step in reversed(self._numbers()):
+        for step in reversed(self.numbers()):
             try:
                 return sealed(self.path / str(step), step)
             except FileNotFoundError:
@@ -239,14 +240,17 @@ _verified: dict[str, bytes] = {}
 
 
 def _alone() -> Any:
-    """For Orbax: this process saves and reads its blocks by itself, however many there are."""
+    """A context in which Orbax knows that this process saves and reads by itself, however many there are."""
     import jax
     from orbax.checkpoint import v1 as ocp
 
-    if jax.process_count() == 1:
-        return ocp.options.MultiprocessingOptions()
-    me = jax.process_index()
-    return ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me}, barrier_sync_key_prefix=str(me))
+    context: Any = ocp.Context()
+    if jax.process_count() > 1:
+        me = jax.process_index()
+        context.multiprocessing.primary_host = me
+        context.multiprocessing.active_processes = {me}
+        context.multiprocessing.barrier_sync_key_prefix = f"zoo-{me}"
+    return context
 
 
 def _name(path: tuple[Any, ...]) -> tuple[str, ...]:

@@ -18,12 +18,20 @@ from zoo.spec import Zoo
 
 FORMAT = 2
 
+_KINDS = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
+
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
 
 
 def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
-    write_once(path / "zoo.json", to_json({"format": FORMAT, "spec": zoo.to_json(), "versions": _versions()}))
+    content = {"format": FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
+    write_once(path / "zoo.json", to_json(content))
+
+
+def sizes(zoo: Zoo) -> dict[str, Any]:
+    """Cohort -> how many members it has, as `zoo.json` holds it."""
+    return {cohort.id: {"members": len(cohort.members)} for cohort in spec.cohorts(zoo)}
 
 
 def read_manifest(path: Any) -> dict[str, Any]:
@@ -47,30 +55,30 @@ def read_manifest(path: Any) -> dict[str, Any]:
             f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
             f"{FORMAT}."
         )
-    if not {"format", "spec"} <= manifest.keys():
-        raise ValueError(f"{file} is not a zoo's manifest: it must hold format and spec.")
-    try:
-        cohorts = spec.cohorts(zoo_of(manifest))
-    except ValueError as error:
-        raise ValueError(f"{file} cannot be read: {error}") from None
+    if not {"format", "spec", "cohorts"} <= manifest.keys():
+        raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
+    for name, kind in _KINDS.items():
+        if not isinstance(manifest.get(name, kind()), kind):
+            raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
     asked = _optional(path / "recipes.json")
-    manifest["cohorts"] = {}
-    for cohort in cohorts:
-        entry = {"recipe": None, **_optional(path / "cohorts" / cohort.id / "cohort.json")}
-        entry |= {"members": len(cohort.members), "asked": asked.get(cohort.id)}
-        for name, where in (("recipe", f"cohorts/{cohort.id}/cohort.json"), ("asked", "recipes.json")):
+    for cohort, entry in manifest["cohorts"].items():
+        if (
+            not re.fullmatch(r"\w[\w.+-]{0,200}", cohort)
+            or not isinstance(entry, dict)
+            or type(entry.get("members")) is not int
+        ):
+            raise ValueError(f"{file} is not a zoo's manifest: {cohort!r:.80} is no cohort.")
+        entry |= {"recipe": None, **_optional(path / "cohorts" / cohort / "cohort.json"), "asked": asked.get(cohort)}
+        for name, where in (("recipe", f"cohorts/{cohort}/cohort.json"), ("asked", "recipes.json")):
             if entry[name] is not None:
                 _check_recipe(path / where, entry[name])
-        manifest["cohorts"][cohort.id] = entry
     return manifest
 
 
 def zoo_of(manifest: dict[str, Any]) -> Zoo:
-    """The spec of a manifest, with the members that were tried again."""
-    zoo, retries = Zoo.from_json(manifest["spec"]), manifest.get("retries", [])
-    if not isinstance(retries, list):
-        raise ValueError(f"retries is {retries!r}; it must be a list.")
-    for retry in retries:
+    """The spec of a manifest, with the members that were tried again; a ValueError where it is none."""
+    zoo = Zoo.from_json(manifest["spec"])
+    for retry in manifest.get("retries", []):
         zoo += Zoo.from_json(retry)
     return zoo
 

@@ -82,12 +82,18 @@ class Member(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """tasks x models x trainings x seeds."""
+    """tasks x models x trainings x seeds.
+
+    Attributes:
+      task, model, training, seeds: the values.
+      generation: above 0 of members that were added to a zoo that was trained already: they share no block with others.
+    """
 
     task: tuple[Any, ...]
     model: tuple[Any, ...]
     training: tuple[Training, ...]
     seeds: tuple[int, ...]
+    generation: int = 0
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -115,7 +121,7 @@ class Zoo:
     def _set(self, name: str, grids: tuple[Grid, ...]) -> "Zoo":
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]{1,80}", name):
             raise ValueError(f"The zoo's name is {name!r}; it must be 1 to 80 letters, digits, '_', '-', '.' or '+'.")
-        for seed in itertools.chain.from_iterable(grid.seeds for grid in grids):
+        for seed in (seed for grid in grids for seed in grid.seeds):
             if type(seed) is not int or not 0 <= seed < 2**32:
                 raise ValueError(f"A seed of zoo {name!r} is {seed!r}; it must be an integer from 0 to 2**32 - 1.")
         object.__setattr__(self, "name", name)
@@ -129,7 +135,11 @@ class Zoo:
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values."""
         grids = [
-            {**{s: [_to_json(i) for i in part] for s, part in zip(SECTIONS, grid)}, "seeds": list(grid.seeds)}
+            {
+                **{s: [_to_json(i) for i in getattr(grid, s)] for s in SECTIONS},
+                "seeds": list(grid.seeds),
+                **({"generation": grid.generation} if grid.generation else {}),
+            }
             for grid in self.grids
         ]
         return {"name": self.name, "grids": grids}
@@ -139,12 +149,22 @@ class Zoo:
         """The zoo of `to_json`; a ValueError where a name, field or value is not known."""
         try:
             grids = tuple(
-                Grid(**{s: tuple(_from_json(s, i) for i in grid[s]) for s in SECTIONS}, seeds=tuple(grid["seeds"]))
+                Grid(
+                    **{s: tuple(_from_json(s, i) for i in grid[s]) for s in SECTIONS},
+                    seeds=tuple(grid["seeds"]),
+                    generation=_count(grid.get("generation", 0)),
+                )
                 for grid in spec["grids"]
             )
             return object.__new__(Zoo)._set(spec["name"], grids)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"The zoo's JSON is not a spec: {error!r}.") from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"The zoo's JSON is not a spec: {error!r:.200}.") from None
+
+    @staticmethod
+    def of(name: str, members: Sequence[Member], generation: int = 0) -> "Zoo":
+        """The zoo of just these members."""
+        grids = tuple(Grid((m.task,), (m.model,), (m.training,), (m.seed,), generation) for m in members)
+        return object.__new__(Zoo)._set(name, grids)
 
     def replace(self, path: str, value: Any) -> "Zoo":
         """The zoo with one field set in every instance that has it; what becomes equal is kept once.
@@ -228,6 +248,12 @@ def _from_json(section: str, values: dict[str, Any]) -> Any:
     return checked(cls(**values))
 
 
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 10**6:
+        raise ValueError(f"A generation of the zoo's JSON is {value!r:.80}; it must be a number from 0 on.")
+    return value
+
+
 def canonical_json(instance: Any) -> str:
     """One line of JSON for an instance, always the same for equal values."""
     return _line(_to_json(instance))
@@ -263,7 +289,7 @@ class Cohort(NamedTuple):
     """The members that share one compiled program.
 
     Attributes:
-      id: `<task>-<model>-<hash of what is static>`.
+      id: `<task>-<model>-<hash of what is static>`, and the generation of members that were added later.
       members: in the zoo's order.
       traced: section -> names of the fields that are arguments of the program; the others are compiled in.
     """
@@ -292,9 +318,11 @@ def _static(instance: Any) -> dict[str, Any]:
 def cohorts(zoo: Zoo) -> list[Cohort]:
     """The members of a zoo grouped by (class, static values), in order of first appearance."""
     groups: dict[str, list[Member]] = {}
-    for member in members(zoo):
+    generations = [g.generation for g in zoo.grids for _ in itertools.product(*g[:4])]
+    for member, generation in zip(members(zoo), generations, strict=True):
         key = _hash([_static(getattr(member, section)) for section in SECTIONS])
-        groups.setdefault(f"{name_of(member.task)}-{name_of(member.model)}-{key}", []).append(member)
+        again = f"-{generation}" if generation else ""
+        groups.setdefault(f"{name_of(member.task)}-{name_of(member.model)}-{key}{again}", []).append(member)
     result = []
     for cohort_id, group in groups.items():
         traced = {}

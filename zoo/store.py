@@ -74,7 +74,8 @@ class Store:
         with self._lock:
             self.manifest.update(entries)
             if self.writes:
-                content = {name: value for name, value in self.manifest.items() if name != "cohorts"}
+                sizes = {cohort: {"members": entry["members"]} for cohort, entry in self.manifest["cohorts"].items()}
+                content = {**self.manifest, "cohorts": sizes}
                 files.write_atomically(self.path / "zoo.json", files.to_json(content))
 
     def check_data(self) -> None:

@@ -34,7 +34,8 @@ class Trained:
         """One row per member: member, cohort, task, model, seed, status, steps, loss, score, every varied field."""
         table = self.written()
         # Somebody may have trained since the table was written.
-        if table is None or {"pending", "training"} & set(table["status"]):
+        expected = sum(entry["members"] for entry in self.manifest["cohorts"].values())
+        if table is None or len(table) != expected or {"pending", "training"} & set(table["status"]):
             return member_table(self.path, self.zoo)
         return table
 

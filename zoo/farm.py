@@ -1,0 +1,182 @@
+"""A zoo in shares on many machines, which see the same directory: `--on slurm`, `--on ray`.
+
+Every share is the same call of `train` with another number. What is finished is never trained again, so a share can be
+started as often as it dies; it loses what its blocks had done since their last checkpoints.
+"""
+
+import ast
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from zoo import files, manifest
+from zoo.cluster import Cluster, Share
+from zoo.engines import ENGINES
+from zoo.hold import held
+from zoo.progress import view
+from zoo.relay import Listener, Teller
+from zoo.run import Stopped, check, train
+from zoo.spec import Zoo
+from zoo.store import Store
+from zoo.trained import Trained
+
+ATTEMPTS = 3
+"""How often in a row a share may end without a single step taken."""
+
+TICK = 0.5
+"""Seconds between two looks at the shares."""
+
+
+def farm_out(
+    zoo: Zoo, out: str | os.PathLike[str], engine: str, shares: int, options: Sequence[str] = (), **settings: Any
+) -> Trained:
+    """Train a zoo in shares.
+
+    Args:
+      zoo: what to train.
+      out: the zoo directory, which all machines see under the same name.
+      engine: "slurm" or "ray".
+      shares: how many.
+      options: "key=value" for the engine.
+      **settings: of `train`.
+
+    Returns:
+      The directory, opened for reading.
+
+    Raises:
+      ValueError: the spec, the directory or an option is bad, here or on a machine.
+      OSError: shares failed again and again; what they saved stands.
+      Stopped: SIGTERM or Ctrl-C; the shares were asked to save.
+    """
+    if shares < 1:
+        raise ValueError(f"--shares is {shares}; it must be at least 1.")
+    path = files.directory(out)
+    if not (path / "zoo.json").exists():
+        check(zoo, path, settings["keep"])
+    store, run = Store(path, zoo, settings["keep"]), os.urandom(8).hex()
+    stop = threading.Event()
+    with held(path, run), view(store.cohorts) as shown, _stopping(stop):
+        farm = _Farm(ENGINES[engine](_parsed(options), shown.say), store, shares, run, settings, shown)
+        failed = farm.run(stop)
+        store.write_table()
+    if stop.is_set():
+        raise Stopped("Stopped; the shares were asked to save, and the same command goes on from there.")
+    if failed:
+        raise OSError(f"{len(failed)} of {shares} shares failed: {'; '.join(failed)[:600]}.")
+    return Trained(out)
+
+
+def work(out: str, share: Share, attempt: str, settings: dict[str, Any]) -> str:
+    """Train one share: what runs on the other machine.
+
+    Returns:
+      "" when it is done, or the sentence of what is bad and would be bad again.
+    """
+    path = files.directory(out)
+    try:
+        zoo = Zoo.from_json(manifest.read_manifest(path)["spec"])
+        teller = Teller(path, share.index, f"{attempt} {os.getpid()}")
+        train(zoo, out, cluster=Cluster(share), shown=lambda cohorts: teller, **settings)
+    except ValueError as error:
+        return str(error)
+    except Stopped as error:
+        raise RuntimeError(str(error)) from None
+    return ""
+
+
+class _Farm:
+    """The shares of one run."""
+
+    def __init__(self, engine: Any, store: Store, shares: int, run: str, settings: dict[str, Any], shown: Any):
+        self._engine, self._path, self._view, self._settings = engine, store.path, shown, settings
+        self._shares = [Share(i, shares, run) for i in range(shares)]
+        self._listener = Listener(store.path, shown)
+        self._jobs: dict[int, Any] = {}
+        self._attempts = [0] * shares  # in a row, without a step
+        self._store, self._number = store, 0
+
+    def run(self, stop: threading.Event) -> list[str]:
+        """Start all shares, and again those that die; a sentence for each that does not end well."""
+        failed, written = [], time.monotonic()
+        files.remove(self._path / ".progress")
+        for share in self._shares:
+            self._start(share)
+        while self._jobs and not stop.is_set():
+            self._view.tick()
+            time.sleep(TICK)
+            for index, job in list(self._jobs.items()):
+                self._listener.listen(index)
+                if self._engine.ended(job) and (sentence := self._end(index)):
+                    failed.append(f"share {index}: {sentence.rstrip('.')}")
+            if time.monotonic() - written > 30:
+                self._store.write_table()
+                written = time.monotonic()
+        self._cancel()
+        return failed
+
+    def _start(self, share: Share) -> None:
+        self._number += 1
+        self._listener.steps[share.index] = 0
+        args = (str(self._path), share, str(self._number), self._settings)
+        self._jobs[share.index] = self._engine.submit(work, *args)
+
+    def _end(self, index: int) -> str:
+        """A share has ended: what is to be said of it in the end; "" if it is done or was started again."""
+        job = self._jobs.pop(index)
+        try:
+            bad = self._engine.result(job)
+        except RuntimeError as error:
+            self._listener.listen(index)
+            self._attempts[index] = 1 if self._listener.steps.get(index) else self._attempts[index] + 1
+            if self._attempts[index] >= ATTEMPTS:
+                return str(error)
+            self._view.say(f"Share {index} ended ({error}); it is started again.")
+            self._start(self._shares[index])
+            return ""
+        self._listener.listen(index)
+        return bad
+
+    def _cancel(self) -> None:
+        """Ask what still runs to save, and wait for it."""
+        for job in self._jobs.values():
+            self._engine.cancel(job)
+        deadline = time.monotonic() + self._settings["grace"] + 5
+        while time.monotonic() < deadline and not all(self._engine.ended(job) for job in self._jobs.values()):
+            time.sleep(TICK)
+
+
+class _stopping:
+    """SIGTERM and Ctrl-C set an event; a second one ends at once."""
+
+    def __init__(self, stop: threading.Event):
+        self._stop, self._previous = stop, {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self._stop.is_set():
+            os._exit(128 + number)
+        self._stop.set()
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+def _parsed(options: Sequence[str]) -> dict[str, Any]:
+    parsed = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--engine has {option!r}; it must be KEY=VALUE.")
+        try:
+            parsed[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parsed[name] = value
+    return parsed
