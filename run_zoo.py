@@ -90,6 +90,7 @@ class Train:
     """Where image sets lie, instead of ZOO_DATA or a download."""
     overrides: Suppress[Fixed[Overrides]] = ()
     first: Suppress[Fixed[bool]] = True
+    together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
         _use_data(self.data_dir)
@@ -103,7 +104,7 @@ class Train:
         if self.retry or self.retry_learning_rate is not None:
             self._retry(zoo)
         done = _all_done(self.out)
-        trained, self.first = self._train(zoo)
+        trained = self._train(zoo)
         summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
         console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
@@ -113,18 +114,19 @@ class Train:
                 compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
                 console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
 
-    def _train(self, zoo: Any) -> tuple[Any, bool]:
-        """The trained zoo, and whether this is the process that writes tables and pictures."""
+    def _train(self, zoo: Any) -> Any:
+        """The trained zoo; notes which process of how many this is."""
         settings: dict[str, Any] = {n: getattr(self, n) for n in ("save_every", "keep", "grace", "block", "tune")}
         if self.on != "local":
             from zoo.farm import farm_out
 
-            return farm_out(zoo, self.out, self.on, self.shares, self.engine, **settings), True
+            return farm_out(zoo, self.out, self.on, self.shares, self.engine, **settings)
         from zoo.cluster import joined
         from zoo.run import train
 
         cluster = joined(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
-        return train(zoo, self.out, **settings, cluster=cluster), cluster.share.index == 0
+        self.first, self.together = cluster.share.index == 0, cluster.share.count
+        return train(zoo, self.out, **settings, cluster=cluster)
 
     def _retry(self, zoo: Any) -> None:
         from zoo.retry import retried
@@ -151,11 +153,17 @@ class Run(Train):
     def __call__(self) -> None:
         begin = time.monotonic()
         super().__call__()
-        if not self.dry_run and self.first:
-            # One network of hundreds whose units have all died must not end a run after its training.
-            Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
-            Report(self.out)()
-            console.print(f"Done in {time.monotonic() - begin:.0f} s.")
+        if self.dry_run or not self.first:
+            return
+        if self.together > 1:
+            from zoo.files import directory
+            from zoo.hold import wait_for_others
+
+            wait_for_others(directory(self.out), self.together, lambda: _all_done(self.out))
+        # One network of hundreds whose units have all died must not end a run after its training.
+        Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
+        Report(self.out)()
+        console.print(f"Done in {time.monotonic() - begin:.0f} s.")
 
 
 @dataclasses.dataclass

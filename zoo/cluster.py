@@ -108,6 +108,7 @@ def joined(
     if stay:
         return Cluster(Share(index, count, run), _notices(), announced=True)
     jax.distributed.shutdown()
+    state.process_id, state.num_processes = 0, 1  # from here on a process like any other: its devices, nobody else's
     return Cluster(Share(index, count, run))
 
 

@@ -5,7 +5,8 @@ A lock of the operating system: it ends with its process, whatever ended that, a
 
 import os
 import platform
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +57,30 @@ def held(path: Any, run: str = "", share: int | None = None) -> Iterator[None]:
             yield
 
 
+def wait_for_others(path: Any, shares: int, done: Callable[[], bool], patience: float = 60.0) -> None:
+    """Wait until all is done, or until nobody has held a share for a while: who died does not come back.
+
+    Args:
+      path: of the zoo directory.
+      shares: how many there are.
+      done: whether all is done.
+      patience: seconds without anyone at work; in a bucket, where that cannot be seen, all there is.
+    """
+    seen = time.monotonic()
+    while not done() and time.monotonic() - seen < patience:
+        if not is_remote(path) and any(_taken(path / f".lock.{i}") for i in range(shares)):
+            seen = time.monotonic()
+        time.sleep(1)
+
+
+def _taken(file: Any) -> bool:
+    try:
+        with _opened(file) as opened:
+            return fcntl is not None and not _locked(opened, fcntl.LOCK_SH)
+    except OSError:
+        return False
+
+
 def _opened(path: Any) -> Any:
     return open(path, "a+")
 
@@ -69,8 +94,6 @@ def _locked(file: Any, kind: int) -> bool:
 
 
 def _pause() -> bool:
-    import time
-
     time.sleep(0.05)
     return False
 

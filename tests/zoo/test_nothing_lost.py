@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from models import vanilla
-from zoo import Training, Zoo, executor, load, train
+from zoo import Training, Zoo, checkpoints, executor, load, train
 from zoo.checkpoints import BlockFolder
 from zoo.hold import held
 from zoo.spec import cohorts
@@ -69,17 +69,15 @@ def test_a_block_of_other_members_is_refused(copy: Path) -> None:
 
 
 def test_a_full_disk_is_said_and_what_was_saved_stands(monkeypatch: Any, tmp_path: Path) -> None:
-    from orbax.checkpoint import v1 as ocp
+    real, calls = checkpoints._write, []
 
-    real, calls = ocp.save, []
-
-    def save(path: str, *args: Any, **kwargs: Any) -> None:
+    def write(path: Any, tree: Any) -> None:
         calls.append(path)
         if len(calls) > 2:
             raise ValueError("RESOURCE_EXHAUSTED: No space left on device\nand a page more")
-        real(path, *args, **kwargs)
+        real(path, tree)
 
-    monkeypatch.setattr(ocp, "save", save)
+    monkeypatch.setattr(checkpoints, "_write", write)
     with pytest.raises(OSError, match=r"Saving .* failed \(RESOURCE_EXHAUSTED: No space left on device\)"):
         train(ZOO, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
     assert len(list((tmp_path / "zoo").glob("cohorts/*/*/0/manifest.json"))) >= 1
