@@ -284,9 +284,8 @@ class Verify:
         left = f"; {found.unfinished} that were never finished" if found.unfinished else ""
         say(f"{found.checkpoints} checkpoints of {found.blocks} blocks, {mebibytes(found.bytes)} read{left}.")
         if found.faults:
-            raise OSError(
-                f"{len(found.faults)} faults in {self.dir}; the command that trained it goes on from what is whole."
-            )
+            count = f"{len(found.faults)} fault{'s' * (len(found.faults) != 1)}"
+            raise OSError(f"{count} in {self.dir}; the command that trained it goes on from what is whole.")
         say("All as they were written.")
 
 
@@ -360,8 +359,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     status = main()
-    if status == 143 and threading.active_count() > 1:
-        # A program is still being compiled: Python would wait for it.
+    if status and threading.active_count() > 1:
+        # A program is still being compiled, which cannot be interrupted, and which Python does not survive.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -10,6 +10,7 @@ Nothing is pickled. Rows are read through TensorStore, without JAX and without a
 import io
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,6 +173,13 @@ class BlockFolder:
             raise self._advised(error) from None
         except (ValueError, OSError) as error:
             raise self._unreadable(step, error, path / CURVES) from None
+
+    def whole_curves(self) -> dict[str, np.ndarray] | None:
+        """The curves of the newest step whose curves are as they were written; None where there is none."""
+        for step in reversed(self.steps()):
+            with suppress(CheckpointCorrupt):
+                return self.curves(step)
+        return None
 
     def rows(self, step: int, rows: Sequence[int], prefix: tuple[str, ...]) -> dict[str, Any]:
         """Arrays below `prefix` of a verified checkpoint, as nested dicts, with only the given rows of the member axis.

@@ -20,7 +20,7 @@ from zoo.progress import view
 from zoo.relay import Listener, Teller
 from zoo.run import Stopped, check, train
 from zoo.spec import Zoo
-from zoo.store import Store
+from zoo.store import Store, check_place
 from zoo.trained import Trained
 
 ATTEMPTS = 3
@@ -54,6 +54,7 @@ def farm_out(
     if shares < 1:
         raise ValueError(f"--shares is {shares}; it must be at least 1.")
     path = files.directory(out)
+    check_place(path)
     if not (path / "zoo.json").exists():
         check(zoo, path, settings["keep"])
     store, run = Store(path, zoo, settings["keep"]), os.urandom(8).hex()

@@ -160,7 +160,9 @@ def remove(folder: Any) -> None:
 
 
 def check_writable(folder: Any) -> None:
-    """Raise an OSError where no file can be written into a folder; leaves nothing behind."""
+    """Raise an OSError where no file can be written into a folder, or the folder not made; leaves nothing behind."""
+    if not is_remote(folder):
+        folder = _existing(folder)
     probe = folder / f".{os.getpid()}.{threading.get_ident()}"
     probe.write_bytes(b"")
     probe.unlink()
@@ -170,9 +172,14 @@ def bytes_left(path: Any) -> int | None:
     """Free bytes of the disk that a path is, or will be, on; None for a bucket."""
     if is_remote(path):
         return None
+    return shutil.disk_usage(_existing(path)).free
+
+
+def _existing(path: Path) -> Path:
+    """A path, or the nearest folder above it that there is."""
     while not path.exists() and path != path.parent:
         path = path.parent
-    return shutil.disk_usage(path).free
+    return path
 
 
 def mebibytes(count: float) -> str:

@@ -50,7 +50,8 @@ def held(path: Any, run: str = "", share: int | None = None) -> Iterator[None]:
             yield
             return
         with _opened(path / f".lock.{share}") as own:
-            if not _locked(own, fcntl.LOCK_EX):
+            # Who waits for the others looks at this lock for a moment.
+            if not any(_locked(own, fcntl.LOCK_EX) or _pause() for _ in range(20)):
                 own.seek(0)
                 raise ValueError(f"Share {share} of {path} is being trained by {own.read()}; wait, or stop it.")
             _write(own, who)

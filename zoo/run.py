@@ -12,7 +12,7 @@ from zoo.checkpoints import KEPT
 from zoo.cluster import ALONE, Cluster
 from zoo.hold import held
 from zoo.spec import Cohort, Zoo
-from zoo.store import Store
+from zoo.store import Store, check_place
 from zoo.trained import Trained
 
 GRACE = 25.0
@@ -67,6 +67,7 @@ def train(
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; it must be at least 1.")
     share, path = cluster.share, files.directory(out)
+    check_place(path)
     if not (path / "zoo.json").exists():
         check(zoo, path, keep)  # a bad spec must not leave a directory behind
     store = Store(path, zoo, keep, writes=share.index == 0)

@@ -43,20 +43,10 @@ class Store:
         self.read()
 
     def _open(self, zoo: Zoo) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"--out {self.path} is a file; it must be a new directory or one of the same zoo.")
-        try:
-            if not (self.path / "zoo.json").exists():
-                # What a run that was killed in its first write leaves: its lock and temporary files.
-                if self.path.is_dir() and any(not p.name.startswith(".") for p in self.path.iterdir()):
-                    raise ValueError(
-                        f"--out {self.path} has files that are no zoo; it must be new, empty, or of the same zoo."
-                    )
-                self.path.mkdir(parents=True, exist_ok=True)
-                manifest.create(self.path, zoo)
-            files.check_writable(self.path)
-        except OSError as error:
-            raise ValueError(f"--out {self.path} cannot be written ({files.first_line(error)}).") from None
+        check_place(self.path)
+        if not (self.path / "zoo.json").exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            manifest.create(self.path, zoo)
         found = manifest.read_manifest(self.path)["spec"]
         if changes := list(spec.differences(found, zoo.to_json())):
             where = "; ".join(f"{p} is {_short(old)} there and {_short(new)} here" for p, old, new in changes[:3])
@@ -132,9 +122,27 @@ class Store:
 
     def write_table(self) -> pd.DataFrame:
         """Write `members.csv` from the spec and the blocks' curves, and return it."""
-        table = member_table(self.path, self.zoo)
+        table = member_table(self.path, self.zoo, strict=False)
         files.write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
         return table
+
+
+def check_place(path: Any) -> None:
+    """Refuse a place where no zoo directory is and none can be made; changes nothing.
+
+    Raises:
+      ValueError: a file, a directory with other things in it, or a disk that may not be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"--out {path} is a file; it must be a new directory or one of the same zoo.")
+    # What a run that was killed in its first write leaves: its lock and temporary files.
+    others = path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir())
+    if others and not (path / "zoo.json").exists():
+        raise ValueError(f"--out {path} has files that are no zoo; it must be new, empty, or of the same zoo.")
+    try:
+        files.check_writable(path)
+    except OSError as error:
+        raise ValueError(f"--out {path} cannot be written ({files.first_line(error)}).") from None
 
 
 def _recipe(entry: dict[str, Any]) -> "Recipe":
@@ -168,13 +176,19 @@ def check_data(path: Any, task: Any, known: dict[str, str]) -> None:
         )
 
 
-def member_table(path: Any, zoo: Zoo) -> pd.DataFrame:
-    """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it."""
+def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
+    """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it.
+
+    Args:
+      path: of the directory.
+      zoo: what is in it.
+      strict: whether a block whose newest checkpoint is damaged is an error; else the one before speaks.
+    """
     everyone = spec.members(zoo)
     homes = {member.id: cohort.id for cohort in spec.cohorts(zoo) for member in cohort.members}
     results = {}
     for folder in block_folders(path):
-        if curves := folder.curves():
+        if curves := folder.curves() if strict else folder.whole_curves():
             columns = [curves[f"member_{name}"].tolist() for name in ("status", "step", "loss", "score")]
             results.update(zip(curves["members"].tolist(), zip(*columns)))
     rows = []

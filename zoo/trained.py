@@ -134,7 +134,8 @@ class Trained:
 
     @functools.cached_property
     def curves(self) -> pd.DataFrame:
-        """member, step, train_loss, loss, score: one row per member and evaluation; step 0 is untrained."""
+        """member, step, train_loss, loss, score: one row per member and evaluation up to its last step; step 0 is
+        untrained."""
         frames = []
         for folder in block_folders(self.path):
             curves = folder.curves()
@@ -143,7 +144,9 @@ class Trained:
             steps, members = curves["step"], curves["members"]
             frame = {"member": np.tile(members, len(steps)), "step": np.repeat(steps, len(members))}
             frame |= {n: curves[n].reshape(-1) for n in ("train_loss", "loss", "score")}
-            frames.append(pd.DataFrame(frame))
+            # After a member's own last step its block's evaluations repeat its last one.
+            own = steps[:, None] <= curves["member_step"][None, :]
+            frames.append(pd.DataFrame(frame)[own.reshape(-1)])
         columns = ["member", "step", "train_loss", "loss", "score"]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 

@@ -1,0 +1,3 @@
+from tests.faults.rig import CNN as zoo
+
+__all__ = ["zoo"]

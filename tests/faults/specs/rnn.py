@@ -1,0 +1,3 @@
+from tests.faults.rig import RNN as zoo
+
+__all__ = ["zoo"]
