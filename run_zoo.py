@@ -20,7 +20,7 @@ import tyro
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
 from zoo.spec_file import Overrides, read_spec, take_overrides
-from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table
+from zoo.terminal import console, plain, print_cohorts, print_fields, print_plan, print_table, say
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -43,7 +43,7 @@ class List:
         for kind in lookup.FOLDERS:
             console.print(f"[bold]{kind}s[/bold]")
             for name in lookup.names(kind):
-                console.print(f"  {name:<13} {lookup.describe(kind, name)}", markup=False)
+                say(f"  {name:<13} {lookup.describe(kind, name)}")
 
 
 @dataclasses.dataclass
@@ -107,7 +107,7 @@ class Train:
         trained = self._train(zoo)
         summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
-        console.print(f"{len(trained.members)} members: {summary} ({end}).", markup=False)
+        say(f"{len(trained.members)} members: {summary} ({end}).")
         if not done:
             run = trained.manifest.get("last_run", {})
             if self.on == "local" and run:
@@ -236,7 +236,7 @@ class Report:
         from analysis.report import report
 
         for line in report(_here(self.dir)):
-            console.print(line, markup=False)
+            say(line)
 
 
 @dataclasses.dataclass
@@ -259,10 +259,10 @@ class Show:
             return
         found = trained.member(self.member)
         row = trained.members.set_index("member").loc[found.id]
-        console.print(f"{found.id}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}", markup=False)
+        say(f"{found.id}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}")
         for section in SECTIONS:
             values = ", ".join(f"{n}={v}" for n, v in values_of(getattr(found, section)).items())
-            console.print(f"  {section}: {values}", markup=False)
+            say(f"  {section}: {values}")
         console.print(f"  seed: {found.seed}")
         curve = trained.curves.query("member == @found.id").drop(columns="member")
         print_table(list(curve.columns), curve.itertuples(index=False))
@@ -308,11 +308,6 @@ def _here(name: str) -> Path:
     return Path(name)
 
 
-def say(line: str) -> None:
-    """One line, as it is."""
-    console.print(line, markup=False)
-
-
 def _use_data(directory: Path | None) -> None:
     """Image sets are looked for in this directory from now on."""
     if directory is None:
@@ -352,7 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, MemoryError, OSError) as error:
         if os.environ.get("ZOO_TRACEBACK"):
             raise
-        print(f"run_zoo.py: {error}", file=sys.stderr)
+        print(f"run_zoo.py: {plain(error)}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     return 0
 

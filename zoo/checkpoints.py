@@ -8,6 +8,7 @@ Nothing is pickled. Rows are read through TensorStore, without JAX and without a
 """
 
 import io
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.files import bytes_left, first_line, is_remote, mebibytes, read_arrays, remove, write_atomically
+from zoo.files import bytes_left, first_line, is_remote, mebibytes, memory_size, read_arrays, remove, write_atomically
 from zoo.seals import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed, verify
 
 if TYPE_CHECKING:
@@ -190,9 +191,11 @@ class BlockFolder:
         self._verify_once(step)
         tree: dict[str, Any] = {}
         try:
-            for path, array in self._arrays(step):
-                if path[: len(prefix)] != prefix:
-                    continue
+            wanted = [(path, array) for path, array in self._arrays(step) if path[: len(prefix)] == prefix]
+            asked = sum(len(rows) * math.prod(a.shape[1:]) * a.dtype.numpy_dtype.itemsize for _, a in wanted)
+            if asked > memory_size():
+                raise ValueError(f"its arrays say that they have {mebibytes(asked)}, more than this machine")
+            for path, array in wanted:
                 branch = tree
                 for part in path[len(prefix) : -1]:
                     branch = branch.setdefault(part, {})

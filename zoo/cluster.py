@@ -5,11 +5,15 @@ what they were asked to train. Then they hang up: JAX's coordination service wou
 trains its own blocks on its own devices, saves them itself, and the files are all that they share.
 """
 
+import glob
 import hashlib
 import importlib.util
 import os
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from zoo.files import first_line
 
 HEARTBEAT_SECONDS = 100
 """After this long without a word the coordination service takes a process for dead, where processes stay connected."""
@@ -97,9 +101,10 @@ def joined(
             shutdown_timeout_seconds=MEETING_SECONDS,
         )
     except (RuntimeError, ValueError) as error:
-        if stay and not _many():
-            return ALONE  # the package is there and no TPU is
-        raise ValueError(f"The processes could not meet: {str(error).strip().splitlines()[0]}") from None
+        alone = "--coordinator 127.0.0.1:8476 --processes 1 --process 0"
+        raise ValueError(
+            f"The processes could not meet ({first_line(error)}); if this one is alone, say {alone}."
+        ) from None
     from jax._src import distributed  # JAX has no public name for its own key-value store; Orbax takes it from here too
 
     state: Any = distributed.global_state
@@ -132,19 +137,20 @@ def _many() -> bool:
 
 
 def _on_tpu() -> bool:
-    platforms = os.environ.get("JAX_PLATFORMS", "")
-    return importlib.util.find_spec("libtpu") is not None and platforms in ("", "tpu", "tpu,cpu")
+    """Whether JAX would use a TPU of this machine; asked before JAX is there to be asked."""
+    if importlib.util.find_spec("libtpu") is None or os.environ.get("JAX_PLATFORMS", "") not in ("", "tpu", "tpu,cpu"):
+        return False
+    return bool(glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*"))
 
 
 def _notices() -> Callable[[], bool]:
-    """What asks JAX's preemption service."""
+    """What asks JAX's preemption service. All stop at the highest number that any has asked with, so the numbers are
+    time since the meeting, which is the same for all."""
     from jax.experimental import multihost_utils
 
-    asked = 0
+    met = time.monotonic()
 
     def notice() -> bool:
-        nonlocal asked
-        asked += 1
-        return multihost_utils.reached_preemption_sync_point(asked)
+        return multihost_utils.reached_preemption_sync_point(int(4 * (time.monotonic() - met)))
 
     return notice

@@ -50,7 +50,8 @@ class Slurm:
 
 
 class Ray:
-    """Tasks of Ray, which starts those anew whose worker has died.
+    """Tasks of Ray, which starts those anew whose worker has died: on the cluster at RAY_ADDRESS, or, where that is not
+    set, on a Ray of this machine only.
 
     Args:
       options: of `ray.remote`: num_gpus, num_cpus, resources, max_retries ...
@@ -61,7 +62,8 @@ class Ray:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._ray = _imported("ray", "ray")
         if not self._ray.is_initialized():
-            self._ray.init(log_to_driver=False, include_dashboard=False)
+            own = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "_node_ip_address": "127.0.0.1"}
+            self._ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", **own)
         self._options = {"max_retries": 3, **options}
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:

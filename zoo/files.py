@@ -182,6 +182,12 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def memory_size() -> int:
+    """Bytes of memory that this machine has, used or not."""
+    known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 2**40
+
+
 def mebibytes(count: float) -> str:
     """A number of bytes, for people."""
     return f"{count / 2**20:.3g} MiB" if count < 2**30 else f"{count / 2**30:.3g} GiB"

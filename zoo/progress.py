@@ -13,6 +13,7 @@ from rich.table import Table
 
 from zoo.block import Progress
 from zoo.spec import Cohort
+from zoo.terminal import plain
 from zoo.training import DIVERGED, RUNNING
 
 LINE_SECONDS = 10.0
@@ -73,7 +74,7 @@ class View:
     def say(self, text: str) -> None:
         """A sentence that must be read: a damaged checkpoint."""
         with self._lock:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
     def _say(self, text: str) -> None:
         if not self.quiet and self.live is None:

@@ -202,7 +202,9 @@ def _signals(stop: threading.Event, cluster: Cluster) -> Iterator[list[str]]:
         seen.append(signal.Signals(number).name)
         stop.set()
 
-    heard = (signal.SIGINT,) if cluster.announced else (signal.SIGTERM, signal.SIGINT)
+    heard = [signal.SIGINT] if cluster.announced else [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        heard.append(signal.SIGHUP)
     previous = {number: signal.signal(number, handle) for number in heard}
     try:
         yield seen

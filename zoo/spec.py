@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +19,10 @@ from zoo.fields import checked, fields, label, name_of, replaced, values_of
 SECTIONS = ("task", "model", "training")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "linear", "exponential")
+
+
+MOST_MEMBERS = 10**6
+"""A zoo of more is taken for a mistake, or worse."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,6 +274,9 @@ def _hash(value: Any) -> str:
 
 def members(zoo: Zoo) -> list[Member]:
     """All members of a zoo, grid after grid; a ValueError where two are the same."""
+    count = sum(math.prod(map(len, grid[:4])) for grid in zoo.grids)
+    if count > MOST_MEMBERS:
+        raise ValueError(f"Zoo {zoo.name!r} has {count} members; at most {MOST_MEMBERS} are allowed.")
     result: dict[str, Member] = {}
     for grid in zoo.grids:
         for task, model, training in itertools.product(grid.task, grid.model, grid.training):

@@ -11,9 +11,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["console", "print_cohorts", "print_fields", "print_plan", "print_table"]
+__all__ = ["console", "plain", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def plain(text: object) -> str:
+    """Text without control characters: a name in a file must not steer the terminal."""
+    return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
+
+
+def say(line: str) -> None:
+    """One line, as it is."""
+    console.print(plain(line), markup=False)
 
 
 def print_fields(name: str) -> None:
@@ -115,5 +125,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], title: st
     for column in columns:
         table.add_column(column, no_wrap=True)
     for row in rows:
-        table.add_row(*(escape(f"{v:.5g}" if isinstance(v, float) else str(v)) for v in row))
+        table.add_row(*(escape(f"{v:.5g}" if isinstance(v, float) else plain(v)) for v in row))
     console.print(table)

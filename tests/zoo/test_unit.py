@@ -1,0 +1,106 @@
+"""Frozen members stop costing: skipped one by one, repacked where a block runs all at once; nobody's bits change."""
+
+import functools
+import operator
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from models import vanilla
+from tests.faults.rig import assert_same, everything
+from zoo import Training, Zoo, executor, jobs, product, train, unit
+from zoo.spec import cohorts
+from zoo.tasks import flipflop
+
+
+def of_seed(seed: int) -> Zoo:
+    """Of every seed one member that diverges, one that soon reaches the target, and two that do not."""
+    rates = product(
+        Training,
+        learning_rate=[1e7, 0.3, 0.03, 1e-5],
+        optimizer="sgd",
+        steps=200,
+        batch=4,
+        evaluate_every=10,
+        target=0.6,
+    )
+    task = flipflop.Task(steps=6, eval_trials=8, probe_trials=8)
+    return Zoo("frozen", task=task, model=vanilla.Model(hidden=4), training=rates, seeds=[seed])
+
+
+# One after the other, so that every block of four has one of each.
+ZOO = functools.reduce(operator.add, map(of_seed, range(4)))
+
+
+@pytest.fixture(params=["vmap", 2])
+def inner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A CPU that runs blocks of four all at once, or in groups of two, as accelerators do."""
+    monkeypatch.setitem(executor._TABLE, ("cpu", "recurrent"), (4, request.param, "columns"))
+    return request.param
+
+
+@pytest.mark.parametrize("devices", [1, 3])
+def test_repacked_blocks_keep_every_bit_and_take_fewer_steps(
+    inner: Any, devices: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(unit, "CALL_SECONDS", 1e9)  # a call goes to the next evaluation, however slow the machine
+    steps: list[int] = []
+    real, found = executor.Executable.advance, {}
+
+    def advance(self: Any, state: Any, floats: Any, device: Any, count: int, evaluate: bool) -> Any:
+        steps.append(count)
+        return real(self, state, floats, device, count, evaluate)
+
+    monkeypatch.setattr(executor.Executable, "advance", advance)
+    for repacked in (True, False):
+        steps.clear()
+        if not repacked:
+            monkeypatch.setattr(jobs.Job, "swap", lambda self, running: [])
+        out = tmp_path / str(repacked)
+        trained = train(ZOO, out, quiet=True, devices=jax.local_devices()[:devices], save_every=0.05)
+        found[repacked] = everything(out), sum(steps)
+        assert {"diverged", "unsolved"} <= set(trained.members["status"])
+        assert trained.members["steps"].between(11, 199).any(), "nobody reaches the target on the way"
+    assert_same(found[True][0], found[False][0])
+    assert found[True][1] < (0.7 if devices == 1 else 0.95) * found[False][1]
+
+
+def test_a_repacked_zoo_that_was_stopped_goes_on_with_the_same_bits(
+    inner: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = everything(train(ZOO, tmp_path / "whole", quiet=True).path)
+    taken, real = [], unit.Unit.take_in
+
+    class Broken(Exception):
+        pass
+
+    def take_in(self: Any, more: Any) -> None:
+        real(self, more)
+        taken.append(len(self.held))
+        self.save()
+        raise Broken
+
+    monkeypatch.setattr(unit.Unit, "take_in", take_in)
+    for _ in range(3):
+        try:
+            train(ZOO, tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:1])
+        except Broken:
+            continue
+    monkeypatch.undo()
+    assert any(count > 1 for count in taken)
+    assert_same(everything(train(ZOO, tmp_path / "zoo", quiet=True).path), expected)
+
+
+def test_a_frozen_member_is_not_computed_where_members_run_one_by_one() -> None:
+    """The loop over steps has no round left for it: an hour of steps takes no time."""
+    (cohort,) = cohorts(ZOO.replace("training.steps", 10**9).replace("seeds", 1))
+    recipe = executor.Recipe(4, "map", "columns", executor.threads())
+    program, device = executor.Executable(cohort, recipe), jax.local_devices()[0]
+    block = executor.blocks(cohort, recipe)[0]
+    state = program.init(block, device)
+    state = state._replace(status=jax.device_put(jax.numpy.full(4, 2, jax.numpy.int32), device))
+    floats = jax.device_put(block.floats, device)
+    end = jax.device_get(program.advance(state, floats, device, 10**9, True))
+    assert (end.step == 0).all()
