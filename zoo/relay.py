@@ -90,7 +90,7 @@ class Listener:
             self._show(share, told)
         except (FileNotFoundError, NotADirectoryError):
             return
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._view.say(f"What share {share} tells cannot be read ({files.first_line(error)}).")
 
     def _show(self, share: int, told: dict[str, Any]) -> None:

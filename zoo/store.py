@@ -58,6 +58,11 @@ class Store:
         self.manifest = manifest.read_manifest(self.path)
         self.zoo = manifest.zoo_of(self.manifest)
         self.cohorts = spec.cohorts(self.zoo)
+        said = {cohort: entry["members"] for cohort, entry in self.manifest["cohorts"].items()}
+        if said != {cohort.id: len(cohort.members) for cohort in self.cohorts}:
+            raise ValueError(
+                f"{self.path / 'zoo.json'} has been changed: its cohorts are not those of its spec; bring it back."
+            )
 
     def record(self, **entries: Any) -> None:
         """Write entries into `zoo.json`; of several processes, one does."""

@@ -119,11 +119,21 @@ def print_cohorts(trained: Any) -> None:
     print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
 
 
+LONG = 300
+"""Rows from which on a table is set plainly: rich takes half a second for a thousand."""
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], title: str | None = None) -> None:
     """Rows under the names of their columns."""
+    texts = [[f"{v:.5g}" if isinstance(v, float) else plain(v) for v in row] for row in rows]
+    if len(texts) > LONG:
+        widths = [max(map(len, column)) for column in zip(columns, *texts)]
+        lines = ("  ".join(t.ljust(w) for t, w in zip(row, widths)).rstrip() for row in ([*columns], *texts))
+        print(*([title] if title else []), *lines, sep="\n", file=console.file)
+        return
     table = Table(box=None, title=title, title_justify="left", pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*(escape(f"{v:.5g}" if isinstance(v, float) else plain(v)) for v in row))
+    for row in texts:
+        table.add_row(*map(escape, row))
     console.print(table)

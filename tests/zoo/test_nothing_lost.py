@@ -21,6 +21,7 @@ from zoo.hold import held
 from zoo.spec import cohorts
 from zoo.store import Store
 from zoo.tasks import flipflop
+from zoo.verify import verify
 
 ROOT = Path(__file__).parent.parent.parent
 ZOO = Zoo(
@@ -192,3 +193,64 @@ def test_rows_of_a_block_are_read_by_position(whole: Path) -> None:
     folder = BlockFolder(sorted(whole.glob("cohorts/*/0*"))[0])
     both, second = folder.rows(6, [0, 1], ("params",)), folder.rows(6, [1], ("params",))
     chex.assert_trees_all_equal(jax.tree.map(lambda x: x[1:], both), second)
+
+
+def unchanged(path: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")}
+
+
+def test_a_missing_cohort_folder_is_refused_and_nothing_changes(copy: Path, tmp_path: Path) -> None:
+    folder = next(copy.glob("cohorts/*"))
+    folder.rename(tmp_path / "aside")
+    before = unchanged(copy)
+    sentence = rf"{folder.name} is missing, and members\.csv says that 4 of its members were trained: bring it back"
+    with pytest.raises(ValueError, match=sentence):
+        train(ZOO, copy, quiet=True)
+    assert unchanged(copy) == before
+    assert any("no checkpoint holds it" in fault for fault in verify(copy).faults)
+    (tmp_path / "aside").rename(folder)
+    train(ZOO, copy, quiet=True)
+
+
+def test_a_manifest_that_was_edited_by_hand_is_refused_and_nothing_changes(copy: Path) -> None:
+    original = (copy / "zoo.json").read_text()
+    edits = {
+        "has been changed: its cohorts are not those of its spec": original.replace('"members": 4', '"members": 5'),
+        r"holds another spec: .*steps is 7 there and 6 here": original.replace('"steps": 6', '"steps": 7'),
+        r"zoo\.json cannot be read": original[:-9],
+    }
+    for sentence, text in edits.items():
+        assert text != original
+        (copy / "zoo.json").write_text(text)
+        before = unchanged(copy)
+        with pytest.raises(ValueError, match=sentence):
+            train(ZOO, copy, quiet=True)
+        assert unchanged(copy) == before
+
+
+def test_control_characters_in_a_file_do_not_reach_the_terminal(copy: Path, capsys: pytest.CaptureFixture) -> None:
+    import run_zoo
+
+    table = copy / "members.csv"
+    table.write_text(table.read_text().replace(",solved,", ",\x1b[2J,").replace(",unsolved,", ",\x1b[2J,"))
+    assert run_zoo.main(["show", str(copy)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\\x1b[2J" in said
+
+
+def test_a_large_zoo_is_shown_in_rows_of_their_own(copy: Path, capsys: pytest.CaptureFixture) -> None:
+    from zoo.terminal import LONG, print_table
+
+    print_table(["name", "value"], [(f"row{i}", i / 4) for i in range(LONG + 1)], "title")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["title", "name    value", "row0    0"]
+    assert lines[-1] == f"row{LONG}  {LONG / 4:.5g}"
+
+
+def test_more_members_than_anyone_has_are_refused_before_they_are_counted_out() -> None:
+    zoo = ZOO.replace("learning_rate", 1e-3)
+    large = Zoo("large", task=ZOO.grids[0].task, model=vanilla.Model(hidden=3), training=Training(), seeds=10**6 + 1)
+    assert len(cohorts(zoo)) == 1
+    with pytest.raises(ValueError, match="has 1000001 members; at most 1000000 are allowed"):
+        cohorts(large)
