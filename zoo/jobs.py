@@ -181,6 +181,10 @@ class Job:
             self._refuse_if_too_large(device)
         self._waiting = left
 
+    def members(self) -> int:
+        """How many members are in this share."""
+        return sum(block.rows for block in self._own(executor.blocks(self.cohort, self._asked)))
+
     def _own(self, blocks: list[Any]) -> list[Any]:
         return [b for b in blocks if self._share.owns(self._number, b.index * len(b.floats.seed), self._asked.block)]
 

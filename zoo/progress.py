@@ -36,12 +36,18 @@ class View:
         self.cohorts = {cohort.id: cohort for cohort in cohorts}
         self.console, self.quiet = console, quiet
         self.live: Live | None = None
+        self._here = {cohort.id: len(cohort.members) for cohort in cohorts}
         self._last: dict[str, dict[int, Progress]] = {}
         self._phase: dict[str, str] = {}
         self._counted: dict[str, dict[str, Any]] = {}
         self._taken: list[tuple[float, int]] = []
         self._begun = self._spoke = time.monotonic()
         self._lock = threading.Lock()
+
+    def expect(self, members: dict[str, int]) -> None:
+        """How many members of each cohort are trained here, where others train the rest."""
+        with self._lock:
+            self._here.update(members)
 
     def compiling(self, cohort: str) -> None:
         """A worker turns to a cohort."""
@@ -91,17 +97,17 @@ class View:
 
     def _count(self, cohort: str) -> dict[str, Any]:
         reports = list(self._last.get(cohort, {}).values())
-        members = self.cohorts[cohort].members
+        members, here = self.cohorts[cohort].members, self._here[cohort]
         total = members[0].training.steps
         status = np.concatenate([p.status for p in reports]) if reports else np.zeros(0)
         loss = np.concatenate([p.loss for p in reports]) if reports else np.zeros(0)
         score = np.concatenate([p.score for p in reports]) if reports else np.zeros(0)
         step = np.concatenate([p.step for p in reports]) if reports else np.zeros(0)
         done = status != RUNNING
-        left = int((total - step[~done]).sum()) + (len(members) - len(status)) * total
+        left = int((total - step[~done]).sum()) + max(0, here - len(status)) * total
         finite = loss[np.isfinite(loss)]
         return {
-            "members": len(members),
+            "members": here,
             "trained": int(done.sum()),
             "solved": int((score >= members[0].task.solved).sum()),
             "diverged": int((status == DIVERGED).sum()),

@@ -27,6 +27,9 @@ class Teller:
         self._told: dict[str, Any] = {"attempt": attempt, "blocks": {}, "said": [], "compiling": []}
         self._lock, self._written, self._changed = threading.Lock(), 0.0, True
 
+    def expect(self, members: dict[str, int]) -> None:
+        """Who hands shares out knows how many members there are."""
+
     def compiling(self, cohort: str) -> None:
         """A worker turns to a cohort."""
         with self._lock:

@@ -84,6 +84,7 @@ def train(
         store.check_data()
         with shown(store.cohorts) if shown else view(store.cohorts, quiet=quiet) as shows:
             jobs = _jobs(store, block, tune, devices, cluster, shows.say)
+            shows.expect({job.cohort.id: job.members() for job in jobs})
             store.record(hardware=_hardware(devices))
             if store.writes:
                 store.write_table()

@@ -20,8 +20,8 @@ from zoo.relay import Listener
 from zoo.seals import sealed, verify
 from zoo.spec import Zoo, cohorts
 
-EXAMPLES = {False: 150, True: 2000}
-"""Cases of each test in CI, and in the long run: six tests, so more than 10,000."""
+EXAMPLES = {False: 300, True: 2000}
+"""Cases of each test in CI, and in the long run: eight tests, so more than 10,000."""
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["../x", "/etc"]),

@@ -232,6 +232,9 @@ class SilentView:
     def compiling(self, cohort: str) -> None:
         pass
 
+    def expect(self, members: dict[str, int]) -> None:
+        pass
+
     def report(self, progress: Any) -> None:
         pass
 
