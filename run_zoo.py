@@ -126,7 +126,10 @@ class Train:
 
         cluster = joined(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
-        return train(zoo, self.out, **settings, cluster=cluster)
+        try:
+            return train(zoo, self.out, **settings, cluster=cluster)
+        finally:
+            cluster.leave()
 
     def _retry(self, zoo: Any) -> None:
         from zoo.retry import retried

@@ -52,11 +52,13 @@ class Cluster(NamedTuple):
     Attributes:
       share: its part.
       notice: whether a preemption is announced, through JAX's service; asked a few times a second by every process.
+      leave: called when this process has nothing more to do.
       announced: whether that service runs. SIGTERM is then its to hear: a notice to one process reaches the slice.
     """
 
     share: Share = Share()
     notice: Callable[[], bool] = lambda: False
+    leave: Callable[[], Any] = lambda: None
     announced: bool = False
 
 
@@ -111,7 +113,10 @@ def joined(
     index, count, client = state.process_id, state.num_processes, state.client
     run = _agreed(client, index, count, spec) if count > 1 else ""
     if stay:
-        return Cluster(Share(index, count, run), _notices(), announced=True)
+        together = Slice(client, index, count)
+        together.notice()
+        client.wait_at_barrier("zoo-said", MEETING_SECONDS * 1000)  # everyone has said something to be heard of
+        return Cluster(Share(index, count, run), together.notice, together.leave, announced=True)
     jax.distributed.shutdown()
     state.process_id, state.num_processes = 0, 1  # from here on a process like any other: its devices, nobody else's
     return Cluster(Share(index, count, run))
@@ -143,14 +148,49 @@ def _on_tpu() -> bool:
     return bool(glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*"))
 
 
-def _notices() -> Callable[[], bool]:
-    """What asks JAX's preemption service. All stop at the highest number that any has asked with, so the numbers are
-    time since the meeting, which is the same for all."""
-    from jax.experimental import multihost_utils
+class Slice:
+    """Processes that stay connected: a notice to one reaches all, and process 0, whose end would end all, leaves last.
 
-    met = time.monotonic()
+    Args:
+      client: JAX's, of its coordination service.
+      index, count: this process, and how many there are.
+      patience: seconds after which a process that says nothing is taken for dead.
+    """
 
-    def notice() -> bool:
-        return multihost_utils.reached_preemption_sync_point(int(4 * (time.monotonic() - met)))
+    def __init__(self, client: Any, index: int, count: int, patience: float = 60.0):
+        self._client, self._index, self._count, self._patience = client, index, count, patience
+        self._met, self._asked = time.monotonic(), 0
 
-    return notice
+    def notice(self) -> bool:
+        """Whether to save and end; asked a few times a second by every process.
+
+        All stop at the number after the highest that any has asked with, and none may leave a number out: so the
+        numbers are quarters of seconds since the meeting, which is the same for all.
+        """
+        from jax.experimental import multihost_utils
+
+        while self._asked < 4 * (time.monotonic() - self._met):
+            self._asked += 1
+            if self._asked % 20 == 1:
+                self._say(str(self._asked))
+            if multihost_utils.reached_preemption_sync_point(self._asked):
+                return True
+        return False
+
+    def leave(self) -> None:
+        """Say that all is saved; process 0 waits until every other has said so, or says nothing any more."""
+        self._say("left")
+        if self._index:
+            return
+        heard = {i: ("", time.monotonic()) for i in range(1, self._count)}
+        while heard:
+            for i, (before, at) in list(heard.items()):
+                now = self._client.key_value_try_get(f"zoo/at/{i}")
+                if now == "left" or (now == before and time.monotonic() - at > self._patience):
+                    del heard[i]
+                elif now != before:
+                    heard[i] = now, time.monotonic()
+            time.sleep(0.2)
+
+    def _say(self, word: str) -> None:
+        self._client.key_value_set(f"zoo/at/{self._index}", word, allow_overwrite=True)

@@ -1,6 +1,7 @@
 """Processes that share a run, on loopback: who is who, one spec, one dead peer, the bits of one process."""
 
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -86,38 +87,52 @@ os._exit(0)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    import sys
-
     first, second = (start([sys.executable, "-c", code, str(i), address], JAX_NUM_CPU_DEVICES="1") for i in range(2))
     assert "saved" in finished(first)
     finished(second, status=-9)
 
 
-def test_a_notice_to_one_process_reaches_all_through_jaxs_service(tmp_path: Path) -> None:
-    code = """
+STAYING = """
 import os, sys, time
 import jax
-index = int(sys.argv[1])
-jax.distributed.initialize(sys.argv[2], 2, index)
-from zoo.cluster import _notices
-notice, deadline = _notices(), time.monotonic() + 60
+index, mode = int(sys.argv[1]), sys.argv[3]
+jax.config.update("jax_enable_recoverability", True)
+jax.distributed.initialize(sys.argv[2], 2, index, heartbeat_timeout_seconds=10)
+from jax._src import distributed
+from zoo.cluster import Slice
+together = Slice(distributed.global_state.client, index, 2, patience=6)
+together.notice()
+distributed.global_state.client.wait_at_barrier("said", 60000)
 print("ready", flush=True)
-while not notice():
+deadline = time.monotonic() + 60
+while not together.notice() and (mode == "notice" or index):
     assert time.monotonic() < deadline
     time.sleep(0.2)
-print("noticed", flush=True)
+    if mode == "slow" and time.monotonic() > deadline - 50:
+        break
+    if mode == "killed" and time.monotonic() > deadline - 58:
+        os.kill(os.getpid(), 9)
+if index:
+    time.sleep(1)  # it has more to save than process 0
+print("saved", flush=True)
+together.leave()
+print("left", flush=True)
 os._exit(0)
 """
+
+
+@pytest.mark.parametrize("mode", ["notice", "slow", "killed"])
+def test_a_notice_reaches_all_through_jaxs_service_and_process_0_leaves_last(mode: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    import sys
-
-    both = [start([sys.executable, "-c", code, str(i), address], JAX_NUM_CPU_DEVICES="1") for i in range(2)]
+    words = [sys.executable, "-c", STAYING]
+    both = [start([*words, str(i), address, mode], JAX_NUM_CPU_DEVICES="1") for i in range(2)]
     for process in both:
         assert process.stdout is not None
         while "ready" not in process.stdout.readline():
             assert process.poll() is None
-    both[1].terminate()
-    for process in both:
-        assert "noticed" in finished(process, timeout=90)
+    if mode == "notice":
+        both[1].terminate()
+    finished(both[1], status=-9 if mode == "killed" else 0, timeout=90)
+    assert "left" in finished(both[0], timeout=90)
