@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import files
 from zoo.files import bytes_left, first_line, is_remote, mebibytes, memory_size, read_arrays, remove, write_atomically
 from zoo.seals import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed, verify
 
@@ -48,13 +49,12 @@ class BlockFolder:
     def steps(self) -> list[int]:
         """The steps of the checkpoints, ascending: folders whose manifest agrees with itself and with the files'
         sizes. What the files hold is compared when it is read, and by `newest`."""
-        return [step for step in self.numbers() if self._is_sealed(step)]
+        numbers = self.numbers()
+        return [step for step, good in zip(numbers, files.spread(self.path, self._is_sealed, numbers)) if good]
 
     def numbers(self) -> list[int]:
         """The steps that there are folders of, finished or not, damaged or not."""
-        if not self.path.is_dir():
-            return []
-        return sorted(int(p.name) for p in self.path.iterdir() if p.name.isascii() and p.name.isdigit())
+        return sorted(int(name) for name in files.names(self.path) if name.isascii() and name.isdigit())
 
     def _is_sealed(self, step: int) -> bool:
         try:
@@ -119,7 +119,7 @@ class BlockFolder:
         keep = {0, newest, *[s for s in steps if s][-self.kept :]}
         for step in self.numbers():
             if step not in keep:
-                (self.path / str(step) / MANIFEST).unlink(missing_ok=True)
+                files.unlink(self.path / str(step) / MANIFEST)
                 remove(self.path / str(step))
 
     def restore(self, shape: "State", step: int) -> "State":
@@ -172,6 +172,8 @@ class BlockFolder:
             raise self._unreadable(step, error) from None
         except CheckpointCorrupt as error:
             raise self._advised(error) from None
+        except files.BucketError:
+            raise
         except (ValueError, OSError) as error:
             raise self._unreadable(step, error, path / CURVES) from None
 
@@ -195,11 +197,12 @@ class BlockFolder:
             asked = sum(len(rows) * math.prod(a.shape[1:]) * a.dtype.numpy_dtype.itemsize for _, a in wanted)
             if asked > memory_size():
                 raise ValueError(f"its arrays say that they have {mebibytes(asked)}, more than this machine")
-            for path, array in wanted:
+            reading = [array[list(rows)].read() for _, array in wanted]
+            for (path, _), future in zip(wanted, reading):
                 branch = tree
                 for part in path[len(prefix) : -1]:
                     branch = branch.setdefault(part, {})
-                branch[path[-1]] = array[list(rows)].read().result()
+                branch[path[-1]] = future.result()
         except Exception as error:
             raise self._unreadable(step, error) from None
         return tree
@@ -210,18 +213,20 @@ class BlockFolder:
 
         place = self.path / str(step) / STATE
         base = f"{place}/" if is_remote(place) else {"driver": "file", "path": str(place.resolve())}  # it takes no ".."
-        store = ts.KvStore.open({"driver": "ocdbt", "base": base}).result()
-        for key in sorted(store.list().result()):
-            name = key.decode().removesuffix("/zarr.json")
-            if name != key.decode():
-                kvstore = {"driver": "ocdbt", "base": base, "path": name + "/"}
-                yield tuple(name.split(".")), ts.open({"driver": "zarr3", "kvstore": kvstore}, open=True).result()
+        context = ts.Context()  # one for all: what the arrays share is read once
+        store = ts.KvStore.open({"driver": "ocdbt", "base": base}, context=context).result()
+        keys = sorted(key.decode() for key in store.list().result())
+        names = [key.removesuffix("/zarr.json") for key in keys if key.endswith("/zarr.json")]
+        kvstores = [{"driver": "ocdbt", "base": base, "path": f"{name}/"} for name in names]
+        opening = [ts.open({"driver": "zarr3", "kvstore": k}, open=True, context=context) for k in kvstores]
+        for name, future in zip(names, opening):
+            yield tuple(name.split(".")), future.result()
 
     def _verify_once(self, step: int) -> None:
         """`verify`, unless this process has done it and the manifest is still the same."""
         path = self.path / str(step)
         try:
-            stamp = (path / MANIFEST).read_bytes()
+            stamp = files.read(path / MANIFEST)
             if _verified.get(str(path)) != stamp:
                 verify(path, step)
                 _verified[str(path)] = stamp

@@ -1,8 +1,11 @@
 """Files of a zoo directory, here or in a bucket: written whole or not at all, and checked before they are believed.
 
-A directory is a `pathlib.Path`, or for `gs://` and other buckets an `etils.epath.Path`, which has the same methods.
+A directory is a `pathlib.Path`, or for `gs://` an `etils.epath.Path`, which has the same methods. Every question to a
+bucket takes a tenth of a second or so: what is asked often goes through the functions here, which ask once.
 """
 
+import functools
+import hashlib
 import io
 import json
 import math
@@ -10,6 +13,9 @@ import os
 import shutil
 import threading
 import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +28,55 @@ MOST_ARRAYS = 4 * 2**30
 """Bytes that the arrays of one .npz may say they have."""
 
 
+MOST_AT_ONCE = 32 * 2**20
+"""Bytes of a file in a bucket that are read whole for its checksum; of larger ones so many at a time."""
+
+REQUESTS = 8
+"""Questions to a bucket that are asked at the same time."""
+
+
 def directory(name: str | os.PathLike[str]) -> Any:
     """The absolute path of a directory, or the address of one in a bucket."""
-    if is_remote(name):
-        from etils import epath
+    if not is_remote(name):
+        return Path(name).resolve()  # Orbax and TensorStore ask for it
+    if not os.fspath(name).startswith("gs://"):
+        raise ValueError(f"{name} is an address that nothing can be kept at; it must begin with gs://.")
+    _bucket()
+    from etils import epath
 
-        return epath.Path(name)
-    return Path(name).resolve()  # Orbax and TensorStore ask for it
+    return epath.Path(name)
+
+
+@functools.cache
+def _bucket() -> Any:
+    """The file system of all buckets.
+
+    It keeps no listing: what TensorStore and other processes write, it would not see otherwise, in this process ever.
+    epath takes the same setting, so it must be made before epath looks at a bucket.
+    """
+    import fsspec
+    import fsspec.config
+
+    fsspec.config.conf.setdefault("gs", {})["use_listings_cache"] = False
+    try:
+        return fsspec.filesystem("gs", finalize_on_close=True)
+    except ImportError:
+        raise ValueError("A gs:// address needs gcsfs: pip install gcsfs.") from None
+
+
+class BucketError(OSError):
+    """A bucket that does not answer, or refuses. Nothing is known then of what is there; it is not damaged."""
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """gcsfs has errors of its own, which are no OSErrors: as for credentials that are not taken."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except Exception as error:
+        raise BucketError(first_line(error)) from error
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -39,21 +87,21 @@ def is_remote(path: str | os.PathLike[str]) -> bool:
 def write_atomically(path: Any, content: bytes) -> None:
     """Write a file whole or not at all. A bucket does so by itself."""
     if is_remote(path):
-        path.write_bytes(content)
+        with _asking():
+            _bucket().pipe_file(str(path), content)
         return
     with _complete(path, content) as temporary:
         temporary.replace(path)
 
 
 def write_once(path: Any, content: bytes) -> bool:
-    """Write a file that several processes may want to write; False where one was there first.
-
-    In a bucket two that come at the same moment may both write: what they write must not differ.
-    """
+    """Write a file that several processes may want to write; False where one was there first."""
     if is_remote(path):
-        if path.exists():
+        try:
+            with _asking():
+                _bucket().pipe_file(str(path), content, mode="create")
+        except FileExistsError:
             return False
-        path.write_bytes(content)
         return True
     with _complete(path, content) as temporary:
         try:
@@ -100,21 +148,119 @@ def read_json(path: Any) -> dict[str, Any]:
 
     Raises:
       FileNotFoundError: it is not there.
+      BucketError: nobody can say.
       ValueError: it is too large, or no JSON object; one sentence.
     """
+    return read_json_bytes(path)[0]
+
+
+def read_json_bytes(path: Any) -> tuple[dict[str, Any], bytes]:
+    """The object in a JSON file, and the file's content; raises as `read_json`."""
     try:
-        if (found := size(path)) > MOST_JSON:
+        if (found := 0 if is_remote(path) else size(path)) > MOST_JSON:
             raise ValueError(f"it has {found} bytes, and at most {MOST_JSON} are read")
-        value = json.loads(path.read_bytes())
+        content = read(path, MOST_JSON)
+        value = json.loads(content)
         if not isinstance(value, dict):
             raise ValueError(f"it holds a {type(value).__name__} and must hold an object")
-    except FileNotFoundError:
+    except (FileNotFoundError, BucketError):
         raise
     except RecursionError:
         raise ValueError(f"{path} cannot be read: it is nested too deeply.") from None
     except (ValueError, OSError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise ValueError(f"{path} cannot be read: {first_line(error)}.") from None
-    return value
+    return value, content
+
+
+def read(path: Any, most: int | None = None) -> bytes:
+    """The content of a file; of one in a bucket at most so many bytes."""
+    if not is_remote(path):
+        return path.read_bytes()
+    with _asking():
+        try:
+            return _bucket().cat_file(str(path), end=most)
+        except Exception as error:
+            if getattr(error, "code", None) == 416:  # an empty file has no first byte to begin at
+                return b""
+            raise
+
+
+def sha256(path: Any, size: int) -> str:
+    """The checksum of a file of so many bytes, which need not fit into memory."""
+    if not is_remote(path):
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if size <= MOST_AT_ONCE:
+        return hashlib.sha256(read(path)).hexdigest()
+    with _asking(), _bucket().open(str(path), "rb", block_size=MOST_AT_ONCE, cache_type="readahead") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def names(folder: Any) -> list[str]:
+    """Names of what is in a folder, in order; none where it is not there."""
+    if not is_remote(folder):
+        return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    return sorted(_entries(folder))
+
+
+def folders(folder: Any) -> list[Any]:
+    """The folders in a folder, in order; none where it is not there."""
+    if not is_remote(folder):
+        return sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.name) if folder.is_dir() else []
+    return [folder / name for name, kind in sorted(_entries(folder).items()) if kind == "directory"]
+
+
+def _entries(folder: Any) -> dict[str, str]:
+    """What is in a folder of a bucket: name -> file or directory. One question."""
+    place = str(folder).removeprefix("gs://")
+    try:
+        with _asking():
+            found = _bucket().ls(place, detail=True)
+    except FileNotFoundError:
+        return {}
+    # A folder that was made by hand is an object of its own, and in its own listing.
+    return {e["name"].rpartition("/")[2]: e["type"] for e in found if e["name"].rstrip("/") != place}
+
+
+def sizes(folder: Any) -> dict[str, int]:
+    """Every file below a folder: its name relative to it -> its bytes. In a bucket one question."""
+    if not is_remote(folder):
+        return {name: size(path) for name, path in _below(folder)}
+    place = str(folder).removeprefix("gs://") + "/"
+    with _asking():
+        found = _bucket().find(place, detail=True)
+    return {name.removeprefix(place): int(e["size"]) for name, e in found.items() if not name.endswith("/")}
+
+
+def _below(folder: Path, above: str = "") -> Iterator[tuple[str, Path]]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _below(path, f"{above}{path.name}/")
+        else:
+            yield f"{above}{path.name}", path
+
+
+def sizer(folder: Any) -> Callable[[str], int]:
+    """What tells the bytes of a file below a folder, by its name; of a folder in a bucket all are asked for at once."""
+    if not is_remote(folder):
+        return lambda name: size(folder / name)
+    known = sizes(folder)
+
+    def look(name: str) -> int:
+        if name not in known:
+            raise FileNotFoundError(f"{folder / name} is missing")
+        return known[name]
+
+    return look
+
+
+def spread(place: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """`map`; where the place is in a bucket several calls at a time, since they wait more than they work."""
+    if not is_remote(place):
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        yield from pool.map(function, items)
 
 
 def read_arrays(content: bytes) -> dict[str, np.ndarray]:
@@ -143,27 +289,38 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray]:
 
 
 def size(path: Any) -> int:
-    """Bytes of a file."""
-    stat = path.stat()
-    return int(stat.length if is_remote(path) else stat.st_size)
+    """Bytes of a file of this machine."""
+    return int(path.stat().st_size)
 
 
 def remove(folder: Any) -> None:
     """Remove a folder with all that is in it, if it is there."""
     if is_remote(folder):
-        if folder.exists():
-            folder.rmtree()
+        with suppress(FileNotFoundError), _asking():
+            _bucket().rm(str(folder), recursive=True)
         return
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # another process may have removed a part meanwhile, but not all
         shutil.rmtree(folder)
 
 
+def unlink(path: Any) -> None:
+    """Remove a file, if it is there."""
+    if not is_remote(path):
+        path.unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError), _asking():
+        _bucket().rm_file(str(path))
+
+
 def check_writable(folder: Any) -> None:
     """Raise an OSError where no file can be written into a folder, or the folder not made; leaves nothing behind."""
-    if not is_remote(folder):
-        folder = _existing(folder)
-    probe = folder / f".{os.getpid()}.{threading.get_ident()}"
+    name = f".{os.getpid()}.{threading.get_ident()}"
+    if is_remote(folder):
+        write_atomically(folder / name, b"")
+        unlink(folder / name)
+        return
+    probe = _existing(folder) / name
     probe.write_bytes(b"")
     probe.unlink()
 

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from zoo import spec
-from zoo.files import read_json, to_json, write_once
+from zoo.files import read_json, spread, to_json, write_once
 from zoo.spec import Zoo
 
 FORMAT = 2
@@ -68,7 +68,9 @@ def read_manifest(path: Any) -> dict[str, Any]:
             or type(entry.get("members")) is not int
         ):
             raise ValueError(f"{file} is not a zoo's manifest: {cohort!r:.80} is no cohort.")
-        entry |= {"recipe": None, **_optional(path / "cohorts" / cohort / "cohort.json"), "asked": asked.get(cohort)}
+    run = spread(path, lambda cohort: _optional(path / "cohorts" / cohort / "cohort.json"), list(manifest["cohorts"]))
+    for (cohort, entry), found in zip(manifest["cohorts"].items(), run):
+        entry |= {"recipe": None, **found, "asked": asked.get(cohort)}
         for name, where in (("recipe", f"cohorts/{cohort}/cohort.json"), ("asked", "recipes.json")):
             if entry[name] is not None:
                 _check_recipe(path / where, entry[name])

@@ -9,11 +9,11 @@ agrees with itself is no checkpoint here, and what the manifest does not vouch f
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from zoo.files import first_line, read_json, size, write_atomically
+from zoo.files import BucketError, first_line, read, read_json_bytes, sha256, sizer, sizes, spread, write_atomically
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -25,7 +25,9 @@ class CheckpointCorrupt(ValueError):
 
 def seal(folder: Any, step: int, members: Sequence[str]) -> None:
     """Write the manifest of a folder whose files are all there."""
-    files = {name: {"bytes": size(path), "sha256": _digest(path)} for name, path in _files(folder)}
+    found = [(n, s) for n, s in sizes(folder).items() if n != MANIFEST and not PurePosixPath(n).name.startswith(".")]
+    digests = spread(folder, lambda file: sha256(folder / file[0], file[1]), found)
+    files = {name: {"bytes": size, "sha256": digest} for (name, size), digest in zip(found, digests)}
     content = {"files": files, "format": FORMAT, "members": list(members), "step": step}
     write_atomically(folder / MANIFEST, _line({**content, "seal": _sha256(_line(content))}))
 
@@ -39,19 +41,18 @@ def sealed(folder: Any, step: int) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        content = read_json(path)
-    except FileNotFoundError:
-        raise
+        content, stored = read_json_bytes(path)
     except ValueError as error:
         raise CheckpointCorrupt(f"Step {step} is damaged: {error}") from None
     rest = {name: value for name, value in content.items() if name != "seal"}
-    if path.read_bytes() != _line(content) or content.get("seal") != _sha256(_line(rest)):
+    if stored != _line(content) or content.get("seal") != _sha256(_line(rest)):
         raise CheckpointCorrupt(f"Step {step} is damaged: {path} is not as it was written.")
     _check_schema(path, step, content)
+    size = sizer(folder)
     for name, entry in content["files"].items():
         file = folder / name
         try:
-            found = size(file)
+            found = size(name)
         except (OSError, ValueError) as error:  # a name that no file system takes is a ValueError
             missing = isinstance(error, FileNotFoundError)
             reason = "is missing" if missing else f"cannot be read ({first_line(error)})"
@@ -64,10 +65,13 @@ def sealed(folder: Any, step: int) -> dict[str, Any]:
 def verify(folder: Any, step: int) -> dict[str, Any]:
     """The manifest of a step, after every byte of every file was read; raises as `sealed`."""
     content = sealed(folder, step)
+    digests = spread(folder, lambda file: sha256(folder / file[0], file[1]["bytes"]), content["files"].items())
     for name, entry in content["files"].items():
         file = folder / name
         try:
-            found = _digest(file)
+            found = next(digests)
+        except BucketError:
+            raise
         except OSError as error:
             raise CheckpointCorrupt(f"Step {step} is damaged: {file} cannot be read ({first_line(error)}).") from None
         if found != entry["sha256"]:
@@ -78,7 +82,7 @@ def verify(folder: Any, step: int) -> dict[str, Any]:
 def read_sealed(folder: Any, step: int, name: str) -> bytes:
     """The content of one file of a step, as it was written; raises as `sealed`."""
     entry = sealed(folder, step)["files"].get(name)
-    content = (folder / name).read_bytes() if entry else b""
+    content = read(folder / name) if entry else b""
     if entry is None or _sha256(content) != entry["sha256"]:
         raise CheckpointCorrupt(f"Step {step} is damaged: {folder / name} is not as it was written.")
     return content
@@ -97,21 +101,6 @@ def _check_schema(path: Any, step: int, content: dict[str, Any]) -> None:
         known = isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
         if not (inside and known):
             raise CheckpointCorrupt(f"Step {step} is damaged: {path} names the file {name!r}, which cannot be.")
-
-
-def _files(folder: Any, below: str = "") -> Iterator[tuple[str, Any]]:
-    """Every file of a folder, with its name relative to it, in order."""
-    for path in sorted(folder.iterdir(), key=lambda p: p.name):
-        name = f"{below}{path.name}"
-        if path.is_dir():
-            yield from _files(path, f"{name}/")
-        elif name != MANIFEST and not path.name.startswith("."):
-            yield name, path
-
-
-def _digest(path: Any) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256(content: bytes) -> str:

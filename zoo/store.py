@@ -141,7 +141,7 @@ def check_place(path: Any) -> None:
     if path.exists() and not path.is_dir():
         raise ValueError(f"--out {path} is a file; it must be a new directory or one of the same zoo.")
     # What a run that was killed in its first write leaves: its lock and temporary files.
-    others = path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir())
+    others = any(not name.startswith(".") for name in files.names(path))
     if others and not (path / "zoo.json").exists():
         raise ValueError(f"--out {path} has files that are no zoo; it must be new, empty, or of the same zoo.")
     try:
@@ -192,8 +192,9 @@ def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
     everyone = spec.members(zoo)
     homes = {member.id: cohort.id for cohort in spec.cohorts(zoo) for member in cohort.members}
     results = {}
-    for folder in block_folders(path):
-        if curves := folder.curves() if strict else folder.whole_curves():
+    read = BlockFolder.curves if strict else BlockFolder.whole_curves
+    for curves in files.spread(path, read, block_folders(path)):
+        if curves:
             columns = [curves[f"member_{name}"].tolist() for name in ("status", "step", "loss", "score")]
             results.update(zip(curves["members"].tolist(), zip(*columns)))
     rows = []
@@ -211,12 +212,8 @@ def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
 
 def block_folders(path: Any) -> list[BlockFolder]:
     """The folders of all blocks, in order."""
-    folders = (f for cohort in _folders(path / "cohorts") for f in _folders(cohort) if f.name.isdigit())
-    return [BlockFolder(folder) for folder in folders]
-
-
-def _folders(path: Any) -> list[Any]:
-    return sorted((p for p in path.iterdir() if p.is_dir()), key=lambda p: p.name) if path.is_dir() else []
+    blocks = files.spread(path, files.folders, files.folders(path / "cohorts"))
+    return [BlockFolder(folder) for found in blocks for folder in found if folder.name.isdigit()]
 
 
 def _status(member: spec.Member, status: int | None, score: float) -> str:

@@ -43,9 +43,11 @@ class Trained:
         """The content of `members.csv`, which may be old; None where there is none."""
         file = self.path / "members.csv"
         try:
-            table = pd.read_csv(io.BytesIO(file.read_bytes()))
+            table = pd.read_csv(io.BytesIO(files.read(file)))
         except FileNotFoundError:
             return None
+        except files.BucketError:
+            raise
         except (ValueError, OSError) as error:  # pandas' errors are ValueErrors
             why = files.first_line(error)
             raise ValueError(f"{file} cannot be read ({why}); remove it: it is made again.") from None
@@ -65,10 +67,12 @@ class Trained:
     @functools.cached_property
     def _places(self) -> dict[str, tuple[BlockFolder, int]]:
         """Member -> its block and row there, by the ids that were saved with the block."""
+        folders = block_folders(self.path)
+        manifests = files.spread(self.path, BlockFolder.manifest, folders)
         return {
             member: (folder, row)
-            for folder in block_folders(self.path)
-            for row, member in enumerate((folder.manifest() or {"members": []})["members"])
+            for folder, manifest in zip(folders, manifests)
+            for row, member in enumerate((manifest or {"members": []})["members"])
         }
 
     def member(self, member: str) -> spec.Member:
@@ -137,8 +141,7 @@ class Trained:
         """member, step, train_loss, loss, score: one row per member and evaluation up to its last step; step 0 is
         untrained."""
         frames = []
-        for folder in block_folders(self.path):
-            curves = folder.curves()
+        for curves in files.spread(self.path, BlockFolder.curves, block_folders(self.path)):
             if curves is None:
                 continue
             steps, members = curves["step"], curves["members"]
