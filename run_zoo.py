@@ -155,6 +155,8 @@ class Run(Train):
 
     def __call__(self) -> None:
         begin = time.monotonic()
+        if not self.dry_run:
+            _here(self.out)  # before it has trained, not after
         super().__call__()
         if self.dry_run or not self.first:
             return
@@ -307,7 +309,7 @@ def _here(name: str) -> Path:
     from zoo.files import is_remote
 
     if is_remote(name):
-        raise ValueError(f"{name} is in a bucket; compare and report need a copy of it on this machine.")
+        raise ValueError(f"{name} is in a bucket; `train` into it, and compare a copy on this machine.")
     return Path(name)
 
 
