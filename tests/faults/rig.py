@@ -48,7 +48,7 @@ CNN = Zoo(
 ZOOS = {"rnn": RNN, "cnn": CNN}
 
 
-def command(zoo: str, out: Path, *flags: str, save_every: float = 0.02) -> list[str]:
+def command(zoo: str, out: Path | str, *flags: str, save_every: float = 0.02) -> list[str]:
     """`run_zoo.py train` of a zoo of this file."""
     spec = f"tests/faults/specs/{zoo}.py"
     return [sys.executable, "run_zoo.py", "train", spec, "--out", str(out), f"--save-every={save_every}", *flags]
@@ -79,7 +79,7 @@ def wait_until(condition: Any, process: subprocess.Popen[str], timeout: float = 
         time.sleep(0.01)
 
 
-def everything(path: Path) -> dict[str, Any]:
+def everything(path: Path | str) -> dict[str, Any]:
     """Of every member the variables before and after, its row of the table and its curve."""
     trained = load(path)
     table, curves = trained.members.set_index("member").sort_index(), trained.curves
