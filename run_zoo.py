@@ -132,8 +132,11 @@ class Train:
             cluster.leave()
 
     def _retry(self, zoo: Any) -> None:
+        from zoo.cluster import several
         from zoo.retry import retried
 
+        if self.processes or several():
+            raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")
         if self.retry is None:
             raise ValueError(f"--retry-learning-rate is {self.retry_learning_rate}; it needs --retry diverged.")
         added = retried(self.out, zoo, self.retry, self.retry_learning_rate)

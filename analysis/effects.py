@@ -74,7 +74,7 @@ def field_tests(
 def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions: bool | Sequence[str]) -> pd.DataFrame:
     """The tests of all fields, and of interactions, that vary among some members."""
     present = [field for field in fields if len(levels(part[field])) > 1]
-    groups = part.groupby(["cohort", "seed"])
+    groups = part.groupby([alike(part), "seed"])
     copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
     own = [field for field in present if field not in copies]
     numbers = [*sampled(part, own), *sampled(part, copies)]
@@ -105,6 +105,11 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
     result = pd.concat([test for test in tests if len(test)] or tests[:1]).reset_index(names="field")
     result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
     return result
+
+
+def alike(table: Any) -> pd.Series:
+    """Networks with the same static fields: the cohort, and with it the members that were added to it later."""
+    return table["cohort"].astype(str).str.replace(r"(-[0-9a-f]{10})-\d+$", r"\1", regex=True)
 
 
 def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:

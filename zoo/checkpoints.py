@@ -94,7 +94,7 @@ class BlockFolder:
         path = self.path / str(step)
         try:
             self._check_room(_bytes(state))
-            remove(path)  # what a killed run left of this step
+            self._remove(step)  # what a killed run left of it, or what had not been evaluated yet
             _write(path / STATE, state)
             buffer = io.BytesIO()
             np.savez(buffer, **curves)  # pyright: ignore[reportArgumentType]
@@ -113,14 +113,17 @@ class BlockFolder:
             )
 
     def _drop(self, newest: int) -> None:
-        """Remove what is older than the kept ones, and what was never finished. The manifest goes first: no step is
-        half there."""
+        """Remove what is older than the kept ones, and what was never finished."""
         steps = self.steps()
         keep = {0, newest, *[s for s in steps if s][-self.kept :]}
         for step in self.numbers():
             if step not in keep:
-                files.unlink(self.path / str(step) / MANIFEST)
-                remove(self.path / str(step))
+                self._remove(step)
+
+    def _remove(self, step: int) -> None:
+        """Remove a step, its manifest first: no step is half there."""
+        files.unlink(self.path / str(step) / MANIFEST)
+        remove(self.path / str(step))
 
     def restore(self, shape: "State", step: int) -> "State":
         """The checkpoint of a step as host arrays; its bytes are as `newest` found them.
@@ -140,7 +143,10 @@ class BlockFolder:
             reading = [arrays[_name(path)].read() for path, _ in leaves]
             return jax.tree.unflatten(structure, [future.result() for future in reading])
         except Exception as error:
-            raise self._unreadable(step, error) from None
+            where, why = self.path / str(step), first_line(error)
+            raise ValueError(
+                f"{where} is as it was written, and cannot be read ({why}): has the program changed since?"
+            ) from None
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest of the newest step; None where nothing was saved yet.
@@ -161,26 +167,22 @@ class BlockFolder:
         """The content of `curves.npz` of a step, or of the newest: see `Log.arrays` in zoo/block.py for what is in it.
         None where nothing was saved yet."""
         if step is None:
-            manifest = self.manifest()
-            if manifest is None:
-                return None
-            step = int(manifest["step"])
+            while manifest := self.manifest():
+                with suppress(FileNotFoundError):  # a run beside this one has a newer step by now
+                    return self.curves(int(manifest["step"]))
+            return None
         path = self.path / str(step)
         try:
             return read_arrays(read_sealed(path, step, CURVES))
-        except FileNotFoundError as error:
-            raise self._unreadable(step, error) from None
         except CheckpointCorrupt as error:
             raise self._advised(error) from None
-        except files.BucketError:
-            raise
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise self._unreadable(step, error, path / CURVES) from None
 
     def whole_curves(self) -> dict[str, np.ndarray] | None:
         """The curves of the newest step whose curves are as they were written; None where there is none."""
         for step in reversed(self.steps()):
-            with suppress(CheckpointCorrupt):
+            with suppress(CheckpointCorrupt, FileNotFoundError):
                 return self.curves(step)
         return None
 

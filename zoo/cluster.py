@@ -87,7 +87,7 @@ def joined(
     if all(given) and not (processes and processes > 0 and process is not None and 0 <= process < processes):
         raise ValueError(f"--process is {process} of {processes}; it must be from 0 to --processes - 1.")
     stay = _on_tpu()
-    if not (all(given) or _many() or stay):
+    if not (all(given) or several() or stay):
         return ALONE
     import jax
 
@@ -112,7 +112,7 @@ def joined(
     state: Any = distributed.global_state
     index, count, client = state.process_id, state.num_processes, state.client
     run = _agreed(client, index, count, spec) if count > 1 else ""
-    if stay:
+    if stay and count > 1:
         together = Slice(client, index, count)
         together.notice()
         client.wait_at_barrier("zoo-said", MEETING_SECONDS * 1000)  # everyone has said something to be heard of
@@ -134,7 +134,7 @@ def _agreed(client: Any, index: int, count: int, spec: str) -> str:
     return said[0][1]
 
 
-def _many() -> bool:
+def several() -> bool:
     """Whether an environment that JAX understands speaks of more than one process."""
     slurm = "SLURM_STEP_NODELIST" in os.environ and "SLURM_PROCID" in os.environ
     count = os.environ.get("OMPI_COMM_WORLD_SIZE") or (slurm and os.environ.get("SLURM_STEP_NUM_TASKS")) or "1"

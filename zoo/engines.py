@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from zoo.executor import cache_folder
+from zoo.files import cache_folder, first_line
 
 
 class Slurm:
@@ -17,6 +17,9 @@ class Slurm:
       options: of `submitit.AutoExecutor.update_parameters`: gpus_per_node, cpus_per_task, timeout_min,
         slurm_partition ...
       say: takes a sentence.
+
+    Attributes:
+      at_once: how many jobs there may be; None where the engine knows that itself.
     """
 
     def __init__(self, options: dict[str, Any], say: Callable[[str], Any]):
@@ -24,9 +27,14 @@ class Slurm:
         # Results come back as pickles: they lie with the user, not in the zoo directory, which others may write.
         folder = cache_folder() / "jobs"
         self._executor = submitit.AutoExecutor(folder=folder)
-        self._executor.update_parameters(name="zoo", **{"timeout_min": 24 * 60, **options})
+        try:
+            self._executor.update_parameters(**{"name": "zoo", "timeout_min": 24 * 60, **options})
+        except (NameError, TypeError, ValueError, AssertionError) as error:
+            raise ValueError(f"--engine does not suit SLURM: {_all_of(error)}") from None
+        self.at_once = None
         if self._executor.cluster == "local":
-            say("There is no SLURM here: the shares run as processes of this machine.")
+            self.at_once = os.cpu_count() or 1
+            say(f"There is no SLURM here: the shares run as processes of this machine, {self.at_once} at a time.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         """Start a function somewhere; a handle."""
@@ -64,7 +72,12 @@ class Ray:
         if not self._ray.is_initialized():
             own = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "_node_ip_address": "127.0.0.1"}
             self._ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", **own)
+        self.at_once = None
         self._options = {"max_retries": 3, **options}
+        try:
+            self._ray.remote(**self._options)(len)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"--engine does not suit Ray: {_all_of(error)}") from None
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         """Start a function somewhere; a handle."""
@@ -80,7 +93,7 @@ class Ray:
             return self._ray.get(job)
         except self._ray.exceptions.RayError as error:
             cause = error.cause if isinstance(error, self._ray.exceptions.RayTaskError) else error
-            raise RuntimeError(str(cause).strip().splitlines()[0][:300]) from None
+            raise RuntimeError(first_line(cause)) from None
 
     def cancel(self, job: Any) -> None:
         """Ask for its end."""
@@ -88,6 +101,11 @@ class Ray:
 
 
 ENGINES = {"slurm": Slurm, "ray": Ray}
+
+
+def _all_of(error: Exception) -> str:
+    """An error on one line."""
+    return " ".join(str(error).split())[:400]
 
 
 def _imported(module: str, extra: str) -> Any:

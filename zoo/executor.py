@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ from jax import lax
 from jax.sharding import SingleDeviceSharding
 
 from zoo import training
+from zoo.files import cache_folder
 from zoo.memory import bytes_free, out_of_memory
 from zoo.spec import Cohort
 from zoo.training import STOPPED, Floats, State
@@ -115,11 +115,6 @@ _threads: int | None = None
 def threads() -> int:
     """The size of XLA's CPU pool in this process; 0 where the default backend is not the CPU."""
     return (_threads or int(os.environ.get("NPROC") or cores())) if jax.default_backend() == "cpu" else 0
-
-
-def cache_folder() -> Path:
-    """Where compiled programs and tuned recipes are kept between runs: the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-zoo"
 
 
 def default_recipe(cohort: Cohort, block: int | None = None, members: int = 0, processes: int = 1) -> Recipe:

@@ -15,16 +15,22 @@ from typing import Any
 from zoo import files, manifest
 from zoo.cluster import Cluster, Share
 from zoo.engines import ENGINES
-from zoo.hold import held
+from zoo.hold import Held, held
 from zoo.progress import view
-from zoo.relay import Listener, Teller
-from zoo.run import Stopped, check, train
+from zoo.relay import FOLDER, Listener, Teller
+from zoo.run import Stopped, check, check_settings, train
 from zoo.spec import Zoo
 from zoo.store import Store, check_place
 from zoo.trained import Trained
 
+MOST_SHARES = 10_000
+"""More is taken for a mistake."""
+
 ATTEMPTS = 3
-"""How often in a row a share may end without a single step taken."""
+"""How often in a row a share may end without a single block saved."""
+
+PATIENCE = 120.0
+"""Seconds that a share waits for the lock of the one before it: of a machine that is gone it stays for a while."""
 
 TICK = 0.5
 """Seconds between two looks at the shares."""
@@ -51,22 +57,25 @@ def farm_out(
       OSError: shares failed again and again; what they saved stands.
       Stopped: SIGTERM or Ctrl-C; the shares were asked to save.
     """
-    if shares < 1:
-        raise ValueError(f"--shares is {shares}; it must be at least 1.")
+    if not 1 <= shares <= MOST_SHARES:
+        raise ValueError(f"--shares is {shares}; it must be from 1 to {MOST_SHARES}.")
+    check_settings(**settings)
     path = files.directory(out)
     check_place(path)
     if not (path / "zoo.json").exists():
         check(zoo, path, settings["keep"])
     store, run = Store(path, zoo, settings["keep"]), os.urandom(8).hex()
-    stop = threading.Event()
+    stop, parsed = threading.Event(), _parsed(options)
     with held(path, run), view(store.cohorts) as shown, _stopping(stop):
-        farm = _Farm(ENGINES[engine](_parsed(options), shown.say), store, shares, run, settings, shown)
-        failed = farm.run(stop)
+        farm = _Farm(ENGINES[engine](parsed, shown.say), store, shares, run, settings, shown)
+        farm.run(stop)
         store.write_table()
     if stop.is_set():
         raise Stopped("Stopped; the shares were asked to save, and the same command goes on from there.")
-    if failed:
-        raise OSError(f"{len(failed)} of {shares} shares failed: {'; '.join(failed)[:600]}.")
+    if farm.failed:
+        raise OSError(f"{len(farm.failed)} of {shares} shares failed: {'; '.join(farm.failed)[:600]}.")
+    if farm.bad:
+        raise ValueError(farm.bad[0])
     return Trained(out)
 
 
@@ -80,11 +89,11 @@ def work(out: str, share: Share, attempt: str, settings: dict[str, Any]) -> str:
     try:
         zoo = Zoo.from_json(manifest.read_manifest(path)["spec"])
         teller = Teller(path, share.index, f"{attempt} {os.getpid()}")
-        train(zoo, out, cluster=Cluster(share), shown=lambda cohorts: teller, **settings)
+        train(zoo, out, cluster=Cluster(share), shown=lambda cohorts: teller, patience=PATIENCE, **settings)
+    except (Stopped, Held, OSError) as error:
+        raise RuntimeError(str(error)) from None  # which may not be so the next time
     except ValueError as error:
         return str(error)
-    except Stopped as error:
-        raise RuntimeError(str(error)) from None
     return ""
 
 
@@ -96,49 +105,62 @@ class _Farm:
         self._shares = [Share(i, shares, run) for i in range(shares)]
         self._listener = Listener(store.path, shown)
         self._jobs: dict[int, Any] = {}
-        self._attempts = [0] * shares  # in a row, without a step
+        self._attempts, self._saved = [0] * shares, [0] * shares
         self._store, self._number = store, 0
+        self.failed: list[str] = []
+        self.bad: list[str] = []
 
-    def run(self, stop: threading.Event) -> list[str]:
-        """Start all shares, and again those that die; a sentence for each that does not end well."""
-        failed, written = [], time.monotonic()
-        files.remove(self._path / ".progress")
-        for share in self._shares:
-            self._start(share)
-        while self._jobs and not stop.is_set():
-            self._view.tick()
-            time.sleep(TICK)
-            for index, job in list(self._jobs.items()):
-                self._listener.listen(index)
-                if self._engine.ended(job) and (sentence := self._end(index)):
-                    failed.append(f"share {index}: {sentence.rstrip('.')}")
-            if time.monotonic() - written > 30:
-                self._store.write_table()
-                written = time.monotonic()
-        self._cancel()
-        return failed
+    def run(self, stop: threading.Event) -> None:
+        """Start all shares, and again those that die; `failed` and `bad` have a sentence for each that does not end
+        well: that died too often, or was asked for what cannot be."""
+        written = time.monotonic()
+        files.remove(self._path / FOLDER)
+        try:
+            waiting = list(self._shares)
+            while (waiting or self._jobs) and not stop.is_set():
+                while waiting and len(self._jobs) < (self._engine.at_once or len(self._shares)):
+                    self._start(waiting.pop(0))
+                self._view.tick()
+                time.sleep(TICK)
+                for index, job in list(self._jobs.items()):
+                    self._listener.listen(index)
+                    if self._engine.ended(job):
+                        self._end(index)
+                if time.monotonic() - written > 30:
+                    self._store.write_table()
+                    written = time.monotonic()
+        finally:
+            self._cancel()
 
     def _start(self, share: Share) -> None:
         self._number += 1
-        self._listener.steps[share.index] = 0
+        files.unlink(self._path / FOLDER / f"{share.index}.json")  # of the attempt before
         args = (str(self._path), share, str(self._number), self._settings)
         self._jobs[share.index] = self._engine.submit(work, *args)
 
-    def _end(self, index: int) -> str:
-        """A share has ended: what is to be said of it in the end; "" if it is done or was started again."""
+    def _end(self, index: int) -> None:
+        """A share has ended: it is done, or is started again, or what is to be said of it is kept."""
         job = self._jobs.pop(index)
         try:
             bad = self._engine.result(job)
         except RuntimeError as error:
             self._listener.listen(index)
-            self._attempts[index] = 1 if self._listener.steps.get(index) else self._attempts[index] + 1
+            before, self._saved[index] = self._saved[index], self._steps(index)
+            self._attempts[index] = 1 if self._saved[index] > before else self._attempts[index] + 1
             if self._attempts[index] >= ATTEMPTS:
-                return str(error)
+                self.failed.append(f"share {index}: {str(error).rstrip('.')}")
+                return
             self._view.say(f"Share {index} ended ({error}); it is started again.")
             self._start(self._shares[index])
-            return ""
+            return
         self._listener.listen(index)
-        return bad
+        if bad:
+            self.bad.append(bad)
+
+    def _steps(self, index: int) -> int:
+        """The newest steps of a share's blocks, added up: what it has saved is what counts as progress."""
+        blocks = [key.rpartition("/") for key in self._listener.blocks.get(index, ())]
+        return sum((self._store.block(cohort, int(number)).steps() or [0])[-1] for cohort, _, number in blocks)
 
     def _cancel(self) -> None:
         """Ask what still runs to save, and wait for it."""

@@ -148,7 +148,7 @@ def read_json(path: Any) -> dict[str, Any]:
 
     Raises:
       FileNotFoundError: it is not there.
-      BucketError: nobody can say.
+      OSError: it cannot be read now.
       ValueError: it is too large, or no JSON object; one sentence.
     """
     return read_json_bytes(path)[0]
@@ -163,11 +163,9 @@ def read_json_bytes(path: Any) -> tuple[dict[str, Any], bytes]:
         value = json.loads(content)
         if not isinstance(value, dict):
             raise ValueError(f"it holds a {type(value).__name__} and must hold an object")
-    except (FileNotFoundError, BucketError):
-        raise
     except RecursionError:
         raise ValueError(f"{path} cannot be read: it is nested too deeply.") from None
-    except (ValueError, OSError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except ValueError as error:  # as UnicodeDecodeError and JSONDecodeError are
         raise ValueError(f"{path} cannot be read: {first_line(error)}.") from None
     return value, content
 
@@ -337,6 +335,11 @@ def _existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
+
+
+def cache_folder() -> Path:
+    """Where compiled programs, tuned recipes and jobs are kept between runs: the user's cache directory."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-zoo"
 
 
 def memory_size() -> int:

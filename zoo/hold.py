@@ -18,44 +18,65 @@ except ImportError:  # not on Windows
     fcntl: Any = None
 
 
+class Held(ValueError):
+    """A directory, or a share of it, that somebody else is at work on."""
+
+
 @contextmanager
-def held(path: Any, run: str = "", share: int | None = None) -> Iterator[None]:
+def held(path: Any, run: str = "", share: int | None = None, patience: float = 1.0) -> Iterator[None]:
     """Hold a directory for the time of a block.
 
     Args:
       path: of the zoo directory.
       run: an identifier of the run that this process belongs to; "" of a run of one process.
       share: its number in the run; None of the process that hands shares out.
+      patience: seconds to wait for what another holds.
 
     Raises:
-      ValueError: another run holds it, or another process has the same share.
+      Held: another run holds it, or another process has the same share.
     """
     if is_remote(path) or fcntl is None:
         yield
         return
     who = f"process {os.getpid()} on {platform.node()}"
+    deadline = time.monotonic() + patience
     with _opened(path / ".lock") as file:
-        if _locked(file, fcntl.LOCK_EX):
-            _write(file, f"{run}\n{who}")
-            if run:
-                _locked(file, fcntl.LOCK_SH)
-        else:
-            # The first of a run holds it alone for the moment in which it writes who it is.
-            alike = bool(run) and any(_locked(file, fcntl.LOCK_SH) or _pause() for _ in range(20))
-            file.seek(0)
-            theirs, _, holder = file.read().partition("\n")
-            if not alike or theirs != run:
-                raise ValueError(f"{path} is being trained by {holder or 'another process'}; wait, or stop it.")
+        while not _joined(file, run, who):
+            if time.monotonic() > deadline:
+                raise Held(f"{path} is being trained by {_holder(path, file)}; wait, or stop it.")
+            time.sleep(0.05)
         if share is None:
             yield
             return
         with _opened(path / f".lock.{share}") as own:
-            # Who waits for the others looks at this lock for a moment.
-            if not any(_locked(own, fcntl.LOCK_EX) or _pause() for _ in range(20)):
-                own.seek(0)
-                raise ValueError(f"Share {share} of {path} is being trained by {own.read()}; wait, or stop it.")
+            while not _locked(own, fcntl.LOCK_EX):  # who waits for the others looks at it for a moment, too
+                if time.monotonic() > deadline:
+                    raise Held(f"Share {share} of {path} is being trained by {_read(own)}; wait, or stop it.")
+                time.sleep(0.05)
             _write(own, who)
             yield
+
+
+def _joined(file: Any, run: str, who: str) -> bool:
+    """Whether this process holds the directory now: as the first, or as another of the same run."""
+    if _locked(file, fcntl.LOCK_EX):
+        _write(file, f"{run}\n{who}")
+        # The first of a run holds it alone for the moment in which it writes who it is.
+        return not run or _locked(file, fcntl.LOCK_SH)
+    if not run or not _locked(file, fcntl.LOCK_SH):
+        return False
+    if _read(file).partition("\n")[0] == run:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _holder(path: Any, file: Any) -> str:
+    """Who holds a directory: of a run in shares one that is at work now."""
+    for own in sorted(path.glob(".lock.*")):
+        if _taken(own):
+            return own.read_text() or "another process"
+    return _read(file).partition("\n")[2] or "another process"
 
 
 def wait_for_others(path: Any, shares: int, done: Callable[[], bool], patience: float = 60.0) -> None:
@@ -94,9 +115,9 @@ def _locked(file: Any, kind: int) -> bool:
         return False
 
 
-def _pause() -> bool:
-    time.sleep(0.05)
-    return False
+def _read(file: Any) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def _write(file: Any, text: str) -> None:

@@ -135,6 +135,7 @@ class Job:
             others = [n for worker, n in self._thin.items() if worker != me]
             self._thin[me] = running
             if chosen := self._fitting(running):
+                self._thin.pop(me)
                 return chosen
             return None if self._waiting or any(n + running <= size for n in others) else []
 
@@ -247,7 +248,7 @@ class Pool:
 
     Attributes:
       stop: set it, and the workers save and end.
-      unsaved: how many workers had not saved when the grace time was over.
+      unsaved: on how many devices a block was not saved when the grace time was over.
     """
 
     def __init__(self, store: Store, jobs: list[Job], save_every: float, grace: float, view: Any):
@@ -366,11 +367,15 @@ class Pool:
             train_unit(unit, save_every=self.save_every, stop=self.stop, tell=tell, swap=swap)
             job.leave(unit.held if not self.stop.is_set() else [])
             self.done += 1
-        except Exception as error:
+        except BaseException as error:
             job.leave([])
-            if not out_of_memory(error):
+            try:
+                if not (isinstance(error, Exception) and out_of_memory(error)):
+                    raise
+                job.halve(error)
+            except BaseException as final:
+                self.error = self.error or final  # before this worker counts as one that has saved
                 raise
-            job.halve(error)
         finally:
             self._holding.discard(device)
             job.proved(False)

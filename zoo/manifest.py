@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from zoo import spec
-from zoo.files import read_json, spread, to_json, write_once
+from zoo.files import read_json, to_json, write_once
 from zoo.spec import Zoo
 
 FORMAT = 2
@@ -60,21 +60,32 @@ def read_manifest(path: Any) -> dict[str, Any]:
     for name, kind in _KINDS.items():
         if not isinstance(manifest.get(name, kind()), kind):
             raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
-    asked = _optional(path / "recipes.json")
+    for retry in manifest.get("retries", []):
+        of = retry.get("of", {}) if isinstance(retry, dict) else None
+        if not isinstance(of, dict) or not all(isinstance(new, str) for new in of.values()):
+            raise ValueError(f"{file} is not a zoo's manifest: {retry!r:.80} is no retry.")
+    asked = {}
+    for number in range(len(manifest.get("retries", [])) + 1):
+        asked |= _optional(path / recipes(number))
     for cohort, entry in manifest["cohorts"].items():
-        if (
-            not re.fullmatch(r"\w[\w.+-]{0,200}", cohort)
-            or not isinstance(entry, dict)
-            or type(entry.get("members")) is not int
-        ):
+        counted = isinstance(entry, dict) and type(entry.get("members")) is int
+        if not (counted and re.fullmatch(r"\w[\w.+-]{0,200}", cohort)):
             raise ValueError(f"{file} is not a zoo's manifest: {cohort!r:.80} is no cohort.")
-    run = spread(path, lambda cohort: _optional(path / "cohorts" / cohort / "cohort.json"), list(manifest["cohorts"]))
-    for (cohort, entry), found in zip(manifest["cohorts"].items(), run):
-        entry |= {"recipe": None, **found, "asked": asked.get(cohort)}
-        for name, where in (("recipe", f"cohorts/{cohort}/cohort.json"), ("asked", "recipes.json")):
-            if entry[name] is not None:
-                _check_recipe(path / where, entry[name])
+        place = path / "cohorts" / cohort / "cohort.json"
+        ran = _optional(place)
+        manifest["cohorts"][cohort] = {
+            "members": entry["members"],
+            "asked": _recipe(path / "recipes.json", asked.get(cohort)),
+            "recipe": _recipe(place, ran.get("recipe")),
+            "evaluate_every": ran.get("evaluate_every"),
+            "precision": ran.get("precision"),
+        }
     return manifest
+
+
+def recipes(retries: int) -> str:
+    """The file with the recipes that cohorts are to begin with; those that a retry has added have one of their own."""
+    return f"recipes-{retries}.json" if retries else "recipes.json"
 
 
 def zoo_of(manifest: dict[str, Any]) -> Zoo:
@@ -92,11 +103,15 @@ def _optional(file: Any) -> dict[str, Any]:
         return {}
 
 
-def _check_recipe(file: Any, recipe: Any) -> None:
+def _recipe(file: Any, recipe: Any) -> dict[str, Any] | None:
+    """A recipe as a file has it, checked."""
+    if recipe is None:
+        return None
     good = isinstance(recipe, dict) and recipe.keys() == _RECIPE.keys()
     good = good and all(isinstance(recipe[n], t) and not isinstance(recipe[n], bool) for n, t in _RECIPE.items())
     if not good or recipe["block"] < 1 or not re.fullmatch(r"map|vmap|[1-9]\d{0,5}", str(recipe["inner"])):
         raise ValueError(f"{file} cannot be read: {recipe!r:.80} is no recipe.")
+    return recipe
 
 
 def _versions() -> dict[str, str]:

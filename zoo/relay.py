@@ -78,13 +78,13 @@ class Listener:
       view: a `zoo.progress.View`.
 
     Attributes:
-      steps: share -> member-steps that it has taken in its present attempt.
+      blocks: share -> the blocks that it has told of, "cohort/index", in all its attempts.
     """
 
     def __init__(self, path: Any, view: Any):
         self._path, self._view = path, view
         self._known: dict[int, dict[str, Any]] = {}
-        self.steps: dict[int, int] = {}
+        self.blocks: dict[int, set[str]] = {}
 
     def listen(self, share: int) -> None:
         """Show what is new of one share."""
@@ -112,7 +112,7 @@ class Listener:
                 rows = (np.asarray(block[n], float if n in ("loss", "score") else int) for n in REPORTED)
                 self._view.report(Progress(cohort, int(index), new, *rows))
         self._known[share] = told
-        self.steps[share] = sum(block["taken"] for block in told["blocks"].values())
+        self.blocks.setdefault(share, set()).update(told["blocks"])
 
 
 def _plain(values: np.ndarray) -> list[Any]:

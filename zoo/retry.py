@@ -54,10 +54,10 @@ def _added(path: Any, zoo: Zoo, status: str, learning_rate: float | None) -> lis
         new = _again(member, learning_rate, used)
         if new.id in everyone:
             raise ValueError(f"{member.id} with learning rate {learning_rate} is {new.id}, which the zoo has already.")
-        pairs.append((member, new))
+        pairs.append((member, new))  # two that differ in their rates alone become one
     if pairs:
         before = content.get("retries", [])
-        added = Zoo.of(zoo.name, [new for _, new in pairs], len(before) + 1)
+        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), len(before) + 1)
         content["retries"] = [*before, {**added.to_json(), "of": {old.id: new.id for old, new in pairs}}]
         content["cohorts"] = manifest.sizes(manifest.zoo_of(content))
         write_atomically(path / "zoo.json", to_json(content))

@@ -35,7 +35,7 @@ def needed(cohorts: list[Cohort], kept: int) -> int:
 def check_disk(path: Any, cohorts: list[Cohort], kept: int) -> None:
     """Refuse a directory whose disk is too small for the checkpoints of cohorts that are not begun."""
     left = bytes_left(path)
-    if left is not None and (size := needed(cohorts, kept)) + RESERVE > left:
+    if left is not None and (size := needed(cohorts, kept)) and size + RESERVE > left:
         raise ValueError(
             f"The checkpoints of {sum(len(c.members) for c in cohorts)} members need about {mebibytes(size)}, and the "
             f"disk of {path} has {mebibytes(left)} free: make room, choose another --out, or train fewer."

@@ -11,6 +11,7 @@ from zoo import files, spec
 from zoo.checkpoints import KEPT
 from zoo.cluster import ALONE, Cluster
 from zoo.hold import held
+from zoo.room import check_disk
 from zoo.spec import Cohort, Zoo
 from zoo.store import Store, check_place
 from zoo.trained import Trained
@@ -36,6 +37,7 @@ def train(
     devices: Sequence[Any] | None = None,
     cluster: Cluster = ALONE,
     shown: Callable[[Sequence[Cohort]], AbstractContextManager[Any]] | None = None,
+    patience: float = 1.0,
 ) -> Trained:
     """Train every member of a zoo; the same call on the same directory resumes, or finds that all is done.
 
@@ -51,6 +53,7 @@ def train(
       devices: local devices to use; default all. How many there are never changes a bit.
       cluster: this process's place among others, of `zoo.cluster.joined`.
       shown: makes what shows the progress, instead of the terminal.
+      patience: seconds to wait for a directory that somebody else holds.
 
     Returns:
       The directory, opened for reading.
@@ -60,20 +63,16 @@ def train(
       OSError: a checkpoint could not be written; what was saved before it stands.
       Stopped: SIGTERM, Ctrl-C or a preemption notice; everything is saved.
     """
-    for name, value, least in (("save_every", save_every, 0), ("grace", grace, 0)):
-        if not least < value < float("inf"):
-            raise ValueError(f"{name} is {value} seconds; it must be above {least}.")
-    for name, value in (("block", block), ("keep", keep)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1.")
+    check_settings(save_every=save_every, keep=keep, grace=grace, block=block)
     share, path = cluster.share, files.directory(out)
     check_place(path)
     if not (path / "zoo.json").exists():
         check(zoo, path, keep)  # a bad spec must not leave a directory behind
     store = Store(path, zoo, keep, writes=share.index == 0)
-    with held(store.path, share.run, share.index if share.run else None):
+    with held(store.path, share.run, share.index if share.run else None, patience):
         store.read()
         _check_all_there(store)
+        check_disk(store.path, [c for c in store.cohorts if not store.block(c.id, 0).path.exists()], keep)
         found = _start(store)
         devices = list(devices or found)
         from zoo.executor import forget_data
@@ -91,7 +90,7 @@ def train(
             pool = Pool(store, jobs, save_every, grace, shows)
             with _signals(pool.stop, cluster) as signals:
                 try:
-                    pool.run(devices, cluster.notice)
+                    pool.run(devices, lambda: cluster.notice() and _end_at_once_from_now_on())
                 except BaseException:
                     with suppress(OSError, ValueError):  # a full disk or a damaged file has said so already
                         store.write_table()
@@ -104,15 +103,27 @@ def train(
                 store.record(last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
     if pool.stop.is_set():
         by = signals[0] if signals else "a preemption notice"
-        lost = f"{pool.unsaved} blocks were not saved within {grace:g} s: they go on from their last checkpoints. "
-        raise Stopped(f"Stopped by {by}; {lost if pool.unsaved else ''}the same command goes on from here.")
+        count = f"Blocks on {pool.unsaved} device{'s' * (pool.unsaved > 1)}"
+        lost = f"{count} were not saved within {grace:g} s: they go on from their last checkpoints. "
+        raise Stopped(f"Stopped by {by}. {lost if pool.unsaved else ''}The same command goes on from here.")
     return Trained(out)
+
+
+def check_settings(
+    *, save_every: float = 60, keep: int = 1, grace: float = 1, block: int | None = None, tune: bool = False
+) -> None:
+    """Refuse settings of `train` that cannot be, with the names of their flags."""
+    for flag, seconds in (("--save-every", save_every), ("--grace", grace)):
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"{flag} is {seconds:g} seconds; it must be above 0.")
+    for flag, count in (("--block", block), ("--keep", keep)):
+        if count is not None and count < 1:
+            raise ValueError(f"{flag} is {count}; it must be at least 1.")
 
 
 def check(zoo: Zoo, path: Any = None, keep: int = KEPT) -> None:
     """Refuse a zoo with a cohort whose parts do not fit together, or that a disk has no room for; compiles nothing."""
     from zoo import executor, training
-    from zoo.room import check_disk
 
     executor.start()
     found = spec.cohorts(zoo)
@@ -143,17 +154,26 @@ def _start(store: Store) -> list[Any]:
     known = executor.start_as(store.manifest)
     import jax
 
-    platform, here = store.manifest.get("hardware", {}).get("platform"), jax.default_backend()
-    if known and platform not in (None, here):
-        raise ValueError(
-            f"{store.path} was begun on {platform} and this is {here}, which changes the bits; begin anew."
-        )
-    if known and known["threads"] != executor.threads():
-        raise ValueError(
-            f"{store.path} was trained with {known['threads']} CPU threads and this process has "
-            f"{executor.threads()}, which changes the bits: start with NPROC={known['threads']}."
-        )
+    if known:
+        _check_same(store, known["threads"])
     return jax.local_devices()
+
+
+def _check_same(store: Store, threads: int) -> None:
+    """Refuse a process that would give other bits than the one that began the directory."""
+    import jax
+
+    from zoo import executor
+
+    platform, here = store.manifest.get("hardware", {}).get("platform"), jax.default_backend()
+    if platform not in (None, here) or bool(threads) != (here == "cpu"):  # only a CPU's recipe has threads
+        begun = platform or ("cpu" if threads else "an accelerator")
+        raise ValueError(f"{store.path} was begun on {begun} and this is {here}, which changes the bits; begin anew.")
+    if threads != executor.threads():
+        raise ValueError(
+            f"{store.path} was begun with {threads} CPU threads and this process has {executor.threads()}, which "
+            f"changes the bits: start with NPROC={threads}."
+        )
 
 
 def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool, processes: int = 1) -> Callable[[Cohort], Any]:
@@ -173,6 +193,7 @@ def _jobs(
     from zoo.memory import bytes_free
 
     asked = store.asked(chooser(store.cohorts, block, tune, cluster.share.count))
+    _check_same(store, next(iter(asked.values())).threads)  # another process may have been first just now
     for cohort in store.cohorts:
         size = (store.recipe(cohort.id) or asked[cohort.id]).block
         if block and block not in (size, asked[cohort.id].block):
@@ -187,6 +208,13 @@ def _jobs(
 def _hardware(devices: list[Any]) -> dict[str, Any]:
     kind = devices[0]
     return {"platform": kind.platform, "kind": kind.device_kind, "devices": len(devices)}
+
+
+def _end_at_once_from_now_on() -> bool:
+    """JAX's preemption service has heard a first SIGTERM, and would swallow a second."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
+    return True
 
 
 @contextmanager
@@ -212,3 +240,5 @@ def _signals(stop: threading.Event, cluster: Cluster) -> Iterator[list[str]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        if cluster.announced:  # nobody listens to the service any more
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

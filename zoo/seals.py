@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from zoo.files import BucketError, first_line, read, read_json_bytes, sha256, sizer, sizes, spread, write_atomically
+from zoo.files import read, read_json_bytes, sha256, sizer, sizes, spread, write_atomically
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -38,11 +38,13 @@ def sealed(folder: Any, step: int) -> dict[str, Any]:
     Raises:
       FileNotFoundError: there is no manifest: the step was never finished, or is being removed.
       CheckpointCorrupt: it has been changed, or a file is missing, or has another size.
+      ValueError: another version of this program wrote it.
+      OSError: it cannot be read now; that says nothing about what is in it.
     """
     path = folder / MANIFEST
     try:
         content, stored = read_json_bytes(path)
-    except ValueError as error:
+    except ValueError as error:  # no JSON
         raise CheckpointCorrupt(f"Step {step} is damaged: {error}") from None
     rest = {name: value for name, value in content.items() if name != "seal"}
     if stored != _line(content) or content.get("seal") != _sha256(_line(rest)):
@@ -53,10 +55,9 @@ def sealed(folder: Any, step: int) -> dict[str, Any]:
         file = folder / name
         try:
             found = size(name)
-        except (OSError, ValueError) as error:  # a name that no file system takes is a ValueError
-            missing = isinstance(error, FileNotFoundError)
-            reason = "is missing" if missing else f"cannot be read ({first_line(error)})"
-            raise CheckpointCorrupt(f"Step {step} is damaged: {file} {reason}.") from None
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that no file system takes
+            read_json_bytes(path)  # the manifest is still there: the step is not just being removed
+            raise CheckpointCorrupt(f"Step {step} is damaged: {file} is missing.") from None
         if found != entry["bytes"]:
             raise CheckpointCorrupt(f"Step {step} is damaged: {file} has {found} bytes instead of {entry['bytes']}.")
     return content
@@ -68,13 +69,7 @@ def verify(folder: Any, step: int) -> dict[str, Any]:
     digests = spread(folder, lambda file: sha256(folder / file[0], file[1]["bytes"]), content["files"].items())
     for name, entry in content["files"].items():
         file = folder / name
-        try:
-            found = next(digests)
-        except BucketError:
-            raise
-        except OSError as error:
-            raise CheckpointCorrupt(f"Step {step} is damaged: {file} cannot be read ({first_line(error)}).") from None
-        if found != entry["sha256"]:
+        if next(digests) != entry["sha256"]:
             raise CheckpointCorrupt(f"Step {step} is damaged: {file} is not as it was written.")
     return content
 
@@ -92,7 +87,10 @@ def _check_schema(path: Any, step: int, content: dict[str, Any]) -> None:
     """A seal can be written by anyone: what it says may still not lead out of the folder."""
     files, members = content.get("files"), content.get("members")
     if content.get("format") != FORMAT:
-        raise CheckpointCorrupt(f"{path} has format {content.get('format')!r}; this version reads format {FORMAT}.")
+        raise ValueError(
+            f"{path} has format {content.get('format')!r:.40}, of another version of this program; this version reads "
+            f"format {FORMAT}."
+        )
     listed = isinstance(members, list) and all(isinstance(m, str) for m in members)
     if not (isinstance(files, dict) and listed) or content.get("step") != step:
         raise CheckpointCorrupt(f"Step {step} is damaged: {path} is no manifest of this step.")

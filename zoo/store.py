@@ -85,12 +85,8 @@ class Store:
         """The recipe that each cohort is to begin with: as some process of this directory wrote it down first."""
         missing = [c for c in self.cohorts if not self.manifest["cohorts"][c.id]["asked"]]
         if missing:
-            known = {c: e["asked"] for c, e in self.manifest["cohorts"].items() if e["asked"]}
-            content = files.to_json(known | {c.id: dataclasses.asdict(choose(c)) for c in missing})
-            if known:  # members were added
-                files.write_atomically(self.path / "recipes.json", content)
-            else:
-                files.write_once(self.path / "recipes.json", content)
+            content = files.to_json({c.id: dataclasses.asdict(choose(c)) for c in missing})
+            files.write_once(self.path / manifest.recipes(len(self.manifest.get("retries", []))), content)
             self.read()
         return {c: _recipe(entry["asked"]) for c, entry in self.manifest["cohorts"].items()}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import jax
 
-from zoo.executor import MEMORY_SHARE, Executable, Recipe, blocks, cache_folder, default_recipe, with_block
-from zoo.files import write_atomically
+from zoo.executor import MEMORY_SHARE, Executable, Recipe, blocks, default_recipe, with_block
+from zoo.files import cache_folder, write_atomically
 from zoo.memory import bytes_free, out_of_memory
 from zoo.spec import Cohort
 

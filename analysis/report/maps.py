@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
+from analysis.effects import alike
 from analysis.embedding import (
     FEWEST_UNITS,
     Draws,
@@ -171,7 +172,7 @@ def units_of(
     counts: Any = pd.Series(codes[trained]).groupby(table[field].to_numpy()[trained]).nunique()
     words = CONFIGURATIONS
     if len(counts) and counts.median() < FEWEST_UNITS and {"cohort", "seed"} <= set(table):
-        words, codes = NETWORKS, table.groupby(["cohort", "seed"], sort=False).ngroup().to_numpy()
+        words, codes = NETWORKS, table.groupby([alike(table), "seed"], sort=False).ngroup().to_numpy()
     return words, np.where(network, codes, -1)
 
 
