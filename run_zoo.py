@@ -3,7 +3,7 @@
 SPEC is the name of a preset, or the path of a Python file that defines `zoo`. Every field of the spec can be set by a
 flag named after it: `--training.steps 500 --model.hidden 32 --seeds 5`.
 
-Exit status: 0 done, 2 bad input, 1 failed, 130 stopped by Ctrl-C, 143 by a signal after saving.
+Exit status: 0 done, 2 bad input, 1 failed, 143 training stopped by Ctrl-C or a signal after saving, 130 other Ctrl-C.
 """
 
 import dataclasses
@@ -70,8 +70,8 @@ class Train:
     """Of the new members, with the old seed."""
     on: Literal["local", "slurm", "ray"] = "local"
     """Where: on this machine, or in shares as SLURM jobs or Ray tasks, which see the same directory."""
-    shares: Annotated[int, arg(metavar="N")] = 8
-    """How many jobs or tasks: each trains every n-th block."""
+    shares: Count = None
+    """How many jobs or tasks, 8 where it is not said: each trains every n-th block."""
     engine: Annotated[tuple[str, ...], arg(metavar="KEY=VALUE ...")] = ()
     """What each asks for: of SLURM "gpus_per_node=1 timeout_min=240 slurm_partition=gpu", of Ray "num_gpus=1"."""
     coordinator: Annotated[str | None, arg(metavar="HOST:PORT")] = None
@@ -106,13 +106,13 @@ class Train:
         done = _all_done(self.out)
         trained = self._train(zoo)
         summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
+        run = trained.manifest.get("last_run", {})
+        done = done and not run.get("programs")  # nothing had to be mended
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
         say(f"{len(trained.members)} members: {summary} ({end}).")
-        if not done:
-            run = trained.manifest.get("last_run", {})
-            if self.on == "local" and run:
-                compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
-                console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
+        if not done and self.on == "local" and run:
+            compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
+            console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
 
     def _train(self, zoo: Any) -> Any:
         """The trained zoo; notes which process of how many this is."""
@@ -120,7 +120,9 @@ class Train:
         if self.on != "local":
             from zoo.farm import farm_out
 
-            return farm_out(zoo, self.out, self.on, self.shares, self.engine, **settings)
+            return farm_out(zoo, self.out, self.on, 8 if self.shares is None else self.shares, self.engine, **settings)
+        if self.engine or self.shares is not None:
+            raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
         from zoo.cluster import joined
         from zoo.run import train
 
@@ -167,11 +169,15 @@ class Run(Train):
             from zoo.files import directory
             from zoo.hold import wait_for_others
 
+            if not _all_done(self.out):
+                say("Waiting for the other processes, to compare all of them.")
             wait_for_others(directory(self.out), self.together, lambda: _all_done(self.out))
         # One network of hundreds whose units have all died must not end a run after its training.
         Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
         Report(self.out)()
         console.print(f"Done in {time.monotonic() - begin:.0f} s.")
+        if not _all_done(self.out):
+            raise OSError("A process has ended before its share was trained; the same command trains what is left.")
 
 
 @dataclasses.dataclass
@@ -293,7 +299,9 @@ class Verify:
         say(f"{found.checkpoints} checkpoints of {found.blocks} blocks, {mebibytes(found.bytes)} read{left}.")
         if found.faults:
             count = f"{len(found.faults)} fault{'s' * (len(found.faults) != 1)}"
-            raise OSError(f"{count} in {self.dir}; the command that trained it goes on from what is whole.")
+            raise OSError(
+                f"{count} in {self.dir}; `train` mends what is damaged, what is missing must be brought back."
+            )
         say("All as they were written.")
 
 

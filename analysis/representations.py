@@ -282,6 +282,10 @@ class _Run:
         from zoo.executor import compiler_options
 
         recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
+        if recipe is None:
+            raise ValueError(
+                f"{trained.path} has lost the folder of cohort {cohort.id}; `verify` says what is missing."
+            )
         one: Any = training.program(cohort, conv_form=recipe["conv_form"]).represent
 
         def patterns(x: Any, layer: str) -> Any:

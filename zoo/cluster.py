@@ -9,6 +9,8 @@ import glob
 import hashlib
 import importlib.util
 import os
+import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -86,6 +88,8 @@ def joined(
         raise ValueError("--coordinator, --processes and --process belong together; give all three, or none.")
     if all(given) and not (processes and processes > 0 and process is not None and 0 <= process < processes):
         raise ValueError(f"--process is {process} of {processes}; it must be from 0 to --processes - 1.")
+    if coordinator is not None and not re.fullmatch(r"\S+:\d{1,5}", coordinator):
+        raise ValueError(f"--coordinator is {coordinator!r}; it must be HOST:PORT.")
     stay = _on_tpu()
     if not (all(given) or several() or stay):
         return ALONE
@@ -93,7 +97,8 @@ def joined(
 
     if stay:  # a slice is one machine: what announces its end speaks through this connection
         jax.config.update("jax_enable_recoverability", True)
-    try:
+
+    def meet() -> None:
         jax.distributed.initialize(
             coordinator,
             processes,
@@ -102,6 +107,9 @@ def joined(
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=MEETING_SECONDS,
         )
+
+    try:
+        _interruptible(meet)
     except (RuntimeError, ValueError) as error:
         alone = "--coordinator 127.0.0.1:8476 --processes 1 --process 0"
         raise ValueError(
@@ -120,6 +128,25 @@ def joined(
     jax.distributed.shutdown()
     state.process_id, state.num_processes = 0, 1  # from here on a process like any other: its devices, nobody else's
     return Cluster(Share(index, count, run))
+
+
+def _interruptible(function: Callable[[], Any]) -> None:
+    """Call what waits inside of JAX so that Ctrl-C ends the waiting."""
+    ended: list[BaseException | None] = []
+
+    def call() -> None:
+        try:
+            function()
+            ended.append(None)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+    if ended[0] is not None:
+        raise ended[0]
 
 
 def _agreed(client: Any, index: int, count: int, spec: str) -> str:

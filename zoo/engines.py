@@ -49,6 +49,8 @@ class Slurm:
         error = job.exception()
         if error is None:
             return job.result()
+        if type(error).__name__ == "UncompletedJobError":
+            raise RuntimeError("it was killed, or its machine is gone")
         lines = [line for line in str(error).strip().splitlines() if line.strip(" -")]
         raise RuntimeError(lines[-1].strip()[:300] if lines else type(error).__name__)
 
@@ -75,7 +77,7 @@ class Ray:
         self.at_once = None
         self._options = {"max_retries": 3, **options}
         try:
-            self._ray.remote(**self._options)(len)
+            self._ray.remote(**self._options)(lambda: None)
         except (TypeError, ValueError) as error:
             raise ValueError(f"--engine does not suit Ray: {_all_of(error)}") from None
 

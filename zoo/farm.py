@@ -65,6 +65,7 @@ def farm_out(
     if not (path / "zoo.json").exists():
         check(zoo, path, settings["keep"])
     store, run = Store(path, zoo, settings["keep"]), os.urandom(8).hex()
+    shares = min(shares, sum(len(cohort.members) for cohort in store.cohorts))  # one without a member has nothing to do
     stop, parsed = threading.Event(), _parsed(options)
     with held(path, run), view(store.cohorts) as shown, _stopping(stop):
         farm = _Farm(ENGINES[engine](parsed, shown.say), store, shares, run, settings, shown)

@@ -83,6 +83,13 @@ def read_manifest(path: Any) -> dict[str, Any]:
     return manifest
 
 
+def check_cohorts(path: Any, manifest: dict[str, Any]) -> None:
+    """Refuse a manifest whose cohorts are not those of its spec: somebody has changed it."""
+    said = {cohort: {"members": entry["members"]} for cohort, entry in manifest["cohorts"].items()}
+    if said != sizes(zoo_of(manifest)):
+        raise ValueError(f"{path / 'zoo.json'} has been changed: its cohorts are not those of its spec; bring it back.")
+
+
 def recipes(retries: int) -> str:
     """The file with the recipes that cohorts are to begin with; those that a retry has added have one of their own."""
     return f"recipes-{retries}.json" if retries else "recipes.json"

@@ -34,6 +34,8 @@ def retried(
     """
     if status not in STATUSES:
         raise ValueError(f"--retry is {status!r}; it must be one of {', '.join(STATUSES)}.")
+    if learning_rate is not None:
+        checked(spec.Training(learning_rate=learning_rate))
     manifest.read_manifest(files.directory(out))  # what is no zoo directory must not become one
     store = Store(out, zoo)
     with held(store.path):

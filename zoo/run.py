@@ -112,13 +112,13 @@ def train(
 def check_settings(
     *, save_every: float = 60, keep: int = 1, grace: float = 1, block: int | None = None, tune: bool = False
 ) -> None:
-    """Refuse settings of `train` that cannot be, with the names of their flags."""
-    for flag, seconds in (("--save-every", save_every), ("--grace", grace)):
+    """Refuse settings of `train` that cannot be."""
+    for name, seconds in (("save_every", save_every), ("grace", grace)):
         if not 0 < seconds < float("inf"):
-            raise ValueError(f"{flag} is {seconds:g} seconds; it must be above 0.")
-    for flag, count in (("--block", block), ("--keep", keep)):
+            raise ValueError(f"{name} is {seconds:g} seconds; it must be above 0.")
+    for name, count in (("block", block), ("keep", keep)):
         if count is not None and count < 1:
-            raise ValueError(f"{flag} is {count}; it must be at least 1.")
+            raise ValueError(f"{name} is {count}; it must be at least 1.")
 
 
 def check(zoo: Zoo, path: Any = None, keep: int = KEPT) -> None:

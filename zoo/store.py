@@ -58,11 +58,7 @@ class Store:
         self.manifest = manifest.read_manifest(self.path)
         self.zoo = manifest.zoo_of(self.manifest)
         self.cohorts = spec.cohorts(self.zoo)
-        said = {cohort: entry["members"] for cohort, entry in self.manifest["cohorts"].items()}
-        if said != {cohort.id: len(cohort.members) for cohort in self.cohorts}:
-            raise ValueError(
-                f"{self.path / 'zoo.json'} has been changed: its cohorts are not those of its spec; bring it back."
-            )
+        manifest.check_cohorts(self.path, self.manifest)
 
     def record(self, **entries: Any) -> None:
         """Write entries into `zoo.json`; of several processes, one does."""
@@ -143,7 +139,7 @@ def check_place(path: Any) -> None:
     try:
         files.check_writable(path)
     except OSError as error:
-        raise ValueError(f"--out {path} cannot be written ({files.first_line(error)}).") from None
+        raise ValueError(f"--out {path} cannot be written ({error.strerror or files.first_line(error)}).") from None
 
 
 def _recipe(entry: dict[str, Any]) -> "Recipe":

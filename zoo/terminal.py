@@ -111,7 +111,7 @@ def print_cohorts(trained: Any) -> None:
     """The cohorts of a zoo directory, with how its members fared."""
     rows = []
     for cohort, group in trained.members.groupby("cohort", sort=False):
-        recipe = trained.manifest["cohorts"][cohort]["recipe"] or {}
+        recipe = trained.manifest["cohorts"].get(cohort, {}).get("recipe") or {}
         status = group["status"].value_counts()
         counts = (len(group), status.get("solved", 0), status.get("diverged", 0))
         how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"

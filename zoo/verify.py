@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from zoo import files, seals
 from zoo.checkpoints import BlockFolder
-from zoo.manifest import read_manifest
+from zoo.manifest import check_cohorts, read_manifest
 from zoo.store import block_folders
 from zoo.trained import Trained
 
@@ -37,12 +37,18 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
       ValueError: it is no zoo directory.
     """
     path = files.directory(directory)
-    read_manifest(path)
+    changed = []
+    try:
+        check_cohorts(path, read_manifest(path))
+    except ValueError as error:
+        if "no zoo directory" in str(error):
+            raise
+        changed = [str(error)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # a digest leaves the other threads alone
         found: list[Any] = list(pool.map(_block, block_folders(path)))
     members = {member for _, _, held in found for member in held}
     damaged = {name for name, each, _ in found if each.faults}
-    faults = [fault for _, each, _ in found for fault in each.faults] + _lost(path, members, damaged)
+    faults = [*changed, *(fault for _, each, _ in found for fault in each.faults), *_lost(path, members, damaged)]
     checkpoints, size, unfinished = (sum(each[i] for _, each, _ in found) for i in (1, 2, 3))
     return Verified(len(found), checkpoints, size, unfinished, faults)
 

@@ -196,3 +196,42 @@ def test_a_disk_that_may_not_be_written_is_one_sentence_status_2_and_nothing_cha
         assert said.count("\n") == 1
     assert {p: p.stat().st_mtime_ns for p in small_disk.rglob("*")} == before
     assert len(load(small_disk / "zoo").members) == 6  # reading needs no writing
+
+
+def test_a_file_that_cannot_be_read_now_is_not_damage_and_nothing_is_set_aside(
+    copy: Path, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo import seals
+
+    before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file() and not p.name.startswith(".")}
+
+    def busy(*_: Any) -> str:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(seals, "sha256", busy)
+    with pytest.raises(OSError, match="Too many open files"):
+        train(ZOOS["rnn"], copy, quiet=True)
+    monkeypatch.undo()
+    after = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file() and not p.name.startswith(".")}
+    assert {p: c for p, c in after.items() if "cohorts" in p.parts} == {
+        p: c for p, c in before.items() if "cohorts" in p.parts
+    }
+    train(ZOOS["rnn"], copy, quiet=True)
+    assert_same(everything(copy), expected)
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused_and_not_trained_over(copy: Path) -> None:
+    import json
+
+    from zoo import seals
+
+    block = block_of(copy)
+    newest = block.path / str(block.steps()[-1])
+    content = json.loads((newest / "manifest.json").read_bytes())
+    content = {**content, "format": 2}
+    del content["seal"]
+    (newest / "manifest.json").write_bytes(seals._line({**content, "seal": seals._sha256(seals._line(content))}))
+    before = {p: p.read_bytes() for p in (copy / "cohorts").rglob("*") if p.is_file()}
+    with pytest.raises(ValueError, match=r"has format 2, of another version of this program; this version reads"):
+        train(ZOOS["rnn"], copy, quiet=True)
+    assert {p: p.read_bytes() for p in (copy / "cohorts").rglob("*") if p.is_file()} == before

@@ -1,6 +1,7 @@
 """A zoo in shares, as SLURM jobs (submitit's local ones) and Ray tasks (a cluster of two nodes here): the bits of one
 machine, also with a worker killed in the middle."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from tests.faults.rig import ROOT, assert_same, everything, finished, start, wait_until
-from zoo import train
+from zoo import farm, train
 from zoo.spec_file import read_spec
 
 pytestmark = pytest.mark.timeout(500)
@@ -42,7 +43,10 @@ def workers(out: Path) -> list[psutil.Process]:
 
 def kill_one(out: Path) -> None:
     """kill -9 of one of the workers."""
-    workers(out)[0].send_signal(signal.SIGKILL)
+    for worker in workers(out):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended just now
+            worker.send_signal(signal.SIGKILL)
+            return
 
 
 def blocks_begun(out: Path) -> int:
@@ -79,10 +83,50 @@ def test_a_second_run_on_a_directory_whose_shares_are_at_work_is_refused_and_a_s
 
 def test_what_is_bad_on_every_machine_is_said_once_and_not_tried_again(tmp_path: Path) -> None:
     out = tmp_path / "zoo"
-    text = finished(start(words(out, "slurm", "--shares", "0")), status=2)
-    assert "--shares is 0; it must be at least 1" in text
-    text = finished(start(words(out, "slurm", "--engine", "cpus")), status=2)
-    assert "--engine has 'cpus'; it must be KEY=VALUE" in text
+    for flags, sentence in {
+        ("--shares", "0"): "--shares is 0; it must be from 1 to 10000",
+        ("--engine", "cpus"): "--engine has 'cpus'; it must be KEY=VALUE",
+        ("--engine", "nonsense=1"): "--engine does not suit SLURM: ",
+        ("--block", "0"): "block is 0; it must be at least 1",
+    }.items():
+        text = finished(start(words(out, "slurm", *flags)), status=2)
+        assert sentence in text
+        assert "Traceback" not in text
+
+
+class Failing:
+    """An engine whose jobs die at once, or say that what they were asked for is bad."""
+
+    def __init__(self, bad: str = "", at_once: int | None = None):
+        self.bad, self.at_once, self.started, self.most = bad, at_once, 0, 0
+
+    def submit(self, function: Any, *args: Any) -> Any:
+        self.started += 1
+        return object()
+
+    def ended(self, job: Any) -> bool:
+        return True
+
+    def result(self, job: Any) -> str:
+        if self.bad:
+            return self.bad
+        raise RuntimeError("the node is gone")
+
+    def cancel(self, job: Any) -> None: ...
+
+
+@pytest.mark.parametrize("bad", ["", "the zoo has no task"])
+def test_shares_that_fail_again_and_again_end_the_run_and_bad_input_ends_it_at_once(
+    bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Failing(bad, at_once=1)
+    monkeypatch.setattr(farm, "TICK", 0.001)
+    monkeypatch.setitem(farm.ENGINES, "slurm", lambda options, say: engine)
+    settings = dict(save_every=60.0, keep=2, grace=5.0, block=None, tune=False)
+    sentence = bad or "2 of 2 shares failed: share 0: the node is gone; share 1: the node is gone"
+    with pytest.raises(ValueError if bad else OSError, match=sentence):
+        farm.farm_out(read_spec(SPEC), tmp_path / "zoo", "slurm", 2, **settings)
+    assert engine.started == (2 if bad else 2 * farm.ATTEMPTS)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Processes that share a run, on loopback: who is who, one spec, one dead peer, the bits of one process."""
 
+import signal
 import socket
 import sys
 import time
@@ -136,3 +137,18 @@ def test_a_notice_reaches_all_through_jaxs_service_and_process_0_leaves_last(mod
         both[1].terminate()
     finished(both[1], status=-9 if mode == "killed" else 0, timeout=90)
     assert "left" in finished(both[0], timeout=90)
+
+
+def test_a_process_that_waits_for_the_others_is_ended_by_ctrl_c_and_an_address_without_port_is_refused(
+    tmp_path: Path,
+) -> None:
+    both = ("--processes", "2", "--process", "0")
+    text = finished(start(command("rnn", tmp_path / "zoo", "--coordinator", "nohost", *both)), status=2)
+    assert "--coordinator is 'nohost'; it must be HOST:PORT." in text
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    process = start(command("rnn", tmp_path / "zoo", "--coordinator", address, *both))
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    finished(process, status=130, timeout=20)

@@ -60,7 +60,7 @@ def test_a_signal_saves_every_block_within_the_grace_time_and_the_same_command_g
     process.send_signal(number)
     text = finished(process, status=143)
     assert time.monotonic() - begin < 10
-    assert f"Stopped by {number.name}; the same command goes on from here." in text
+    assert f"Stopped by {number.name}. The same command goes on from here." in text
     assert any(max(folder.steps()) > 0 for folder in folders(out)), "nothing was saved"
     finished(start(command("cnn", out)))
     assert_same(everything(out), expected)

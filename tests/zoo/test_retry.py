@@ -75,3 +75,24 @@ def test_bad_retries_are_one_sentence_and_add_nothing(path: Path, capsys: pytest
     assert "is no zoo directory" in capsys.readouterr().err
     assert not (path.parent / "none").exists()
     assert len(load(path).members) == 4
+
+
+def test_two_rates_of_one_seed_become_one_new_member_and_count_as_alike(tmp_path: Path) -> None:
+    from analysis.effects import alike
+
+    zoo = ZOO.replace("seeds", [0]) + Zoo(
+        "again",
+        task=ZOO.grids[0].task,
+        model=ZOO.grids[0].model,
+        training=product(Training, learning_rate=[1e8], optimizer="sgd", steps=30, batch=4, evaluate_every=10),
+        seeds=[0],
+    )
+    path = train(zoo, tmp_path / "zoo", quiet=True).path
+    pairs = retried(path, zoo, "diverged", 1e-2)
+    assert len(pairs) == 2
+    assert len({new for _, new in pairs}) == 1
+    table = train(zoo, path, quiet=True).members
+    assert len(table) == 4
+    assert table["cohort"].nunique() == 2
+    assert alike(table).nunique() == 1, "the same network with another rate is no independent evidence"
+    assert retried(path, zoo, "diverged", 1e-2) == []
