@@ -21,7 +21,8 @@ def of_seed(seed: int) -> Zoo:
         Training,
         learning_rate=[1e7, 0.3, 0.03, 1e-5],
         optimizer="sgd",
-        steps=200,
+        schedule="cosine",
+        steps=195,  # the last evaluation is off the interval
         batch=4,
         evaluate_every=10,
         target=0.6,
@@ -41,11 +42,12 @@ def inner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> An
     return request.param
 
 
-@pytest.mark.parametrize("devices", [1, 3])
+@pytest.mark.parametrize(("devices", "call_seconds"), [(1, 1e9), (3, 1e9), (1, 1e-9)])
 def test_repacked_blocks_keep_every_bit_and_take_fewer_steps(
-    inner: Any, devices: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    inner: Any, devices: int, call_seconds: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(unit, "CALL_SECONDS", 1e9)  # a call goes to the next evaluation, however slow the machine
+    # A call goes to the next evaluation, however slow the machine; or takes one step, and is saved now and then.
+    monkeypatch.setattr(unit, "CALL_SECONDS", call_seconds)
     steps: list[int] = []
     real, found = executor.Executable.advance, {}
 
@@ -62,7 +64,7 @@ def test_repacked_blocks_keep_every_bit_and_take_fewer_steps(
         trained = train(ZOO, out, quiet=True, devices=jax.local_devices()[:devices], save_every=0.05)
         found[repacked] = everything(out), sum(steps)
         assert {"diverged", "unsolved"} <= set(trained.members["status"])
-        assert trained.members["steps"].between(11, 199).any(), "nobody reaches the target on the way"
+        assert trained.members["steps"].between(11, 194).any(), "nobody reaches the target on the way"
     assert_same(found[True][0], found[False][0])
     assert found[True][1] < (0.7 if devices == 1 else 0.95) * found[False][1]
 
