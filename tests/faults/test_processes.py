@@ -1,5 +1,7 @@
 """Processes that share a run, on loopback: who is who, one spec, one dead peer, the bits of one process."""
 
+import os
+import random
 import signal
 import socket
 import sys
@@ -152,3 +154,34 @@ def test_a_process_that_waits_for_the_others_is_ended_by_ctrl_c_and_an_address_w
     time.sleep(8)
     process.send_signal(signal.SIGINT)
     finished(process, status=130, timeout=20)
+
+
+def told_by(scheduler: str, index: int) -> dict[str, str]:
+    """What a scheduler tells the second of two tasks on one host, or the first."""
+    number = str(random.Random(str(os.getpid())).randrange(10**6))
+    return {
+        "slurm": {
+            "SLURM_JOB_ID": number,
+            "SLURM_NTASKS": "2",
+            "SLURM_STEP_NUM_TASKS": "2",
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_PROCID": str(index),
+            "SLURM_LOCALID": str(index),
+        },
+        "ompi": {
+            "OMPI_MCA_orte_hnp_uri": f"{int(number) * 2**12}.0;tcp://127.0.0.1:34911",
+            "OMPI_COMM_WORLD_SIZE": "2",
+            "OMPI_COMM_WORLD_RANK": str(index),
+            "OMPI_COMM_WORLD_LOCAL_RANK": str(index),
+        },
+    }[scheduler]
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "ompi"])
+def test_tasks_of_slurm_and_open_mpi_find_each_other_without_arguments(scheduler: str, tmp_path: Path) -> None:
+    out = tmp_path / "zoo"
+    words = command("cnn", out, "--block", "1", "--training.steps", "4")
+    both = [start(words, JAX_NUM_CPU_DEVICES="1", **told_by(scheduler, i)) for i in range(2)]
+    for process in both:
+        assert "2/2 done" in finished(process), "each has half of the four members"
+    assert (load(out).members["steps"] == 4).all()
