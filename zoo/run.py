@@ -66,13 +66,14 @@ def train(
     check_settings(save_every=save_every, keep=keep, grace=grace, block=block)
     share, path = cluster.share, files.directory(out)
     check_place(path)
-    if not (path / "zoo.json").exists():
+    if new := not (path / "zoo.json").exists():
         check(zoo, path, keep)  # a bad spec must not leave a directory behind
     store = Store(path, zoo, keep, writes=share.index == 0)
     with held(store.path, share.run, share.index if share.run else None, patience):
         store.read()
         _check_all_there(store)
-        check_disk(store.path, [c for c in store.cohorts if not store.block(c.id, 0).path.exists()], keep)
+        if not new:
+            check_disk(path, [c for c in store.cohorts if not store.block(c.id, 0).path.exists()], keep)
         found = _start(store)
         devices = list(devices or found)
         from zoo.executor import forget_data

@@ -107,6 +107,20 @@ def fuzzed(examples: int, original: bytes, read: Callable[[bytes], Any]) -> None
     run()
 
 
+def scrambled(examples: int, original: bytes, read: Callable[[bytes], Any]) -> None:
+    """Many files with a few bytes changed, each read or refused."""
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @given(st.lists(st.tuples(st.integers(0, len(original) - 1), st.integers(0, 255)), min_size=1, max_size=4))
+    def run(changes: list[tuple[int, int]]) -> None:
+        content = bytearray(original)
+        for at, byte in changes:
+            content[at] = byte
+        read_or_refused(lambda: read(bytes(content)))
+
+    run()
+
+
 long = pytest.mark.parametrize("examples", [EXAMPLES[False], pytest.param(EXAMPLES[True], marks=pytest.mark.long)])
 
 
@@ -178,15 +192,7 @@ def test_any_curves_are_read_or_refused(examples: int, whole: Path) -> None:
     folder = folders(whole)[0]
     original = (folder.path / "0" / "curves.npz").read_bytes()
 
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
-    @given(st.lists(st.tuples(st.integers(0, len(original) - 1), st.integers(0, 255)), min_size=1, max_size=4))
-    def run(changes: list[tuple[int, int]]) -> None:
-        content = bytearray(original)
-        for at, byte in changes:
-            content[at] = byte
-        read_or_refused(lambda: read_arrays(bytes(content)))
-
-    run()
+    scrambled(examples, original, read_arrays)
 
 
 def test_an_array_that_says_it_is_huge_is_refused_before_room_is_made_for_it() -> None:
@@ -237,13 +243,8 @@ def test_any_member_table_is_read_or_refused(examples: int, whole: Path, tmp_pat
     copy = Path(shutil.copytree(whole, tmp_path / "zoo"))
     original = (copy / "members.csv").read_bytes()
 
-    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
-    @given(st.lists(st.tuples(st.integers(0, len(original) - 1), st.integers(0, 255)), min_size=1, max_size=4))
-    def run(changes: list[tuple[int, int]]) -> None:
-        content = bytearray(original)
-        for at, byte in changes:
-            content[at] = byte
+    def read(content: bytes) -> None:
         (copy / "members.csv").write_bytes(content)
-        read_or_refused(lambda: load(copy).members)
+        _ = load(copy).members
 
-    run()
+    scrambled(examples, original, read)
