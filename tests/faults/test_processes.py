@@ -185,3 +185,16 @@ def test_tasks_of_slurm_and_open_mpi_find_each_other_without_arguments(scheduler
     for process in both:
         assert "2/2 done" in finished(process), "each has half of the four members"
     assert (load(out).members["steps"] == 4).all()
+
+
+def test_a_process_that_would_give_other_bits_is_refused_in_a_new_directory_too(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    words = command("rnn", tmp_path / "zoo", "--coordinator", address, "--processes", "2", "--training.steps", "4")
+    both = [
+        start([*words, "--process", str(i)], JAX_NUM_CPU_DEVICES="1", NPROC=threads) for i, threads in enumerate("13")
+    ]
+    texts = [process.communicate(timeout=120)[0] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], texts
+    assert any("CPU threads and this process has" in text and "start with NPROC=" in text for text in texts)
