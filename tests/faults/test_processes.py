@@ -1,5 +1,6 @@
 """Processes that share a run, on loopback: who is who, one spec, one dead peer, the bits of one process."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -7,11 +8,13 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.rig import ZOOS, assert_same, command, everything, finished, folders, start, wait_until
+from tests.faults.rig import RNN, ZOOS, assert_same, command, everything, finished, folders, start, wait_until
 from zoo import load, train
+from zoo.store import Store
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -187,14 +190,29 @@ def test_tasks_of_slurm_and_open_mpi_find_each_other_without_arguments(scheduler
     assert (load(out).members["steps"] == 4).all()
 
 
-def test_a_process_that_would_give_other_bits_is_refused_in_a_new_directory_too(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    words = command("rnn", tmp_path / "zoo", "--coordinator", address, "--processes", "2", "--training.steps", "4")
-    both = [
-        start([*words, "--process", str(i)], JAX_NUM_CPU_DEVICES="1", NPROC=threads) for i, threads in enumerate("13")
-    ]
-    texts = [process.communicate(timeout=120)[0] for process in both]
-    assert sorted(process.returncode for process in both) == [0, 2], texts
-    assert any("CPU threads and this process has" in text and "start with NPROC=" in text for text in texts)
+def test_a_process_that_would_give_other_bits_is_refused_in_a_new_directory_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two begin a directory at the same moment; the other one, with more threads, writes its recipes down first."""
+    asked = Store.asked
+
+    def later(store: Store, choose: Any) -> Any:
+        monkeypatch.setattr(Store, "asked", asked)
+        Store(store.path, RNN).asked(lambda cohort: dataclasses.replace(choose(cohort), threads=5))
+        return asked(store, choose)
+
+    monkeypatch.setattr(Store, "asked", later)
+    with pytest.raises(ValueError, match=r"was begun with 5 CPU threads and this process has 4, .* start with NPROC=5"):
+        train(RNN, tmp_path / "zoo", quiet=True)
+    assert (load(tmp_path / "zoo").members["status"] == "pending").all()
+
+
+def test_a_process_that_comes_later_takes_the_threads_that_the_directory_was_begun_with(tmp_path: Path) -> None:
+    expected = everything(train(RNN, tmp_path / "alone", quiet=True).path)
+    out = tmp_path / "zoo"
+    first = start(command("rnn", out), NPROC="4")
+    wait_until(lambda: len(folders(out)) >= 2, first)
+    first.kill()
+    first.communicate()
+    finished(start(command("rnn", out), NPROC="3"))
+    assert_same(everything(out), expected)
