@@ -214,10 +214,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif query["uploadType"] == "multipart":
             boundary = re.search(r'boundary="?([^";]+)', self.headers["Content-Type"])
             assert boundary is not None
-            _, about, rest = re.split(rb"\r?\n?--" + re.escape(boundary[1].encode()) + rb"\r?\n", body)
-            name = json.loads(re.split(rb"\r?\n\r?\n", about, maxsplit=1)[1])["name"]
-            content = re.split(rb"\r?\n\r?\n", rest, maxsplit=1)[1]
-            body = re.sub(rb"\r?\n--" + re.escape(boundary[1].encode()) + rb"--\s*\Z", b"", content)
+            mark = b"--" + boundary[1].encode()
+            end = b"\r\n" if body.startswith(mark + b"\r") else b"\n"  # one of both: a content may end with a \r
+            about, content = body.removeprefix(mark + end).split(end + mark + end, 1)
+            name = json.loads(about.split(2 * end, 1)[1])["name"]
+            body = content.split(2 * end, 1)[1].rpartition(end + mark + b"--")[0]
         self.bucket.arriving(f"POST {name}")
         stored = self.bucket.put(name, body, match)
         return self._refuse(412) if stored is None else self._answer(200, stored)

@@ -143,7 +143,7 @@ with ThreadPoolExecutor(8) as pool:
     first = list(pool.map(lambda i: files.write_once(path / "once", str(i).encode()), range(8)))
 assert sum(first) == 1 and files.read(path / "once") == str(first.index(True)).encode()
 files.MOST_AT_ONCE = 2**18
-files.write_atomically(path / "large", content := os.urandom(3 * 2**18 + 5))
+files.write_atomically(path / "large", content := os.urandom(3 * 2**18 + 4) + b"\\r")
 import hashlib
 assert files.sha256(path / "large", len(content)) == hashlib.sha256(content).hexdigest()
 files.write_atomically(path / "empty", b"")
