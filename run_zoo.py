@@ -20,7 +20,7 @@ import tyro
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
 from zoo.spec_file import Overrides, read_spec, take_overrides
-from zoo.terminal import console, plain, print_cohorts, print_fields, print_plan, print_table, say
+from zoo.terminal import console, counted, plain, print_cohorts, print_fields, print_plan, print_table, say
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -109,9 +109,9 @@ class Train:
         run = trained.manifest.get("last_run", {})
         done = done and not run.get("programs")  # nothing had to be mended
         end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
-        say(f"{len(trained.members)} members: {summary} ({end}).")
+        say(f"{counted(len(trained.members), 'member')}: {summary} ({end}).")
         if not done and self.on == "local" and run:
-            compiled = f"{run['programs']} programs took {run['compile_seconds']:.0f} s to trace and compile"
+            compiled = f"{counted(run['programs'], 'program')} took {run['compile_seconds']:.0f} s to trace and compile"
             console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
 
     def _train(self, zoo: Any) -> Any:
@@ -144,7 +144,7 @@ class Train:
         added = retried(self.out, zoo, self.retry, self.retry_learning_rate)
         for old, new in added:
             say(f"{new} is {old} again")
-        say(f"{len(added)} members added for those that are {self.retry} and have not been tried again.")
+        say(f"{counted(len(added), 'member')} added for those that are {self.retry} and have not been tried again.")
 
 
 @dataclasses.dataclass
@@ -269,7 +269,7 @@ class Show:
         if self.member is None:
             print_cohorts(trained)
             members = trained.members.drop(columns="cohort")
-            print_table(list(members.columns), members.itertuples(index=False), f"\n{len(members)} members")
+            print_table(list(members.columns), members.itertuples(index=False), f"\n{counted(len(members), 'member')}")
             return
         found = trained.member(self.member)
         row = trained.members.set_index("member").loc[found.id]
@@ -278,6 +278,9 @@ class Show:
             values = ", ".join(f"{n}={v}" for n, v in values_of(getattr(found, section)).items())
             say(f"  {section}: {values}")
         console.print(f"  seed: {found.seed}")
+        for old, new in trained.retried.items():
+            if found.id in (old, new):
+                say(f"  {'tried again as ' + new if found.id == old else old + ' tried again'}")
         curve = trained.curves.query("member == @found.id").drop(columns="member")
         print_table(list(curve.columns), curve.itertuples(index=False))
 
@@ -296,12 +299,11 @@ class Verify:
         for fault in found.faults:
             say(fault)
         left = f"; {found.unfinished} that were never finished" if found.unfinished else ""
-        say(f"{found.checkpoints} checkpoints of {found.blocks} blocks, {mebibytes(found.bytes)} read{left}.")
+        number, blocks = counted(found.checkpoints, "checkpoint"), counted(found.blocks, "block")
+        say(f"{number} of {blocks}, {mebibytes(found.bytes)} read{left}.")
         if found.faults:
-            count = f"{len(found.faults)} fault{'s' * (len(found.faults) != 1)}"
-            raise OSError(
-                f"{count} in {self.dir}; `train` mends what is damaged, what is missing must be brought back."
-            )
+            faults = f"{counted(len(found.faults), 'fault')} in {self.dir}"
+            raise OSError(f"{faults}; `train` mends what is damaged, what is missing must be brought back.")
         say("All as they were written.")
 
 

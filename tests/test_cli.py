@@ -112,7 +112,10 @@ def test_list_names_every_file(capsys: pytest.CaptureFixture) -> None:
         assert all(f"  {name} " in text for name in lookup.names(kind))
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_dry_run_prints_the_plan_and_writes_nothing(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.plan.MOST_MEASURED", 1)
     assert run_zoo.main(["run", spec, "--out", str(tmp_path / "no"), "--dry-run", "--seeds", "1"]) == 0
     assert "6 members in 5 cohorts" in capsys.readouterr().out
     assert not (tmp_path / "no").exists()

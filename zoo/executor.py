@@ -18,8 +18,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import SingleDeviceSharding
 
-from zoo import training
-from zoo.files import cache_folder
+from zoo import programs, training
 from zoo.memory import bytes_free, out_of_memory
 from zoo.spec import Cohort
 from zoo.training import STOPPED, Floats, State
@@ -86,10 +85,7 @@ def start(threads: int | None = None) -> None:
     os.environ.setdefault("NPROC", str(cores()))
     global _threads
     _threads = int(os.environ["NPROC"])  # what the backend will read; later changes do not count
-    if config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    programs.keep()
 
 
 def start_as(manifest: dict[str, Any]) -> dict[str, Any] | None:
@@ -265,9 +261,9 @@ class Executable:
 
 
 def _compiler(device: Any) -> Any:
-    """Devices that share a compilation. On accelerators one compiles and the next load it from the cache; the CPU's
-    cache keys hold the device, so there each compiles for itself, side by side."""
-    return device if device.platform == "cpu" else device.platform
+    """Devices that share a compilation: one compiles, and the next load it from the cache. Others compile for
+    themselves, side by side."""
+    return device.platform if programs.shared(device) else device
 
 
 _placed: dict[Any, tuple[Any, Any]] = {}

@@ -61,7 +61,8 @@ class View:
             running = (progress.status == RUNNING).any()
             if running and self._phase.get(progress.cohort) != "training":
                 self._phase[progress.cohort] = "training"
-                self._say(f"{progress.cohort}: compiled, {'going on' if progress.step.max() else 'training'}")
+                before = progress.step.max() > 0 and not progress.taken  # by another run than this one
+                self._say(f"{progress.cohort}: compiled, {'going on' if before else 'training'}")
             self._last.setdefault(progress.cohort, {})[progress.block] = progress
             self._counted.pop(progress.cohort, None)
             self._taken.append((now, progress.taken))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["console", "plain", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
+__all__ = ["console", "counted", "plain", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -19,6 +19,11 @@ console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isat
 def plain(text: object) -> str:
     """Text without control characters: a name in a file must not steer the terminal."""
     return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
+
+
+def counted(number: int, thing: str) -> str:
+    """ "1 member", "2 members"."""
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def say(line: str) -> None:
@@ -80,7 +85,8 @@ def _print_preset(name: str) -> None:
     everyone = [member for cohort in found for member in cohort.members]
     console.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
     console.print(
-        f"\n{len(everyone)} members in {len(found)} cohorts; varied: {', '.join(varied(everyone)) or 'seed'}."
+        f"\n{counted(len(everyone), 'member')} in {counted(len(found), 'cohort')}; "
+        f"varied: {', '.join(varied(everyone)) or 'seed'}."
     )
 
 
@@ -98,10 +104,11 @@ def print_plan(name: str, rows: list[Any]) -> None:
     }
     print_table(list(frame), zip(*frame.values()))
     if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
-        console.print(f"{unmeasured} cohorts without MiB were not measured: their seconds are the others' mean.")
+        console.print(f"{counted(unmeasured, 'cohort')} without MiB, not measured: the seconds are the others' mean.")
     time_needed = "an unknown time" if math.isnan(seconds) else f"about {seconds:.0f} s"
     console.print(
-        f"{name}: {members} members in {len(rows)} cohorts, {len(rows)} programs to compile, {time_needed} "
+        f"{name}: {counted(members, 'member')} in {counted(len(rows), 'cohort')}, "
+        f"{counted(len(rows), 'program')} to compile, {time_needed} "
         f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",
         markup=False,
     )

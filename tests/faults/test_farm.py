@@ -35,9 +35,11 @@ def workers(out: Path) -> list[psutil.Process]:
     """The processes that train shares of a directory, by the locks that they hold."""
     found = []
     for lock in out.glob(".lock.*"):
-        number = int(lock.read_text().split()[1]) if lock.read_text() else 0
-        if number and psutil.pid_exists(number):
-            found.append(psutil.Process(number))
+        _, _, number = lock.read_text().partition(" ")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(number.split()[0])) if number else None
+            if process and process.status() != psutil.STATUS_ZOMBIE:  # one that has ended, and is not yet waited for
+                found.append(process)
     return found
 
 

@@ -274,7 +274,7 @@ def test_stationary_variance_of_a_linear_unit(leak, noise_form):
         noise=sigma, noise_form=noise_form,
     )  # fmt: skip
     x = jnp.zeros((64, 150, 1))
-    _, representations = model.apply(model.init(INIT, x), x, train=True, rngs={"noise": NOISE})
+    _, representations = model.apply(jax.jit(model.init)(INIT, x), x, train=True, rngs={"noise": NOISE})
     s = sigma if noise_form == "raw" else sigma * (2 * a) ** 0.5
     variance = float(representations["rate"][:, 80:].var())
     assert variance == pytest.approx(s**2 / (1 - (1 - a) ** 2), rel=0.03)
@@ -322,7 +322,7 @@ def test_convolution_forms_agree(fields):
 def test_convolution_forms_agree_in_a_residual_network():
     x = jax.random.normal(DATA, (4, 9, 8, 2))
     model = resnet.Model(channels=(3, 5), blocks=2)
-    variables = jax.tree.map(lambda v: v + 0.1, model.init(INIT, x))
+    variables = jax.tree.map(lambda v: v + 0.1, jax.jit(model.init)(INIT, x))
     native, columns = (outputs_and_gradients(model.clone(conv_form=f), variables, x) for f in ("native", "columns"))
     assert_close(native, columns, 2e-5)
 
@@ -330,7 +330,7 @@ def test_convolution_forms_agree_in_a_residual_network():
 def test_batch_statistics():
     model = make("cnn")
     x = 3.0 * inputs_of("convolutional") + 1.0
-    variables = model.init(INIT, x)
+    variables = jax.jit(model.init)(INIT, x)
     _, updated = jax.jit(partial(train, model))(variables, x)
     map1 = _maps.convolve(_maps.to_maps(x), variables["params"]["conv1"]["kernel"], "columns")
     expected = {"mean": 0.1 * map1.mean((1, 2, 3)), "var": 0.9 + 0.1 * map1.var((1, 2, 3))}
@@ -343,7 +343,7 @@ def test_every_layer_can_have_its_own_kernel_stride_pooling_activation_and_norma
         activation=("relu", "linear", "tanh"), normalization=("none", "layer", "divisive"), dense=(),
     )  # fmt: skip
     x = jax.random.normal(DATA, (4, 8, 6, 2))
-    variables, representations = model.init(INIT, x), None
+    variables, representations = jax.jit(model.init)(INIT, x), None
     _, representations = model.apply(variables, x)
     assert {k: v.shape[1:] for k, v in representations.items() if not k.endswith(".pre")} == {
         "conv1": (8, 6, 3), "conv2": (4, 3, 4), "conv3": (4, 3, 5),
@@ -407,4 +407,4 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
 )
 def test_bad_input_gets_one_sentence(model, shape, message):
     with pytest.raises(ValueError, match=message):
-        model.init(INIT, jnp.zeros(shape))
+        jax.eval_shape(model.init, INIT, jnp.zeros(shape))

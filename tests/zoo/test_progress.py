@@ -20,9 +20,9 @@ def zoo_of(count: int) -> list[Any]:
     return cohorts(Zoo("many", task=digits.Task(), model=model, training=Training(steps=10), seeds=2))
 
 
-def report(cohort: str, status: int, step: int, score: float) -> Progress:
+def report(cohort: str, status: int, step: int, score: float, taken: int = 4) -> Progress:
     ones = np.ones(2)
-    return Progress(cohort, 0, 4, (status * ones).astype(int), (step * ones).astype(int), 0.5 * ones, score * ones)
+    return Progress(cohort, 0, taken, (status * ones).astype(int), (step * ones).astype(int), 0.5 * ones, score * ones)
 
 
 def test_counts_follow_the_last_report() -> None:
@@ -57,13 +57,15 @@ def test_the_table_of_a_few_cohorts_shows_each() -> None:
 
 
 def test_a_cohort_that_is_done_or_goes_on_is_not_said_to_begin() -> None:
-    found = zoo_of(3)
+    found = zoo_of(4)
     console = Console(width=200, record=True, file=io.StringIO())
     view = View(found, console, quiet=False)
-    view.report(report(found[0].id, STOPPED, 10, 0.99))
-    view.report(report(found[1].id, RUNNING, 4, 0.3))
-    view.report(report(found[2].id, RUNNING, 0, 0.1))
+    view.report(report(found[0].id, STOPPED, 10, 0.99, taken=0))
+    view.report(report(found[1].id, RUNNING, 4, 0.3, taken=0))
+    view.report(report(found[2].id, RUNNING, 0, 0.1, taken=0))
+    view.report(report(found[3].id, RUNNING, 4, 0.1, taken=8))  # of a share: the first that is heard of it
     text = console.export_text()
     assert found[0].id not in text
     assert f"{found[1].id}: compiled, going on" in text
     assert f"{found[2].id}: compiled, training" in text
+    assert f"{found[3].id}: compiled, training" in text

@@ -43,6 +43,13 @@ def test_diverged_members_are_tried_with_the_next_seeds_and_the_old_rows_and_bit
     assert [old for old, _ in more] == [new for _, new in pairs], "who was tried again is not tried twice"
 
 
+def test_show_says_who_was_tried_again_as_whom(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ((old, new), *_) = retried(path, ZOO, "diverged")
+    for member, sentence in ((old, f"tried again as {new}"), (new, f"{old} tried again")):
+        assert run_zoo.main(["show", str(path), member]) == 0
+        assert sentence in capsys.readouterr().out
+
+
 def test_with_another_learning_rate_the_seed_stays(path: Path) -> None:
     pairs = retried(path, ZOO, "diverged", 1e-2)
     again = train(ZOO, path, quiet=True).members.set_index("member")

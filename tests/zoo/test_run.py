@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from models import vanilla
+from tests.faults import rig
 from zoo import Training, Zoo, executor, load, plan, product, train, tuning
 from zoo.spec import cohorts
 from zoo.tasks import flipflop
@@ -213,6 +214,13 @@ def test_evaluations_cost_at_most_two_percent_of_the_steps(steps: int, batch: in
     every = evaluate_every(cohorts(zoo)[0], None)
     # A step is a forward and a backward pass over the batch, three forward passes in all.
     assert trials / (3 * batch * every) <= EVALUATION_SHARE
+
+
+def test_a_program_is_compiled_once_for_all_devices_of_a_cpu(tmp_path: Path) -> None:
+    words = rig.command("rnn", tmp_path / "zoo", "--block", "1", "--training.steps", "3")
+    rig.finished(rig.start(words, JAX_NUM_CPU_DEVICES="4", XDG_CACHE_HOME=str(tmp_path)))
+    kept = (tmp_path / "model-zoo" / "programs").glob("*-cache")
+    assert sorted(file.name.split("-")[0] for file in kept) == ["jit__initial", "jit_mapped"]
 
 
 def test_the_plan_of_many_cohorts_measures_a_few_and_says_which(monkeypatch: Any) -> None:
