@@ -2,11 +2,12 @@
 
 import functools
 import inspect
+from pathlib import Path
 from typing import Any
 
 import jax
 
-from zoo.files import cache_folder
+from zoo.files import cache_folder, check_writable, is_remote
 
 
 def keep() -> None:
@@ -25,8 +26,21 @@ def shared(device: Any) -> bool:
     on CPU.
     """
     config: Any = jax.config
-    kept = config.jax_enable_compilation_cache and config.jax_compilation_cache_dir is not None
-    return bool(kept) and (device.platform == "gpu" or (device.platform == "cpu" and _forget_cpu_devices()))
+    if not (config.jax_enable_compilation_cache and _kept_in(config.jax_compilation_cache_dir)):
+        return False
+    return device.platform == "gpu" or (device.platform == "cpu" and _forget_cpu_devices())
+
+
+@functools.cache
+def _kept_in(folder: str | None) -> bool:
+    """Whether programs can be kept there: else the next device would find nothing, and wait for nothing."""
+    if folder is None or is_remote(folder):
+        return folder is not None
+    try:
+        check_writable(Path(folder))
+    except OSError:
+        return False
+    return True
 
 
 def _forget_cpu_devices() -> bool:

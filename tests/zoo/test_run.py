@@ -15,7 +15,7 @@ import pytest
 
 from models import vanilla
 from tests.faults import rig
-from zoo import Training, Zoo, executor, load, plan, product, train, tuning
+from zoo import Training, Zoo, executor, load, plan, product, programs, train, tuning
 from zoo.spec import cohorts
 from zoo.tasks import flipflop
 
@@ -221,6 +221,17 @@ def test_a_program_is_compiled_once_for_all_devices_of_a_cpu(tmp_path: Path) -> 
     rig.finished(rig.start(words, JAX_NUM_CPU_DEVICES="4", XDG_CACHE_HOME=str(tmp_path)))
     kept = (tmp_path / "model-zoo" / "programs").glob("*-cache")
     assert sorted(file.name.split("-")[0] for file in kept) == ["jit__initial", "jit_mapped"]
+
+
+def test_devices_compile_side_by_side_where_no_program_can_be_kept(tmp_path: Path) -> None:
+    assert programs.shared(jax.local_devices()[1])
+    (tmp_path / "file").write_text("")
+    kept, config = jax.config.jax_compilation_cache_dir, jax.config  # pyright: ignore[reportAttributeAccessIssue]
+    config.update("jax_compilation_cache_dir", str(tmp_path / "file" / "below"))
+    try:
+        assert not programs.shared(jax.local_devices()[1])
+    finally:
+        config.update("jax_compilation_cache_dir", kept)
 
 
 def test_the_plan_of_many_cohorts_measures_a_few_and_says_which(monkeypatch: Any) -> None:
