@@ -263,6 +263,7 @@ class Show:
     def __call__(self) -> None:
         from zoo import load
         from zoo.fields import values_of
+        from zoo.manifest import tried_again
         from zoo.spec import SECTIONS
 
         trained = load(self.dir)
@@ -278,7 +279,7 @@ class Show:
             values = ", ".join(f"{n}={v}" for n, v in values_of(getattr(found, section)).items())
             say(f"  {section}: {values}")
         console.print(f"  seed: {found.seed}")
-        for old, new in trained.retried.items():
+        for old, new in tried_again(trained.manifest).items():
             if found.id in (old, new):
                 say(f"  {'tried again as ' + new if found.id == old else old + ' tried again'}")
         curve = trained.curves.query("member == @found.id").drop(columns="member")

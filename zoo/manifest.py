@@ -103,6 +103,11 @@ def zoo_of(manifest: dict[str, Any]) -> Zoo:
     return zoo
 
 
+def tried_again(manifest: dict[str, Any]) -> dict[str, str]:
+    """Members that were tried again -> who they are now."""
+    return {old: new for retry in manifest.get("retries", []) for old, new in retry.get("of", {}).items()}
+
+
 def _optional(file: Any) -> dict[str, Any]:
     try:
         return read_json(file)

@@ -44,7 +44,7 @@ def retried(
 
 def _added(path: Any, zoo: Zoo, status: str, learning_rate: float | None) -> list[tuple[str, str]]:
     content = manifest.read_manifest(path)
-    tried = {old for retry in content.get("retries", []) for old in retry.get("of", {})}
+    tried = manifest.tried_again(content)
     everyone = {member.id: member for member in spec.members(zoo)}
     table = member_table(path, zoo)
     failed = [everyone[m] for m in table.loc[table["status"] == status, "member"] if m not in tried]

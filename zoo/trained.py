@@ -60,11 +60,6 @@ class Trained:
         """The spec."""
         return zoo_of(self.manifest)
 
-    @property
-    def retried(self) -> dict[str, str]:
-        """Members that were tried again -> who they are now."""
-        return {old: new for retry in self.manifest.get("retries", []) for old, new in retry.get("of", {}).items()}
-
     @functools.cached_property
     def _specs(self) -> dict[str, spec.Member]:
         return {member.id: member for member in spec.members(self.zoo)}
