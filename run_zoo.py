@@ -19,8 +19,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
-from zoo.spec_file import Overrides, read_spec, take_overrides
-from zoo.terminal import console, counted, plain, print_cohorts, print_fields, print_plan, print_table, say
+from zoo.spec.spec_file import Overrides, read_spec, take_overrides
+from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table, say
+from zoo.wording import counted, plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -96,7 +97,7 @@ class Train:
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task)
         if self.dry_run:
-            from zoo.plan import plan
+            from zoo.running.planning import plan
 
             print_plan(zoo.name, plan(zoo, self.block, say=say))
             return
@@ -118,13 +119,13 @@ class Train:
         """The trained zoo; notes which process of how many this is."""
         settings: dict[str, Any] = {n: getattr(self, n) for n in ("save_every", "keep", "grace", "block", "tune")}
         if self.on != "local":
-            from zoo.farm import farm_out
+            from zoo.launch.launching import launch
 
-            return farm_out(zoo, self.out, self.on, 8 if self.shares is None else self.shares, self.engine, **settings)
+            return launch(zoo, self.out, self.on, 8 if self.shares is None else self.shares, self.engine, **settings)
         if self.engine or self.shares is not None:
             raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
-        from zoo.cluster import joined
-        from zoo.run import train
+        from zoo.launch.processes import joined
+        from zoo.running.run import train
 
         cluster = joined(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
@@ -134,8 +135,8 @@ class Train:
             cluster.leave()
 
     def _retry(self, zoo: Any) -> None:
-        from zoo.cluster import several
-        from zoo.retry import retried
+        from zoo.launch.processes import several
+        from zoo.running.retry import retried
 
         if self.processes or several():
             raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")
@@ -167,7 +168,7 @@ class Run(Train):
             return
         if self.together > 1:
             from zoo.files import directory
-            from zoo.hold import wait_for_others
+            from zoo.store.lock import wait_for_others
 
             if not _all_done(self.out):
                 say("Waiting for the other processes, to compare all of them.")
@@ -217,10 +218,10 @@ class Compare:
     """Where image sets lie, instead of ZOO_DATA or a download."""
 
     def __call__(self) -> None:
-        from analysis.study import study
+        from analysis.zoo_comparison import compare_zoo
 
         _use_data(self.data_dir)
-        study(
+        compare_zoo(
             _here(self.dir),
             self.measures,
             only=self.task,
@@ -247,7 +248,7 @@ class Report:
     dir: Directory
 
     def __call__(self) -> None:
-        from analysis.report import report
+        from analysis.report.drawing import report
 
         for line in report(_here(self.dir)):
             say(line)
@@ -262,9 +263,9 @@ class Show:
 
     def __call__(self) -> None:
         from zoo import load
-        from zoo.fields import values_of
-        from zoo.manifest import tried_again
-        from zoo.spec import SECTIONS
+        from zoo.spec.fields import values_of
+        from zoo.spec.member import SECTIONS
+        from zoo.store.manifest import tried_again
 
         trained = load(self.dir)
         if self.member is None:
@@ -293,8 +294,8 @@ class Verify:
     dir: Directory
 
     def __call__(self) -> None:
-        from zoo.files import mebibytes
-        from zoo.verify import verify
+        from zoo.store.verification import verify
+        from zoo.wording import mebibytes
 
         found = verify(self.dir)
         for fault in found.faults:
@@ -347,7 +348,7 @@ def _all_done(out: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    from zoo.run import Stopped
+    from zoo.running.signals import Stopped
 
     try:
         words, overrides = take_overrides(sys.argv[1:] if arguments is None else arguments)

@@ -3,7 +3,7 @@
 Both names are functions, bound here once their modules are loaded: `analysis.representations` is the function.
 """
 
+from analysis.activations.extraction import representations
 from analysis.comparison import compare
-from analysis.representations import representations
 
 __all__ = ["compare", "representations"]

@@ -1,10 +1,6 @@
 """Compares a population: representations in, one labelled similarity matrix per measure out, and on disk."""
 
-import ast
-import contextlib
-import dataclasses
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analysis.annotations import annotated, check_nulls
-from analysis.items import Items, array_of, check, gathered, some, stimuli_of
-from analysis.pairwise import similarities, taken
-from analysis.representations import RDMs, Representations
+from analysis.activations.inputs import Items, array_of, check, gathered, some, stimuli_of
+from analysis.activations.types import RDMs, Representations
+from analysis.engine.all_pairs import similarities, taken
+from analysis.inference.nulls_and_limits import annotated, check_nulls
+from analysis.measures._choice import measure
 from zoo import lookup
 
 __all__ = ["compare", "load", "measure", "save"]
@@ -29,39 +26,6 @@ BESIDE = {
     "high": "upper 95 % limit, jackknife over stimuli,",
 }
 """What the variables beside a measure's values are."""
-
-
-def measure(choice: Any) -> Any:
-    """A measure from its family, `"cka"`, from its name with choices, `"rsa(compare=pearson)"`, or as it is.
-
-    Values are Python literals or bare words; `"cka(kernel=linear, biased)"`, a measure's own name, is read too.
-    """
-    if not isinstance(choice, str):
-        if dataclasses.is_dataclass(choice) and not isinstance(choice, type) and hasattr(choice, "prepare"):
-            return choice
-        raise ValueError(
-            f"{choice!r} is not a measure; give one of {', '.join(lookup.names('measure'))}, or a Measure."
-        )
-    match = re.fullmatch(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", choice)
-    if not match:
-        raise ValueError(f"Measure {choice!r} does not read as family or family(field=value, ...).")
-    family, text = match[1], match[2] or ""
-    kind = lookup.find("measure", family).Measure
-    fields = [field.name for field in dataclasses.fields(kind)]
-    chosen: dict[str, Any] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, given, value = (piece.strip() for piece in part.partition("="))
-        if not given and name in kind.words:
-            name, value = kind.words[name]
-        elif name not in fields:
-            raise ValueError(f"Measure {family} has no field {name!r}; {lookup.nearest(name, fields)}.")
-        elif not given:
-            raise ValueError(f"Field {name!r} of measure {family} needs a value, {name}=...")
-        else:
-            with contextlib.suppress(ValueError, SyntaxError):
-                value = ast.literal_eval(value)
-        chosen[name] = value
-    return kind(**chosen)
 
 
 def compare(
@@ -86,9 +50,9 @@ def compare(
       dtype: "float32" or "float64".
       layers: "equal" compares items of equal `layer` only and leaves the other pairs NaN; "all" compares all pairs.
       exclude_degenerate: leave out NaN and constant representations, and list them, instead of refusing them.
-      nulls: z and p of every value over permutations of the stimuli; see `analysis.annotations`.
+      nulls: z and p of every value over permutations of the stimuli; see `analysis.inference.nulls_and_limits`.
       intervals: 95 % limits of every value by the jackknife over stimuli.
-      journal: a folder from which a killed comparison goes on; see `analysis.pairwise.similarities`.
+      journal: a folder from which a killed comparison goes on; see `analysis.engine.all_pairs.similarities`.
 
     Returns:
       One variable per measure over the dimensions `a` and `b`, indexed by the names, with every label as a coordinate

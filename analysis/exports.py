@@ -18,8 +18,8 @@ import pandas as pd
 import xarray as xr
 from scipy.spatial.distance import pdist
 
-from analysis.recordings import Outside
-from analysis.representations import RDM, Repeats, Representations
+from analysis.activations.recordings import Outside
+from analysis.activations.types import RDM, Repeats, Representations
 from zoo.lookup import nearest
 
 __all__ = ["ENDS", "check_formats", "export", "remove", "write_pairs", "write_rdms", "write_zarr"]

@@ -1,4 +1,4 @@
-"""What a first call waits for: compiling a cohort's programs for every device of a CPU, once for all or by each."""
+"""What a first call waits for: a CPU's programs compiled once for lanes on one device, or by each of its devices."""
 
 import argparse
 import os
@@ -15,29 +15,28 @@ def cohort(name: str):
     """64 members of about the benchmarks' sizes."""
     from models import cnn, vanilla
     from zoo import Training, Zoo
-    from zoo.spec import cohorts
     from zoo.tasks import digits, flipflop
 
     task, model = {
         "recurrent": (flipflop.Task(), vanilla.Model(hidden=64)),
         "convolutional": (digits.Task(), cnn.Model(channels=(16, 32), normalization="batch", dropout=0.2)),
     }[name]
-    return cohorts(Zoo("compiling", task=task, model=model, training=Training(steps=100), seeds=64))[0]
+    return Zoo("compiling", task=task, model=model, training=Training(steps=100), seeds=64).cohorts[0]
 
 
 def one(name: str, once: bool) -> None:
-    """Seconds of one cold compilation for all devices; in a process of its own."""
+    """Seconds of one cold compilation for all lanes; in a process of its own."""
     from concurrent.futures import ThreadPoolExecutor
 
     import jax
 
-    from zoo import executor, programs
+    from zoo.devices import startup
+    from zoo.devices.default_recipes import default_recipe
+    from zoo.devices.executable import Executable
 
-    if not once:
-        programs._forget_cpu_devices = lambda: False
-    executor.start()
-    program = executor.Executable(found := cohort(name), executor.default_recipe(found))
-    devices = jax.local_devices()
+    startup.start()
+    program = Executable(found := cohort(name), default_recipe(found))
+    devices = startup.lanes() if once else jax.local_devices()
     begin = time.perf_counter()
     with ThreadPoolExecutor(len(devices)) as pool:
         list(pool.map(program.compiled, devices))
@@ -53,7 +52,7 @@ def main() -> None:
     if a.one:
         one(a.one[0], a.one[1] == "once")
         return
-    print("| model | devices | each | once | |\n|---|---|---|---|---|")
+    print("| model | lanes | a device each | one device | |\n|---|---|---|---|---|")
     for name in NAMES:
         for devices in (1, 2, 4, 8):
             seconds = {"each": [], "once": []}

@@ -26,17 +26,19 @@ def rate_of(call: Callable[[], int], seconds: float) -> float:
 
 def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
     """This program: the compiled chunk of a zoo of one cohort on all local devices, blocks as the recipe has them."""
-    from zoo import executor
-    from zoo.spec import cohorts
+    from zoo.devices import startup
+    from zoo.devices.blocks import blocks_of
+    from zoo.devices.default_recipes import default_recipe
+    from zoo.devices.fitting import fitted
 
-    executor.start()
+    startup.start()
     import jax
 
-    (only,) = cohorts(zoo)
+    (only,) = zoo.cohorts
     devices = jax.local_devices()
-    program = executor.fitted(only, executor.default_recipe(only), devices[0])
+    program = fitted(only, default_recipe(only), devices[0])
     placed = []
-    for i, block in enumerate(executor.blocks(only, program.recipe)):
+    for i, block in enumerate(blocks_of(only, program.recipe)):
         device = devices[i % len(devices)]
         placed.append([device, jax.device_put(block.floats, device), program.init(block, device), block.rows])
 

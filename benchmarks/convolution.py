@@ -189,10 +189,10 @@ def one_rate(name: str, a: argparse.Namespace) -> Any:
 def forms(a: argparse.Namespace) -> None:
     """Rates of this program's recipes over kernel sizes, channels and map sizes."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from zoo import executor, tuning
-    from zoo.spec import cohorts
+    from zoo.devices import recipe, startup, tuning
+    from zoo.devices.recipe import Recipe
 
-    executor.start()
+    startup.start()
     import jax
 
     a.members = members = 4 * len(jax.local_devices()) if jax.default_backend() == "cpu" else 64
@@ -201,11 +201,11 @@ def forms(a: argparse.Namespace) -> None:
     print(f"{'image':>12}{'channels':>12}{'kernel':>8}" + "".join(f"{f'{f} {i}':>15}" for f, i in recipes))
     with tempfile.TemporaryDirectory() as folder:
         for a.size, a.colours, a.channels, a.kernel in SWEEP:
-            (cohort,) = cohorts(zoo_of(a, folder))
+            (cohort,) = zoo_of(a, folder).cohorts
             line = f"{f'{a.size}x{a.size}x{a.colours}':>12}{'-'.join(map(str, a.channels)):>12}{a.kernel:>8}"
             for form, inner in recipes:
                 block = 4 if jax.default_backend() == "cpu" else members
-                recipe = executor.Recipe(block, inner, form, executor.threads())
+                recipe = Recipe(block, inner, form, startup.threads())
                 line += f"{tuning.steps_per_second(cohort, recipe, a.seconds):>15.1f}"
             print(line, flush=True)
 

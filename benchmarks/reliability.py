@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 
 from models import cnn, gru, vanilla
-from zoo import Training, Zoo, executor, product, train
-from zoo.spec import cohorts
+from zoo import Training, Zoo, product, train
+from zoo.devices import default_recipes, startup
+from zoo.devices.blocks import blocks_of
+from zoo.devices.default_recipes import default_recipe
+from zoo.devices.executable import Executable
 from zoo.tasks import digits, flipflop
 
 ROOT = Path(__file__).parent.parent
@@ -60,7 +63,7 @@ def saving() -> None:
 
 def count_saves() -> list[Any]:
     """A list that gets an entry with every checkpoint."""
-    from zoo import checkpoints
+    from zoo.store import checkpoints
 
     saved: list[Any] = []
     real = getattr(checkpoints.BlockFolder.save, "real", checkpoints.BlockFolder.save)
@@ -75,8 +78,8 @@ def count_saves() -> list[Any]:
 
 
 def default_block(zoo: Zoo) -> int:
-    (cohort,) = cohorts(zoo)
-    return executor.default_recipe(cohort, members=len(cohort.members)).block
+    (cohort,) = zoo.cohorts
+    return default_recipe(cohort, members=len(cohort.members)).block
 
 
 def opening() -> None:
@@ -124,10 +127,10 @@ def frozen() -> None:
     import jax
 
     zoo = Zoo("few", task=flipflop.Task(), model=gru.Model(hidden=64), training=Training(steps=10**6), seeds=32)
-    (cohort,) = cohorts(zoo)
-    recipe = dataclasses.replace(executor.default_recipe(cohort), block=32, inner="map")
-    program, device = executor.Executable(cohort, recipe), jax.local_devices()[0]
-    block = executor.blocks(cohort, recipe)[0]
+    (cohort,) = zoo.cohorts
+    recipe = dataclasses.replace(default_recipe(cohort), block=32, inner="map")
+    program, device = Executable(cohort, recipe), jax.local_devices()[0]
+    block = blocks_of(cohort, recipe)[0]
     floats = jax.device_put(block.floats, device)
     rates = {}
     for running in (32, 16, 4, 1):
@@ -140,7 +143,7 @@ def frozen() -> None:
     print("one by one, seconds of 8 steps of a block of 32, by how many run:", end=" ")
     print(", ".join(f"{n}: {s:.3f} ({s / rates[32]:.2f})" for n, s in rates.items()))
 
-    from zoo import jobs
+    from zoo.running import cohort_queue
 
     # Of every eight members one never reaches its target: the usual tail of a population.
     rates_of = [1e-2] * 7 + [1e-6]
@@ -158,13 +161,13 @@ def frozen() -> None:
     tail = functools.reduce(
         operator.add, [p.replace("seeds", [8 * k + i]) for k in range(8) for i, p in enumerate(parts)]
     )
-    executor._TABLE["cpu", "recurrent"] = (8, "vmap", "columns")
-    real = jobs.Job.swap
+    default_recipes.TABLE["cpu", "recurrent"] = (8, "vmap", "columns")
+    real = cohort_queue.CohortQueue.swap
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(2):
             seconds = {}
             for repacked in (True, False):
-                jobs.Job.swap = real if repacked else lambda self, running: []
+                cohort_queue.CohortQueue.swap = real if repacked else lambda self, running: []
                 begin = time.perf_counter()
                 trained = train(tail, Path(folder) / f"{turn} {repacked}", quiet=True)
                 seconds[repacked] = time.perf_counter() - begin
@@ -176,5 +179,5 @@ def frozen() -> None:
 
 
 if __name__ == "__main__":
-    executor.start()
+    startup.start()
     {"saving": saving, "opening": opening, "frozen": frozen}[sys.argv[1]]()

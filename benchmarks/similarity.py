@@ -64,8 +64,8 @@ def timed(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 
 def ours(names: str, x: np.ndarray) -> Any:
     sys.path.insert(0, str(ROOT))
-    from analysis.comparison import measure
-    from analysis.pairwise import similarities
+    from analysis.engine.all_pairs import similarities
+    from analysis.measures._choice import measure
 
     chosen = [measure(name) for name in names.split("+")]
     return lambda: similarities(chosen, [x[:, :, None]], dtype=str(x.dtype))[-1].value
@@ -204,7 +204,7 @@ def large(size: tuple[int, int, int]) -> None:
     members, stimuli, units = size
     x = data(*size)
     call = ours("cka", x)
-    from analysis.walk import block_size
+    from analysis.engine.inner_products import block_size
 
     _, first = timed(call)
     values, figures = timed(call)
@@ -243,8 +243,8 @@ def many(size: tuple[int, int, int], layers: int, kill_after: float) -> None:
 
 def many_here(size: tuple[int, int, int], layers: int, folder: str) -> None:
     sys.path.insert(0, str(ROOT))
+    from analysis.engine.all_pairs import similarities
     from analysis.measures import cka
-    from analysis.pairwise import similarities
 
     members, stimuli, units = size
     draw = np.random.default_rng(0)

@@ -43,9 +43,10 @@ def zoo_of(model: str, members: int, steps: int) -> Any:
 
 def loop(model: str, members: int, seconds: float) -> float:
     """All of `train`, from the first step to the last, compilation taken out: by the difference of two lengths."""
-    from zoo import executor, train
+    from zoo import train
+    from zoo.devices import startup
 
-    executor.start()
+    startup.start()
 
     def run(steps: int) -> float:
         with tempfile.TemporaryDirectory() as folder:

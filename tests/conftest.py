@@ -18,10 +18,10 @@ from collections.abc import Iterator
 import jax
 import pytest
 
-from zoo import executor
+from zoo.devices import startup
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-executor.start()
+startup.start()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 import run_zoo
 from analysis import comparison
-from zoo import datasets
+from zoo.data import datasets
 
 SPEC = """
 from models import cnn, gru, vanilla
@@ -115,18 +115,17 @@ def test_list_names_every_file(capsys: pytest.CaptureFixture) -> None:
 def test_dry_run_prints_the_plan_and_writes_nothing(
     spec: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.plan.MOST_MEASURED", 1)
+    monkeypatch.setattr("zoo.running.planning.MOST_MEASURED", 1)
     assert run_zoo.main(["run", spec, "--out", str(tmp_path / "no"), "--dry-run", "--seeds", "1"]) == 0
     assert "6 members in 5 cohorts" in capsys.readouterr().out
     assert not (tmp_path / "no").exists()
 
 
 def test_the_task_can_be_another_with_fields_of_its_own(spec: str) -> None:
-    from zoo.spec import members
     from zoo.tasks import digits
 
     zoo = run_zoo.read_spec(spec, [("task.shift", "1")], "digits")
-    assert {member.task for member in members(zoo)} == {digits.Task(shift=1.0)}
+    assert {member.task for member in zoo.members} == {digits.Task(shift=1.0)}
 
 
 @pytest.mark.parametrize(
@@ -347,10 +346,10 @@ zoo = Zoo(
 def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo import trained
+    from zoo.store import reader
 
     (tmp_path / "dead.py").write_text(DEAD)
-    variables = trained.Trained.variables
+    variables = reader.Trained.variables
 
     def dying(self, members, *, initial: bool = False):
         found = variables(self, members, initial=initial)
@@ -363,7 +362,7 @@ def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
             )
         return found
 
-    monkeypatch.setattr(trained.Trained, "variables", dying)
+    monkeypatch.setattr(reader.Trained, "variables", dying)
     out = tmp_path / "zoo"
     assert run_zoo.main(["run", str(tmp_path / "dead.py"), "--out", str(out)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "left out as constant" in line]

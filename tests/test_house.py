@@ -14,27 +14,84 @@ ALLOWED = {"models": {"models"}, "zoo": {"models", "zoo"}, "analysis": {"models"
 FILES = [path for room in ALLOWED for path in sorted((ROOT / room).rglob("*.py"))]
 
 
-def imports(path: Path) -> set[str]:
-    """Top-level names of everything that a file imports, anywhere in it."""
-    found = set()
+FLOORS = {
+    "zoo": (
+        ("lookup", "wording"),
+        ("files",),
+        ("spec", "data"),
+        ("rules", "tasks", "training"),
+        ("devices",),
+        ("store",),
+        ("running",),
+        ("launch",),
+        ("presets", "terminal"),
+    ),
+    "analysis": (
+        ("geometry", "measures"),
+        ("activations",),
+        ("engine",),
+        ("inference",),
+        ("scoring",),
+        ("comparison", "exports"),
+        ("zoo_comparison",),
+        ("report",),
+    ),
+}
+"""The rooms of a package from the ground up: each imports from floors below its own, and from itself."""
+
+
+def modules(path: Path) -> set[str]:
+    """Dotted names of everything that a file imports, anywhere in it."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            found.add((node.module or "").split(".")[0])
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_from_models_to_zoo_to_analysis(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0]
-    assert imports(path) & set(ROOMS) <= ALLOWED[room]
+def imports(path: Path) -> set[str]:
+    """Top-level names of everything that a file imports, anywhere in it."""
+    return {name.split(".")[0] for name in modules(path)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_stay_under_400_lines(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
+def floor(room: str, name: str) -> int:
+    """How high a package or module of a room stands."""
+    return next(i for i, names in enumerate(FLOORS[room]) if name in names)
+
+
+def test_imports_inside_a_package_point_down() -> None:
+    for path in FILES:
+        room, own, *_ = *path.relative_to(ROOT).with_suffix("").parts, ""
+        for name in modules(path) if room in FLOORS and own != "__init__" else ():
+            other, first, *_ = *name.split("."), ""
+            if other == room and first != own and any(first in names for names in FLOORS[room]):
+                assert floor(room, first) < floor(room, own), f"{path} imports {name}"
+
+
+def test_no_module_is_named_like_what_it_defines() -> None:
+    for path in FILES:
+        body = ast.parse(path.read_text()).body
+        defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert path.stem not in defined or path.parent.name == "presets", path
+
+
+def test_no_package_holds_more_than_a_dozen_files_besides_the_plug_in_folders() -> None:
+    plug_ins = {ROOT / package.replace(".", "/") for package in lookup.FOLDERS.values()}
+    for folder in {path.parent for path in FILES} - plug_ins:
+        assert len(list(folder.glob("[!_]*.py"))) <= 12, folder
+
+
+def test_imports_point_from_models_to_zoo_to_analysis() -> None:
+    for path in FILES:
+        assert imports(path) & set(ROOMS) <= ALLOWED[path.relative_to(ROOT).parts[0]], path
+
+
+def test_files_stay_under_400_lines() -> None:
+    for path in FILES:
+        assert len(path.read_text().splitlines()) <= 400, path
 
 
 def test_models_know_only_jax_and_flax() -> None:
@@ -51,14 +108,13 @@ def test_every_file_of_a_folder_is_found_by_its_name(kind: str, contract: str) -
 
 
 def test_every_preset_defines_a_zoo_with_its_own_name_and_a_command() -> None:
-    from zoo.spec import members
 
     assert {"demo", "flipflop", "sine", "context"} <= set(lookup.names("preset"))
     for name in lookup.names("preset"):
         module = lookup.find("preset", name)
         assert f"python run_zoo.py run {name} --out zoos/{name}" in (module.__doc__ or "")
         assert module.zoo.name == name
-        assert len(members(module.zoo)) == len({m.id for m in members(module.zoo)})
+        assert len(module.zoo.members) == len({m.id for m in module.zoo.members})
 
 
 @pytest.mark.parametrize("kind", list(lookup.FOLDERS))

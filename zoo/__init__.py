@@ -4,19 +4,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.fields import log_uniform, product, sampled, uniform, zipped
-    from zoo.run import train
-    from zoo.spec import Training, Zoo
-    from zoo.trained import load
+    from zoo.running.run import train
+    from zoo.spec.axes import log_uniform, product, sampled, uniform, zipped
+    from zoo.spec.settings import Training
+    from zoo.spec.zoo import Zoo
+    from zoo.store.reader import load
 
 __all__ = ["Training", "Zoo", "load", "log_uniform", "product", "sampled", "train", "uniform", "zipped"]
 
 _HOMES = {
-    "train": "zoo.run",
-    "load": "zoo.trained",
-    "Training": "zoo.spec",
-    "Zoo": "zoo.spec",
-    **dict.fromkeys(["log_uniform", "product", "sampled", "uniform", "zipped"], "zoo.fields"),
+    "train": "zoo.running.run",
+    "load": "zoo.store.reader",
+    "Training": "zoo.spec.settings",
+    "Zoo": "zoo.spec.zoo",
+    **dict.fromkeys(["log_uniform", "product", "sampled", "uniform", "zipped"], "zoo.spec.axes"),
 }
 
 

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.wording import first_line
+
 MOST_JSON = 256 * 2**20
 """Bytes of the largest JSON file that is read: a spec of a million members has less."""
 
@@ -346,13 +348,3 @@ def memory_size() -> int:
     """Bytes of memory that this machine has, used or not."""
     known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 2**40
-
-
-def mebibytes(count: float) -> str:
-    """A number of bytes, for people."""
-    return f"{count / 2**20:.3g} MiB" if count < 2**30 else f"{count / 2**30:.3g} GiB"
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error, without the page that some libraries add."""
-    return str(error).strip().split("\n")[0].rstrip(".")[:200] or type(error).__name__

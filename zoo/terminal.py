@@ -11,19 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.wording import counted, plain
+
 __all__ = ["console", "counted", "plain", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
-
-
-def plain(text: object) -> str:
-    """Text without control characters: a name in a file must not steer the terminal."""
-    return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
-
-
-def counted(number: int, thing: str) -> str:
-    """ "1 member", "2 members"."""
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def say(line: str) -> None:
@@ -34,8 +26,8 @@ def say(line: str) -> None:
 def print_fields(name: str) -> None:
     """The fields of a model, a task, the training or a measure, with what they are; or a preset."""
     from zoo import lookup
-    from zoo.fields import fields
-    from zoo.spec import Training
+    from zoo.spec.fields import fields_of
+    from zoo.spec.settings import Training
 
     kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
     for kind, show in (("preset", _print_preset), ("measure", _print_measure)):
@@ -48,7 +40,7 @@ def print_fields(name: str) -> None:
     for kind in kinds or ["training"]:
         cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
         rows = []
-        for field in fields(cls).values():
+        for field in fields_of(cls).values():
             off = "" if field.off is None else f", {field.off:g} is off"
             limits = ", ".join(f"{limit} {value}" for limit, value in field.limits.items())
             default = next(f.default for f in dataclasses.fields(cls) if f.name == field.name)
@@ -78,10 +70,10 @@ def _print_measure(name: str) -> None:
 
 def _print_preset(name: str) -> None:
     from zoo import lookup
-    from zoo.spec import cohorts, varied
+    from zoo.spec.member import varied
 
     module = lookup.find("preset", name)
-    found = cohorts(module.zoo)
+    found = module.zoo.cohorts
     everyone = [member for cohort in found for member in cohort.members]
     console.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
     console.print(

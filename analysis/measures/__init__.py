@@ -41,6 +41,6 @@ Then one of two forms:
   which says that it is NumPy code. `pads` says that units of zeros change nothing: groups of different width then
   share a program.
 
-Only the engine, `analysis/pairwise.py`, knows how many members, groups and blocks there are: it walks the blocks, all
-Inner measures of a request together, and fills the tiles of the Pair measures.
+Only the engine, `analysis/engine/all_pairs.py`, knows how many members, groups and blocks there are: it walks the
+blocks, all Inner measures of a request together, and fills the tiles of the Pair measures.
 """

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from analysis.representations import in_time
-from zoo.executor import cores
+from analysis.measures._time import in_time
+from zoo.devices.startup import cores
 
 HIGHEST = jax.lax.Precision.HIGHEST
 STEPS = 40  # of Newton-Schulz: of a product of two representations with spectra like 1 / k^2, 24 lose 4e-4 of a cosine

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.measures import _spectra
 from analysis.measures._family import Family, State, some
-from analysis.representations import TIMES
+from analysis.measures._time import TIMES
 from models import setting
 
 HIGHEST = jax.lax.Precision.HIGHEST

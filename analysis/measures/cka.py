@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.measures._family import Family, State, index, some
 from analysis.measures._kernels import KERNELS, bandwidth, kernel, row_sums
-from analysis.representations import TIMES, in_time
+from analysis.measures._time import TIMES, in_time
 from models import setting
 
 HIGHEST = jax.lax.Precision.HIGHEST

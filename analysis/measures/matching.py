@@ -12,9 +12,9 @@ from scipy.optimize import linear_sum_assignment, linprog
 from threadpoolctl import threadpool_limits
 
 from analysis.measures._family import Family, State
-from analysis.representations import in_time
+from analysis.measures._time import in_time
 from models import setting
-from zoo.executor import cores
+from zoo.devices.startup import cores
 
 COPIES = 512  # most copies of units for which an assignment (8 ms) stands in for a transport problem (60 ms)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.measures._family import Family, State
 from analysis.measures._spectra import in_threads
-from analysis.representations import in_time
+from analysis.measures._time import in_time
 from models import setting
 
 WORD = 32  # stimuli whose bits share one integer

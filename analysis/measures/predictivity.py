@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis.measures import _crossvalidation as cv
 from analysis.measures._family import Family, State, index, some
-from analysis.representations import TIMES, in_time
+from analysis.measures._time import TIMES, in_time
 from models import setting
 
 HIGHEST = jax.lax.Precision.HIGHEST

@@ -12,7 +12,7 @@ from analysis.measures import _kendall, _rdms
 from analysis.measures._family import Family, State, index, some
 from analysis.measures._ranks import KNOTS, exact_ranks, indexed, look_up, rank_table
 from analysis.measures._spectra import in_threads
-from analysis.representations import TIMES, in_time
+from analysis.measures._time import TIMES, in_time
 from models import setting
 
 COMPARE = ("spearman", "pearson", "cosine", "rho-a", "tau-a", "whitened-cosine", "whitened-pearson")

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis.factors import MOST_LEVELS
+from analysis.inference.factors import MOST_LEVELS
 from analysis.report.figures import colours_of, levels_of
 
 GREY = "#8a8a8a"

@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from analysis.factors import MOST_LEVELS
+from analysis.inference.factors import MOST_LEVELS
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
 STYLE: Any = {

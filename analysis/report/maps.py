@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
-from analysis.effects import alike
-from analysis.embedding import (
+from analysis.geometry.embedding import (
     FEWEST_UNITS,
     Draws,
     classical_mds,
@@ -21,7 +20,8 @@ from analysis.embedding import (
     stress,
     true_distance,
 )
-from analysis.factors import MOST_LEVELS
+from analysis.inference.factors import MOST_LEVELS
+from analysis.inference.field_tests import alike
 from analysis.report.figures import Attrs, about, colours_of, guest_names, levels_of, name_levels, states_of
 
 MOST_PANELS = 6
@@ -47,7 +47,7 @@ def mds(
     """Items as points whose distances imitate the true ones: one panel per field that colours them.
 
     Ellipses hold the mean of a level's trained (full line) or untrained (dashed) networks with 90 % confidence; see
-    `analysis.embedding.mean_region` and `units_of`.
+    `analysis.geometry.embedding.mean_region` and `units_of`.
 
     Args:
       similarity: `(item, item)`, values of a similarity or a distance.

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from analysis.embedding import complete, linkage, true_distance
+from analysis.geometry.embedding import complete, linkage, true_distance
 from analysis.report.figures import (
     STATES,
     Attrs,
@@ -171,7 +171,7 @@ def agreement(found: Mapping[str, pd.DataFrame], over: str, title: str) -> Figur
     """How far measures rank the pairs of members alike: a matrix of Spearman correlations per layer.
 
     Args:
-      found: layer -> what `analysis.agreement.agreement` returns.
+      found: layer -> what `analysis.scoring.measure_agreement.agreement` returns.
       over: what the intervals are over, in words.
       title: of the figure.
     """

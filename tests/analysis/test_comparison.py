@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from analysis.comparison import compare, load, measure, save
+from analysis.activations.types import RDM, Group, Repeats, Representations
+from analysis.comparison import compare, load, save
 from analysis.measures import cka, rsa
-from analysis.representations import RDM, Group, Repeats, Representations
+from analysis.measures._choice import measure
 from zoo import lookup
 
 

@@ -11,9 +11,9 @@ import xarray as xr
 from scipy.spatial.distance import squareform
 
 from analysis import compare
+from analysis.activations.recordings import Outside
+from analysis.activations.types import RDM, Group, Representations
 from analysis.exports import check_formats, export
-from analysis.recordings import Outside
-from analysis.representations import RDM, Group, Representations
 
 N = 8
 DRAW = np.random.default_rng(0)

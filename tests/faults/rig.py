@@ -13,10 +13,12 @@ import jax
 import numpy as np
 
 from models import cnn, vanilla
-from zoo import Training, Zoo, executor, load, product
-from zoo.checkpoints import BlockFolder
-from zoo.spec import cohorts
-from zoo.store import block_folders
+from zoo import Training, Zoo, load, product
+from zoo.devices import startup
+from zoo.devices.blocks import blocks_of
+from zoo.devices.executable import Executable
+from zoo.devices.recipe import Recipe
+from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.tasks import digits, flipflop
 
 ROOT = Path(__file__).parent.parent.parent
@@ -108,14 +110,14 @@ class Truth:
     """What the state of a block must be after any number of steps: computed here, without a file."""
 
     def __init__(self, zoo: Zoo, block: int):
-        (self.cohort,) = cohorts(zoo)
-        self.recipe = executor.Recipe(block, "map", "columns", executor.threads())
-        self.program = executor.Executable(self.cohort, self.recipe)
+        (self.cohort,) = zoo.cohorts
+        self.recipe = Recipe(block, "map", "columns", startup.threads())
+        self.program = Executable(self.cohort, self.recipe)
         self.device = jax.local_devices()[0]
 
     def at(self, index: int, step: int) -> Any:
         """All rows of a block."""
-        block = executor.blocks(self.cohort, self.recipe)[index]
+        block = blocks_of(self.cohort, self.recipe)[index]
         floats = jax.device_put(block.floats, self.device)
         state = self.program.advance(self.program.init(block, self.device), floats, self.device, 0, True)
         total, every = self.cohort.members[0].training.steps, self.program.evaluate_every
@@ -127,7 +129,7 @@ class Truth:
     def check(self, folder: BlockFolder, step: int) -> None:
         """The checkpoint of a step holds what it must."""
         found = folder.restore(self.program.shape(), step)
-        rows = executor.blocks(self.cohort, self.recipe)[int(folder.path.name)].rows
+        rows = blocks_of(self.cohort, self.recipe)[int(folder.path.name)].rows
         expected = self.at(int(folder.path.name), step)
         chex.assert_trees_all_equal(*(jax.tree.map(lambda x: np.asarray(x)[:rows], s) for s in (found, expected)))
 

@@ -131,7 +131,7 @@ def test_what_others_write_is_seen_and_of_two_who_write_once_one_is_first(bucket
 import os, urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from zoo import files
-from zoo.checkpoints import BlockFolder
+from zoo.store.checkpoints import BlockFolder
 path = files.directory("gs://bucket/other")
 block = BlockFolder(path / "cohorts" / "c" / "0000")
 assert block.numbers() == [0] and files.sizes(block.path) == {"0/x": 1}

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import pytest
 
 import run_zoo
 from tests.faults.rig import ZOOS, assert_same, everything, folders
 from zoo import load, train
-from zoo.checkpoints import BlockFolder
-from zoo.seals import CheckpointCorrupt, verify
+from zoo.devices.startup import lanes
+from zoo.store.checkpoints import BlockFolder
+from zoo.store.checksums import CheckpointCorrupt, verify
 
 
 @pytest.fixture(scope="module")
@@ -153,13 +153,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_refused_before_the_start_and_said_while_saving_and_what_was_saved_stands(
     small_disk: Path, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo import checkpoints, room
+    from zoo.store import checkpoints, disk_space
 
     with pytest.raises(ValueError, match=r"The checkpoints of 6 members need about .* has .* free: make room"):
         train(ZOOS["rnn"], small_disk / "zoo", quiet=True, block=2)
     assert not (small_disk / "zoo").exists()
     monkeypatch.setattr(checkpoints, "RESERVE", 0)
-    monkeypatch.setattr(room, "RESERVE", 0)
+    monkeypatch.setattr(disk_space, "RESERVE", 0)
     real, saved = checkpoints._write, []
 
     def write(path: Path, tree: Any) -> None:  # somebody else fills the disk
@@ -170,7 +170,7 @@ def test_a_full_disk_is_refused_before_the_start_and_said_while_saving_and_what_
 
     monkeypatch.setattr(checkpoints, "_write", write)
     with pytest.raises(OSError, match=r"Saving .* failed \(.*(No space left|RESOURCE_EXHAUSTED|disk)"):
-        train(ZOOS["rnn"], small_disk / "zoo", quiet=True, block=2, devices=jax.local_devices()[:1])
+        train(ZOOS["rnn"], small_disk / "zoo", quiet=True, block=2, devices=lanes()[:1])
     monkeypatch.undo()
     steps = {str(f.path): f.steps() for f in folders(small_disk / "zoo")}
     assert any(steps.values())
@@ -201,14 +201,14 @@ def test_a_disk_that_may_not_be_written_is_one_sentence_status_2_and_nothing_cha
 def test_a_file_that_cannot_be_read_now_is_not_damage_and_nothing_is_set_aside(
     copy: Path, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo import seals
+    from zoo.store import checksums
 
     before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file() and not p.name.startswith(".")}
 
     def busy(*_: Any) -> str:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(seals, "sha256", busy)
+    monkeypatch.setattr(checksums, "sha256", busy)
     with pytest.raises(OSError, match="Too many open files"):
         train(ZOOS["rnn"], copy, quiet=True)
     monkeypatch.undo()
@@ -223,14 +223,16 @@ def test_a_file_that_cannot_be_read_now_is_not_damage_and_nothing_is_set_aside(
 def test_a_checkpoint_of_a_newer_version_is_refused_and_not_trained_over(copy: Path) -> None:
     import json
 
-    from zoo import seals
+    from zoo.store import checksums
 
     block = block_of(copy)
     newest = block.path / str(block.steps()[-1])
     content = json.loads((newest / "manifest.json").read_bytes())
     content = {**content, "format": 2}
     del content["seal"]
-    (newest / "manifest.json").write_bytes(seals._line({**content, "seal": seals._sha256(seals._line(content))}))
+    (newest / "manifest.json").write_bytes(
+        checksums._line({**content, "seal": checksums._sha256(checksums._line(content))})
+    )
     before = {p: p.read_bytes() for p in (copy / "cohorts").rglob("*") if p.is_file()}
     with pytest.raises(ValueError, match=r"has format 2, of another version of this program; this version reads"):
         train(ZOOS["rnn"], copy, quiet=True)

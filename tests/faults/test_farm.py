@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from tests.faults.rig import ROOT, assert_same, everything, finished, start, wait_until
-from zoo import farm, train
-from zoo.spec_file import read_spec
+from zoo import train
+from zoo.launch import launching
+from zoo.spec.spec_file import read_spec
 
 pytestmark = pytest.mark.timeout(500)
 SPEC = "tests/faults/specs/sixteen.py"
@@ -122,13 +123,13 @@ def test_shares_that_fail_again_and_again_end_the_run_and_bad_input_ends_it_at_o
     bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Failing(bad, at_once=1)
-    monkeypatch.setattr(farm, "TICK", 0.001)
-    monkeypatch.setitem(farm.ENGINES, "slurm", lambda options, say: engine)
+    monkeypatch.setattr(launching, "TICK", 0.001)
+    monkeypatch.setitem(launching.BACKENDS, "slurm", lambda options, say: engine)
     settings = dict(save_every=60.0, keep=2, grace=5.0, block=None, tune=False)
     sentence = bad or "2 of 2 shares failed: share 0: the node is gone; share 1: the node is gone"
     with pytest.raises(ValueError if bad else OSError, match=sentence):
-        farm.farm_out(read_spec(SPEC), tmp_path / "zoo", "slurm", 2, **settings)
-    assert engine.started == (2 if bad else 2 * farm.ATTEMPTS)
+        launching.launch(read_spec(SPEC), tmp_path / "zoo", "slurm", 2, **settings)
+    assert engine.started == (2 if bad else 2 * launching.ATTEMPTS)
 
 
 @pytest.fixture

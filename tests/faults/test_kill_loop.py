@@ -19,7 +19,7 @@ from tests.faults.rig import (
     start,
 )
 from zoo import train
-from zoo.seals import verify
+from zoo.store.checksums import verify
 
 ROUNDS = {"rnn": (6, 35), "cnn": (4, 15)}
 """Kills in CI, and in the long run."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.rig import RNN, ZOOS, assert_same, command, everything, finished, folders, start, wait_until
 from zoo import load, train
-from zoo.store import Store
+from zoo.store.directory import Store
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -81,7 +81,7 @@ jax.config.update("jax_enable_recoverability", True)
 jax.distributed.initialize(sys.argv[2], 2, index, heartbeat_timeout_seconds=10)
 import numpy as np
 from pathlib import Path
-from zoo.checkpoints import _write
+from zoo.store.checkpoints import _write
 assert jax.process_count() == 2
 folder = Path({str(tmp_path)!r}) / str(index)
 _write(folder / "0", {{"a": np.arange(3.0)}})
@@ -107,7 +107,7 @@ index, mode = int(sys.argv[1]), sys.argv[3]
 jax.config.update("jax_enable_recoverability", True)
 jax.distributed.initialize(sys.argv[2], 2, index, heartbeat_timeout_seconds=10)
 from jax._src import distributed
-from zoo.cluster import Slice
+from zoo.launch.processes import Slice
 together = Slice(distributed.global_state.client, index, 2, patience=6)
 together.notice()
 distributed.global_state.client.wait_at_barrier("said", 60000)

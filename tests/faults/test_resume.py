@@ -7,23 +7,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
 from tests.faults.rig import ROOT, ZOOS, assert_same, command, everything, finished, folders, start
 from zoo import load, train
-from zoo.training import DIVERGED, STOPPED
+from zoo.devices.startup import lanes
+from zoo.training.status import DIVERGED, STOPPED
 
 
 @pytest.fixture(scope="module", params=ZOOS)
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A zoo whose every checkpoint was kept, one call of training between two of them."""
-    from zoo import unit
+    from zoo.running import packing
 
     path = tmp_path_factory.mktemp(request.param) / "zoo"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unit, "CALL_SECONDS", 0.02)
+        patch.setattr(packing, "CALL_SECONDS", 0.02)
         train(ZOOS[request.param], path, quiet=True, block=2, keep=10**6, save_every=1e-9)
     return request.param, path
 
@@ -44,7 +44,7 @@ def test_from_every_save_point_every_member_ends_with_the_same_bits(kept: tuple[
                     shutil.rmtree(folder.path / str(step))
             curves = folder.curves()
             states |= set((curves or {})["member_status"].tolist())
-        train(ZOOS[name], copy, quiet=True, devices=jax.local_devices()[: 1 + i % 4])
+        train(ZOOS[name], copy, quiet=True, devices=lanes()[: 1 + i % 4])
         assert_same(everything(copy), expected)
         shutil.rmtree(copy)
     assert states >= ({STOPPED, DIVERGED} if name == "rnn" else {STOPPED})

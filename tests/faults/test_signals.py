@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(300)
 HELD_UP = """
 import os, sys, time
 import run_zoo
-from zoo import checkpoints
+from zoo.store import checkpoints
 real = checkpoints._write
 def write(path, tree):
     if path.parent.name != "0":
@@ -29,7 +29,6 @@ os._exit(status)
 SLOW = """
 import sys, threading, time
 import run_zoo
-from zoo import executor
 real = executor.Executable.compiled
 def compiled(self, device):
     open(sys.argv[1], "w").close()

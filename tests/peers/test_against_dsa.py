@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 dmd = pytest.importorskip("DSA.dmd")
 simdist = pytest.importorskip("DSA.simdist")
 
+from analysis.engine.all_pairs import similarities  # noqa: E402
 from analysis.measures import dsa  # noqa: E402
-from analysis.pairwise import similarities  # noqa: E402
 
 
 def networks(count=5, stimuli=12, times=20, units=8):

@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 hsic = pytest.importorskip("cka.hsic")
 
+from analysis.engine.all_pairs import similarities  # noqa: E402
 from analysis.measures import cka  # noqa: E402
-from analysis.pairwise import similarities  # noqa: E402
 
 
 @pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])

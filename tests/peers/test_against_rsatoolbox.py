@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from analysis.activations.types import Repeats
+from analysis.engine.all_pairs import similarities
 from analysis.measures import rsa
-from analysis.pairwise import similarities
-from analysis.representations import Repeats
 
 data = pytest.importorskip("rsatoolbox.data")
 noise = pytest.importorskip("rsatoolbox.data.noise")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from analysis import compare
-from analysis.ceilings import COMPARE, noise_ceiling
+from analysis.activations.types import Group, Representations
 from analysis.exports import export
-from analysis.representations import Group, Representations
+from analysis.scoring.ceilings import COMPARE, noise_ceiling
 
 inference = pytest.importorskip("rsatoolbox.inference")
 rdm = pytest.importorskip("rsatoolbox.rdm")

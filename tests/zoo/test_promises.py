@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from models import cnn, vanilla
-from zoo import Training, Zoo, executor, load, product, train
-from zoo.executor import Recipe
-from zoo.spec import cohorts
+from zoo import Training, Zoo, load, product, train
+from zoo.devices import executable, startup
+from zoo.devices.blocks import blocks_of, over_members
+from zoo.devices.default_recipes import default_recipe
+from zoo.devices.executable import Executable
+from zoo.devices.recipe import Recipe
+from zoo.devices.startup import lanes
 from zoo.tasks import digits, flipflop
-from zoo.training import DIVERGED, RUNNING, STOPPED
+from zoo.training.status import DIVERGED, RUNNING, STOPPED
 
 RNN = Zoo(
     "rnn",
@@ -45,16 +49,22 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     paths = {}
     for name, zoo in ZOOS.items():
         paths[name] = tmp_path_factory.mktemp(name) / "zoo"
-        train(zoo, paths[name], quiet=True, devices=jax.local_devices()[:1])
+        train(zoo, paths[name], quiet=True, devices=lanes()[:1])
     return paths
 
 
 @pytest.mark.parametrize("name", ZOOS)
 @pytest.mark.parametrize("count", [2, 4])
-def test_bits_do_not_depend_on_the_number_of_devices(name: str, count: int, reference: Any, tmp_path: Any) -> None:
-    train(ZOOS[name], tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:count])
+def test_bits_do_not_depend_on_the_number_of_lanes(name: str, count: int, reference: Any, tmp_path: Any) -> None:
+    train(ZOOS[name], tmp_path / "zoo", quiet=True, devices=lanes()[:count])
     members = load(reference[name]).members["member"].tolist()
     chex.assert_trees_all_equal(bits(tmp_path / "zoo", members), bits(reference[name], members))
+
+
+def test_bits_on_two_virtual_devices_are_those_of_one(reference: Any, tmp_path: Any) -> None:
+    train(ZOOS["cnn"], tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:2])
+    members = load(reference["cnn"]).members["member"].tolist()
+    chex.assert_trees_all_equal(bits(tmp_path / "zoo", members), bits(reference["cnn"], members))
 
 
 @pytest.mark.parametrize("name", ZOOS)
@@ -78,31 +88,31 @@ def test_bits_do_not_depend_on_the_block_where_members_run_one_by_one(name: str,
 @pytest.mark.parametrize("inner", ["vmap", 2])
 def test_recipes_agree_within_tolerance(name: str, inner: str | int) -> None:
     # SGD: Adam would blow rounding up to full steps in biases before a normalisation, whose gradient is 0.
-    cohort = cohorts(ZOOS[name].replace("optimizer", "sgd"))[0]
-    states = [run(cohort, Recipe(4, how, "columns", executor.threads()), 3) for how in ("map", inner)]
+    cohort = (ZOOS[name].replace("optimizer", "sgd")).cohorts[0]
+    states = [run(cohort, Recipe(4, how, "columns", startup.threads()), 3) for how in ("map", inner)]
     chex.assert_trees_all_close(states[0].params, states[1].params, rtol=1e-4, atol=1e-5)
     assert (states[0].step == states[1].step).all()
 
 
 def test_convolution_forms_agree_within_tolerance() -> None:
-    cohort = cohorts(CNN.replace("optimizer", "sgd"))[0]
-    columns, native = (run(cohort, Recipe(2, "vmap", form, executor.threads()), 3) for form in ("columns", "native"))
+    cohort = (CNN.replace("optimizer", "sgd")).cohorts[0]
+    columns, native = (run(cohort, Recipe(2, "vmap", form, startup.threads()), 3) for form in ("columns", "native"))
     chex.assert_trees_all_close(columns.params, native.params, rtol=1e-4, atol=1e-5)
 
 
 def run(cohort: Any, recipe: Recipe, steps: int) -> Any:
     """The first block after some steps and an evaluation, on the host."""
-    program, device = executor.Executable(cohort, recipe), jax.local_devices()[0]
-    block = executor.blocks(cohort, recipe)[0]
+    program, device = Executable(cohort, recipe), jax.local_devices()[0]
+    block = blocks_of(cohort, recipe)[0]
     floats = jax.device_put(block.floats, device)
     return jax.device_get(program.advance(program.init(block, device), floats, device, steps, True))
 
 
 @pytest.mark.parametrize("name", ZOOS)
 def test_the_number_of_steps_in_a_call_changes_no_bit(name: str) -> None:
-    cohort = cohorts(ZOOS[name])[0]
-    program, device = executor.Executable(cohort, executor.default_recipe(cohort)), jax.local_devices()[0]
-    block = executor.blocks(cohort, program.recipe)[0]
+    cohort = (ZOOS[name]).cohorts[0]
+    program, device = Executable(cohort, default_recipe(cohort)), jax.local_devices()[0]
+    block = blocks_of(cohort, program.recipe)[0]
     floats = jax.device_put(block.floats, device)
     ends = []
     for calls in ([6], [1, 2, 3]):
@@ -117,8 +127,8 @@ def test_the_number_of_steps_in_a_call_changes_no_bit(name: str) -> None:
 def test_one_trace_of_the_chunk_serves_a_cohort_with_all_its_floats_and_devices(
     name: str, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    real = executor.over_members
-    monkeypatch.setattr(executor, "over_members", lambda f, r, s: chex.assert_max_traces(real(f, r, s), n=1))
+    real = over_members
+    monkeypatch.setattr(executable, "over_members", lambda f, r, s: chex.assert_max_traces(real(f, r, s), n=1))
     chex.clear_trace_counter()
     train(ZOOS[name], tmp_path / "zoo", quiet=True, block=1)
 
@@ -126,8 +136,8 @@ def test_one_trace_of_the_chunk_serves_a_cohort_with_all_its_floats_and_devices(
 @pytest.mark.parametrize("name", ZOOS)
 @pytest.mark.parametrize("inner", ["map", "vmap"])
 def test_the_compiled_chunk_has_no_collective_and_no_host_callback(name: str, inner: str) -> None:
-    cohort = cohorts(ZOOS[name])[0]
-    program = executor.Executable(cohort, Recipe(2, inner, "columns", executor.threads()))
+    cohort = (ZOOS[name]).cohorts[0]
+    program = Executable(cohort, Recipe(2, inner, "columns", startup.threads()))
     text = program.compiled(jax.local_devices()[0])[0].as_text()
     operations = set(re.findall(r" ([a-z][a-z0-9-]*)\(", text))
     targets = set(re.findall(r'custom_call_target="([^"]*)"', text))
@@ -145,10 +155,10 @@ def test_a_diverged_member_is_frozen_at_its_last_finite_state_and_the_others_kee
     zoo = ZOOS[name].replace("learning_rate", 1e-3)
     if name == "rnn":
         zoo = zoo.replace("model.noise", 0.1)
-    cohort = cohorts(zoo)[0]
-    recipe = Recipe(3, inner, "columns", executor.threads())
-    program, device = executor.Executable(cohort, recipe), jax.local_devices()[0]
-    block = executor.blocks(cohort, recipe)[0]
+    cohort = zoo.cohorts[0]
+    recipe = Recipe(3, inner, "columns", startup.threads())
+    program, device = Executable(cohort, recipe), jax.local_devices()[0]
+    block = blocks_of(cohort, recipe)[0]
     rates = block.floats.training["learning_rate"].copy()
     rates[1] = 1e30  # one step takes its parameters beyond float32
     wild = block.floats._replace(training={**block.floats.training, "learning_rate": rates})
@@ -173,10 +183,10 @@ def test_a_diverged_member_is_frozen_at_its_last_finite_state_and_the_others_kee
 @pytest.mark.parametrize("inner", ["map", "vmap"])
 def test_a_member_at_its_target_is_frozen_bit_for_bit(inner: str) -> None:
     zoo = CNN.replace("target", 0.01).replace("learning_rate", 1e-3)  # below chance: reached at the first evaluation
-    cohort = cohorts(zoo)[0]
-    recipe = Recipe(2, inner, "columns", executor.threads())
-    program, device = executor.Executable(cohort, recipe), jax.local_devices()[0]
-    block = executor.blocks(cohort, recipe)[0]
+    cohort = zoo.cohorts[0]
+    recipe = Recipe(2, inner, "columns", startup.threads())
+    program, device = Executable(cohort, recipe), jax.local_devices()[0]
+    block = blocks_of(cohort, recipe)[0]
     floats = jax.device_put(block.floats, device)
     state = program.advance(program.init(block, device), floats, device, 3, True)
     stopped = jax.device_get(state)
@@ -192,8 +202,8 @@ def test_the_same_seed_starts_alike_under_every_traced_field() -> None:
         training=product(Training, learning_rate=[1e-3, 1e-2], steps=2, batch=4),
         seeds=[4],
     )
-    cohort = cohorts(zoo)[0]
-    state = run(cohort, Recipe(8, "map", "columns", executor.threads()), 0)
+    cohort = zoo.cohorts[0]
+    state = run(cohort, Recipe(8, "map", "columns", startup.threads()), 0)
     gains = np.asarray([m.model.gain for m in cohort.members])
     scaled = state.params["recurrent"] / gains[:, None, None]
     np.testing.assert_allclose(scaled, np.broadcast_to(scaled[:1], scaled.shape), rtol=1e-6, atol=1e-7)
@@ -212,9 +222,9 @@ def test_own_data_follows_the_seed_and_shared_data_is_one_stream_for_all_cohorts
     )
     losses, params = [], None
     device = jax.local_devices()[0]
-    for cohort in cohorts(zoo):
-        program = executor.Executable(cohort, Recipe(2, "map", "columns", executor.threads()))
-        block = executor.blocks(cohort, program.recipe)[0]
+    for cohort in zoo.cohorts:
+        program = Executable(cohort, Recipe(2, "map", "columns", startup.threads()))
+        block = blocks_of(cohort, program.recipe)[0]
         state = program.init(block, device)
         # The same network everywhere: what is left to differ is the batch.
         params = params or jax.tree.map(lambda x: np.broadcast_to(np.asarray(x)[:1], x.shape), state.params)
@@ -226,14 +236,14 @@ def test_own_data_follows_the_seed_and_shared_data_is_one_stream_for_all_cohorts
 
 
 def test_a_block_stops_when_asked_and_goes_on_to_the_same_bits(reference: Any, tmp_path: Any) -> None:
-    from zoo.block import opened
-    from zoo.store import Store
-    from zoo.unit import Unit, train_unit
+    from zoo.running.loaded_block import load_block
+    from zoo.running.packing import Pack, train_pack
+    from zoo.store.directory import Store
 
-    cohort = cohorts(CNN)[0]
-    program, device = executor.Executable(cohort, executor.default_recipe(cohort)), jax.local_devices()[0]
+    cohort = CNN.cohorts[0]
+    program, device = Executable(cohort, default_recipe(cohort)), jax.local_devices()[0]
     store, stop = Store(tmp_path / "zoo", CNN), threading.Event()
-    block, folder = executor.blocks(cohort, program.recipe)[0], None
+    block, folder = blocks_of(cohort, program.recipe)[0], None
     seen = []
 
     def tell(held: Any, taken: int) -> None:
@@ -243,8 +253,8 @@ def test_a_block_stops_when_asked_and_goes_on_to_the_same_bits(reference: Any, t
 
     folder = store.block(cohort.id, 0)
     for event in (stop, threading.Event()):
-        unit = Unit(program, [opened(program, block, folder, device)], device)
-        train_unit(unit, save_every=60, stop=event, tell=tell)
+        unit = Pack(program, [load_block(program, block, folder, device)], device)
+        train_pack(unit, save_every=60, stop=event, tell=tell)
         assert (0 < folder.steps()[-1] < 8) == (event is stop)
     assert folder.steps()[-1] == 8
     members = [m.id for m in cohort.members[: block.rows]]

@@ -5,8 +5,9 @@ of recurrent networks: four cells, two activations, widths, and L2 penalties, on
 from typing import Any
 
 from models import gru, lstm, ugrnn, vanilla
-from zoo.fields import product
-from zoo.spec import Training, Zoo
+from zoo.spec.axes import product
+from zoo.spec.settings import Training
+from zoo.spec.zoo import Zoo
 
 WIDTHS = (32, 64)
 """The study's are 64, 128 and 256."""

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import off, on, setting
-from zoo import datasets
-from zoo.datasets import Dataset
+from zoo.data import datasets
+from zoo.data.datasets import Dataset
 from zoo.tasks import Trials
 
 AUGMENTATION = 0x1A6E0001

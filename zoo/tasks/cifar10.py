@@ -3,8 +3,8 @@
 import dataclasses
 
 from models import setting
-from zoo import datasets
-from zoo.datasets import Dataset
+from zoo.data import datasets
+from zoo.data.datasets import Dataset
 from zoo.tasks._images import Images
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models import Static, setting
-from zoo import datasets
-from zoo.datasets import Dataset
+from zoo.data import datasets
+from zoo.data.datasets import Dataset
 from zoo.tasks._images import Images
 
 SPLIT = 0

@@ -1,0 +1,251 @@
+"""What a comparison compares: representations from a zoo, from a mapping and from elsewhere, checked at the door."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.activations.types import RDM, RDMs, Repeats, Representations
+
+__all__ = ["Items", "array_of", "check", "gathered", "kind_of", "some", "stimuli_of"]
+
+
+LEAST = 4
+"""Stimuli that a comparison needs, whatever the measure: of three, two unrelated geometries are alike by chance."""
+
+
+class Items(NamedTuple):
+    """What is compared, in the order of the result.
+
+    Attributes:
+      names: one per item.
+      labels: one row per item.
+      groups: items of one kind and shape each: arrays `(item, stimulus, time, unit)`, `Repeats` or `RDMs`.
+      places: for each group, its items' places in the order of the result.
+    """
+
+    names: list[str]
+    labels: pd.DataFrame
+    groups: list[Any]
+    places: list[np.ndarray]
+
+
+def array_of(group: Any) -> np.ndarray:
+    """The array of a group of any kind."""
+    return group if isinstance(group, np.ndarray) else group.array
+
+
+def kind_of(group: Any) -> str:
+    """What a group's items are: "patterns", "trajectories", "repeats" or "rdms"."""
+    if isinstance(group, RDMs):
+        return "rdms"
+    if isinstance(group, Repeats):
+        return "repeats"
+    return "trajectories" if group.shape[2] > 1 else "patterns"
+
+
+def gathered(representations: Any, others: Sequence[Any], dtype: str) -> Items:
+    """The items of `Representations` or a mapping, and after them those from elsewhere.
+
+    Args:
+      representations: see `analysis.compare`.
+      others: each with `name`, `array` and `labels`, such as `analysis.activations.recordings.Outside`; they have no
+        layer.
+      dtype: of arrays.
+    """
+    if isinstance(representations, Representations):
+        items = _of_zoo(representations, dtype)
+    elif isinstance(representations, Mapping):
+        items = _of_arrays(representations, dtype)
+    else:
+        kind = type(representations).__name__
+        raise ValueError(f"compare takes Representations or a mapping of name to array, not a {kind}.")
+    if others:
+        _no_two([one.name for one in others])
+        more = _of_arrays({one.name: one.array for one in others}, dtype)
+        labels = pd.DataFrame([one.labels for one in others]).astype(object)
+        items = Items(
+            items.names + more.names,
+            _joined(items.labels, labels),
+            items.groups + more.groups,
+            items.places + [place + len(items.names) for place in more.places],
+        )
+    if not items.names:
+        raise ValueError("There is nothing to compare: no representation was given.")
+    _no_two(items.names)
+    return items
+
+
+def _no_two(names: Sequence[str]) -> None:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"Two representations are called {twice[0]!r}; names must differ.")
+
+
+def _joined(labels: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Rows of both; what is known of networks only is missing of the others, except what is true or false."""
+    own = labels.assign(source="zoo") if "source" not in labels else labels
+    for column in own:
+        flags = [isinstance(value, (bool, np.bool_)) for value in own[column].tolist()]
+        if column not in others and flags and all(flags):
+            others = others.assign(**{str(column): True})
+    return pd.concat([own.astype(object), others], ignore_index=True)
+
+
+def _of_zoo(found: Representations, dtype: str) -> Items:
+    names = [str(name) for group in found.groups for name in group.names]
+    tables = [group.labels.reset_index(drop=True).astype(object) for group in found.groups]
+    labels = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if not len(labels.columns):
+        labels = pd.DataFrame(index=range(len(names)))
+    groups = []
+    for group in found.groups:
+        array = np.asarray(group.array)
+        if array.ndim not in (3, 4):
+            raise ValueError(
+                f"The group of {group.names[0]!r} has shape {array.shape}; it must be (item, stimulus, unit) or "
+                "(item, stimulus, time, unit)."
+            )
+        groups.append(_typed(array if array.ndim == 4 else array[:, :, None], dtype))
+    ends = np.cumsum([0] + [len(group) for group in groups])
+    return Items(names, labels, groups, [np.arange(start, end) for start, end in pairwise(ends)])
+
+
+def _of_arrays(given: Mapping[str, Any], dtype: str) -> Items:
+    names = [str(name) for name in given]
+    each = []
+    for name, value in zip(names, given.values()):
+        kind = type(value) if isinstance(value, (RDM, Repeats)) else None
+        array = np.asarray(value.array if isinstance(value, (RDM, Repeats)) else value)
+        axes = {RDM: "(stimulus, stimulus)", Repeats: "(repeat, stimulus, unit) or (repeat, stimulus, time, unit)"}
+        wanted = axes.get(kind, "(stimulus, unit) or (stimulus, time, unit)")
+        if array.ndim not in {RDM: (2,), Repeats: (3, 4)}.get(kind, (2, 3)):
+            what = f"{kind.__name__} " if kind else ""
+            raise ValueError(f"Representation {name!r} has {what}shape {array.shape}; it must be {wanted}.")
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"Representation {name!r} holds {array.dtype}; it must hold real numbers.")
+        if kind is RDM:
+            _check_rdm(name, array)
+        elif array.ndim == (3 if kind else 2):
+            array = array[..., None, :]
+        each.append((RDMs if kind is RDM else kind, array))
+    keys = [(kind, array.shape) for kind, array in each]
+    groups, places = [], []
+    for key in dict.fromkeys(keys):
+        own = [i for i, other in enumerate(keys) if other == key]
+        array = _typed(np.stack([each[i][1] for i in own]), dtype)
+        groups.append(key[0](array) if key[0] else array)
+        places.append(np.array(own))
+    return Items(names, pd.DataFrame(index=range(len(names))), groups, places)
+
+
+def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what overflows is refused at the door
+        return array.astype(dtype, copy=False)
+
+
+def _check_rdm(name: str, array: np.ndarray) -> None:
+    if array.shape[0] != array.shape[1]:
+        raise ValueError(f"RDM {name!r} has shape {array.shape}; it must be (stimulus, stimulus).")
+    array = array.astype(np.float64)
+    scale = np.abs(array[np.isfinite(array)]).max(initial=0)
+    if np.abs(array - array.T).max(initial=0) > 1e-5 * scale or np.abs(array.diagonal()).max(initial=0) > 1e-5 * scale:
+        raise ValueError(f"RDM {name!r} must be symmetric with zeros on its diagonal.")
+
+
+def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = False) -> tuple[Items, list[str]]:
+    """The door: everything that would make a meaningless number is refused here, by name, and nowhere deeper.
+
+    Returns:
+      The items to compare, and the names of those left out because they are NaN or constant over stimuli.
+    """
+    counts = {stimuli_of(group): items.names[place[0]] for group, place in zip(items.groups, items.places)}
+    if len(counts) > 1:
+        (one, first), (other, second) = list(counts.items())[:2]
+        raise ValueError(f"{first!r} has {one} stimuli and {second!r} has {other}; all must be given the same stimuli.")
+    (stimuli,) = counts
+    for chosen in measures:
+        if stimuli < (least := max(LEAST, chosen.least)):
+            raise ValueError(f"{chosen.name} needs at least {least} stimuli; there are {stimuli}.")
+        _check_kinds(items, chosen)
+    excluded: list[int] = []
+    keep = []
+    for group, place in zip(items.groups, items.places):
+        array = array_of(group)
+        good = np.ones(len(array), bool)
+        for row, (x, index) in enumerate(zip(array, place)):
+            if fault := _fault(x, kind_of(group)):
+                good[row] = False
+                excluded.append(int(index))
+                if not exclude_degenerate:
+                    raise ValueError(
+                        f"The representation of {_describe(items, index)} {fault}; exclude_degenerate=True "
+                        "(--exclude-degenerate) compares the others."
+                    )
+        keep.append(good)
+    if not excluded:
+        return items, []
+    if len(excluded) == len(items.names):
+        raise ValueError(f"All {len(excluded)} representations are NaN or constant; nothing is left to compare.")
+    left = np.setdiff1d(np.arange(len(items.names)), excluded)
+    parts = [(some(a, g), np.searchsorted(left, p[g])) for a, p, g in zip(*items[2:], keep) if g.any()]
+    groups, places = (list(column) for column in zip(*parts))
+    kept = Items([items.names[i] for i in left], items.labels.iloc[left], groups, places)
+    return kept, [items.names[i] for i in sorted(excluded)]
+
+
+def stimuli_of(group: Any) -> int:
+    """The number of stimuli of a group of any kind."""
+    return int(array_of(group).shape[2 if isinstance(group, Repeats) else 1])
+
+
+def some(group: Any, rows: np.ndarray) -> Any:
+    """Some items of a group of any kind."""
+    return group[rows] if isinstance(group, np.ndarray) else type(group)(group.array[rows])
+
+
+def _check_kinds(items: Items, chosen: Any) -> None:
+    """A measure must be made for something that is there, and can be had of each item of that kind."""
+    fits = False
+    for group, place in zip(items.groups, items.places):
+        kind, name = kind_of(group), items.names[place[0]]
+        if kind == "rdms":
+            fits |= "rdms" in chosen.takes
+            continue
+        times, units = array_of(group).shape[-2:]
+        plain = {"patterns", "trajectories"} & set(chosen.takes)
+        fits = True
+        if not plain and kind != "repeats":
+            needed = "repeats, (repeat, stimulus, unit)"
+        elif plain == {"trajectories"} and times == 1:
+            needed = "trajectories, (stimulus, time, unit)"
+        else:
+            needed = ""
+        if needed:
+            raise ValueError(f"{chosen.name} needs {needed}; {name!r} has none: leave the measure out.")
+        if fault := chosen.fault(stimuli_of(group), times, units):
+            raise ValueError(f"{chosen.name} cannot be had of {name!r}: {fault.rstrip('.')}.")
+    if not fits:
+        raise ValueError(f"{chosen.name} cannot be had of ready RDMs; rsa can.")
+
+
+def _fault(x: np.ndarray, kind: str) -> str:
+    if not np.isfinite(x).all():
+        return f"holds {int(np.isnan(x).sum())} NaN and {int(np.isinf(x).sum())} infinite values"
+    if kind == "rdms":
+        upper = x[np.triu_indices(len(x), 1)]
+        return "is an RDM whose entries are all the same" if not np.ptp(upper) else ""
+    spread = np.ptp(x, axis=1 if kind == "repeats" else 0).max(initial=0)
+    return "is constant over its stimuli" if spread <= 8 * np.finfo(x.dtype).eps * np.abs(x).max(initial=0) else ""
+
+
+def _describe(items: Items, index: int) -> str:
+    labels = items.labels.iloc[index] if len(items.labels.columns) else {}
+    more = [
+        f"{column} {labels[column]}"
+        for column in ("member", "layer")
+        if str(labels.get(column, "")) not in ("", "nan", "None")
+    ]
+    return repr(items.names[index]) + (f" ({', '.join(more)})" if more else "")

@@ -1,0 +1,124 @@
+"""The probes of a zoo: the conditions on which members are compared, and who meets them."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analysis.activations.stimuli import Stimuli
+
+__all__ = ["Probe", "finished", "finished_alike", "layer_names", "probes_of", "shapes_of"]
+
+
+class Probe(NamedTuple):
+    """The conditions on which a set of cohorts is compared.
+
+    Attributes:
+      id: a hash of inputs, time step and condition labels.
+      cohorts: whose members meet it.
+      inputs: `(stimulus, ...)`, as the models take them.
+      conditions: name -> one label per stimulus; `image` is its place in the held-out set that it was taken from.
+      dt: ms per time step, 0 where there is no time.
+    """
+
+    id: str
+    cohorts: tuple[Any, ...]
+    inputs: np.ndarray
+    conditions: dict[str, np.ndarray]
+    dt: float
+
+
+def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
+    """The probes of a zoo's trained members, by the name of their task (with the id where a task has several).
+
+    Args:
+      trained: what `zoo.load` gives.
+      stimuli: images to show instead of each task's own probe; tasks that take no images are left out.
+    """
+    from zoo.devices import startup
+    from zoo.spec.fields import name_of
+    from zoo.store.data_hashes import check_data
+
+    startup.start_as(trained.manifest)
+    ready = set(trained.members["member"][finished(trained)])
+    made: dict[Any, tuple[np.ndarray, dict[str, np.ndarray], str]] = {}  # cohorts by the hundred share a task
+    found: dict[tuple[str, str], Probe] = {}
+    groups = trained.zoo.cohorts
+    if foreign := ready - {member.id for cohort in groups for member in cohort.members}:
+        raise ValueError(
+            f"{trained.path} holds {len(foreign)} members that its spec does not name, such as {min(foreign)}: it was "
+            "trained by another version, whose models or tasks have other fields."
+        )
+    for cohort in groups:
+        if not any(member.id in ready for member in cohort.members):
+            continue
+        task = cohort.members[0].task
+        if stimuli is not None and not hasattr(task, "stimuli"):
+            continue
+        if task not in made:
+            check_data(trained.path, task, dict(trained.manifest.get("data", {})))
+            made[task] = _made(task, stimuli)
+        inputs, conditions, digest = made[task]
+        key = (name_of(task), digest)
+        if key in found:
+            found[key] = found[key]._replace(cohorts=(*found[key].cohorts, cohort))
+        else:
+            found[key] = Probe(digest, (cohort,), inputs, conditions, float(task.dt))
+    if not found and (stimuli is None or not ready):
+        raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
+    if not found:
+        raise ValueError(
+            f"{trained.path} has no trained member whose task takes images; its probes are its tasks' own."
+        )
+    names = [name for name, _ in found]
+    return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in found.items()}
+
+
+def _made(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+    if stimuli is None:
+        trials = task.probe(task.data())
+        inputs, conditions = np.asarray(trials.inputs), {n: np.asarray(v) for n, v in trials.conditions.items()}
+        if hasattr(task, "places"):
+            conditions["image"] = task.places()
+    else:
+        inputs, conditions = np.asarray(task.stimuli(stimuli.images)), stimuli.conditions
+    digest = hashlib.sha256(np.ascontiguousarray(inputs).tobytes() + np.float64(task.dt).tobytes())
+    for name, values in conditions.items():
+        digest.update(name.encode() + values.tobytes())
+    return inputs, conditions, digest.hexdigest()[:12]
+
+
+def layer_names(trained: Any, task: str) -> list[str]:
+    """What the models of a task return, in order: layers, their input before f (`.pre`), "output"; nothing is run."""
+    known = probes_of(trained)[task]
+    return list(dict.fromkeys(name for cohort in known.cohorts for name in shapes_of(cohort, known.inputs)))
+
+
+def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
+    """Layer -> shape of its activations on the inputs, `(stimulus, ...)`, in the model's order; nothing is run."""
+    import jax
+
+    from zoo.training.program import floats_of, program_of
+
+    program, order = program_of(cohort), []
+
+    def forward(floats: Any, inputs: Any) -> Any:
+        state = program.init(floats)
+        found = program.represent(state.params, state.stats, floats, inputs)
+        order.extend(found)  # JAX gives a dict back sorted by its keys
+        return found
+
+    shapes = jax.eval_shape(forward, jax.tree.map(lambda x: x[0], floats_of(cohort)), inputs)
+    return {name: shapes[name].shape for name in order}
+
+
+def finished(trained: Any) -> Any:
+    """Which rows of the member table are of members that are trained to their end."""
+    return ~trained.members["status"].isin(["pending", "training"])
+
+
+def finished_alike(trained: Any, ids: Iterable[str]) -> int:
+    """How many members are trained to their end on the tasks of these members."""
+    tasks = {trained.task(member) for member in set(ids)}
+    return sum(trained.task(member) in tasks for member in trained.members["member"][finished(trained)])

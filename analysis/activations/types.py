@@ -1,0 +1,77 @@
+"""What is compared: patterns of many members at many layers, repeated measurements, ready RDMs."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+class RDM(NamedTuple):
+    """A ready dissimilarity matrix, of which no pattern is known.
+
+    Attributes:
+      array: `(stimulus, stimulus)`, symmetric, 0 on the diagonal.
+    """
+
+    array: np.ndarray
+
+
+class Repeats(NamedTuple):
+    """Repeated measurements of the same stimuli, of one item, or of a group with the member axis first.
+
+    Attributes:
+      array: `(repeat, stimulus, unit)` or `(repeat, stimulus, time, unit)`; of a group always
+        `(member, repeat, stimulus, time, unit)`.
+    """
+
+    array: np.ndarray
+
+
+class RDMs(NamedTuple):
+    """Ready dissimilarity matrices of a group.
+
+    Attributes:
+      array: `(member, stimulus, stimulus)`.
+    """
+
+    array: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Items (members at one layer each) whose representations share a shape.
+
+    Attributes:
+      names: one name per item, unique over all groups.
+      labels: one row per item; columns such as member, layer, model, seed, trained, hidden. May have no columns.
+      array: `(item, stimulus, unit)` or `(item, stimulus, time, unit)`, float32.
+    """
+
+    names: tuple[str, ...]
+    labels: pd.DataFrame
+    array: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Representations:
+    """All representations of a population on one probe.
+
+    Attributes:
+      groups: the items, grouped by the shape of their representation.
+      probe: the probe's id, a hash of its inputs and conditions; what differs in it is never compared.
+      conditions: name -> one label per stimulus, `(stimulus,)`.
+      dt: ms between the steps of the time axis, 0 where there is none.
+      space: how maps of convolution layers were reduced; "" where there are none.
+      categories: category structure from all units, whatever the space: a row per item and condition with two classes
+        or more, `member, model, layer, depth, depth_fraction, trained, status, condition, within, between, index`; see
+        `analysis.geometry.category_structure`. Depth counts layers from 0, its fraction is 0 at the first and 1 at the
+        last.
+    """
+
+    groups: tuple[Group, ...]
+    probe: str = ""
+    conditions: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    dt: float = 0.0
+    space: str = ""
+    categories: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)

@@ -1,0 +1,114 @@
+"""The fields that a comparison asks about: what was varied, and which of it can be told apart."""
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.spec.member import varied
+
+__all__ = [
+    "DEPTH",
+    "FEW",
+    "LAYERS",
+    "MOST_LEVELS",
+    "depths",
+    "layer_counts",
+    "levels",
+    "sampled",
+    "scaled",
+    "singular",
+    "tested_fields",
+    "told_apart",
+]
+
+FEW = 6
+"""Levels that are never too many."""
+
+MOST_LEVELS = 24
+"""Levels of a field that a legend names."""
+
+LAYERS = "layers"
+"""The derived field that pictures show for those with too many levels: how many layers a network has."""
+
+DEPTH = "depth"
+"""The derived field that tests hold constant for those with too many levels: how many entries these have."""
+
+
+def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
+    """What was varied among members: the model, and every field that is not the seed."""
+    table = trained.members[trained.members["member"].isin(list(ids))]
+    columns = varied(trained.zoo.members)  # of all members: a name must not depend on the subset
+    return [name for name in ("model", *columns) if len(set(table[name].dropna())) > 1]
+
+
+def levels(values: Any) -> set[Any]:
+    """The distinct values of a field among the members that have it."""
+    return {value for value in values.dropna().tolist() if value != ""}
+
+
+def layer_counts(table: Any) -> np.ndarray:
+    """The number of layers of each row's network, from its deepest item."""
+    return table.groupby("member")["layer_depth"].transform("max").to_numpy(int) + 1
+
+
+def depths(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """How many entries the fields of each row have that are tuples, written as text: "3".
+
+    Fields whose numbers never differ are counted once, such as the channels and kernels of convolutions (a kernel that
+    is one number is of any length); others follow: "3, 2". The number of all layers would not do: a dense layer more is
+    then a convolution less, whose kernel goes with it.
+    """
+
+    def entries(text: str) -> int:
+        return len(text.strip("(),").split(",")) if text.startswith("(") and text != "()" else 0
+
+    several: list[np.ndarray] = []
+    for field in fields:
+        count = table[field].astype(str).map(entries).to_numpy(int)
+        for i, other in enumerate(several):
+            if not ((count > 0) & (other > 0) & (count != other)).any():
+                several[i] = np.maximum(count, other)
+                break
+        else:
+            several.append(count)
+    return [", ".join(map(str, row)) for row in zip(*(counts.tolist() for counts in several if counts.any()))]
+
+
+def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """Fields with a level for nearly every configuration, such as the kernel sizes of networks drawn at random."""
+    configurations = len(table[list(fields)].astype(str).drop_duplicates())
+    counts = {field: len(levels(table[field])) for field in fields}
+    return [field for field, count in counts.items() if count > FEW and count > min(MOST_LEVELS, configurations / 2)]
+
+
+def sampled(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """The `singular` fields that are numbers, such as learning rates drawn at random: tested as numbers, not levels."""
+
+    def number(level: object) -> bool:
+        return isinstance(level, Real) and not isinstance(level, bool | np.bool_)
+
+    return [field for field in singular(table, fields) if all(map(number, levels(table[field])))]
+
+
+def scaled(values: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Numbers as a regression takes them: log10 where all are positive and span more than a decade (and whether)."""
+    values = np.asarray(values, np.float64)
+    there = values[np.isfinite(values)]
+    logarithm = len(there) > 0 and there.min() > 0 and there.max() > 10 * there.min()
+    return (np.log10(values), True) if logarithm else (values, False)
+
+
+def told_apart(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """The fields that a picture shows: those of more than one level that are numbers or not `singular`.
+
+    Where text or tuples are left out, the number of layers follows, if it varies.
+    """
+    several = [field for field in fields if len(levels(table[field])) > 1]
+    gone = {f for f in singular(table, several) if any(isinstance(level, str) for level in levels(table[f]))}
+    if gone and len(gone) == len(several):  # better many levels than none
+        gone = {field for field in gone if len(levels(table[field])) > MOST_LEVELS}
+    stands_in = gone and LAYERS in table and LAYERS not in several and len(levels(table[LAYERS])) > 1
+    return [field for field in several if field not in gone] + [LAYERS] * bool(stands_in)

@@ -1,0 +1,391 @@
+"""What unrelated representations would give: the permutation distribution of a measure over the stimuli.
+
+The moments of an inner product of two maps, `T = sum_ij A[i, j] B[p(i), p(j)]` over orders p, are sums over the ways in
+which its indices may coincide: small matrix products of a few numbers per member give those of all pairs.
+"""
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.stats import pearson3
+
+from analysis.activations.inputs import stimuli_of
+from analysis.engine.all_pairs import similarities
+from analysis.engine.inner_products import BUDGET, block_size
+from analysis.inference.intervals import in_order, state_of
+
+__all__ = [
+    "Invariants",
+    "Moments",
+    "PermutationTest",
+    "debiased_null",
+    "invariants",
+    "permutation_moments",
+    "permutation_null",
+    "permutation_test",
+    "z_and_p",
+]
+
+State = dict[str, Any]
+Shuffled = Callable[[np.ndarray], np.ndarray]
+"""From an order of the stimuli of the second representations to the values, `(a, b)`."""
+Graph = tuple[tuple[int, int], ...]
+"""One edge per entry of the map that a product holds, from its row to its column; a diagonal entry is a loop."""
+
+
+class Invariants(NamedTuple):
+    """What the permutation moments need to know of each member's map.
+
+    Attributes:
+      stimuli: n, the maps' rows.
+      means: `(member, 2)`, the mean of the map's diagonal and of its other entries.
+      sums: `(member, graph)`, sums of products of two and of three entries of the map less these means, over distinct
+        stimuli, in the order of `_graphs(2)`, `_graphs(3)`.
+      squared: `(member,)`, the squared Frobenius norm of the map.
+    """
+
+    stimuli: int
+    means: np.ndarray
+    sums: np.ndarray
+    squared: np.ndarray
+
+
+class Moments(NamedTuple):
+    """Of a value over all permutations of the stimuli of one of the two representations.
+
+    Attributes:
+      mean, sd, skew: each a number or `(a, b)`; NaN where unknown, or where no permutation changes the value.
+    """
+
+    mean: Any
+    sd: Any
+    skew: Any
+
+
+class PermutationTest(NamedTuple):
+    """Values and their Monte Carlo null.
+
+    Attributes:
+      value: `(a, b)`.
+      moments: of the drawn values.
+      p: `(a, b)`, the share of draws at or above the value (a distance: at or below), the value itself counted.
+      draws: how many; p is at least 1 / (draws + 1).
+    """
+
+    value: np.ndarray
+    moments: Moments
+    p: np.ndarray
+    draws: int
+
+
+def invariants(maps: Iterable[np.ndarray]) -> Invariants:
+    """Invariants of symmetric maps, `(stimulus, stimulus)` each, at least four stimuli; one map is held at a time.
+
+    O(n^3) per map, by one matrix product. The maps need not be centred and may have a diagonal.
+    """
+    means, sums, squared, n = [], [], [], 0
+    for full in maps:
+        full = np.asarray(full, np.float64)
+        n = len(full)
+        if full.shape != (n, n) or n < 4:
+            raise ValueError(f"A map of shape {full.shape} has no permutation moments; it must be n x n, n at least 4.")
+        diagonal = full.diagonal()
+        mean = diagonal.mean(), (full.sum() - diagonal.sum()) / (n * (n - 1))
+        # A constant on the diagonal and one elsewhere only add a constant to T: without them T has mean 0, and its
+        # moments are the central ones, with nothing large to cancel.
+        weights, hollow = diagonal - mean[0], full - mean[1]
+        np.fill_diagonal(hollow, 0)
+        walks = {part: _contract(part, hollow, weights) for part in _components()}
+        means.append(mean)
+        sums.append([_distinct_sum(graph, walks) for size in (2, 3) for graph in _graphs(size)])
+        squared.append(np.vdot(full, full))
+    return Invariants(n, np.array(means).reshape(-1, 2), np.array(sums), np.array(squared))
+
+
+def permutation_moments(a: Invariants, b: Invariants) -> Moments:
+    """Moments of `<A, P B P'>` over all permutation matrices P, for all members of `a` with all of `b`, `(a, b)` each.
+
+    `E[T^k] = sum over set partitions of the 2k indices of S_A S_B / (n (n-1) ... (n-m+1))`, with S the sum over m
+    distinct stimuli of the product of k entries whose indices coincide as the partition says. For k = 2 and centred
+    maps these are the moments of the RV coefficient (Kazi-Aoual et al. 1995; Josse, Pages & Husson 2008).
+    """
+    n = a.stimuli
+    if b.stimuli != n:
+        raise ValueError(f"Maps of {n} and of {b.stimuli} stimuli cannot be permuted against each other.")
+    mean = (a.means * [n, n * (n - 1)]) @ b.means.T
+    weights = [
+        count / math.perm(n, vertices) if (vertices := 1 + max(map(max, graph))) <= n else 0.0
+        for size in (2, 3)
+        for graph, count in _graphs(size).items()
+    ]
+    edge, pairs = len(_graphs(2)), a.sums * weights
+    variance = pairs[:, :edge] @ b.sums[:, :edge].T
+    third = pairs[:, edge:] @ b.sums[:, edge:].T
+    rounding = 1e-24 * a.squared[:, None] * b.squared
+    variance = np.where(variance > rounding, variance, np.nan)
+    return Moments(mean, np.sqrt(variance), third / variance**1.5)
+
+
+def permutation_null(measure: Any, groups: Sequence[Any], *, dtype: str = "float32") -> Moments:
+    """Moments of an Inner measure for every pair of members, `(member, member)`, in the order of the groups.
+
+    Args:
+      measure: a similarity or score that is linear in its inner product, with one map per member and one row per
+        stimulus; for the others there is `permutation_test`.
+      groups: as in `analysis.engine.all_pairs.similarities`, all of a kind that the measure takes.
+      dtype: "float32" or "float64", of the maps; the moments are always float64.
+    """
+    if measure.form != "inner" or measure.kind == "distance" or measure.extras:
+        raise ValueError(f"{measure.name} has no closed-form permutation moments; use a permutation test.")
+    with _precision(dtype):
+        states, found = [], []
+        for group in groups:
+            state, n = state_of(measure, group, dtype), stimuli_of(group)
+            sides = ("left",) if measure.symmetric else ("left", "right")
+            found.append([invariants(_one_row_maps(measure, state, side, n)) for side in sides])
+            if measure.symmetric:  # what the engine adds
+                sums = found[-1][0].means @ [n, n * (n - 1)]
+                state |= dict(self=found[-1][0].squared) | (dict(total=sums[:, None, None]) if measure.totals else {})
+            states.append(state)
+        strips = []
+        for a, of_a in zip(states, found):
+            tiles = []
+            for b, of_b in zip(states, found):
+                mean, sd, skew = permutation_moments(of_a[0], of_b[-1])
+                value = measure.finish(mean, a, b)
+                slope = measure.finish(mean + sd, a, b) - value
+                tiles.append((value, np.abs(slope), np.sign(slope) * skew))
+            strips.append(tiles)
+    return Moments(*(np.block([[tile[part] for tile in strip] for strip in strips]) for part in range(3)))
+
+
+def debiased_null(stimuli: int) -> Moments:
+    """Of debiased CKA with one row per stimulus: mean 0, sd `sqrt(2 / (n (n - 3)))`, the same for all pairs.
+
+    The skew differs by pair (`permutation_null` has it) and is NaN here. This level is that of shuffled stimuli: what
+    is above it says that two networks see the same stimuli, not that they are alike.
+    """
+    if stimuli < 4:
+        raise ValueError(f"{stimuli} stimuli leave no debiased CKA; it needs at least 4.")
+    return Moments(0.0, math.sqrt(2 / (stimuli * (stimuli - 3))), math.nan)
+
+
+def z_and_p(value: Any, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """`(value - mean) / sd`, and the chance of at least this value under a Pearson type III law of these moments."""
+    z = (np.asarray(value, np.float64) - moments.mean) / moments.sd
+    return z, np.asarray(pearson3.sf(z, moments.skew))
+
+
+def permutation_test(
+    measure: Any,
+    groups: Sequence[Any],
+    others: Sequence[Any] | None = None,
+    *,
+    draws: int = 999,
+    seed: int = 0,
+    dtype: str = "float32",
+    budget: int = BUDGET,
+) -> PermutationTest:
+    """Shuffles whole stimuli of one of each two representations; one permutation per draw serves all pairs.
+
+    Args:
+      measure: any; an Inner measure is prepared once, whatever the number of draws.
+      groups: as in `analysis.engine.all_pairs.similarities`, all of a kind that the measure takes.
+      others: the representations that `groups` are compared with and that are shuffled; `groups` where none are given,
+        and a symmetric measure then has a symmetric p.
+      draws: of permutations.
+      seed: of the draws.
+      dtype, budget: as in `analysis.engine.all_pairs.similarities`.
+    """
+    if draws < 1:
+        raise ValueError(f"A permutation test of {draws} draws has no result; take at least 1.")
+    mirrored = others is None and measure.symmetric
+    others = groups if others is None else others
+    stimuli, random = stimuli_of(groups[0]), np.random.default_rng(seed)
+    shuffled = _shuffled_inner if measure.form == "inner" and not measure.extras else _shuffled_any
+    with _precision(dtype):
+        values = shuffled(measure, groups, others, dtype, budget)
+        value = np.asarray(values(np.arange(stimuli)), np.float64)
+        sums = np.zeros((3, *value.shape))
+        reached = np.ones(value.shape, int)
+        slack = 64 * np.finfo(dtype).eps  # a draw that only renames stimuli differs from the value by rounding
+        sign = -1 if measure.kind == "distance" else 1
+        for _ in range(draws):
+            moved = np.asarray(values(random.permutation(stimuli)), np.float64)
+            if mirrored:
+                moved = np.triu(moved) + np.triu(moved, 1).T
+            sums += [(moved - value) ** power for power in (1, 2, 3)]
+            reached += sign * (moved - value) >= -slack
+    first, second, third = sums / draws
+    variance = second - first**2
+    sd = np.sqrt(np.where(variance > slack**2, variance, np.nan))
+    skew = (third - 3 * first * second + 2 * first**3) / sd**3
+    p = np.where(np.isnan(value), np.nan, reached / (draws + 1))
+    return PermutationTest(value, Moments(value + first, sd, skew), p, draws)
+
+
+def _precision(dtype: str) -> Any:
+    return jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
+
+
+# --- the ways in which indices may coincide --------------------------------------------------------------------------
+
+
+def _partitions(count: int) -> Iterator[list[int]]:
+    """Set partitions of `count` elements, each as the block of every element, blocks in order of first use."""
+    if not count:
+        yield []
+        return
+    for rest in _partitions(count - 1):
+        for block in range(max(rest, default=-1) + 2):
+            yield [*rest, block]
+
+
+def _canonical(graph: Iterable[tuple[int, int]]) -> Graph:
+    """The same name for graphs that differ only in the names of their vertices."""
+    edges = list(graph)
+    names = sorted({vertex for edge in edges for vertex in edge})
+    orders = (dict(zip(names, order)) for order in permutations(range(len(names))))
+    return min(tuple(sorted((min(to[u], to[v]), max(to[u], to[v])) for u, v in edges)) for to in orders)
+
+
+@cache
+def _graphs(edges: int) -> Counter[Graph]:
+    """The distinct graphs of products of `edges` entries, and how many set partitions of the indices give each."""
+    return Counter(_canonical(zip(blocks[::2], blocks[1::2])) for blocks in _partitions(2 * edges))
+
+
+@cache
+def _quotients(graph: Graph) -> tuple[tuple[int, tuple[Graph, ...]], ...]:
+    """Unrestricted sums, each a product over connected parts, whose combination is the sum over distinct vertices.
+
+    Moebius inversion over the partitions of the vertices, `prod over blocks of (-1)^(s-1) (s-1)!`, s its size. Merging
+    two ends of an edge gives 0: the matrix on the edges is hollow.
+    """
+    terms: Counter[tuple[Graph, ...]] = Counter()
+    for blocks in _partitions(1 + max(map(max, graph))):
+        merged = [(blocks[u], blocks[v]) for u, v in graph]
+        if any(u == v for (u, v), (s, t) in zip(merged, graph) if s != t):
+            continue
+        sign = math.prod((-1) ** (size - 1) * math.factorial(size - 1) for size in Counter(blocks).values())
+        terms[tuple(sorted(map(_canonical, _connected(merged))))] += sign
+    return tuple((sign, parts) for parts, sign in terms.items())
+
+
+def _connected(edges: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    parts: list[list[tuple[int, int]]] = []
+    for edge in edges:
+        touched = [part for part in parts if {*edge} & {vertex for other in part for vertex in other}]
+        parts = [part for part in parts if part not in touched] + [[edge, *(e for part in touched for e in part)]]
+    return parts
+
+
+@cache
+def _components() -> tuple[Graph, ...]:
+    graphs = [graph for edges in (2, 3) for graph in _graphs(edges)]
+    return tuple({part for graph in graphs for _, parts in _quotients(graph) for part in parts})
+
+
+def _contract(graph: Graph, hollow: np.ndarray, weights: np.ndarray) -> float:
+    """The sum over all vertices of the product of `hollow` on the edges and `weights` on the loops."""
+    terms = ["".join(chr(97 + v) for v in dict.fromkeys(edge)) for edge in graph]
+    operands = [hollow if u != v else weights for u, v in graph]
+    return float(np.einsum(",".join(terms) + "->", *operands, optimize="optimal"))
+
+
+def _distinct_sum(graph: Graph, walks: dict[Graph, float]) -> float:
+    return math.fsum(sign * math.prod(walks[part] for part in parts) for sign, parts in _quotients(graph))
+
+
+# --- maps and shuffled values of a measure ---------------------------------------------------------------------------
+
+
+@partial(jax.jit, static_argnames=("measure", "side", "stimuli"))
+def _map(measure: Any, side: str, state: State, member: Any, stimuli: int) -> jax.Array:
+    one = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, member, 1), state)
+    every = jnp.arange(stimuli)
+    return getattr(measure, side)(one, every, every)
+
+
+def _summed(measure: Any, group: Any, dtype: str) -> State:
+    """A group's state with what the engine adds to it: `self` and, where the measure has `totals`, `total`."""
+    state = state_of(measure, group, dtype)
+    if not measure.symmetric:
+        return state
+    n, own, total = stimuli_of(group), [], []
+    for member in range(_members(state)):
+        full = np.asarray(_map(measure, "left", state, member, n), np.float64)
+        rows = math.isqrt(full.size) // n
+        own.append(np.vdot(full, full))
+        total.append(full.reshape(n, rows, n, rows).sum((0, 2)))
+    return state | dict(self=np.stack(own)) | (dict(total=np.stack(total)) if measure.totals else {})
+
+
+def _members(state: State) -> int:
+    return len(jax.tree.leaves(state)[0])
+
+
+def _one_row_maps(measure: Any, state: State, side: str, stimuli: int) -> Iterator[np.ndarray]:
+    for member in range(_members(state)):
+        full = np.asarray(_map(measure, side, state, member, stimuli))
+        if full.shape != (1, stimuli**2):
+            raise ValueError(
+                f"{measure.name} has several rows per stimulus or several maps per member, and no closed-form "
+                "permutation moments; take time=features, mean or last, or use a permutation test."
+            )
+        yield full.reshape(stimuli, stimuli)
+
+
+@partial(jax.jit, static_argnames=("measure", "block"))
+def _add_block(measure: Any, block: int, inner: Any, a: Any, b: Any, order: Any, p: Any, q: Any) -> jax.Array:
+    """Adds block (p, q) of the maps of `a` by the same block of the maps of `b` in another order of its stimuli."""
+    n = len(order)
+    i, j = p * block + jnp.arange(block), q * block + jnp.arange(block)
+    weight = jnp.where((i < n)[:, None] & (j < n)[None], jnp.where(p < q, 2.0, 1.0), 0.0).astype(inner.dtype)
+    i, j = jnp.minimum(i, n - 1), jnp.minimum(j, n - 1)
+    left = jnp.concatenate([measure.left(state, i, j) for state in a])
+    right = jnp.concatenate([measure.right(state, order[i], order[j]) for state in b])
+    rows = math.isqrt(left.shape[1] // block**2)
+    weight = jnp.repeat(jnp.repeat(weight, rows, 0), rows, 1).reshape(1, -1)
+    return inner + jnp.einsum("ae,be->ab", left * weight, right, precision=jax.lax.Precision.HIGHEST)
+
+
+def _shuffled_inner(measure: Any, groups: Any, others: Any, dtype: str, budget: int) -> Shuffled:
+    a = [_summed(measure, group, dtype) for group in groups]
+    b = a if others is groups else [_summed(measure, group, dtype) for group in others]
+    n, sizes = stimuli_of(groups[0]), [list(map(_members, states)) for states in (a, b)]
+    counts, edges = list(map(sum, sizes)), [np.cumsum(of)[:-1] for of in sizes]
+    row = np.zeros(1, int)
+    times = max(math.isqrt(jax.eval_shape(measure.left, state, row, row).shape[1]) for state in a)
+    block = block_size(max(counts), n, times, np.dtype(dtype).itemsize, budget)
+    blocks = -(-n // block)
+
+    def values(order: np.ndarray) -> np.ndarray:
+        inner = jnp.zeros(counts, dtype)
+        for p in range(blocks):
+            for q in range(p, blocks):
+                inner = _add_block(measure, block, inner, a, b, order, p, q)
+        tiles = [np.split(strip, edges[1], axis=1) for strip in np.split(np.asarray(inner), edges[0])]
+        return np.block(
+            [[measure.finish(tile, of_a, of_b) for tile, of_b in zip(row, b)] for row, of_a in zip(tiles, a)]
+        )
+
+    return values
+
+
+def _shuffled_any(measure: Any, groups: Any, others: Any, dtype: str, budget: int) -> Shuffled:
+    members = sum(len(getattr(group, "array", group)) for group in groups)
+
+    def values(order: np.ndarray) -> np.ndarray:
+        moved = [in_order(group, order) for group in others]
+        return similarities([measure], [*groups, *moved], dtype=dtype, budget=budget)[0].value[:members, members:]
+
+    return values

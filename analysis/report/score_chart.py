@@ -1,0 +1,143 @@
+"""How well networks predict recordings: scores per layer against the noise ceiling, beside their baselines."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.report.figures import colours_of, levels_of
+from analysis.scoring.recording_scores import COLUMNS
+
+KINDS = ("network", "untrained", "baseline", "recording")
+TRAINED, UNTRAINED, BASELINE, PARTIAL = "#3b6fb6", "#8a8a8a", "#b9a27c", "#d1652c"
+WIDTH = 0.36
+
+
+def scores(table: Any, title: str) -> Figure:
+    """One panel per measure: layers in their order, then baselines and other recordings; grey is the noise ceiling.
+
+    A bar is the median over networks, a point one network, coloured by its model; the bar beside it, hollow, is of
+    untrained networks. A line on a baseline is the standard error over subjects. Triangles are the medians of what is
+    left of the score when the silhouette is taken out of both. The axis holds everything: nothing is clipped.
+
+    Args:
+      table: rows of one recording, with `COLUMNS`; `score` is the mean over subjects and `sem` its standard error.
+      title: of the figure.
+
+    Raises:
+      ValueError: for a missing column, an unknown kind, or several recordings.
+    """
+    _check(table)
+    measures = list(dict.fromkeys(table["measure"]))
+    networks = table[table["kind"].isin(("network", "untrained"))]
+    layers = list(dict.fromkeys(networks["layer"]))
+    beside = list(dict.fromkeys(table["name"][table["kind"].isin(("baseline", "recording"))]))
+    names = [*map(str, layers), *map(str, beside)]
+    width = max(0.62 * len(names) + 3.0, 6.4)
+    figure = Figure(figsize=(width, 3.5 * len(measures) + 1.5), layout="constrained")
+    panels = figure.subplots(len(measures), 1, squeeze=False)[:, 0]
+    levels = levels_of(networks["model"])
+    colours = colours_of(levels) if 1 < len(levels) <= 8 else {}
+    slant: Any = dict(rotation=40, ha="right", rotation_mode="anchor")
+    for axes, measure in zip(panels, measures):
+        part: Any = table[table["measure"] == measure]
+        _ceiling(axes, part)
+        for place, layer in enumerate(layers):
+            for kind, side in (("network", -0.5), ("untrained", 0.5)):
+                here: Any = part[(part["kind"] == kind) & (part["layer"] == layer)]
+                _networks(axes, here, place + side * (WIDTH + 0.04), colours)
+        for place, name in enumerate(beside, len(layers)):
+            _beside(axes, part[(part["name"] == name) & part["kind"].isin(("baseline", "recording"))], place)
+        if beside and layers:
+            axes.axvline(len(layers) - 0.5, color="#bbbbbb", lw=0.8, ls=":")
+        axes.axhline(0, color="#555555", lw=0.8, zorder=1.5)
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        short = [str(name).rpartition("/")[2] for name in names]
+        axes.set_xticks(range(len(names)), short if axes is panels[-1] else [], **slant)
+        axes.tick_params(axis="x", length=0)
+        subjects = part["subjects"].max()
+        axes.set_ylabel("score, mean over subjects" if subjects > 1 else "score")
+        caption = f"{measure}\nn = {part['n_stimuli'].iloc[0]:g} stimuli"
+        caption += f", {subjects:g} subjects" if subjects > 1 else ""
+        caption += f", chance {part['chance'].iloc[0]:.2g}" if "chance" in part and part["chance"].notna().all() else ""
+        axes.set_title(caption, loc="left", fontsize=9)
+    _legend(figure, panels[0], table, colours)
+    what = table["recording"].iloc[0]
+    note = "bars: medians over networks; nothing is clipped"
+    figure.suptitle(f"{title}: {what}\n{note}", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _check(table: Any) -> None:
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise ValueError(f"The table of scores has no column {missing[0]!r}; it needs {', '.join(COLUMNS)}.")
+    if unknown := [kind for kind in table["kind"].unique() if kind not in KINDS]:
+        raise ValueError(f"The table of scores has kind {unknown[0]!r}; allowed: {', '.join(KINDS)}.")
+    if (count := table["recording"].nunique()) != 1:
+        raise ValueError(f"A figure of scores shows one recording; this table has {count}.")
+
+
+def _ceiling(axes: Any, part: Any) -> None:
+    """The noise ceiling, a band; a line where only one of its ends is known."""
+    low, high = (part[column].median() for column in ("ceiling_lower", "ceiling_upper"))
+    if np.isfinite(low) and np.isfinite(high):
+        axes.axhspan(low, high, color="#cccccc", alpha=0.7, lw=0, zorder=0)
+    for end in (low, high):
+        if np.isfinite(end):
+            axes.axhline(end, color="#aaaaaa", lw=0.8, zorder=0)
+
+
+def _networks(axes: Any, part: Any, at: float, colours: dict[Any, Any]) -> None:
+    """A bar at the median of a layer's networks, and a point each, spread sideways by rank, not by chance."""
+    part = part[np.isfinite(part["score"])]
+    if not len(part):
+        return
+    trained = set(part["kind"]) == {"network"}
+    face = dict(color=TRAINED, alpha=0.35, lw=0) if trained else dict(facecolor="none", edgecolor=UNTRAINED, lw=1)
+    axes.bar(at, part["score"].median(), WIDTH, zorder=1, **face)
+    count = len(part)
+    order = np.argsort(np.argsort(part["score"].to_numpy(), kind="stable"), kind="stable")
+    aside = (((order * 0.618034) % 1) - 0.5) * WIDTH * 0.7 if count > 1 else np.zeros(1)
+    shade = [colours.get(model, TRAINED if trained else UNTRAINED) for model in part["model"]]
+    size = 14 if count <= 50 else 5
+    fill: Any = dict(color=shade, lw=0) if trained else dict(facecolors="none", edgecolors=shade, lw=0.7)
+    axes.scatter(at + aside, part["score"], s=size, zorder=2, **fill)
+    _partial(axes, at, part["partial"].median())
+
+
+def _beside(axes: Any, part: Any, at: float) -> None:
+    """A bar of a baseline or of another recording, with its standard error over subjects."""
+    part = part[np.isfinite(part["score"])]
+    if not len(part):
+        return
+    row: Any = part.iloc[0]
+    recording = row["kind"] == "recording"
+    axes.bar(at, row["score"], 0.6, color="#222222" if recording else BASELINE, alpha=0.55, lw=0, zorder=1)
+    if np.isfinite(row["sem"]):
+        axes.errorbar(at, row["score"], row["sem"], color="#333333", lw=1, capsize=2, zorder=2)
+    _partial(axes, at, row["partial"])
+
+
+def _partial(axes: Any, at: float, value: float) -> None:
+    if np.isfinite(value):
+        axes.scatter([at], [value], s=34, marker="^", color=PARTIAL, edgecolors="white", lw=0.6, zorder=4)
+
+
+def _legend(figure: Figure, axes: Any, table: Any, colours: dict[Any, Any]) -> None:
+    """What is in the table, and nothing else."""
+    kinds = set(table["kind"])
+    entries: list[tuple[Any, str]] = []
+    if "network" in kinds:
+        entries += [(axes.scatter([], [], s=26, color=colour, lw=0), str(model)) for model, colour in colours.items()]
+        entries += [(axes.bar([0], [0], 0, color=TRAINED, alpha=0.35, lw=0), "trained")]
+    if "untrained" in kinds:
+        entries += [(axes.bar([0], [0], 0, facecolor="none", edgecolor=UNTRAINED, lw=1), "untrained")]
+    if "baseline" in kinds:
+        entries += [(axes.bar([0], [0], 0, color=BASELINE, alpha=0.55, lw=0), "baseline ± s.e.m.")]
+    if "recording" in kinds:
+        entries += [(axes.bar([0], [0], 0, color="#222222", alpha=0.55, lw=0), "other recording ± s.e.m.")]
+    if table["partial"].notna().any():
+        entries += [(axes.scatter([], [], s=34, marker="^", color=PARTIAL, lw=0), "silhouette taken out")]
+    if table["ceiling_lower"].notna().any():
+        entries += [(axes.bar([0], [0], 0, color="#cccccc", alpha=0.7, lw=0), "noise ceiling")]
+    figure.legend(*zip(*entries), loc="outside right upper", fontsize=8)

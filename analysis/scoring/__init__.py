@@ -1,0 +1,1 @@
+"""Networks against recordings: scores, noise ceilings, agreement of measures, partial scores."""

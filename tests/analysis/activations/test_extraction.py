@@ -1,0 +1,199 @@
+"""Representations of a zoo: the model's own activations, reduced where they are made, on any images."""
+
+import sys
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.activations.extraction import layer_names, representations
+from analysis.activations.probes import probes_of, shapes_of
+from analysis.activations.spaces import parse
+from analysis.activations.stimuli import Stimuli
+from analysis.geometry.category_structure import category_index
+from models import cnn, vanilla
+from zoo import Training, Zoo, train
+from zoo.tasks import digits, flipflop
+from zoo.training import program as training_program
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    images = Zoo(
+        "small",
+        task=digits.Task(probe_images=20),
+        model=[cnn.Model(channels=(2, 3), dense=(4,)), cnn.Model(channels=(3,), dense=(5,))],
+        training=Training(steps=2, batch=4),
+        seeds=range(3),
+    )
+    recurrent = Zoo(
+        "small",
+        task=flipflop.Task(steps=6, eval_trials=4, probe_trials=4),
+        model=vanilla.Model(hidden=3),
+        training=Training(steps=2, batch=4),
+        seeds=range(1),
+    )
+    return train(images + recurrent, tmp_path_factory.mktemp("small") / "zoo")
+
+
+def items(found):
+    """name -> pattern."""
+    return {name: x for group in found.groups for name, x in zip(group.names, group.array)}
+
+
+@pytest.mark.parametrize("space", ["mean", "units", "subset(7)", "subset(7, key=2)"])
+def test_every_item_is_the_models_own_activation_reduced(zoo, space):
+    found = representations(zoo, task="digits", untrained=True, space=space)
+    assert found.space == space
+    arrays, inputs = items(found), probes_of(zoo)["digits"].inputs
+    members = zoo.members["member"][zoo.members["task"] == "digits"]
+    assert len(arrays) == 2 * (3 * 3 + 3 * 2)
+    for member in members:
+        for state in ("", "/untrained"):
+            _, layers = zoo.model(member).apply(zoo.variables(member, initial=bool(state)), inputs)
+            for layer, x in layers.items():
+                if layer.endswith(".pre"):
+                    continue
+                wanted = parse(space).reduce(np.asarray(x), layer) if x.ndim == 4 else x
+                np.testing.assert_allclose(arrays[f"{member}/{layer}{state}"], wanted, atol=1e-5)
+
+
+def test_cohorts_on_many_devices_stand_in_order_and_one_that_fails_ends_all(zoo, monkeypatch):
+    module = sys.modules[representations.__module__]
+    found = representations(zoo, task="digits")
+    for group in found.groups:
+        members = zoo.members["member"].tolist()
+        places = [members.index(name.split("/")[0]) for name in group.names]
+        assert places == sorted(places)
+    calls = []
+
+    def broken(*arguments):
+        calls.append(arguments)
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(module, "_found", broken)
+    with pytest.raises(MemoryError, match="no room"):
+        representations(zoo, task="digits")
+    assert calls
+
+
+def test_members_come_in_calls_whose_largest_layer_stays_within_the_budget(zoo, monkeypatch):
+    module = sys.modules[representations.__module__]  # the package has a function of its name
+    whole = items(representations(zoo, task="digits", space="units"))
+    calls = []
+    variables = type(zoo).variables
+    monkeypatch.setattr(
+        type(zoo), "variables", lambda self, ids, **given: calls.append(len(ids)) or variables(self, ids, **given)
+    )
+    monkeypatch.setattr(module, "BUDGET", 2 * 20 * 4 * 8 * 8 * 3)  # two members of the second model's conv1
+    parts = items(representations(zoo, task="digits", space="units"))
+    assert sorted(calls) == [1, 2, 3], "one call for the first model, two for the second"
+    for name, x in whole.items():
+        np.testing.assert_array_equal(parts[name], x)
+
+
+def test_layers_stand_in_the_models_order_however_many_there_are():
+    spec = Zoo("deep", task=digits.Task(), model=cnn.Model(channels=(1,) * 11, pool=1), training=Training(), seeds=[0])
+    (cohort,) = spec.cohorts
+    names = [name for name in shapes_of(cohort, np.zeros((2, 8, 8, 1), np.float32)) if not name.endswith(".pre")]
+    assert names == [*(f"conv{i}" for i in range(1, 12)), "dense1", "output"]
+
+
+def test_outputs_and_what_layers_were_before_their_nonlinearity_are_taken_by_name_only(zoo):
+    assert layer_names(zoo, "digits")[:4] == ["conv1.pre", "conv1", "conv2.pre", "conv2"]
+    assert "output" in layer_names(zoo, "digits")
+    by_default = representations(zoo, task="digits")
+    assert {layer for group in by_default.groups for layer in group.labels["layer"]} == {"conv1", "conv2", "dense1"}
+    found = representations(zoo, ["dense1.pre", "output", "conv2.pre"], task="digits")
+    labels = pd.concat([group.labels for group in found.groups])
+    deep = labels[labels["member"].isin(labels["member"][labels["layer"] == "conv2.pre"])]
+    assert dict(zip(deep["layer"], deep["layer_depth"])) == {"conv2.pre": 1, "dense1.pre": 2, "output": 3}
+
+
+def test_category_structure_comes_from_all_units_whatever_the_space(zoo):
+    found = representations(zoo, task="digits", untrained=True, space="mean")
+    table = found.categories
+    assert len(table) == 2 * (3 * 3 + 3 * 2)
+    units = items(representations(zoo, task="digits", untrained=True, space="units"))
+    for row in table.to_dict("records"):
+        name = f"{row['member']}/{row['layer']}" + ("" if row["trained"] else "/untrained")
+        wanted = category_index(units[name], found.conditions["label"])
+        np.testing.assert_allclose([row["within"], row["between"], row["index"]], wanted, atol=1e-5)
+    places = table[table["layer"] == "conv2"][["depth", "depth_fraction"]].drop_duplicates()
+    assert places.to_numpy().tolist() == [[1, 0.5]]
+    last = table[table["layer"] == "dense1"]
+    assert set(zip(last["depth"], last["depth_fraction"])) == {(1, 1.0), (2, 1.0)}
+    assert not len(representations(zoo, task="flipflop").categories), "trajectories have no patterns of units alone"
+
+
+def own_images(zoo):
+    """The probe's images as they come from a file."""
+    task = digits.Task(probe_images=20)
+    shown, data = probes_of(zoo)["digits"].inputs, task.data()
+    every = np.asarray(task.stimuli(data["images"]))
+    place = [int(np.abs(every - image).sum((1, 2, 3)).argmin()) for image in shown]
+    return data["images"][place], data["labels"][place]
+
+
+def test_a_tasks_own_images_from_a_file_give_its_own_representations(zoo):
+    images, labels = own_images(zoo)
+    own = representations(zoo, task="digits")
+    found = representations(zoo, task="digits", probe=Stimuli(images, {"label": labels}))
+    for name, x in items(own).items():
+        np.testing.assert_allclose(items(found)[name], x, atol=1e-5)
+    pd.testing.assert_series_equal(found.categories["index"], own.categories["index"], atol=1e-5)
+
+
+def test_images_of_a_file_have_their_own_conditions_and_probe(zoo):
+    images = np.random.default_rng(0).integers(0, 256, (6, 20, 30, 3), np.uint8)
+    kind = np.array(["a", "b"] * 3)
+    found = representations(zoo, probe=Stimuli(images, {"kind": kind}))
+    assert all(group.array.shape[1] == 6 for group in found.groups)
+    assert found.conditions["kind"].tolist() == kind.tolist()
+    assert set(found.categories["condition"]) == {"kind"}
+    assert "vanilla" not in {model for group in found.groups for model in group.labels["model"]}
+    others = [
+        representations(zoo, task="digits"),
+        representations(zoo, probe=Stimuli(images, {"kind": kind[::-1]})),
+        representations(zoo, probe=Stimuli(255 - images, {"kind": kind})),
+    ]
+    assert len({found.probe, *(other.probe for other in others)}) == 4
+
+
+def test_what_cannot_be_represented_is_refused_in_one_sentence(zoo, tmp_path):
+    stimuli = Stimuli(np.zeros((4, 9, 9), np.uint8), {})
+    with pytest.raises(
+        ValueError, match="Task flipflop takes no images, so that it cannot be shown the probe 'stimuli'"
+    ):
+        representations(zoo, task="flipflop", probe=stimuli)
+    with pytest.raises(ValueError, match="has 2 probes, digits, flipflop; choose one with task="):
+        representations(zoo)
+    with pytest.raises(ValueError, match=r"has no layer 'conv'; the nearest (is|are) 'conv"):
+        representations(zoo, ["conv"], task="digits")
+    with pytest.raises(ValueError, match="space is 'median'"):
+        representations(zoo, task="digits", space="median")
+    recurrent = Zoo(
+        "memory",
+        task=flipflop.Task(steps=6, eval_trials=4, probe_trials=4),
+        model=vanilla.Model(hidden=3),
+        training=Training(steps=1, batch=2),
+        seeds=range(1),
+    )
+    with pytest.raises(ValueError, match="has no trained member whose task takes images"):
+        representations(train(recurrent, tmp_path / "memory"), probe=stimuli)
+
+
+def test_members_of_another_versions_fields_are_refused_and_not_silently_left_out(zoo, monkeypatch):
+    monkeypatch.setattr(zoo, "members", zoo.members.replace(zoo.members["member"][0], "digits-cnn-0123456789"))
+    with pytest.raises(ValueError, match="holds 1 members that its spec does not name, such as digits-cnn-0123456789"):
+        probes_of(zoo)
+
+
+def test_a_program_represents_whatever_inputs_it_is_given(zoo):
+    (cohort, *_) = zoo.zoo.cohorts
+    program = training_program.program_of(cohort)
+    floats = jax.tree.map(lambda x: x[0], training_program.floats_of(cohort))
+    state = jax.eval_shape(program.init, floats)
+    shapes = jax.eval_shape(program.represent, state.params, state.stats, floats, np.zeros((5, 8, 8, 1), np.float32))
+    assert {x.shape[0] for x in shapes.values()} == {5}

@@ -1,0 +1,284 @@
+"""The closed-form jackknife equals leaving out and computing again; intervals cover what they promise to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.spatial.distance import pdist
+from scipy.stats import rankdata
+
+from analysis.activations.types import RDMs
+from analysis.engine.all_pairs import similarities
+from analysis.inference.field_effects import within_between
+from analysis.inference.intervals import (
+    block_means,
+    bootstrap_configurations,
+    bootstrap_means,
+    configurations,
+    jackknife,
+)
+from analysis.measures import cka, rsa
+from analysis.scoring.ceilings import compare_rdms
+
+CASES = [
+    (cka.Measure(), 3),
+    (cka.Measure(), 1),
+    (cka.Measure(debiased=False), 3),
+    (rsa.Measure(rdm="euclidean", compare="pearson"), 3),
+    (rsa.Measure(rdm="euclidean", compare="pearson", center="grand"), 3),
+    (rsa.Measure(rdm="euclidean", compare="cosine"), 3),
+    (rsa.Measure(rdm="euclidean", ranks="exact"), 2),
+]
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def dissimilarities(x, ranked):
+    """`(stimulus, stimulus, time, time)` of `(stimulus, time, unit)`; ranks are those of all entries."""
+    n = len(x)
+    found = ((x[:, None, :, None] - x[None, :, None]) ** 2).mean(4)
+    if ranked:
+        off = ~np.eye(n, dtype=bool)
+        found[off] = rankdata(found[off].round(9)).reshape(found[off].shape)
+    return found
+
+
+def vector(measure, x, full):
+    """The map that a measure compares, flat: of patterns `x`, or of the entries `full` that are left."""
+    n = len(x)
+    off = ~np.eye(n, dtype=bool)
+    if isinstance(measure, rsa.Measure):
+        kept = full[off]
+        if measure.compare == "cosine":
+            return kept.ravel()
+        return (kept - kept.mean(0 if measure.center == "time" else None)).ravel()
+    x = x - x.mean(0)
+    gram = np.einsum("itp,jup->ijtu", x, x)
+    if measure.debiased:  # Szekely & Rizzo 2014, for each pair of times
+        own = gram[np.arange(n), np.arange(n)]
+        shift = own / (n - 2) - own.sum(0) / (2 * (n - 1) * (n - 2))
+        gram = (gram + shift[:, None] + shift[None])[off]
+    return gram.ravel()
+
+
+@pytest.mark.parametrize(("measure", "times"), CASES, ids=lambda case: getattr(case, "name", case))
+def test_the_closed_form_equals_leaving_out_and_computing_again(measure, times):
+    n = 7
+    members = normal(9, n, times, 4) + normal(0, 3, n, times, 4)
+    maps = [
+        dissimilarities(x, measure.compare == "spearman") if isinstance(measure, rsa.Measure) else None for x in members
+    ]
+
+    def cosines(kept):
+        vectors = []
+        for x, full in zip(members, maps):
+            vectors.append(vector(measure, x[kept], None if full is None else full[np.ix_(kept, kept)]))
+        unit = [one / np.linalg.norm(one) for one in vectors]
+        return np.array(unit) @ np.array(unit).T
+
+    values = [cosines(np.delete(np.arange(n), i)) for i in range(n)]
+    wanted = np.sqrt((n - 1) ** 2 / n * np.var(values, axis=0, ddof=1))
+    found = jackknife(measure, [members[:2], members[2:]], dtype="float64")
+    np.testing.assert_allclose(found.se, wanted, atol=1e-10)
+    value, off = cosines(np.arange(n)), ~np.eye(3, dtype=bool)
+    half = stats.t.ppf(0.975, n - 1) * wanted[off] / (1 - value[off] ** 2)  # on Fisher's scale
+    for limit, sign in ((found.low, -1), (found.high, 1)):
+        np.testing.assert_allclose(limit[off], np.tanh(np.arctanh(value[off]) + sign * half), atol=1e-10)
+        np.testing.assert_allclose(limit.diagonal(), 1, atol=1e-10)
+
+
+def test_limits_of_a_distance_lie_evenly_around_it():
+    x = normal(0, 2, 7, 1, 4)
+    found = jackknife(cka.Measure(angular=True), [x], dtype="float64")
+    value = similarities([cka.Measure(angular=True)], [x], dtype="float64")[0].value
+    np.testing.assert_allclose((found.low + found.high) / 2, value, atol=1e-10)
+    np.testing.assert_allclose((found.high - found.low) / 2, stats.t.ppf(0.975, 6) * found.se, atol=1e-10)
+
+
+def test_a_measure_without_a_closed_form_is_computed_again_without_each_stimulus():
+    groups = [normal(0, 3, 6, 1, 4)]
+    measure = rsa.Measure(rdm="euclidean", compare="rho-a")
+    values = [
+        compare_rdms(*[[pdist(x[:, 0], "sqeuclidean") for x in np.delete(groups[0], i, 1)]] * 2, "rho-a")
+        for i in range(6)
+    ]
+    wanted = np.sqrt(25 / 6 * np.var(values, axis=0, ddof=1))
+    np.testing.assert_allclose(jackknife(measure, groups, dtype="float64").se, wanted, atol=1e-10)
+
+
+def test_ready_rdms_and_patterns_stand_side_by_side():
+    x = normal(0, 3, 8, 1, 4)
+    measure = rsa.Measure(rdm="euclidean", compare="pearson")
+    distances = ((x[:, :, None, 0] - x[:, None, :, 0]) ** 2).mean(3)
+    mixed = jackknife(measure, [x[:1], RDMs(distances[1:])], dtype="float64")
+    np.testing.assert_allclose(mixed.se, jackknife(measure, [x], dtype="float64").se, atol=1e-10)
+
+
+def test_strips_of_any_length_and_single_precision_give_the_same():
+    groups = [normal(0, 3, 23, 2, 5), normal(1, 2, 23, 2, 8)]
+    measure = cka.Measure()
+    whole = jackknife(measure, groups, dtype="float64")
+    parts = jackknife(measure, groups, dtype="float64", budget=2**16)
+    for one, other in zip(whole, parts):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+    np.testing.assert_allclose(jackknife(measure, groups).se, whole.se, atol=1e-5)
+
+
+def test_a_member_with_itself_is_certain_and_a_flat_one_unknown():
+    x = normal(0, 3, 9, 1, 4)
+    x[2] = 1
+    found = jackknife(cka.Measure(), [x], dtype="float64")
+    np.testing.assert_allclose(found.se.diagonal()[:2], 0, atol=1e-12)
+    assert np.isnan(found.se[2]).all()
+    assert np.isnan(found.low[:, 2]).all()
+
+
+def test_too_few_stimuli_are_refused():
+    with pytest.raises(ValueError, match="of 4 stimuli has no jackknife; it needs at least 5, so that 4 stay"):
+        jackknife(cka.Measure(), [normal(0, 2, 4, 1, 3)])
+
+
+class Population:
+    """Two linear readouts of common stimuli, and their similarity over all stimuli there are."""
+
+    def __init__(self, measure, shared, units=20):
+        self.measure, self.shared = measure, shared
+        draw = np.random.default_rng(1)
+        self.a, self.b = draw.standard_normal((2, 5, units))
+        if isinstance(measure, cka.Measure):
+            a, b = np.vstack([self.a, np.zeros_like(self.a)]), np.vstack([shared * self.a, self.b])
+            norms = [np.linalg.norm(one.T @ one) for one in (a, b)]
+            self.truth = np.linalg.norm(a.T @ b) ** 2 / np.prod(norms)
+            return
+        entries = []
+        for x in self.sample(np.random.default_rng(4), 200_000):  # entries of pairs that share no stimulus
+            x = x[0, :, 0] - x[0, :, 0].mean(1, keepdims=True)
+            x /= np.linalg.norm(x, axis=1, keepdims=True)
+            entries.append(-(x[::2] * x[1::2]).sum(1))
+        self.truth = stats.spearmanr(*entries).statistic
+
+    def sample(self, draw, n):
+        latent = draw.standard_normal((n, 10))
+        first = latent[:, :5] @ self.a
+        second = self.shared * latent[:, :5] @ self.a + latent[:, 5:] @ self.b
+        return first[None, :, None], second[None, :, None]
+
+    def coverage(self, samples, n, interval):
+        draw = np.random.default_rng(2)
+        hits = [low <= self.truth <= high for low, high in (interval(*self.sample(draw, n)) for _ in range(samples))]
+        return float(np.mean(hits))
+
+    def by_jackknife(self, a, b):
+        found = jackknife(self.measure, [a, b])
+        return found.low[0, 1], found.high[0, 1]
+
+    def by_duplicates(self, a, b, draws=80):
+        """The obvious bootstrap: stimuli with replacement, copies and all."""
+        orders = np.random.default_rng(3).integers(a.shape[1], size=(draws, a.shape[1]))
+        stacked = [np.stack([x[0, order] for order in orders]) for x in (a, b)]
+        value = similarities([self.measure], stacked)[0].value[np.arange(draws), np.arange(draws, 2 * draws)]
+        return np.quantile(value, [0.025, 0.975])
+
+
+def test_intervals_of_debiased_cka_cover_its_value_in_the_population():
+    population = Population(cka.Measure(), shared=0.8)
+    assert population.coverage(150, 50, population.by_jackknife) == pytest.approx(0.95, abs=0.05)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("measure", [cka.Measure(), rsa.Measure()], ids=["debiased cka", "spearman rsa"])
+@pytest.mark.parametrize("n", [30, 100])
+def test_intervals_cover_95_percent(measure, n):
+    for shared, most in [(0.8, 0.98), (2.0, 0.98), (0.0, 1.0)]:  # near 0 they are wider than they need be
+        population = Population(measure, shared)
+        assert 0.93 <= population.coverage(1000, n, population.by_jackknife) <= most, shared
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("measure", [cka.Measure(), rsa.Measure()], ids=["debiased cka", "spearman rsa"])
+def test_a_bootstrap_with_duplicates_covers_far_less(measure):
+    population = Population(measure, shared=0.0)
+    assert population.coverage(200, 30, population.by_duplicates) < 0.85
+
+
+# --- over networks ---------------------------------------------------------------------------------------------------
+
+
+def zoo(models=2, cells=6, seeds=3):
+    rows = [(m, c, s) for m in range(models) for c in range(cells) for s in range(seeds)]
+    return pd.DataFrame(rows, columns=["model", "cell", "seed"])
+
+
+def test_each_configuration_drawn_once_gives_the_plain_means():
+    table = zoo()
+    similarity = normal(0, 36, 36)
+    similarity = similarity + similarity.T
+    similarity[3, 7] = similarity[7, 3] = np.nan
+    found = bootstrap_means(similarity, table["model"], table, ["model", "cell"], draws=200)
+    plain = within_between(similarity, table["model"])
+    pd.testing.assert_frame_equal(found[["mean", "pairs"]], plain)
+    assert (found["low"] < found["mean"]).all()
+    assert (found["mean"] < found["high"]).all()
+
+
+def test_a_draw_counts_pairs_as_a_loop_over_copies_does():
+    table = zoo(cells=4, seeds=2)
+    cells = configurations(table, ["model", "cell"])
+    similarity = normal(0, 16, 16)
+    similarity = similarity + similarity.T
+    copies = np.random.default_rng(0).multinomial(4, [0.25] * 4, (1, 2)).reshape(-1)
+
+    def looped(wanted):
+        held = [(cell, copy) for cell, count in enumerate(copies) for copy in range(count)]
+        values = []
+        for (cell, copy), (other, another) in ((x, y) for x in held for y in held):
+            for i in np.flatnonzero(cells == cell):
+                for j in np.flatnonzero(cells == other):
+                    alike = cell == other
+                    if (alike and (copy != another or i == j)) or {table.model[i], table.model[j]} != wanted:
+                        continue
+                    values.append(similarity[i, j])
+        return np.mean(values)
+
+    found = block_means(similarity, table["model"], cells)[0](copies[None])[0]
+    assert found[2:] == pytest.approx([looped({0}), looped({0, 1}), looped({1})])
+
+
+def test_seeds_move_with_their_configuration():
+    """Many seeds of few configurations make no narrow interval."""
+    draw = np.random.default_rng(0)
+    widths = []
+    for seeds in (2, 20):
+        table = zoo(models=1, cells=8, seeds=seeds)
+        effect = draw.standard_normal(8)[table["cell"]]
+        found = bootstrap_means(effect[:, None] + effect, table["model"], table, ["model", "cell"], draws=400)
+        widths.append(found.loc["within", "high"] - found.loc["within", "low"])
+    assert min(widths) > 0.8
+
+
+def test_a_group_of_one_configuration_has_no_interval():
+    table = zoo(models=2, cells=1, seeds=3)
+    table = pd.concat([table, zoo(models=1, cells=3).assign(model=2)], ignore_index=True)
+    similarity = normal(0, 15, 15)
+    similarity = similarity + similarity.T
+    found = bootstrap_means(similarity, table["model"], table, ["model", "cell"], draws=100)
+    assert found.loc[["0", "0 / 1", "0 / 2"], "low"].isna().all()
+    assert found.loc[["2", "within", "between"], "low"].notna().all()
+
+
+def test_percentiles_of_a_mean_over_configurations_have_the_known_spread():
+    table = zoo(models=1, cells=50, seeds=2)
+    x = np.random.default_rng(0).standard_normal(50)
+    found = bootstrap_configurations(lambda counts: counts @ x / counts.sum(1), table, ["cell"], draws=4000)
+    assert found.se == pytest.approx(x.std() / 50**0.5, rel=0.05)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * x.std() / 50**0.5, rel=0.06)
+
+
+def test_wrong_fields_and_strata_are_refused():
+    table = zoo()
+    with pytest.raises(ValueError, match="The table has no field 'hidden'; it has model, cell, seed"):
+        configurations(table, ["hidden"])
+    with pytest.raises(ValueError, match="Strata differ within a configuration of model"):
+        bootstrap_configurations(lambda counts: counts, table, ["model"], strata=table["cell"])

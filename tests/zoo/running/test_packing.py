@@ -1,0 +1,128 @@
+"""Frozen members stop costing: skipped one by one, repacked where a block runs all at once; nobody's bits change."""
+
+import functools
+import operator
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from models import cnn, vanilla
+from tests.faults.rig import assert_same, everything
+from zoo import Training, Zoo, product, train
+from zoo.devices import default_recipes, startup
+from zoo.devices.blocks import blocks_of
+from zoo.devices.executable import Executable
+from zoo.devices.recipe import Recipe
+from zoo.devices.startup import lanes
+from zoo.running import cohort_queue, packing
+from zoo.tasks import digits, flipflop
+
+
+def of_seed(seed: int, task: Any, model: Any, target: float) -> Zoo:
+    """Of every seed one member that diverges, one that soon reaches the target, and two that do not."""
+    rates = product(
+        Training,
+        learning_rate=[1e7, 0.3, 0.03, 1e-5],
+        optimizer="sgd",
+        schedule="cosine",
+        steps=195,  # the last evaluation is off the interval
+        batch=4,
+        evaluate_every=10,
+        target=target,
+    )
+    return Zoo("frozen", task=task, model=model, training=rates, seeds=[seed])
+
+
+# One after the other, so that every block of four has one of each.
+FLIPFLOP, RNN = flipflop.Task(steps=6, eval_trials=8, probe_trials=8), vanilla.Model(hidden=4)
+ZOO = functools.reduce(operator.add, (of_seed(seed, FLIPFLOP, RNN, 0.6) for seed in range(4)))
+
+
+# The same of networks with batch statistics and dropout.
+CNN = cnn.Model(channels=(2,), dense=(4,), normalization="batch", dropout=0.2)
+IMAGES = functools.reduce(operator.add, (of_seed(seed, digits.Task(shift=1.0), CNN, 0.13) for seed in range(4)))
+
+
+@pytest.fixture(params=["vmap", 2])
+def inner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A CPU that runs blocks of four all at once, or in groups of two, as accelerators do."""
+    for family in ("recurrent", "convolutional"):
+        monkeypatch.setitem(default_recipes.TABLE, ("cpu", family), (4, request.param, "columns"))
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("zoo", "devices", "call_seconds", "part"),
+    [(ZOO, 1, 1e9, 0.7), (ZOO, 3, 1e9, 0.95), (ZOO, 1, 1e-9, 0.7), (IMAGES, 1, 1e9, 0.8)],
+)
+def test_repacked_blocks_keep_every_bit_and_take_fewer_steps(
+    inner: Any,
+    zoo: Zoo,
+    devices: int,
+    call_seconds: float,
+    part: float,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    # A call goes to the next evaluation, however slow the machine; or takes one step, and is saved now and then.
+    monkeypatch.setattr(packing, "CALL_SECONDS", call_seconds)
+    steps: list[int] = []
+    real, found = Executable.advance, {}
+
+    def advance(self: Any, state: Any, floats: Any, device: Any, count: int, evaluate: bool) -> Any:
+        steps.append(count)
+        return real(self, state, floats, device, count, evaluate)
+
+    monkeypatch.setattr(Executable, "advance", advance)
+    for repacked in (True, False):
+        steps.clear()
+        if not repacked:
+            monkeypatch.setattr(cohort_queue.CohortQueue, "swap", lambda self, running: [])
+        out = tmp_path / str(repacked)
+        trained = train(zoo, out, quiet=True, devices=lanes()[:devices], save_every=0.05)
+        found[repacked] = everything(out), sum(steps)
+        assert {"diverged", "unsolved"} <= set(trained.members["status"])
+        assert trained.members["steps"].between(11, 194).any(), "nobody reaches the target on the way"
+    assert_same(found[True][0], found[False][0])
+    assert found[True][1] < part * found[False][1]
+
+
+def test_a_repacked_zoo_that_was_stopped_goes_on_with_the_same_bits(
+    inner: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = everything(train(ZOO, tmp_path / "whole", quiet=True).path)
+    taken, real = [], packing.Pack.take_in
+
+    class Broken(Exception):
+        pass
+
+    def take_in(self: Any, more: Any) -> None:
+        real(self, more)
+        taken.append(len(self.loaded))
+        self.save()
+        raise Broken
+
+    monkeypatch.setattr(packing.Pack, "take_in", take_in)
+    for _ in range(3):
+        try:
+            train(ZOO, tmp_path / "zoo", quiet=True, devices=lanes()[:1])
+        except Broken:
+            continue
+    monkeypatch.undo()
+    assert any(count > 1 for count in taken)
+    assert_same(everything(train(ZOO, tmp_path / "zoo", quiet=True).path), expected)
+
+
+def test_a_frozen_member_is_not_computed_where_members_run_one_by_one() -> None:
+    """The loop over steps has no round left for it: an hour of steps takes no time."""
+    (cohort,) = (ZOO.replace("training.steps", 10**9).replace("seeds", 1)).cohorts
+    recipe = Recipe(4, "map", "columns", startup.threads())
+    program, device = Executable(cohort, recipe), jax.local_devices()[0]
+    block = blocks_of(cohort, recipe)[0]
+    state = program.init(block, device)
+    state = state._replace(status=jax.device_put(jax.numpy.full(4, 2, jax.numpy.int32), device))
+    floats = jax.device_put(block.floats, device)
+    end = jax.device_get(program.advance(state, floats, device, 10**9, True))
+    assert (end.step == 0).all()

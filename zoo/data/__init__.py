@@ -1,0 +1,1 @@
+"""Image sets: downloaded once, checked, and read."""

@@ -1,0 +1,20 @@
+"""Compiled programs, kept on the disk between runs; and what they are compiled with."""
+
+from typing import Any
+
+import jax
+
+from zoo.files import cache_folder
+
+
+def keep() -> None:
+    """Keep every compiled program in the user's cache directory; one that JAX_COMPILATION_CACHE_DIR names stands."""
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def compiler_options(llvm: int = 1) -> dict[str, Any]:
+    """What a program is compiled with; see `zoo.devices.recipe.Recipe.llvm`."""
+    return {"xla_backend_optimization_level": llvm} if jax.default_backend() == "cpu" else {}

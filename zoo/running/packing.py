@@ -1,0 +1,154 @@
+"""What one call advances: a block, or what still runs of several blocks of a cohort.
+
+Under `vmap` a frozen member costs as much as one that runs. So a block that is mostly frozen takes in the running
+members of others, in places of its own frozen ones: the program and its size stay the same, and a member's bits depend
+on neither its place nor its neighbours. Every member is still saved with its own block.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from zoo.devices.executable import Executable
+from zoo.running.loaded_block import LoadedBlock
+from zoo.training.program import State
+from zoo.training.status import STOPPED
+
+CALL_SECONDS = 0.5
+"""About how long one device call takes: short enough to stop and to show progress, long enough to cost nothing."""
+
+_SMALL = ("step", "status", "losses", "train_loss", "loss", "score")
+
+
+class Pack:
+    """Blocks that one call advances.
+
+    Args:
+      executable: of their cohort.
+      held: one block, or several whose running members fit into one; several must all stand at an evaluation.
+      device: where.
+
+    Attributes:
+      executable: of their cohort.
+      held: the blocks; what is on their hosts is current but for the large arrays.
+    """
+
+    def __init__(self, executable: Executable, loaded: Sequence[LoadedBlock], device: Any):
+        self.executable, self._device = executable, device
+        self._total, self._every = executable.cohort.members[0].training.steps, executable.evaluate_every
+        self._seat(list(loaded))
+
+    def _seat(self, loaded: list[LoadedBlock]) -> None:
+        """Put blocks on the device: one whole, or of several the rows that run, one after the other."""
+        size = self.executable.recipe.block
+        self.loaded = loaded
+        if len(loaded) == 1:
+            self._rows = [np.arange(size)]
+            state, floats = loaded[0].state, loaded[0].block.floats
+        else:
+            self._rows = [each.running for each in loaded]
+            idle = size - sum(map(len, self._rows))
+
+            def gathered(*leaves: Any) -> np.ndarray:
+                parts = [np.asarray(leaf)[rows] for leaf, rows in zip(leaves, self._rows)]
+                return np.concatenate([*parts, np.repeat(parts[0][:1], idle, axis=0)])
+
+            state = jax.tree.map(gathered, *(each.state for each in loaded))
+            state.status[size - idle :] = STOPPED
+            floats = jax.tree.map(gathered, *(each.block.floats for each in loaded))
+        ends = np.cumsum([len(rows) for rows in self._rows])
+        self._slots = [np.arange(end - len(rows), end) for end, rows in zip(ends, self._rows)]
+        self._state, self._floats = jax.device_put((state, floats), self._device)
+
+    @property
+    def running(self) -> int:
+        """How many members still train."""
+        return sum(len(each.running) for each in self.loaded)
+
+    def distance(self) -> int:
+        """Steps to the next evaluation: at multiples of the interval, and at the last step."""
+        steps = [loaded.step for loaded in self.loaded if len(loaded.running)]
+        return max(min(self._total, (step // self._every + 1) * self._every) - step for step in steps)
+
+    def advance(self, steps: int, evaluate: bool) -> None:
+        """Train for some steps, then evaluate if asked."""
+        state = self.executable.advance(self._state, self._floats, self._device, steps, evaluate)
+        self._state = jax.block_until_ready(state)
+        small = jax.device_get({name: getattr(self._state, name) for name in _SMALL})
+        for loaded, rows, slots in zip(self.loaded, self._rows, self._slots):
+            if not len(loaded.running):
+                continue
+            loaded.step, loaded.saved = min(loaded.step + steps, self._total), False
+            new = {name: _put(getattr(loaded.state, name), rows, small[name][slots]) for name in _SMALL}
+            loaded.state = loaded.state._replace(**new)
+            if evaluate:
+                loaded.log.add(loaded.step, loaded.state)
+
+    def save(self) -> None:
+        """Bring everything to the host and write what is not in a checkpoint."""
+        whole: State = jax.device_get(self._state)
+        for loaded, rows, slots in zip(self.loaded, self._rows, self._slots):
+            if not loaded.saved:
+                loaded.state = jax.tree.map(
+                    lambda old, new, rows=rows, slots=slots: _put(old, rows, new[slots]), loaded.state, whole
+                )
+                loaded.save()
+
+    def take_in(self, more: Sequence[LoadedBlock]) -> None:
+        """Save, let go of blocks that are finished, and train what runs of others too."""
+        self.save()
+        self._seat([loaded for loaded in self.loaded if len(loaded.running)] + list(more))
+
+
+def _put(old: Any, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """The old rows with some replaced; a device may still use the old array."""
+    if len(rows) == len(old):
+        return new
+    result = np.array(old)
+    result[rows] = new
+    return result
+
+
+def train_pack(
+    pack: Pack,
+    *,
+    save_every: float,
+    stop: threading.Event,
+    tell: Callable[[LoadedBlock, int], Any],
+    swap: Callable[[int], list[LoadedBlock] | None] = lambda running: [],
+) -> None:
+    """Train a unit to its end or until `stop` is set, saving every `save_every` seconds and at the end.
+
+    How many steps a call takes follows the clock; the bits do not depend on it.
+
+    Args:
+      unit: what to train.
+      save_every: seconds between two checkpoints.
+      stop: asks for a save and an end.
+      tell: takes every block after every call, and the member-steps that the call took.
+      swap: asked at every evaluation, with the number of members that still run: gives further blocks to take in, or
+        None, to save and give the unit up.
+    """
+    saved_at, size = time.monotonic(), 4
+    while (running := pack.running) and not stop.is_set():
+        distance = pack.distance()
+        take = min(size, distance)
+        begin = time.monotonic()
+        pack.advance(take, evaluate=take == distance)
+        size = max(1, min(4 * size, round(take * CALL_SECONDS / (time.monotonic() - begin))))
+        for i, loaded in enumerate(pack.loaded):
+            tell(loaded, 0 if i else take * running)
+        if pack.running and time.monotonic() - saved_at >= save_every:
+            pack.save()
+            saved_at = time.monotonic()
+        if take == distance and pack.running:
+            more = swap(pack.running)
+            if more is None:
+                break
+            if more:
+                pack.take_in(more)
+    pack.save()

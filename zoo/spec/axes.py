@@ -1,0 +1,98 @@
+"""Lists of instances of a dataclass: `product`, `zipped`, `sampled`."""
+
+import itertools
+import math
+import zlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zoo import lookup
+from zoo.spec.fields import checked, fields_of, is_listed, label
+
+
+class Distribution(NamedTuple):
+    """A distribution of one field's values: `uniform(low, high)` or `log_uniform(low, high)`."""
+
+    low: float
+    high: float
+    log: bool
+
+    def draw(self, generator: Any, count: int) -> list[float]:
+        if self.log:
+            return np.exp(generator.uniform(math.log(self.low), math.log(self.high), count)).tolist()
+        return generator.uniform(self.low, self.high, count).tolist()
+
+
+def uniform(low: float, high: float) -> Distribution:
+    """Uniform between two bounds, for `sampled`."""
+    if not low < high:
+        raise ValueError(f"uniform({low!r}, {high!r}): the lower bound must be below the upper.")
+    return Distribution(low, high, log=False)
+
+
+def log_uniform(low: float, high: float) -> Distribution:
+    """Uniform in the logarithm between two positive bounds, for `sampled`."""
+    if not 0 < low < high:
+        raise ValueError(f"log_uniform({low!r}, {high!r}): the bounds must be positive and the lower below the upper.")
+    return Distribution(low, high, log=True)
+
+
+def _axes(cls: type, axes: dict[str, Any]) -> dict[str, list[Any]]:
+    """Each axis as a list: lists, ranges and arrays are axes; anything else, and a tuple for a tuple field, a value."""
+    known = fields_of(cls)
+    result = {}
+    for name, values in axes.items():
+        if name not in known:
+            raise ValueError(f"{label(cls)} has no field {name!r}; {lookup.nearest(name, known)}.")
+        if isinstance(values, Distribution):
+            raise ValueError(f"{label(cls)}.{name} is a distribution; only sampled(...) draws from distributions.")
+        is_axis = isinstance(values, (list, range, np.ndarray)) or (
+            isinstance(values, tuple) and not is_listed(known[name].type)
+        )
+        result[name] = list(values) if is_axis else [values]
+    return result
+
+
+def product(cls: type, **axes: Any) -> list[Any]:
+    """All combinations of the values of the fields, the last field varying fastest.
+
+    Args:
+      cls: a Model, a Task or Training.
+      **axes: field -> list of values, or one value.
+    """
+    lists = _axes(cls, axes)
+    return [checked(cls(**dict(zip(lists, values)))) for values in itertools.product(*lists.values())]
+
+
+def zipped(cls: type, **axes: Any) -> list[Any]:
+    """Instances with the i-th value of every field; a single value serves all."""
+    lists = _axes(cls, axes)
+    lengths = {name: len(values) for name, values in lists.items() if len(values) != 1}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"zipped({label(cls)}) got axes of different lengths: {lengths}; they must be equal.")
+    count = max(lengths.values(), default=1)
+    return [checked(cls(**{n: v[i % len(v)] for n, v in lists.items()})) for i in range(count)]
+
+
+def sampled(cls: type, count: int, key: int, **axes: Any) -> list[Any]:
+    """Instances with fields drawn independently: from a distribution, or uniformly from a list.
+
+    Args:
+      cls: a Model, a Task or Training.
+      count: how many.
+      key: seed of the draws; the same key gives the same instances.
+      **axes: field -> `uniform(...)`, `log_uniform(...)`, list of choices, or one value.
+    """
+    if count < 1:
+        raise ValueError(f"sampled({label(cls)}, {count}): the count must be at least 1.")
+    lists = _axes(cls, {n: [None] if isinstance(v, Distribution) else v for n, v in axes.items()})
+    columns = {}
+    for name, values in axes.items():
+        # Each field has a stream of its own, so that adding a field leaves the others' draws as they were.
+        generator = np.random.default_rng([key, zlib.crc32(name.encode())])
+        if isinstance(values, Distribution):
+            columns[name] = values.draw(generator, count)
+        else:
+            columns[name] = [lists[name][i] for i in generator.integers(len(lists[name]), size=count)]
+    return [checked(cls(**{n: v[i] for n, v in columns.items()})) for i in range(count)]

@@ -1,0 +1,80 @@
+"""Which members share one compiled program."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from zoo.spec.encoding import digest, line
+from zoo.spec.fields import fields_of, label, name_of
+from zoo.spec.member import SECTIONS, Member
+
+
+class Cohort(NamedTuple):
+    """The members that share one compiled program.
+
+    Attributes:
+      id: `<task>-<model>-<hash of what is static>`, and the generation of members that were added later.
+      members: in the zoo's order.
+      traced: section -> names of the fields that are arguments of the program; the others are compiled in.
+    """
+
+    id: str
+    members: tuple[Member, ...]
+    traced: dict[str, tuple[str, ...]]
+
+    def floats(self, section: str) -> dict[str, list[float]]:
+        """Traced field -> its value for every member."""
+        return {n: [getattr(getattr(m, section), n) for m in self.members] for n in self.traced[section]}
+
+
+def _static(instance: Any) -> dict[str, Any]:
+    """What splits cohorts: static values, and for each field with an off value whether it is on."""
+    result: dict[str, Any] = {"": label(instance)}
+    for name, field in fields_of(type(instance)).items():
+        value = getattr(instance, name)
+        if not field.traced:
+            result[name] = list(value) if isinstance(value, tuple) else value
+        elif field.off is not None:
+            result[name] = value != field.off
+    return result
+
+
+def grouped(batches: Iterable[tuple[Sequence[Member], int]]) -> list[Cohort]:
+    """Members grouped by (class, static values), in order of first appearance.
+
+    Args:
+      batches: members that differ in their seeds alone, with the generation that they are of.
+    """
+    statics: dict[int, str] = {}  # by instance: thousands of members share one
+    groups: dict[str, list[Member]] = {}
+    for members, generation in batches:
+        instances = members[0][1:4]
+        for instance in instances:
+            if id(instance) not in statics:
+                statics[id(instance)] = line(_static(instance))
+        key = digest(f"[{','.join(statics[id(instance)] for instance in instances)}]")
+        later = f"-{generation}" if generation else ""
+        name = f"{name_of(instances[0])}-{name_of(instances[1])}-{key}{later}"
+        groups.setdefault(name, []).extend(members)
+    cohorts = [Cohort(name, tuple(members), _traced(members[0])) for name, members in groups.items()]
+    for cohort in cohorts:
+        if cohort.members[0].training.data == "shared":
+            _check_shared(cohort)
+    return cohorts
+
+
+def _traced(member: Member) -> dict[str, tuple[str, ...]]:
+    """Section -> the fields that may differ between this member and others of its cohort."""
+    traced = {}
+    for section in SECTIONS:
+        instance = getattr(member, section)
+        known = fields_of(type(instance)).items()
+        traced[section] = tuple(n for n, field in known if field.traced and getattr(instance, n) != field.off)
+    return traced
+
+
+def _check_shared(cohort: Cohort) -> None:
+    """Members that see one stream of trials must have one task."""
+    for name, values in cohort.floats("task").items():
+        if len(set(values)) > 1:
+            where = f"{label(cohort.members[0].task)}.{name}"
+            raise ValueError(f"Shared data needs one task, but {where} varies in cohort {cohort.id}.")

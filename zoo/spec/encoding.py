@@ -1,0 +1,55 @@
+"""A spec's instances as plain JSON values, and back; hashes of them are what ids are made of."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from zoo import lookup
+from zoo.spec.fields import checked, fields_of, label, name_of, values_of
+from zoo.spec.settings import Training
+
+
+def to_json(instance: Any) -> dict[str, Any]:
+    """Name, unless it is a Training, and every field of an instance."""
+    named = {} if isinstance(instance, Training) else {"name": name_of(instance)}
+    return {**named, **{n: list(v) if isinstance(v, tuple) else v for n, v in values_of(instance).items()}}
+
+
+def from_json(section: str, values: dict[str, Any]) -> Any:
+    """The instance of `to_json`; a ValueError where a name, field or value is not known."""
+    values = dict(values)
+    cls = Training
+    if section != "training":
+        cls = getattr(lookup.find(section, values.pop("name")), section.capitalize())
+    for name in values:
+        if name not in fields_of(cls):
+            raise ValueError(f"{label(cls)} has no field {name!r}; {lookup.nearest(name, fields_of(cls))}.")
+    return checked(cls(**values))
+
+
+def canonical_json(instance: Any) -> str:
+    """One line of JSON for an instance, always the same for equal values."""
+    return line(to_json(instance))
+
+
+def line(value: Any) -> str:
+    """One line of JSON, always the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(text: str) -> str:
+    """Ten hexadecimal digits that ids carry."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Paths at which two JSON values differ, with both values."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in dict.fromkeys([*ours, *theirs]):
+            yield from differences(ours.get(key), theirs.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for i, (a, b) in enumerate(zip(ours, theirs)):
+            yield from differences(a, b, f"{path}[{i}]")
+    elif ours != theirs:
+        yield path, ours, theirs

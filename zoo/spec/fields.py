@@ -1,0 +1,134 @@
+"""The fields of the spec's dataclasses: which are traced, what they allow, and how values are brought to one form.
+
+One rule decides what recompiles: a field declared `float` is *traced* and may differ inside a cohort; any other field,
+and `Static[float]`, is *static* and splits cohorts.
+"""
+
+import dataclasses
+import functools
+import typing
+from typing import Any, NamedTuple
+
+from models import STATIC
+from zoo import lookup
+
+_WORDS = {int: "an integer", bool: "True or False", str: "text"}
+
+
+class Field(NamedTuple):
+    """One field of a task, model or training dataclass.
+
+    Attributes:
+      name: as declared.
+      type: the declared type without its annotations.
+      traced: whether members of one cohort may differ in it.
+      off: the value at which its mechanism is compiled out, or None.
+      limits: what `setting` allows.
+    """
+
+    name: str
+    type: Any
+    traced: bool
+    off: float | None
+    limits: dict[str, Any]
+
+
+@functools.cache
+def fields_of(cls: type) -> dict[str, Field]:
+    """The spec's fields of a class, in order, without those that the task or the executor fills in."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    result = {}
+    for field in dataclasses.fields(cls):
+        if field.name in ("parent", "name") or field.metadata.get("given"):  # linen's own two
+            continue
+        hint = hints[field.name]
+        marks = getattr(hint, "__metadata__", ())
+        base = typing.get_args(hint)[0] if marks else hint
+        traced = base is float and STATIC not in marks
+        meta = field.metadata
+        result[field.name] = Field(field.name, base, traced, meta.get("off"), meta.get("limits", {}))
+    return result
+
+
+def label(instance: Any) -> str:
+    """How errors name a class: `gru.Model`, `flipflop.Task`, `Training`."""
+    cls = instance if isinstance(instance, type) else type(instance)
+    return (
+        cls.__name__ if cls.__name__ not in ("Model", "Task") else f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
+    )
+
+
+def canonical(cls: type, field: Field, value: Any) -> Any:
+    """The value of a field in its declared type: int to float, list to tuple; a ValueError where it does not fit."""
+    where = f"{label(cls)}.{field.name} is {value!r}"
+    if hasattr(value, "item") and not hasattr(value, "__len__"):  # a NumPy scalar
+        value = value.item()
+    if field.type is float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_float32(value):
+            raise ValueError(f"{where}; it must be a finite float32 number.")
+        value = float(value) + 0.0  # -0.0 is 0.0
+    elif field.type in _WORDS:
+        if type(value) is not field.type:
+            raise ValueError(f"{where}; it must be {_WORDS[field.type]}.")
+    elif is_listed(field.type):
+        each = typing.get_origin(field.type) is not tuple  # models.Each
+        item = typing.get_args(field.type)[0]
+        if each and isinstance(value, (list, tuple)) and value and all(v == value[0] for v in value):
+            value = value[0]  # the same network must not have two names
+        if each and type(value) is item:
+            return canonical(cls, field._replace(type=item), value)
+        if not isinstance(value, (list, tuple)) or (each and not value):
+            one = f"one {item.__name__} for all layers or " * each
+            raise ValueError(f"{where}; it must be {one}a list of {item.__name__}.")
+        value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
+    _check_limits(where, field.limits, value)
+    return value
+
+
+def is_listed(declared: Any) -> bool:
+    """Whether a field of this type may hold a tuple: `tuple[int, ...]`, `Each[int]`."""
+    return typing.get_origin(declared) is tuple or any(typing.get_origin(t) is tuple for t in typing.get_args(declared))
+
+
+def _is_float32(value: float) -> bool:
+    """Whether a program can hold the number: neither NaN, nor rounded to infinity, nor to zero."""
+    return value == 0 or 1e-37 < abs(value) < 3e38
+
+
+def _check_limits(where: str, limits: dict[str, Any], value: Any) -> None:
+    tests = {
+        "above": (lambda v, limit: v > limit, "above"),
+        "least": (lambda v, limit: v >= limit, "at least"),
+        "below": (lambda v, limit: v < limit, "below"),
+        "most": (lambda v, limit: v <= limit, "at most"),
+        "choices": (lambda v, limit: v in limit, "one of"),
+    }
+    for name, limit in limits.items():
+        holds, words = tests[name]
+        if not all(holds(v, limit) for v in (value if isinstance(value, tuple) else (value,))):
+            allowed = ", ".join(map(repr, limit)) if name == "choices" else repr(limit)
+            hint = f" ({lookup.nearest(value, limit)})" if name == "choices" and isinstance(value, str) else ""
+            hint = hint if "nearest" in hint else ""
+            raise ValueError(f"{where}; it must be {words} {allowed}{hint}.")
+
+
+def checked(instance: Any) -> Any:
+    """The instance with every field canonical, or a ValueError that names the field."""
+    cls = type(instance)
+    values = {name: canonical(cls, field, getattr(instance, name)) for name, field in fields_of(cls).items()}
+    return cls(**values)
+
+
+def name_of(instance: Any) -> str:
+    """The name of a model or task: its file's."""
+    return type(instance).__module__.rpartition(".")[2]
+
+
+def values_of(instance: Any) -> dict[str, Any]:
+    """Field -> value, in order."""
+    return {name: getattr(instance, name) for name in fields_of(type(instance))}
+
+
+def replaced(instance: Any, values: dict[str, Any]) -> Any:
+    """The instance with some fields set."""
+    return type(instance)(**{**values_of(instance), **values})

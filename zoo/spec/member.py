@@ -1,0 +1,48 @@
+"""What one network is: a task, a model, training settings and a seed; and the columns that a table of them has."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from zoo.spec.fields import fields_of
+from zoo.spec.settings import Training
+
+SECTIONS = ("task", "model", "training")
+"""The parts of a spec, in the order of a member's fields."""
+
+MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
+"""The columns of the member table that every zoo has; those of varied fields follow."""
+
+
+class Member(NamedTuple):
+    """One network: one task, model, training and seed.
+
+    Attributes:
+      id: `<task>-<model>-<hash of its own fields and seed>`: the same whatever other members exist.
+      task, model, training: the instances.
+      seed: of its initial parameters and, with data="own", its data stream.
+    """
+
+    id: str
+    task: Any
+    model: Any
+    training: Training
+    seed: int
+
+
+def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
+    """Column -> value per member, for every field that is not the same in all members that have it.
+
+    A column is named after its field, prefixed by its section (`model.noise`) where two sections share the name or a
+    column of the member table has it. A member without the field has None.
+    """
+    # Members share their instances: what is asked of a field is asked of each instance once.
+    instances = {section: {id(i): i for i in (getattr(m, section) for m in members)} for section in SECTIONS}
+    names = {s: dict.fromkeys(n for i in of.values() for n in fields_of(type(i))) for s, of in instances.items()}
+    columns = {}
+    for section in SECTIONS:
+        for name in names[section]:
+            values = {key: getattr(instance, name, None) for key, instance in instances[section].items()}
+            if len({value for value in values.values() if value is not None}) > 1:
+                shared = sum(name in of for of in names.values()) > 1 or name in MEMBER_COLUMNS
+                columns[f"{section}.{name}" if shared else name] = [values[id(getattr(m, section))] for m in members]
+    return columns

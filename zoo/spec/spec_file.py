@@ -1,0 +1,86 @@
+"""The zoo that a command line asks for: a preset or a Python file, with fields set by flags."""
+
+import ast
+import importlib.util
+import os
+import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Overrides = Sequence[tuple[str, str]]
+"""Path of a field and its value as text, as `--model.hidden 32` gives them."""
+
+
+def read_spec(spec: str, overrides: Overrides = (), task: str | None = None) -> Any:
+    """The zoo of a preset or a file, on another task if one is named, with fields set as the command line asks."""
+    from zoo import lookup
+    from zoo.spec.zoo import Zoo
+
+    if spec.endswith(".py") or os.sep in spec:
+        path = Path(spec)
+        if not path.is_file():
+            raise ValueError(f"The spec {spec} is no file; give a preset's name or a Python file that defines `zoo`.")
+        loader = importlib.util.spec_from_file_location("zoo_spec_file", path)
+        assert loader is not None
+        assert loader.loader is not None
+        module = importlib.util.module_from_spec(loader)
+        _execute(path, loader.loader, module)
+    else:
+        module = lookup.find("preset", spec)
+    zoo = getattr(module, "zoo", None)
+    if not isinstance(zoo, Zoo):
+        raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
+    if task is not None:
+        zoo = zoo.replace("task", lookup.find("task", task).Task())
+    for path, text in overrides:
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        zoo = zoo.replace(path, value)
+    return zoo
+
+
+def _execute(path: Path, loader: Any, module: Any) -> None:
+    """Run a spec file; what goes wrong in it is one sentence that names its line."""
+    try:
+        loader.exec_module(module)
+    except Exception as error:
+        if os.environ.get("ZOO_TRACEBACK"):
+            raise
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        why = str(error).split("\n")[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
+            why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1])}"
+        raise ValueError(f"{path}, line {line}: {why}") from None
+
+
+def _nearest_field(name: str) -> str:
+    from zoo import lookup
+    from zoo.spec.fields import fields_of
+    from zoo.spec.settings import Training
+
+    classes = [
+        getattr(lookup.find(kind, n), kind.capitalize()) for kind in ("model", "task") for n in lookup.names(kind)
+    ]
+    return lookup.nearest(name, sorted({field for cls in (*classes, Training) for field in fields_of(cls)}))
+
+
+def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Split `--task.x`, `--model.x`, `--training.x` and `--seeds` with their values from the other arguments."""
+    rest: list[str] = []
+    overrides: list[tuple[str, str]] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if not (flag.startswith("--") and (name == "seeds" or name.startswith(("task.", "model.", "training.")))):
+            rest.append(word)
+            continue
+        if not equals and (value := next(words, None)) is None:
+            raise ValueError(f"The flag {flag} has no value.")
+        overrides.append((name, value))
+    return rest, overrides

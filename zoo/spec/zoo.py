@@ -1,0 +1,235 @@
+"""What a zoo is: tasks x models x training settings x seeds, expanded to members and split into cohorts.
+
+Nothing here touches an accelerator.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from zoo import lookup
+from zoo.spec import encoding
+from zoo.spec.cohorts import Cohort, grouped
+from zoo.spec.fields import checked, fields_of, name_of, replaced
+from zoo.spec.member import SECTIONS, Member
+from zoo.spec.settings import Training
+
+MOST_MEMBERS = 10**6
+"""A zoo of more is taken for a mistake, or worse."""
+
+
+class Grid(NamedTuple):
+    """tasks x models x trainings x seeds.
+
+    Attributes:
+      task, model, training, seeds: the values.
+      generation: above 0 of members that were added to a zoo that was trained already: they share no block with others.
+    """
+
+    task: tuple[Any, ...]
+    model: tuple[Any, ...]
+    training: tuple[Training, ...]
+    seeds: tuple[int, ...]
+    generation: int = 0
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Zoo:
+    """A set of members: tasks x models x training settings x seeds; zoos add with `+`.
+
+    Args:
+      name: of the zoo.
+      task, model, training: one instance each, or a list, as `product`, `zipped` and `sampled` make.
+      seeds: which ones, or how many: 3 is 0, 1 and 2.
+    """
+
+    name: str
+    grids: tuple[Grid, ...]
+
+    def __init__(self, name: str, *, task: Any, model: Any, training: Any = None, seeds: int | Iterable[int] = 1):
+        training = Training() if training is None else training
+        parts = [_instances(s, v) for s, v in zip(SECTIONS, (task, model, training))]
+        seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
+            if not values:
+                raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")
+        self._set(name, (Grid(parts[0], parts[1], parts[2], seeds),))
+
+    def _set(self, name: str, grids: tuple[Grid, ...]) -> "Zoo":
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]{1,80}", name):
+            raise ValueError(f"The zoo's name is {name!r}; it must be 1 to 80 letters, digits, '_', '-', '.' or '+'.")
+        for seed in (seed for grid in grids for seed in grid.seeds):
+            if type(seed) is not int or not 0 <= seed < 2**32:
+                raise ValueError(f"A seed of zoo {name!r} is {seed!r}; it must be an integer from 0 to 2**32 - 1.")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "grids", grids)
+        return self
+
+    def __add__(self, other: "Zoo") -> "Zoo":
+        name = self.name if self.name == other.name else f"{self.name}+{other.name}"
+        return object.__new__(Zoo)._set(name, self.grids + other.grids)
+
+    @functools.cached_property
+    def _batches(self) -> list[tuple[list[Member], int]]:
+        """Members that differ in their seeds alone, with their generation; grid after grid."""
+        count = sum(math.prod(map(len, grid[:4])) for grid in self.grids)
+        if count > MOST_MEMBERS:
+            raise ValueError(f"Zoo {self.name!r} has {count} members; at most {MOST_MEMBERS} are allowed.")
+        return [(members, grid.generation) for grid in self.grids for members in _expanded(grid)]
+
+    @functools.cached_property
+    def members(self) -> list[Member]:
+        """All members, grid after grid; a ValueError where two are the same."""
+        members = [member for batch, _ in self._batches for member in batch]
+        counts = Counter(member.id for member in members)
+        if len(counts) < len(members):
+            member = next(member for member in members if counts[member.id] > 1)
+            start = f"{name_of(member.task)}-{name_of(member.model)}"
+            raise ValueError(
+                f"Two members of zoo {self.name!r} are the same: {member.id} (seed {member.seed}, {start}); "
+                "each task, model, training and seed may stand once."
+            )
+        return members
+
+    @functools.cached_property
+    def cohorts(self) -> list[Cohort]:
+        """The members grouped by what is compiled, in order of first appearance."""
+        assert self.members  # which refuses two that are the same
+        return grouped(self._batches)
+
+    @functools.cached_property
+    def homes(self) -> dict[str, str]:
+        """Member -> its cohort."""
+        return {member.id: cohort.id for cohort in self.cohorts for member in cohort.members}
+
+    @functools.cached_property
+    def by_id(self) -> dict[str, Member]:
+        """Id -> member."""
+        return {member.id: member for member in self.members}
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        grids = [
+            {
+                **{s: [encoding.to_json(i) for i in getattr(grid, s)] for s in SECTIONS},
+                "seeds": list(grid.seeds),
+                **({"generation": grid.generation} if grid.generation else {}),
+            }
+            for grid in self.grids
+        ]
+        return {"name": self.name, "grids": grids}
+
+    @staticmethod
+    def from_json(spec: dict[str, Any]) -> "Zoo":
+        """The zoo of `to_json`; a ValueError where a name, field or value is not known."""
+        try:
+            grids = tuple(
+                Grid(
+                    **{s: tuple(encoding.from_json(s, i) for i in grid[s]) for s in SECTIONS},
+                    seeds=tuple(grid["seeds"]),
+                    generation=_count(grid.get("generation", 0)),
+                )
+                for grid in spec["grids"]
+            )
+            return object.__new__(Zoo)._set(spec["name"], grids)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"The zoo's JSON is not a spec: {error!r:.200}.") from None
+
+    @staticmethod
+    def of(name: str, members: Sequence[Member], generation: int = 0) -> "Zoo":
+        """The zoo of just these members."""
+        grids = tuple(Grid((m.task,), (m.model,), (m.training,), (m.seed,), generation) for m in members)
+        return object.__new__(Zoo)._set(name, grids)
+
+    def replace(self, path: str, value: Any) -> "Zoo":
+        """The zoo with one field set in every instance that has it; what becomes equal is kept once.
+
+        Args:
+          path: "training.steps", "model.hidden", "task.bits", "seeds", or a field's name alone where it is unique; or
+            "task", the whole.
+          value: the field's value; for "seeds", how many from each grid's first on, or a list; for "task", a task.
+        """
+        if path == "task":
+            grids = [grid._replace(task=_instances("task", value)) for grid in self.grids]
+            return object.__new__(Zoo)._set(self.name, tuple(dict.fromkeys(grids)))
+        if path == "seeds":
+            listed = isinstance(value, (list, tuple, range))
+            if not value or not (listed or (type(value) is int and value > 0)):
+                raise ValueError(f"seeds is {value!r}; it must be how many, at least 1, or a list of them.")
+            # A number keeps where each grid starts: grids that had seeds of their own still do.
+            grids = []
+            for grid in self.grids:
+                seeds = range(grid.seeds[0], grid.seeds[0] + value) if isinstance(value, int) else value
+                grids.append(grid._replace(seeds=tuple(seeds)))
+            return object.__new__(Zoo)._set(self.name, tuple(grids))
+        section, name = self.locate(path)
+        grids = []
+        for grid in self.grids:
+            new = [
+                checked(replaced(i, {name: value})) if name in fields_of(type(i)) else i for i in getattr(grid, section)
+            ]
+            grids.append(grid._replace(**{section: tuple(dict.fromkeys(new))}))
+        return object.__new__(Zoo)._set(self.name, tuple(grids))
+
+    def locate(self, path: str) -> tuple[str, str]:
+        """The section and name of a field, given as "section.field" or "field"; a ValueError with the nearest."""
+        known = {
+            (section, name)
+            for grid in self.grids
+            for section in SECTIONS
+            for instance in getattr(grid, section)
+            for name in fields_of(type(instance))
+        }
+        section, _, name = path.rpartition(".")
+        hits = sorted({s for s, n in known if n == name and section in ("", s)})
+        if len(hits) == 1:
+            return hits[0], name
+        if hits:
+            raise ValueError(f"The field {path!r} is in {' and '.join(hits)}; write {hits[0]}.{name} or so.")
+        raise ValueError(
+            f"Zoo {self.name!r} has no field {path!r}; {lookup.nearest(path, sorted(f'{s}.{n}' for s, n in known))}."
+        )
+
+
+def _instances(section: str, value: Any) -> tuple[Any, ...]:
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for instance in values:
+        if not _is_of(section, instance):
+            allowed = "a Training" if section == "training" else f"a {section} of the folder {lookup.FOLDERS[section]}"
+            raise ValueError(f"The zoo's {section} is {instance!r}; it must be {allowed}, or a list of them.")
+    return tuple(checked(instance) for instance in values)
+
+
+def _is_of(section: str, instance: Any) -> bool:
+    if section == "training":
+        return type(instance) is Training
+    package, _, name = type(instance).__module__.rpartition(".")
+    return package == lookup.FOLDERS[section] and type(instance).__name__ == section.capitalize() and bool(name)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 10**6:
+        raise ValueError(f"A generation of the zoo's JSON is {value!r:.80}; it must be a number from 0 on.")
+    return value
+
+
+def _expanded(grid: Grid) -> Iterator[list[Member]]:
+    """The members of a grid, seeds together. An id is the hash of `[task, model, training, seed]` as a line of JSON."""
+    lines = {section: [encoding.canonical_json(i) for i in getattr(grid, section)] for section in SECTIONS}
+    choices = itertools.product(*(zip(getattr(grid, section), lines[section]) for section in SECTIONS))
+    for (task, task_line), (model, model_line), (training, training_line) in choices:
+        start = f"{name_of(task)}-{name_of(model)}-"
+        prefix = hashlib.sha256(f"[{task_line},{model_line},{training_line},".encode())
+        members = []
+        for seed in grid.seeds:
+            own = prefix.copy()
+            own.update(f"{seed}]".encode())
+            members.append(Member(start + own.hexdigest()[:10], task, model, training, seed))
+        if members:
+            yield members

@@ -1,0 +1,152 @@
+"""The zoo directory while it is written: manifest, member table, one series of checkpoints per block.
+
+    zoo.json, recipes.json                     zoo/store/manifest.py
+    members.csv                                one row per member
+    cohorts/<cohort>/cohort.json               zoo/store/manifest.py
+    cohorts/<cohort>/<block>/<step>/           zoo/store/checkpoints.py; step 0 is the untrained networks
+
+Every write is atomic and nothing is pickled.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from zoo import files, wording
+from zoo.spec.cohorts import Cohort
+from zoo.spec.encoding import differences
+from zoo.spec.zoo import Zoo
+from zoo.store import manifest
+from zoo.store.checkpoints import KEPT, BlockFolder
+from zoo.store.data_hashes import check_data
+from zoo.store.members import member_table
+from zoo.wording import short
+
+if TYPE_CHECKING:
+    from zoo.devices.recipe import Recipe
+
+
+class Store:
+    """A zoo directory that is being written.
+
+    Args:
+      directory: new, empty, or of the same spec.
+      zoo: what it holds.
+      kept: checkpoints of a block that stay, beside step 0.
+      writes: whether this process writes what there is once for all: of several, one does.
+    """
+
+    def __init__(self, directory: Any, zoo: Zoo, kept: int = KEPT, writes: bool = True):
+        self.path = files.directory(directory)
+        self.kept, self.writes = kept, writes
+        self._lock = threading.Lock()
+        self._open(zoo)
+        self.read()
+
+    def _open(self, zoo: Zoo) -> None:
+        check_place(self.path)
+        if not (self.path / "zoo.json").exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            manifest.create(self.path, zoo)
+        found = manifest.read_manifest(self.path)["spec"]
+        if changes := list(differences(found, zoo.to_json())):
+            where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
+            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+            raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
+
+    def read(self) -> None:
+        """Read the manifest again: what other processes have written, and members that were added."""
+        self.manifest = manifest.read_manifest(self.path)
+        self.zoo = manifest.zoo_of(self.manifest)
+        self.cohorts = self.zoo.cohorts
+        manifest.check_cohorts(self.path, self.manifest)
+
+    def record(self, **entries: Any) -> None:
+        """Write entries into `zoo.json`; of several processes, one does."""
+        with self._lock:
+            self.manifest.update(entries)
+            if self.writes:
+                sizes = {cohort: {"members": entry["members"]} for cohort, entry in self.manifest["cohorts"].items()}
+                content = {**self.manifest, "cohorts": sizes}
+                files.write_atomically(self.path / "zoo.json", files.to_json(content))
+
+    def check_data(self) -> None:
+        """Refuse tasks whose data are not those that the directory was begun with; note them where it is new."""
+        known = dict(self.manifest.get("data", {}))
+        for task in dict.fromkeys(cohort.members[0].task for cohort in self.cohorts):
+            check_data(self.path, task, known)
+        if known != self.manifest.get("data", {}):
+            self.record(data=known)
+
+    def asked(self, choose: "Callable[[Cohort], Recipe]") -> dict[str, "Recipe"]:
+        """The recipe that each cohort is to begin with: as some process of this directory wrote it down first."""
+        missing = [c for c in self.cohorts if not self.manifest["cohorts"][c.id]["asked"]]
+        if missing:
+            content = files.to_json({c.id: dataclasses.asdict(choose(c)) for c in missing})
+            files.write_once(self.path / manifest.recipes(len(self.manifest.get("retries", []))), content)
+            self.read()
+        return {c: _recipe(entry["asked"]) for c, entry in self.manifest["cohorts"].items()}
+
+    def recipe(self, cohort_id: str) -> "Recipe | None":
+        """The recipe that a cohort runs with; None before anyone has fitted it."""
+        entry = self.manifest["cohorts"][cohort_id]["recipe"]
+        return _recipe(entry) if entry else None
+
+    def fix(self, cohort_id: str, recipe: "Recipe", again: bool = False, **about: Any) -> "Recipe":
+        """Write down the recipe that a cohort runs with.
+
+        Args:
+          cohort_id: which.
+          recipe: how it fits here.
+          again: it turned out not to: replace what was written.
+          **about: what else to keep beside it.
+
+        Returns:
+          The recipe: the one that another process has written, where one was first.
+        """
+        file = self.path / "cohorts" / cohort_id / "cohort.json"
+        entry = {"recipe": dataclasses.asdict(recipe), **about}
+        if again:
+            files.write_atomically(file, files.to_json(entry))
+        elif not files.write_once(file, files.to_json(entry)):
+            entry = files.read_json(file)
+        with self._lock:
+            self.manifest["cohorts"][cohort_id].update(entry)
+        return _recipe(entry["recipe"])
+
+    def block(self, cohort_id: str, index: int) -> BlockFolder:
+        """The folder of a block."""
+        return BlockFolder(self.path / "cohorts" / cohort_id / f"{index:04d}", self.kept)
+
+    def write_table(self) -> pd.DataFrame:
+        """Write `members.csv` from the spec and the blocks' curves, and return it."""
+        table = member_table(self.path, self.zoo, strict=False)
+        files.write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
+        return table
+
+
+def check_place(path: Any) -> None:
+    """Refuse a place where no zoo directory is and none can be made; changes nothing.
+
+    Raises:
+      ValueError: a file, a directory with other things in it, or a disk that may not be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"--out {path} is a file; it must be a new directory or one of the same zoo.")
+    # What a run that was killed in its first write leaves: its lock and temporary files.
+    others = any(not name.startswith(".") for name in files.names(path))
+    if others and not (path / "zoo.json").exists():
+        raise ValueError(f"--out {path} has files that are no zoo; it must be new, empty, or of the same zoo.")
+    try:
+        files.check_writable(path)
+    except OSError as error:
+        raise ValueError(f"--out {path} cannot be written ({error.strerror or wording.first_line(error)}).") from None
+
+
+def _recipe(entry: dict[str, Any]) -> "Recipe":
+    from zoo.devices.recipe import Recipe
+
+    return Recipe(**entry)

@@ -1,0 +1,131 @@
+"""What a zoo directory says of itself, checked before it is believed.
+
+    zoo.json                      spec, versions, hardware, hashes of the data; written by the first process
+    recipes.json                  the recipe that every cohort is to begin with; written once, before anything trains
+    cohorts/<cohort>/cohort.json  the recipe that it runs with, once its program has shown what memory it takes
+
+Each is written by whoever comes first, whole, and the others read it: processes that share a directory agree.
+"""
+
+import importlib.metadata
+import platform
+import re
+from typing import Any
+
+from zoo.files import read_json, to_json, write_once
+from zoo.spec.zoo import Zoo
+
+FORMAT = 2
+
+_KINDS = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
+
+_RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
+
+
+def create(path: Any, zoo: Zoo) -> None:
+    """Write `zoo.json` of a new directory, unless another process of the same run has."""
+    content = {"format": FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
+    write_once(path / "zoo.json", to_json(content))
+
+
+def sizes(zoo: Zoo) -> dict[str, Any]:
+    """Cohort -> how many members it has, as `zoo.json` holds it."""
+    return {cohort.id: {"members": len(cohort.members)} for cohort in zoo.cohorts}
+
+
+def read_manifest(path: Any) -> dict[str, Any]:
+    """The checked content of a directory's manifest.
+
+    Returns:
+      format, spec, versions and what else is in `zoo.json`; and cohorts: id -> members, recipe (None until it is
+      known), asked (the recipe it was to begin with; None until then) and what else is in `cohort.json`.
+
+    Raises:
+      ValueError: it is no zoo directory, one of another version, or damaged.
+    """
+    file = path / "zoo.json"
+    try:
+        manifest = read_json(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
+    if "format" in manifest and manifest["format"] != FORMAT:
+        age = "an older" if manifest["format"] == 1 else "another"
+        raise ValueError(
+            f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
+            f"{FORMAT}."
+        )
+    if not {"format", "spec", "cohorts"} <= manifest.keys():
+        raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
+    for name, kind in _KINDS.items():
+        if not isinstance(manifest.get(name, kind()), kind):
+            raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
+    for retry in manifest.get("retries", []):
+        of = retry.get("of", {}) if isinstance(retry, dict) else None
+        if not isinstance(of, dict) or not all(isinstance(new, str) for new in of.values()):
+            raise ValueError(f"{file} is not a zoo's manifest: {retry!r:.80} is no retry.")
+    asked = {}
+    for number in range(len(manifest.get("retries", [])) + 1):
+        asked |= _optional(path / recipes(number))
+    for cohort, entry in manifest["cohorts"].items():
+        counted = isinstance(entry, dict) and type(entry.get("members")) is int
+        if not (counted and re.fullmatch(r"\w[\w.+-]{0,200}", cohort)):
+            raise ValueError(f"{file} is not a zoo's manifest: {cohort!r:.80} is no cohort.")
+        place = path / "cohorts" / cohort / "cohort.json"
+        ran = _optional(place)
+        manifest["cohorts"][cohort] = {
+            "members": entry["members"],
+            "asked": _recipe(path / "recipes.json", asked.get(cohort)),
+            "recipe": _recipe(place, ran.get("recipe")),
+            "evaluate_every": ran.get("evaluate_every"),
+            "precision": ran.get("precision"),
+        }
+    return manifest
+
+
+def check_cohorts(path: Any, manifest: dict[str, Any]) -> None:
+    """Refuse a manifest whose cohorts are not those of its spec: somebody has changed it."""
+    said = {cohort: {"members": entry["members"]} for cohort, entry in manifest["cohorts"].items()}
+    if said != sizes(zoo_of(manifest)):
+        raise ValueError(f"{path / 'zoo.json'} has been changed: its cohorts are not those of its spec; bring it back.")
+
+
+def recipes(retries: int) -> str:
+    """The file with the recipes that cohorts are to begin with; those that a retry has added have one of their own."""
+    return f"recipes-{retries}.json" if retries else "recipes.json"
+
+
+def zoo_of(manifest: dict[str, Any]) -> Zoo:
+    """The spec of a manifest, with the members that were tried again; a ValueError where it is none."""
+    zoo = Zoo.from_json(manifest["spec"])
+    for retry in manifest.get("retries", []):
+        zoo += Zoo.from_json(retry)
+    return zoo
+
+
+def tried_again(manifest: dict[str, Any]) -> dict[str, str]:
+    """Members that were tried again -> who they are now."""
+    return {old: new for retry in manifest.get("retries", []) for old, new in retry.get("of", {}).items()}
+
+
+def _optional(file: Any) -> dict[str, Any]:
+    try:
+        return read_json(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _recipe(file: Any, recipe: Any) -> dict[str, Any] | None:
+    """A recipe as a file has it, checked."""
+    if recipe is None:
+        return None
+    good = isinstance(recipe, dict) and recipe.keys() == _RECIPE.keys()
+    good = good and all(isinstance(recipe[n], t) and not isinstance(recipe[n], bool) for n, t in _RECIPE.items())
+    if not good or recipe["block"] < 1 or not re.fullmatch(r"map|vmap|[1-9]\d{0,5}", str(recipe["inner"])):
+        raise ValueError(f"{file} cannot be read: {recipe!r:.80} is no recipe.")
+    return recipe
+
+
+def _versions() -> dict[str, str]:
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    found = {package: importlib.metadata.version(package) for package in packages}
+    return {"python": platform.python_version(), **found}

@@ -1,0 +1,90 @@
+"""Every checksum of a zoo directory."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from zoo import files
+from zoo.store import checksums
+from zoo.store.checkpoints import BlockFolder, block_folders
+from zoo.store.manifest import check_cohorts, read_manifest
+from zoo.store.reader import Trained
+
+
+class Verified(NamedTuple):
+    """What a look at everything has found.
+
+    Attributes:
+      blocks, checkpoints, bytes: how much was read.
+      unfinished: folders of steps without a manifest: a run was killed there, or is writing; harmless.
+      faults: a sentence each.
+    """
+
+    blocks: int
+    checkpoints: int
+    bytes: int
+    unfinished: int
+    faults: list[str]
+
+
+def verify(directory: str | os.PathLike[str]) -> Verified:
+    """Read every file of every checkpoint, and compare it with what was written; changes nothing.
+
+    Args:
+      directory: of a zoo.
+
+    Raises:
+      ValueError: it is no zoo directory.
+    """
+    path = files.directory(directory)
+    changed = []
+    try:
+        check_cohorts(path, read_manifest(path))
+    except ValueError as error:
+        if not (path / "zoo.json").exists():
+            raise
+        changed = [str(error)]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # a digest leaves the other threads alone
+        found: list[Any] = list(pool.map(_block, block_folders(path)))
+    members = {member for _, _, held in found for member in held}
+    damaged = {name for name, each, _ in found if each.faults}
+    faults = [*changed, *(fault for _, each, _ in found for fault in each.faults), *_lost(path, members, damaged)]
+    checkpoints, size, unfinished = (sum(each[i] for _, each, _ in found) for i in (1, 2, 3))
+    return Verified(len(found), checkpoints, size, unfinished, faults)
+
+
+def _block(folder: BlockFolder) -> tuple[str, Verified, list[str]]:
+    """A block's cohort, what was found in it, and the members that it holds."""
+    checkpoints = size = unfinished = 0
+    faults, members, steps = [], [], []
+    for step in folder.numbers():
+        try:
+            content = checksums.verify(folder.path / str(step), step)
+        except (FileNotFoundError, NotADirectoryError):
+            unfinished += 1
+        except checksums.CheckpointCorrupt as error:
+            faults.append(str(error))
+        else:
+            checkpoints += 1
+            steps.append(step)
+            members = content["members"]
+            size += sum(entry["bytes"] for entry in content["files"].values())
+    if steps and 0 not in steps and not faults:
+        faults.append(f"{folder.path} has no step 0: the untrained networks are missing.")
+    return folder.path.parent.name, Verified(1, checkpoints, size, unfinished, faults), members
+
+
+def _lost(path: Any, members: set[str], damaged: set[str]) -> list[str]:
+    """What the member table speaks of, and no block holds; damaged blocks have said so."""
+    try:
+        table = Trained(path).written()
+    except ValueError as error:
+        return [str(error)]
+    faults = []
+    if table is not None:
+        for cohort, group in table[table["status"] != "pending"].groupby("cohort", sort=False):
+            lost = [member for member in group["member"] if member not in members]
+            if lost and cohort not in damaged:
+                place = path / "cohorts" / str(cohort)
+                faults.append(f"{place}: members.csv says that {lost[0]} was trained, and no checkpoint holds it.")
+    return faults

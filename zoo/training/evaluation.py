@@ -1,0 +1,40 @@
+"""How often members are evaluated, and in how large parts."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from zoo.spec.cohorts import Cohort
+
+EVALUATION_SHARE = 0.02
+"""Evaluations may cost this share of the training steps; a forward pass is taken for a third of a step."""
+
+
+AT_ONCE = 500
+"""Trials of the evaluation set that one forward pass takes: ten thousand images at once would need gigabytes."""
+
+
+def evaluate_every(cohort: Cohort, data: Any) -> int:
+    """Steps between evaluations: as asked, or as often as `EVALUATION_SHARE` allows; a member's own fields decide."""
+    member = cohort.members[0]
+    asked, steps = member.training.evaluate_every, member.training.steps
+    if asked:
+        return min(asked, steps)
+    trials = jax.eval_shape(member.task.evaluation, data)
+    return min(steps, math.ceil(len(trials.inputs) / (3 * EVALUATION_SHARE * member.training.batch)))
+
+
+def in_parts(function: Callable[[jax.Array], jax.Array], inputs: jax.Array) -> jax.Array:
+    """`function` of the inputs, `(trial, ...)`, `AT_ONCE` trials or fewer at a time."""
+    count = len(inputs)
+    parts = -(-count // AT_ONCE)
+    if parts == 1:
+        return function(inputs)
+    size = -(-count // parts)
+    index = jnp.minimum(jnp.arange(parts * size), count - 1).reshape(parts, size)
+    outputs = lax.map(lambda rows: function(inputs[rows]), index)
+    return outputs.reshape(parts * size, *outputs.shape[2:])[:count]
