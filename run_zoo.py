@@ -19,9 +19,12 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
+from zoo import check_neighbours
 from zoo.spec.spec_file import Overrides, read_spec, take_overrides
 from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table, say
 from zoo.wording import counted, plain
+
+check_neighbours("analysis")
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -218,12 +221,11 @@ class Compare:
     """Where image sets lie, instead of ZOO_DATA or a download."""
 
     def __call__(self) -> None:
-        from analysis.zoo_comparison import compare_zoo
+        from analysis.zoo_comparison import Request, compare_zoo
 
         _use_data(self.data_dir)
-        compare_zoo(
-            _here(self.dir),
-            self.measures,
+        request = Request(
+            measures=self.measures,
             only=self.task,
             layers=self.layers,
             all_layers=self.all_layers,
@@ -237,8 +239,8 @@ class Compare:
             intervals=self.intervals,
             interactions=self.interactions,
             dtype="float64" if self.float64 else "float32",
-            say=say,
         )
+        compare_zoo(_here(self.dir), request, say)
 
 
 @dataclasses.dataclass
@@ -263,8 +265,6 @@ class Show:
 
     def __call__(self) -> None:
         from zoo import load
-        from zoo.spec.fields import values_of
-        from zoo.spec.member import SECTIONS
         from zoo.store.manifest import tried_again
 
         trained = load(self.dir)
@@ -273,17 +273,19 @@ class Show:
             members = trained.members.drop(columns="cohort")
             print_table(list(members.columns), members.itertuples(index=False), f"\n{counted(len(members), 'member')}")
             return
-        found = trained.member(self.member)
-        row = trained.members.set_index("member").loc[found.id]
-        say(f"{found.id}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}")
-        for section in SECTIONS:
-            values = ", ".join(f"{n}={v}" for n, v in values_of(getattr(found, section)).items())
-            say(f"  {section}: {values}")
-        console.print(f"  seed: {found.seed}")
+        fields = trained.fields_of(self.member)
+        seed = fields.pop("seed")
+        row = trained.members.set_index("member").loc[self.member]
+        say(f"{self.member}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}")
+        for section, values in fields.items():
+            words = (f"{n}={tuple(v) if isinstance(v, list) else v}" for n, v in values.items())
+            say(f"  {section}: {', '.join(words)}")
+        console.print(f"  seed: {seed}")
         for old, new in tried_again(trained.manifest).items():
-            if found.id in (old, new):
-                say(f"  {'tried again as ' + new if found.id == old else old + ' tried again'}")
-        curve = trained.curves.query("member == @found.id").drop(columns="member")
+            if self.member in (old, new):
+                say(f"  {'tried again as ' + new if self.member == old else old + ' tried again'}")
+        curves = trained.curves
+        curve = curves[curves["member"] == self.member].drop(columns="member")
         print_table(list(curve.columns), curve.itertuples(index=False))
 
 
@@ -321,7 +323,7 @@ COMMANDS = {
 
 
 def _here(name: str) -> Path:
-    from zoo.files import is_remote
+    from zoo.buckets import is_remote
 
     if is_remote(name):
         raise ValueError(f"{name} is in a bucket; `train` into it, and compare a copy on this machine.")
@@ -372,7 +374,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """`run-zoo`, and `python run_zoo.py`: run one command and end the process."""
     status = main()
     if status and threading.active_count() > 1:
         # A program is still being compiled, which cannot be interrupted, and which Python does not survive.
@@ -380,3 +383,7 @@ if __name__ == "__main__":
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    command()

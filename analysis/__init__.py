@@ -1,9 +1,19 @@
-"""Compare a population: `representations` of a trained zoo, `compare` any representations.
+"""Compare a population: `representations` of a trained zoo, `compare` any representations."""
 
-Both names are functions, bound here once their modules are loaded: `analysis.representations` is the function.
-"""
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from analysis.activations.extraction import representations
-from analysis.comparison import compare
+if TYPE_CHECKING:
+    from analysis.activations.extraction import representations
+    from analysis.comparison import compare
 
 __all__ = ["compare", "representations"]
+
+_HOMES = {"compare": "analysis.comparison", "representations": "analysis.activations.extraction"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the names of measures are listed without JAX."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,31 +1,22 @@
-"""Comparisons for other programs: zarr, a table of pairs, and RDMs as rsatoolbox keeps them.
-
-analysis/<task>.nc            the comparison itself, netCDF: always there; the others are made on request
-analysis/<task>.zarr          the same with the same labels, in chunks that are read one by one
-analysis/<task>-pairs.csv     a row per measure and pair, with the labels of both
-analysis/<task>-rdms.h5       the RDM of every network and recording: rsatoolbox.rdm.load_rdm reads it
-"""
+"""Comparisons for other programs: zarr, a table of pairs, and RDMs as rsatoolbox keeps them; made on request."""
 
 import importlib.util
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from scipy.spatial.distance import pdist
 
 from analysis.activations.recordings import Outside
 from analysis.activations.types import RDM, Repeats, Representations
+from analysis.artefacts import EXPORTS, remove
+from analysis.labelled_comparison import Comparison, plain_array
 from zoo.lookup import nearest
 
-__all__ = ["ENDS", "check_formats", "export", "remove", "write_pairs", "write_rdms", "write_zarr"]
-
-ENDS = {"zarr": ".zarr", "csv": "-pairs.csv", "rsatoolbox": "-rdms.h5"}
-"""Formats, and what their files end with."""
+__all__ = ["check_formats", "export", "write_pairs", "write_rdms", "write_zarr"]
 
 ROWS = 64
 """Items whose pairs are written at once."""
@@ -34,8 +25,8 @@ ROWS = 64
 def check_formats(formats: Sequence[str]) -> None:
     """A ValueError for a format that there is not, or that needs a package that is missing."""
     for name in formats:
-        if name not in ENDS:
-            raise ValueError(f"There is no export {name!r}; {nearest(name, ENDS)}.")
+        if name not in EXPORTS:
+            raise ValueError(f"There is no export {name!r}; {nearest(name, EXPORTS)}.")
     if "zarr" in formats and importlib.util.find_spec("zarr") is None:
         raise ValueError("The export zarr needs the package zarr: pip install 'model-zoo-trainer[zarr]'.")
 
@@ -43,18 +34,18 @@ def check_formats(formats: Sequence[str]) -> None:
 def export(
     start: Path,
     formats: Sequence[str],
-    result: xr.Dataset,
-    found: Representations,
+    comparison: Comparison,
+    shown: Representations,
     others: Sequence[Outside] = (),
 ) -> list[Path]:
     """Writes a comparison in other formats, each file whole or not at all.
 
     Args:
       start: of the files' paths, `analysis/<task>`.
-      formats: of `ENDS`.
-      result: the comparison.
-      found: the representations that it is of.
-      others: what came from outside.
+      formats: of `analysis.artefacts.EXPORTS`.
+      comparison: what is written.
+      shown: the representations that it is of.
+      others: what came from elsewhere.
 
     Returns:
       The files.
@@ -62,16 +53,16 @@ def export(
     check_formats(formats)
     written = []
     for name in dict.fromkeys(formats):
-        path = start.with_name(start.name + ENDS[name])
+        path = start.with_name(start.name + EXPORTS[name])
         part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
         try:
             if name == "zarr":
-                write_zarr(result, part)
+                write_zarr(comparison, part)
                 remove(path)
             elif name == "csv":
-                write_pairs(result, part)
+                write_pairs(comparison, part)
             else:
-                write_rdms(result, found, others, part)
+                write_rdms(comparison, shown, others, part)
             part.replace(path)
         finally:
             remove(part)
@@ -79,54 +70,45 @@ def export(
     return written
 
 
-def remove(path: Path) -> None:
-    """Removes a file, or a folder with all that is in it; nothing where there is none."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def write_zarr(result: xr.Dataset, path: Path) -> None:
+def write_zarr(comparison: Comparison, path: Path) -> None:
     """A comparison as a zarr directory, every label and attribute with it; format 2, since 3 has no fixed texts yet."""
-    result.to_zarr(path, mode="w", zarr_format=2, consolidated=False)
+    comparison.dataset().to_zarr(path, mode="w", zarr_format=2, consolidated=False)
 
 
-def write_pairs(result: xr.Dataset, path: Path) -> None:
+def write_pairs(comparison: Comparison, path: Path) -> None:
     """A row per measure and pair: measure, a, b, value, chance, and the labels of both, `<label>_a` and `<label>_b`.
 
     A pair stands once where the measure is symmetric, and twice, "a predicts b", where it is not. Pairs that were not
     compared are left out; an undefined value is empty.
     """
-    names = [str(name) for name, variable in result.data_vars.items() if "kind" in variable.attrs]
-    labels = {end: _labels(result, end) for end in ("a", "b")}
-    layer = result["layer_a"].to_numpy() if "layer_a" in result else np.zeros(len(result["a"]), str)
-    equal = result.attrs.get("layers", "equal") == "equal"
-    first = True
+    items, names = comparison.items, comparison.items.index.to_numpy()
+    layer = items["layer"].to_numpy(object) if "layer" in items else np.full(len(items), "")
+    header = True
     with path.open("w", newline="") as file:
-        for name in names:
-            variable = result[name]
-            values, attrs = variable.to_numpy(), variable.attrs
-            levels = result[f"{name}_chance"].to_numpy() if f"{name}_chance" in result else None
+        for variable, measured in comparison.measures.items():
+            values, record = measured.values, measured.record
             for begin in range(0, len(values), ROWS):
                 a, b = np.indices((len(values[begin : begin + ROWS]), values.shape[1]))
                 a = a + begin
-                kept = a < b if attrs.get("symmetric", 1) else a != b
-                if equal:  # what came from outside has no layer and joins every one
+                kept = a < b if record.symmetric else a != b
+                if comparison.layers == "equal":  # what came from elsewhere has no layer and joins every one
                     kept &= (layer[a] == layer[b]) | (layer[a] == "") | (layer[b] == "")
                 a, b = a[kept], b[kept]
-                chance = levels[a, b] if levels is not None else pd.to_numeric(attrs.get("chance"), errors="coerce")
-                table = pd.DataFrame({"measure": name, "a": result["a"].to_numpy()[a], "b": result["b"].to_numpy()[b]})
+                known = np.nan if record.chance is None else record.chance
+                chance = known if measured.chance is None else measured.chance[a, b]
+                table = pd.DataFrame({"measure": variable, "a": names[a], "b": names[b]})
                 table = table.assign(value=values[a, b], chance=chance)
-                sides = [labels["a"].iloc[a].reset_index(drop=True), labels["b"].iloc[b].reset_index(drop=True)]
-                pd.concat([table, *sides], axis=1).to_csv(file, index=False, header=first)
-                first = False
+                sides = [_of_side(items, a, "a"), _of_side(items, b, "b")]
+                pd.concat([table, *sides], axis=1).to_csv(file, index=False, header=header)
+                header = False
 
 
-def _labels(result: xr.Dataset, end: str) -> Any:
-    """The labels of all items of one side, `<label>_a` or `<label>_b`."""
-    columns = [str(name) for name in result.coords if str(name).endswith(f"_{end}")]
-    return pd.DataFrame({name: result[name].to_numpy() for name in columns})
+def _of_side(items: pd.DataFrame, rows: np.ndarray, side: str) -> pd.DataFrame:
+    """The labels of one side of some pairs, `<label>_a` or `<label>_b`."""
+    return items.iloc[rows].reset_index(drop=True).add_suffix(f"_{side}")
 
 
-def write_rdms(result: xr.Dataset, found: Representations, others: Sequence[Outside], path: Path) -> None:
+def write_rdms(comparison: Comparison, shown: Representations, others: Sequence[Outside], path: Path) -> None:
     """The RDM of every item in the layout of rsatoolbox's `RDMs.save`: `rsatoolbox.rdm.load_rdm(path)` reads it.
 
     `dissimilarities (item, pair)`, 1 - Pearson r between the patterns of two stimuli, time and units together, pairs in
@@ -134,34 +116,34 @@ def write_rdms(result: xr.Dataset, found: Representations, others: Sequence[Outs
     items, `pattern_descriptors` the conditions of the stimuli. One item's RDM is in memory at a time.
 
     Args:
-      result: the comparison, whose items are written with their labels.
-      found: the representations that it is of.
-      others: what came from outside; repeated measurements enter by their mean.
+      comparison: its items are written with their labels.
+      shown: the representations that it is of.
+      others: what came from elsewhere; repeated measurements enter by their mean.
       path: a new file.
     """
     import h5py
 
-    names, stimuli = result["a"].to_numpy(), found.groups[0].array.shape[1]
-    labels = {name.removesuffix("_a"): column for name, column in _labels(result, "a").items()}
+    names, stimuli = comparison.names, shown.groups[0].array.shape[1]
+    labels = {str(name): plain_array(column) for name, column in comparison.items.items()}
     with h5py.File(path, "w") as file:
         rdms = file.create_dataset("dissimilarities", (len(names), stimuli * (stimuli - 1) // 2), np.float64)
-        place = {str(name): i for i, name in enumerate(names)}
-        for name, x in _items(found, others):
+        place = {name: i for i, name in enumerate(names)}
+        for name, x in _items(shown, others):
             if name in place:
                 rdms[place[name]] = _entries(x)
         _describe(file, "rdm_descriptors", {"index": np.arange(len(names)), "name": names, **labels})
-        _describe(file, "pattern_descriptors", {"index": np.arange(stimuli), **found.conditions})
+        _describe(file, "pattern_descriptors", {"index": np.arange(stimuli), **shown.conditions})
         _describe(file, "descriptors", {})
-        file["descriptors"].attrs["probe"] = found.probe
+        file["descriptors"].attrs["probe"] = shown.probe
         file.attrs["dissimilarity_measure"] = "correlation"
 
 
-def _items(found: Representations, others: Sequence[Outside]) -> Iterator[tuple[str, Any]]:
-    """Name and array of every network at every layer, and of what came from outside."""
-    for group in found.groups:
+def _items(shown: Representations, others: Sequence[Outside]) -> Iterator[tuple[str, Any]]:
+    """Name and array of every network at every layer, and of what came from elsewhere."""
+    for group in shown.groups:
         yield from zip(map(str, group.names), group.array)
-    for one in others:
-        yield one.name, one.array
+    for other in others:
+        yield other.name, other.array
 
 
 def _entries(x: Any) -> np.ndarray:

@@ -1,82 +1,49 @@
 """The comparison of a zoo directory: every member, trained and untrained, on its task's probe, and what explains it.
 
-analysis/<task>.nc            similarity of every pair under every measure, labelled
-analysis/<task>-rdms.nc       mean RDM of every model and layer, trained and untrained
-analysis/<task>-fields.csv    per measure, layer and varied field: share of the geometry, permutation test
-analysis/<task>-means.csv     per measure, layer and pair of models: mean similarity, trained and untrained
-analysis/<task>-categories.csv  per member, layer and condition: category structure, where a probe of images has classes
-analysis/<task>-layers.nc     with all layers compared: which depth of one network is like which of another
-analysis/<task>-scores.csv    against recordings: how like each of them every network and baseline is, with its ceiling
-analysis/<task>.zarr, -pairs.csv, -rdms.h5  on request, for other programs; see `analysis.exports`
-
-On images of a file, <task> is <task>-<name of the file>: what was compared before stays.
+Every file that it writes is named in `analysis.artefacts`. On images of a file the comparison is called
+<task>-<name of the file>: what was compared before stays.
 """
 
+import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from analysis import comparison, exports
+from analysis import artefacts, exports
 from analysis.activations.extraction import representations
-from analysis.activations.probes import finished_alike, probes_of, shapes_of
+from analysis.activations.probes import Probe, finished_alike, probes_of, shapes_of
 from analysis.activations.recordings import Outside
-from analysis.activations.stimuli import read_stimuli
+from analysis.activations.stimuli import Stimuli, read_stimuli
 from analysis.activations.types import Representations
+from analysis.comparison import Choices, comparison_of
 from analysis.geometry.layer_correspondence import correspondence
 from analysis.inference.factors import LAYERS, layer_counts, tested_fields
 from analysis.inference.field_tests import group_means, run_field_tests
+from analysis.labelled_comparison import ComparedTask, Comparison, MeasureRecord, plain_columns
 from analysis.measures import _choice
-from analysis.scoring.partialling import check, confound, given
-from analysis.scoring.recording_scores import ZOO, networks, outside, score_lines, scores
+from analysis.scoring.partialling import check_control, confound, with_partial
+from analysis.scoring.recording_scores import outside, score_lines, scores
 from zoo.lookup import nearest
-from zoo.store.reader import load
+from zoo.store.reader import Trained, load
 
-ENDS = (
-    *(".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc", "-scores.csv"),
-    *exports.ENDS.values(),
-)
-"""What the files of one comparison end with."""
+__all__ = ["Request", "Slice", "compare_zoo", "mean_rdms", "slices"]
 
 NO_TESTS = ("measure", "layer", "field", "members", "testable", "not_held")
 """Columns of the tests where no measure is one that can be tested."""
 
-TRAVEL = ("n_stimuli", "estimator", "chance")
-"""What no mean of similarities goes without."""
 
-JOURNAL = ".journal"
-"""The folder of what a killed comparison goes on from, given the same command again."""
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is to be compared of a zoo directory, and what is to be made of it.
 
-
-def compare_zoo(
-    directory: Path,
-    measures: Sequence[str] = ("cka", "rsa"),
-    *,
-    only: str = "",
-    layers: Sequence[str] = (),
-    all_layers: bool = False,
-    space: str = "mean",
-    exclude_degenerate: bool = False,
-    probe: str | os.PathLike[str] | None = None,
-    against: Sequence[str | os.PathLike[str]] = (),
-    export: Sequence[str] = (),
-    control: str = "",
-    nulls: bool = False,
-    intervals: bool = False,
-    interactions: bool = False,
-    dtype: str = "float32",
-    say: Callable[[str], Any] = print,
-) -> None:
-    """Compare all members of a zoo directory, probe by probe, and write `analysis/`.
-
-    Args:
-      directory: a trained zoo.
+    Attributes:
       measures: see `analysis.compare`.
       only: the task to compare, of several; all of them where none is named.
       layers: names; all of them where none is given.
@@ -85,188 +52,292 @@ def compare_zoo(
       exclude_degenerate: leave out constant and NaN representations instead of stopping at them.
       probe: a file of images to show instead of the tasks' own probes; see `analysis.activations.stimuli.read_stimuli`.
       against: files of recordings, which join with their baselines; see `analysis.activations.recordings`.
-      export: further formats, of `analysis.exports.ENDS`.
+      export: further formats, of `analysis.artefacts.EXPORTS`.
       control: what to take out of similarities besides, "input" or a condition; see `analysis.scoring.partialling`.
       nulls, intervals, dtype: see `analysis.compare`.
       interactions: test every pair of fields, too.
+    """
+
+    measures: Sequence[str] = ("cka", "rsa")
+    only: str = ""
+    layers: Sequence[str] = ()
+    all_layers: bool = False
+    space: str = "mean"
+    exclude_degenerate: bool = False
+    probe: str | os.PathLike[str] | None = None
+    against: Sequence[str | os.PathLike[str]] = ()
+    export: Sequence[str] = ()
+    control: str = ""
+    nulls: bool = False
+    intervals: bool = False
+    interactions: bool = False
+    dtype: str = "float32"
+
+    @property
+    def choices(self) -> Choices:
+        """How the representations are compared."""
+        layers = "all" if self.all_layers else "equal"
+        return Choices(self.dtype, layers, self.exclude_degenerate, self.nulls, self.intervals)
+
+
+class Plan(NamedTuple):
+    """A request that was checked against the directory; nothing of it was computed.
+
+    Attributes:
+      measures: that were asked for.
+      stimuli: the images to show, None where each task's own probe is.
+      probes: by task, what its networks are shown.
+      layers: by task, the layers to compare; None for all of them.
+      recordings: by task, what joins from files; tasks that no recording is of are not in it.
+    """
+
+    measures: list[Any]
+    stimuli: Stimuli | None
+    probes: dict[str, Probe]
+    layers: dict[str, list[str] | None]
+    recordings: dict[str, list[Outside]]
+
+
+class TaskResult(NamedTuple):
+    """One task's comparison, before anything of it is written.
+
+    Attributes:
+      name: of the comparison.
+      shown: the representations that it is of.
+      comparison: with what came from elsewhere.
+      others: what came from elsewhere.
+      scores: the table of scores, None where there are no recordings.
+    """
+
+    name: str
+    shown: Representations
+    comparison: Comparison
+    others: list[Outside]
+    scores: pd.DataFrame | None
+
+
+class Slice(NamedTuple):
+    """One measure at one layer.
+
+    Attributes:
+      variable: the measure's variable.
+      layer: its name.
+      table: one row per item: `item`, its name, the labels and, as `layers`, how many layers the network has; NaN, or
+        "" of texts, where an item has no such label.
+      values: `(item, item)`, in the order of the table.
+    """
+
+    variable: str
+    layer: str
+    table: pd.DataFrame
+    values: np.ndarray
+
+
+def compare_zoo(directory: Path, request: Request = Request(), say: Callable[[str], Any] = print) -> None:
+    """Compares all members of a zoo directory, probe by probe, and writes `analysis/`.
+
+    Args:
+      directory: a trained zoo.
+      request: what is compared, and how.
       say: takes one line per probe and measure.
     """
     trained = load(directory)
     if unfinished := sum(status in ("pending", "training") for status in trained.members["status"]):
         say(f"{unfinished} of {len(trained.members)} members are not trained to their end and are left out")
-    chosen = [_choice.measure(name) for name in measures]  # a wrong name ends here, before anything is computed
-    exports.check_formats(export)
-    stimuli = None if probe is None else read_stimuli(probe)
-    if stimuli is not None and f"-{stimuli.name}".endswith(tuple(end.split(".")[0] for end in ENDS if end[0] == "-")):
-        raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {probe}.")
-    known = probes_of(trained, stimuli)
-    if only and only not in known:
-        raise ValueError(f"{trained.path} has no task {only!r} to compare; {nearest(only, known)}.")
-    known = {task: found for task, found in known.items() if only in ("", task)}
-    names = {task: _layer_names(found) for task, found in known.items()} if layers else {}
-    for layer in layers:
+    plan = _plan(trained, request, say)
+    journal = trained.path / artefacts.FOLDER / artefacts.JOURNAL
+    # All tasks before the first is written: what one of them cannot have leaves everything as it was.
+    results = [_result(trained, request, plan, task, journal) for task in plan.layers]
+    for result in results:
+        members = result.comparison.networks().items["member"]
+        fields = tested_fields(trained, members)
+        _write(trained.path, result, fields, request)
+        for line in _lines(result):
+            say(line)
+    artefacts.remove(journal)
+
+
+def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Plan:
+    """What is to be done; a request that cannot be met ends here, before anything is computed."""
+    measures = [_choice.measure(name) for name in request.measures]
+    exports.check_formats(request.export)
+    stimuli = None if request.probe is None else read_stimuli(request.probe)
+    stems = tuple(end.split(".")[0] for end in artefacts.ENDS if end[0] == "-")
+    if stimuli is not None and f"-{stimuli.name}".endswith(stems):
+        raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {request.probe}.")
+    probes = probes_of(trained, stimuli)
+    if request.only and request.only not in probes:
+        raise ValueError(f"{trained.path} has no task {request.only!r} to compare; {nearest(request.only, probes)}.")
+    probes = {task: probe for task, probe in probes.items() if request.only in ("", task)}
+    layers = _layers_of(trained, request.layers, probes)
+    if request.control:
+        check_control(request.control, measures, probes.values())
+    recordings = outside(request.against, probes, stimuli, measures=measures, say=say)
+    return Plan(measures, stimuli, probes, layers, recordings)
+
+
+def _layers_of(trained: Trained, wanted: Sequence[str], probes: Mapping[str, Probe]) -> dict[str, list[str] | None]:
+    """By task, the wanted layers that its networks have, None for all; tasks that have none of them are left out."""
+    if not wanted:
+        return dict.fromkeys(probes)
+    names = {
+        task: {name for cohort in probe.cohorts for name in shapes_of(cohort, probe.inputs)}
+        for task, probe in probes.items()
+    }
+    for layer in wanted:
         if not any(layer in of_task for of_task in names.values()):
             everything = dict.fromkeys(name for of_task in names.values() for name in of_task)
             raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
-    if control:
-        check(control, chosen, known.values())
-    joining = outside(against, known, stimuli, measures=chosen, say=say)
-    journal = trained.path / "analysis" / JOURNAL
-    compared = []  # all tasks before the first is written: what one of them cannot have leaves everything as it was
-    for task in known:
-        here = [layer for layer in layers if layer in names[task]]
-        if layers and not here:
-            continue
-        found = representations(trained, here or None, task=task, untrained=True, space=space, probe=stimuli)
-        settings: dict[str, Any] = dict(layers="all" if all_layers else "equal", exclude_degenerate=exclude_degenerate)
-        others = joining.get(task, [])
-        if control:
-            every = round(found.dt / known[task].dt) if known[task].dt else 1
-            others = [*others, confound(control, known[task], every)]
-        settings |= dict(nulls=nulls, intervals=intervals, dtype=dtype)
-        whole = comparison.compare(found, chosen, others=others, journal=journal, **settings)
-        if control:
-            names_of = [name for name, variable in whole.data_vars.items() if "kind" in variable.attrs]
-            whole = given(whole, dict(zip(map(str, names_of), chosen)), control)
-        compared.append((task, found, whole, others))
-    for task, found, whole, others in compared:
-        whole.attrs |= dict(task=task, stimuli=stimuli.name if stimuli else "", layers="all" if all_layers else "equal")
-        shown = known[task].cohorts[0].members[0].task
-        whole.attrs |= dict(chance=float(shown.chance), solved=float(shown.solved))
-        result = networks(whole)
-        whole.attrs["finished"] = finished_alike(trained, result["member_a"].to_numpy())
-        start = f"{task}-{stimuli.name}" if stimuli else task
-        table = scores(whole, others) if task in joining else None
-        fields = tested_fields(trained, result["member_a"].to_numpy())
-        _write(trained.path / "analysis" / start, found, whole, fields, others, table, export, interactions)
-        measured = [variable.attrs for variable in result.data_vars.values() if "kind" in variable.attrs]
-        count = len(set(result["member_a"].to_numpy()))
-        states = f"{count} members, trained and untrained, at {len(set(result['layer_a'].to_numpy()))} layers"
-        states += f" ({found.space} of maps)" if found.space else ""
-        if left_out := _listed(result.attrs["excluded"]):
-            say(f"{start}: left out as constant over all stimuli or not finite: {left_out}")
-        for variable in result.data_vars.values():
-            if undefined := _listed(variable.attrs.get("undefined", "")):
-                say(f"{start}: {variable.attrs['name']} is undefined where activity is flat or overflows: {undefined}")
-            if variable.attrs.get("kind") == "similarity" and not variable.attrs["is_metric"]:
-                say(
-                    f"{start}: the angle of {variable.attrs['name']} may break the triangle inequality: read its maps,"
-                    " trees and tests beside those of another measure"
-                )
-            if empty := _listed(variable.attrs.get("empty", "")):
-                say(f"{start}: no value for {empty}: {variable.attrs['empty_because']}")
-        measures_ = ", ".join(attrs["name"] for attrs in measured)
-        say(f"{start}: {states}, {measured[0]['n_stimuli']} stimuli, {measures_}")
-        for line in () if table is None else score_lines(table):
-            say(line)
-    exports.remove(journal)
+    by_task = {task: [layer for layer in wanted if layer in names[task]] for task in probes}
+    return {task: layers for task, layers in by_task.items() if layers}
 
 
-def _listed(names: str, most: int = 3) -> str:
-    """How many items, and the first few names, of a list "a; b; c"; "" for none."""
-    items = [name for name in names.split("; ") if name]
-    more = ", ..." if len(items) > most else ""
+def _result(trained: Trained, request: Request, plan: Plan, task: str, journal: Path) -> TaskResult:
+    """One task's representations and their comparison."""
+    options: dict[str, Any] = dict(task=task, untrained=True, space=request.space, probe=plan.stimuli)
+    shown = representations(trained, plan.layers[task], **options)
+    others = list(plan.recordings.get(task, []))
+    if request.control:
+        others.append(confound(request.control, plan.probes[task]))
+    comparison = comparison_of(shown, plan.measures, others, request.choices, journal)
+    if request.control:
+        comparison = with_partial(comparison, request.control)
+    definition = plan.probes[task].cohorts[0].members[0].task
+    images = plan.stimuli.name if plan.stimuli else ""
+    of_task = ComparedTask(
+        task,
+        images,
+        float(definition.chance),
+        float(definition.solved),
+        finished_alike(trained, comparison.networks().items["member"]),
+    )
+    comparison = dataclasses.replace(comparison, of_task=of_task)
+    table = scores(comparison, others) if task in plan.recordings else None
+    return TaskResult(f"{task}-{images}" if images else task, shown, comparison, others, table)
+
+
+def _lines(result: TaskResult) -> Iterator[str]:
+    """What was compared, and what was left out of it, as lines for the terminal."""
+    networks, start = result.comparison.networks(), result.name
+    records = [measured.record for measured in networks.measures.values()]
+    if left_out := _listed(networks.excluded):
+        yield f"{start}: left out as constant over all stimuli or not finite: {left_out}"
+    for record in records:
+        if undefined := _listed(record.undefined):
+            yield f"{start}: {record.name} is undefined where activity is flat or overflows: {undefined}"
+        if record.kind == "similarity" and not record.is_metric:
+            yield (
+                f"{start}: the angle of {record.name} may break the triangle inequality: read its maps,"
+                " trees and tests beside those of another measure"
+            )
+        if empty := _listed(record.empty):
+            yield f"{start}: no value for {empty}: {record.empty_because}"
+    members, layers = (networks.items[label].nunique() for label in ("member", "layer"))
+    states = f"{members} members, trained and untrained, at {layers} layers"
+    states += f" ({networks.space} of maps)" if networks.space else ""
+    names = ", ".join(record.name for record in records)
+    yield f"{start}: {states}, {records[0].n_stimuli} stimuli, {names}"
+    if result.scores is not None:
+        yield from score_lines(result.scores, networks.measures)
+
+
+def _listed(items: Sequence[str], most: int = 3) -> str:
+    """How many items there are, and the names of the first few; "" for none."""
+    rest = ", ..." if len(items) > most else ""
     plural = "s" if len(items) > 1 else ""
-    return f"{len(items)} representation{plural} ({', '.join(items[:most])}{more})" if items else ""
+    return f"{len(items)} representation{plural} ({', '.join(items[:most])}{rest})" if items else ""
 
 
-def _layer_names(probe: Any) -> set[str]:
-    return {name for cohort in probe.cohorts for name in shapes_of(cohort, probe.inputs)}
-
-
-def _write(
-    start: Path,
-    found: Representations,
-    whole: xr.Dataset,
-    fields: list[str],
-    others: Sequence[Outside],
-    table: pd.DataFrame | None,
-    export: Sequence[str],
-    interactions: bool,
-) -> None:
-    """All files of one comparison; those that this one does not make, and an earlier one left, go."""
-    tests, means, result = [], [], networks(whole)
-    with threadpool_limits(1, "blas"):  # small products: threads gain little, and on busy cores wait for each other
-        for measure, layer, items, similarity in slices(result):
-            label = {"measure": measure, "layer": layer}
-            kind = result[measure].attrs["kind"]
-            if kind != "score":  # no distance: how well one predicts another is not how far they are
-                tests.append(run_field_tests(similarity, items, fields, label, kind=kind, interactions=interactions))
-            attrs = result[measure].attrs
-            means.append(group_means(similarity, items, fields, label | {k: attrs[k] for k in TRAVEL}))
-    rdms = mean_rdms(found, set(result["a"].to_numpy().tolist()))
-    names = [name for name, variable in result.data_vars.items() if "kind" in variable.attrs]
-    layers = [correspondence(result, str(name), fields) for name in names] if result.attrs["layers"] == "all" else []
-    start.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=start.parent, prefix=".part-") as folder:  # a full disk costs nothing that was
-        parts, files = ({end: place / (start.name + end) for end in ENDS} for place in (Path(folder), start.parent))
-        comparison.save(whole, parts[".nc"])
-        comparison.save(rdms, parts["-rdms.nc"])
-        pd.concat(means).to_csv(parts["-means.csv"], index=False)
-        pd.concat(tests or [pd.DataFrame(columns=NO_TESTS)]).to_csv(parts["-fields.csv"], index=False)
-        if len(found.categories):
-            found.categories.to_csv(parts["-categories.csv"], index=False)
-        if layers and layers[0].attrs["networks"]:
-            comparison.save(xr.concat(layers, pd.Index(names, name="measure")), parts["-layers.nc"])
-        if table is not None:
-            table.to_csv(parts["-scores.csv"], index=False)
-        exports.export(Path(folder) / start.name, export, whole, found, others)
-        # A report looks for the fields: the first to go and the last to come, so that it never mixes two studies.
-        files["-fields.csv"].unlink(missing_ok=True)
-        for end in sorted(ENDS, key=lambda end: end == "-fields.csv"):
-            exports.remove(files[end])
+def _write(zoo: Path, result: TaskResult, fields: list[str], request: Request) -> None:
+    """Writes all files of one comparison; those that this one does not make, and an earlier one left, go."""
+    whole, shown, name = result.comparison, result.shown, result.name
+    networks = whole.networks()
+    tests, means = _tests_and_means(networks, fields, request.interactions)
+    rdms = mean_rdms(shown, set(networks.names))
+    every_layer = networks.measures if networks.layers == "all" else {}
+    depths = {variable: correspondence(networks, variable, fields) for variable in every_layer}
+    folder = zoo / artefacts.FOLDER
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as unfinished:  # a full disk costs nothing that was
+        parts, files = ({end: place / (name + end) for end in artefacts.ENDS} for place in (Path(unfinished), folder))
+        whole.save(parts[artefacts.COMPARISON])
+        artefacts.write_dataset(rdms, parts[artefacts.MEAN_RDMS])
+        means.to_csv(parts[artefacts.MEANS], index=False)
+        tests.to_csv(parts[artefacts.FIELDS], index=False)
+        if len(shown.categories):
+            shown.categories.to_csv(parts[artefacts.CATEGORIES], index=False)
+        if depths and next(iter(depths.values())).attrs["networks"]:
+            of_measures = xr.concat(list(depths.values()), pd.Index(list(depths), name="measure"))
+            artefacts.write_dataset(of_measures, parts[artefacts.LAYERS])
+        if result.scores is not None:
+            result.scores.to_csv(parts[artefacts.SCORES], index=False)
+        exports.export(Path(unfinished) / name, request.export, whole, shown, result.others)
+        # A report looks for the fields: the first to go and the last to come, so that it never mixes two comparisons.
+        files[artefacts.FIELDS].unlink(missing_ok=True)
+        for end in sorted(artefacts.ENDS, key=lambda end: end == artefacts.FIELDS):
+            artefacts.remove(files[end])
             if parts[end].exists():
                 parts[end].replace(files[end])
 
 
-def slices(result: xr.Dataset) -> list[tuple[str, str, pd.DataFrame, np.ndarray]]:
-    """`(measure, layer, table, similarity)` for every measure and layer: one row of the table per item.
+def _tests_and_means(networks: Comparison, fields: list[str], interactions: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tests of the fields, and the mean similarities, of every measure at every layer."""
+    tests, means = [], []
+    with threadpool_limits(1, "blas"):  # small products: threads gain little, and on busy cores wait for each other
+        for variable, layer, table, values in slices(networks):
+            record, label = networks.measures[variable].record, {"measure": variable, "layer": layer}
+            if record.kind != "score":  # no distance: how well one predicts another is not how far they are
+                options: Any = dict(kind=record.kind, interactions=interactions)
+                tests.append(run_field_tests(values, table, fields, label, **options))
+            means.append(group_means(values, table, fields, label | _references(variable, record)))
+    return pd.concat(tests or [pd.DataFrame(columns=[*NO_TESTS])]), pd.concat(means)
 
-    The table has the coordinates and, as `layers`, how many layers the network has. What came from outside joins every
-    layer, after its networks; give `networks(result)` for these alone.
+
+def _references(variable: str, record: MeasureRecord) -> dict[str, Any]:
+    """What no mean of similarities goes without: stimuli, estimator and chance, in words where it is no number."""
+    words = f"differs by pair: {variable}_chance" if record.chance_by_pair else "no closed form"
+    chance = words if record.chance is None else record.chance
+    return {"n_stimuli": record.n_stimuli, "estimator": record.estimator, "chance": chance}
+
+
+def slices(comparison: Comparison) -> list[Slice]:
+    """Every measure at every layer of the networks.
+
+    What came from elsewhere joins every layer, after its networks, but for what was taken out as a control; give
+    `comparison.networks()` for networks alone.
     """
-    alone = networks(result)
-    table = _items(alone)
+    network = comparison.is_network
+    guests = np.flatnonzero(~network & (comparison.items.get("source", "") != "control"))
+    if not len(guests):
+        comparison = comparison.networks()
+        network = comparison.is_network
+    table: Any = comparison.items.reset_index(names="item")
     if "layer_depth" in table and LAYERS not in table:
-        table[LAYERS] = layer_counts(table)
-    guests: Any = _items(result)[~result["a"].isin(alone["a"]).to_numpy()]
-    guests = guests[guests["source"] != "control"] if len(guests) else guests
-    place = {item: i for i, item in enumerate(result["a"].to_numpy().tolist())}
-    found = []
-    for name, variable in result.data_vars.items():
-        if "kind" not in variable.attrs:
-            continue
-        for layer in dict.fromkeys(table["layer"]):
-            part = table[table["layer"] == layer].reset_index(drop=True)
-            if len(guests):  # as objects: beside what has none, integers would become floats
-                part = pd.concat([part.assign(source=ZOO).astype(object), guests.astype(object)], ignore_index=True)
-            rows = [place[item] for item in part["item"]]
-            found.append((str(name), str(layer), part, variable.to_numpy()[np.ix_(rows, rows)]))
-    return found
+        counts = pd.Series(layer_counts(plain_columns(table[network])), table.index[network], dtype="Int64")
+        table[LAYERS] = counts.reindex(table.index)
+    result = []
+    for variable, measured in comparison.measures.items():
+        for layer in dict.fromkeys(table["layer"][network]):
+            rows = np.concatenate([np.flatnonzero(network & (table["layer"] == layer)), guests])
+            part = plain_columns(table.iloc[rows].reset_index(drop=True))
+            result.append(Slice(variable, str(layer), part, measured.values[np.ix_(rows, rows)]))
+    return result
 
 
-def _items(result: xr.Dataset) -> pd.DataFrame:
-    """The items of a comparison with their labels."""
-    columns = [str(name) for name in result.coords if str(name).endswith("_a")]
-    table = pd.DataFrame({name.removesuffix("_a"): result[name].to_numpy() for name in columns})
-    table.insert(0, "item", result["a"].to_numpy())
-    return table
-
-
-def mean_rdms(found: Representations, compared: set[str]) -> xr.Dataset:
+def mean_rdms(shown: Representations, compared: set[str]) -> xr.Dataset:
     """Correlation RDMs over stimuli (time and units together), averaged over the members of a model.
 
     Args:
-      found: the representations.
+      shown: the representations.
       compared: names of the items that took part in the comparison; diverged members are left out too.
 
     Returns:
       `rdm (group, i, j)`, 1 - Pearson r, stimuli sorted by their conditions; `model`, `layer`, `trained`, `members` per
       group and the conditions per stimulus.
     """
-    order = np.lexsort(list(found.conditions.values())[::-1]) if found.conditions else slice(None)
+    order = np.lexsort(list(shown.conditions.values())[::-1]) if shown.conditions else slice(None)
     sums: dict[tuple[str, str, bool], tuple[np.ndarray, np.ndarray, int]] = {}
-    for group in found.groups:
+    for group in shown.groups:
         for name, labels, x in zip(group.names, group.labels.to_dict("records"), group.array):
             if name not in compared or (labels["trained"] and labels["status"] == "diverged"):
                 continue
@@ -285,6 +356,6 @@ def mean_rdms(found: Representations, compared: set[str]) -> xr.Dataset:
         "trained": ("group", np.array(states)),
         "members": ("group", np.array([count for _, _, count in sums.values()])),
     }
-    coords |= {f"condition_{name}": ("i", np.asarray(values)[order]) for name, values in found.conditions.items()}
+    coords |= {f"condition_{name}": ("i", np.asarray(values)[order]) for name, values in shown.conditions.items()}
     mean = np.stack([total / np.where(defined > 0, defined, np.nan) for total, defined, _ in sums.values()])
-    return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32))}, coords, {"probe": found.probe})
+    return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32))}, coords, {"probe": shown.probe})

@@ -25,7 +25,7 @@ def rate_of(call: Callable[[], int], seconds: float) -> float:
 
 
 def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
-    """This program: the compiled chunk of a zoo of one cohort on all local devices, blocks as the recipe has them."""
+    """This program: the compiled chunk of a zoo of one cohort in all lanes, blocks as the recipe has them."""
     from zoo.devices import startup
     from zoo.devices.blocks import blocks_of
     from zoo.devices.default_recipes import default_recipe
@@ -35,25 +35,25 @@ def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
     import jax
 
     (only,) = zoo.cohorts
-    devices = jax.local_devices()
+    devices = startup.lanes()
     program = fitted(only, default_recipe(only), devices[0])
-    placed = []
+    placed: list[list[list[Any]]] = [[] for _ in devices]
     for i, block in enumerate(blocks_of(only, program.recipe)):
-        device = devices[i % len(devices)]
-        placed.append([device, jax.device_put(block.floats, device), program.init(block, device), block.rows])
+        device = devices[lane := i % len(devices)]
+        placed[lane].append([program.init(block, device), jax.device_put(block.floats, device), block.rows])
 
-    def work(device: Any, seconds: float, taken: list[int]) -> None:
-        # Devices do not wait for each other, as in `train`.
-        own = [entry for entry in placed if entry[0] is device]
+    def work(lane: int, seconds: float, taken: list[int]) -> None:
+        # Lanes do not wait for each other, as in `train`.
         begin = time.perf_counter()
         while time.perf_counter() - begin < seconds:
-            for entry in own:
-                entry[2] = jax.block_until_ready(program.advance(entry[2], entry[1], device, steps, False))
-            taken.append(steps * sum(entry[3] for entry in own))
+            for entry in placed[lane]:
+                state, floats = entry[:2]
+                entry[0] = jax.block_until_ready(program.advance(state, floats, devices[lane], steps, False))
+            taken.append(steps * sum(rows for _, _, rows in placed[lane]))
 
     def run(seconds: float) -> float:
         taken: list[int] = []
-        threads = [threading.Thread(target=work, args=(device, seconds, taken)) for device in devices]
+        threads = [threading.Thread(target=work, args=(lane, seconds, taken)) for lane in range(len(devices))]
         begin = time.perf_counter()
         for thread in threads:
             thread.start()

@@ -189,7 +189,8 @@ def one_rate(name: str, a: argparse.Namespace) -> Any:
 def forms(a: argparse.Namespace) -> None:
     """Rates of this program's recipes over kernel sizes, channels and map sizes."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
-    from zoo.devices import recipe, startup, tuning
+    from zoo.devices import startup, tuning
+    from zoo.devices.executable import Executable
     from zoo.devices.recipe import Recipe
 
     startup.start()
@@ -206,7 +207,7 @@ def forms(a: argparse.Namespace) -> None:
             for form, inner in recipes:
                 block = 4 if jax.default_backend() == "cpu" else members
                 recipe = Recipe(block, inner, form, startup.threads())
-                line += f"{tuning.steps_per_second(cohort, recipe, a.seconds):>15.1f}"
+                line += f"{tuning.steps_per_second(Executable(cohort, recipe), a.seconds):>15.1f}"
             print(line, flush=True)
 
 

@@ -65,10 +65,11 @@ def timed(call: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 def ours(names: str, x: np.ndarray) -> Any:
     sys.path.insert(0, str(ROOT))
     from analysis.engine.all_pairs import similarities
+    from analysis.engine.preparation import prepare_all
     from analysis.measures._choice import measure
 
     chosen = [measure(name) for name in names.split("+")]
-    return lambda: similarities(chosen, [x[:, :, None]], dtype=str(x.dtype))[-1].value
+    return lambda: similarities(prepare_all(chosen, [x[:, :, None]], str(x.dtype)))[-1].value
 
 
 def loop(x: np.ndarray) -> Any:
@@ -244,6 +245,7 @@ def many(size: tuple[int, int, int], layers: int, kill_after: float) -> None:
 def many_here(size: tuple[int, int, int], layers: int, folder: str) -> None:
     sys.path.insert(0, str(ROOT))
     from analysis.engine.all_pairs import similarities
+    from analysis.engine.preparation import prepare
     from analysis.measures import cka
 
     members, stimuli, units = size
@@ -252,7 +254,7 @@ def many_here(size: tuple[int, int, int], layers: int, folder: str) -> None:
     for one in x:
         one += x[0]
     begin = time.perf_counter()
-    value = similarities([cka.Measure()], [x], journal=Path(folder))[0].value
+    value = similarities([prepare(cka.Measure(), [x])], journal=Path(folder))[0].value
     print(f"{members} members x {layers} layers, {stimuli} stimuli, {units} units: {value.shape}, finite", end=" ")
     print(f"{np.isfinite(value).all()}; {time.perf_counter() - begin:.0f} s here, peak {memory() / 1024:.1f} GiB")
 

@@ -7,7 +7,7 @@
 Each contender runs in a process of its own, in turn, several rounds; the medians and their ratios are printed. The
 PyTorch contenders get ready-made batches, ours draws its trials inside the step.
 
-    cohort       this program: the default recipe on all local devices, as `train` runs it (compiled chunk only)
+    cohort       this program: the default recipe in all lanes, as `train` runs it (compiled chunk only)
     loop         this program's whole training loop: evaluation, checkpoints, progress
     vmap         plain JAX: the same network written in a few lines, `jit(vmap)` over all members, one device
     one          plain JAX: the same network, jitted, one member at a time

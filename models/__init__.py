@@ -20,10 +20,10 @@ This package knows only jax and flax.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-__all__ = ["STATIC", "Each", "Static", "given", "off", "on", "setting"]
+__all__ = ["STATIC", "BrokenLimit", "Each", "Static", "broken_limit", "given", "off", "on", "setting"]
 
 STATIC = "static"
 T = TypeVar("T")
@@ -51,6 +51,38 @@ def setting(
     """
     limits = dict(above=above, least=least, below=below, most=most, choices=tuple(choices) if choices else None)
     return dataclasses.field(default=default, metadata={"limits": {k: v for k, v in limits.items() if v is not None}})
+
+
+class BrokenLimit(NamedTuple):
+    """A limit of a `setting` that a value does not keep.
+
+    Attributes:
+      limit: its name, such as "least".
+      words: how a sentence says it, such as "at least".
+      allowed: the number, or the choices, that it was declared with.
+    """
+
+    limit: str
+    words: str
+    allowed: Any
+
+
+_LIMITS = {
+    "above": ("above", lambda value, limit: value > limit),
+    "least": ("at least", lambda value, limit: value >= limit),
+    "below": ("below", lambda value, limit: value < limit),
+    "most": ("at most", lambda value, limit: value <= limit),
+    "choices": ("one of", lambda value, limit: value in limit),
+}
+
+
+def broken_limit(limits: Mapping[str, Any], value: Any) -> BrokenLimit | None:
+    """The first limit of a `setting` that a value, or any entry of a tuple, does not keep; None where all are kept."""
+    for limit, allowed in limits.items():
+        words, holds = _LIMITS[limit]
+        if not all(holds(entry, allowed) for entry in (value if isinstance(value, tuple) else (value,))):
+            return BrokenLimit(limit, words, allowed)
+    return None
 
 
 def off(value: float, *, least: float | None = 0.0, below: float | None = None, most: float | None = None) -> Any:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import jax
 import pytest
 
+import tests.typecheck  # noqa: F401, the checker that addopts names has to be there before the packages
 from zoo.devices import startup
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 import run_zoo
-from analysis import comparison
+from analysis import artefacts
+from analysis.labelled_comparison import Comparison
 from zoo.data import datasets
 
 SPEC = """
@@ -56,7 +57,7 @@ def test_run_trains_compares_and_draws_everything(done: Path) -> None:
 
 
 def test_a_matrix_on_disk_has_labels_estimator_counts_and_chance(done: Path) -> None:
-    result = comparison.load(done / "analysis" / "flipflop.nc")
+    result = artefacts.read_dataset(done / "analysis" / "flipflop.nc")
     assert result.sizes["a"] == 8 * 2
     for name in ("member", "layer", "trained", "model", "seed", "hidden", "units", "status", "score"):
         assert {f"{name}_a", f"{name}_b"} <= set(result.coords)
@@ -258,7 +259,7 @@ def test_compare_on_images_of_a_file_stands_beside_what_was_there(
     ends = (".nc", "-rdms.nc", "-fields.csv", "-means.csv", "-categories.csv", "-layers.nc")
     assert set(after) - set(before) == {f"digits-noise{end}" for end in ends}, "recurrent networks take no images"
     assert all(after[name] == content for name, content in before.items())
-    assert comparison.load(out / "analysis" / "digits-noise.nc").attrs["space"] == "subset(20, key=1)"
+    assert Comparison.load(out / "analysis" / "digits-noise.nc").space == "subset(20, key=1)"
     table = pd.read_csv(out / "analysis" / "digits-noise-categories.csv")
     assert len(table) == 4 * 2 * 2
     assert set(table["condition"]) == {"kind"}
@@ -285,20 +286,20 @@ def test_a_comparison_that_is_old_or_of_fewer_members_is_named_and_the_others_ar
 ) -> None:
     out = tmp_path / "zoo"
     shutil.copytree(done, out)
-    results = {task: comparison.load(out / "analysis" / f"{task}.nc") for task in ("digits", "flipflop")}
+    results = {task: artefacts.read_dataset(out / "analysis" / f"{task}.nc") for task in ("digits", "flipflop")}
     assert {task: result.attrs["finished"] for task, result in results.items()} == {"digits": 4, "flipflop": 8}
     results["flipflop"].attrs["finished"] = 5
-    del results["digits"].attrs["finished"]
+    del results["digits"].attrs["format"]
     for task, result in results.items():
-        comparison.save(result, out / "analysis" / f"{task}.nc")
+        artefacts.write_dataset(result, out / "analysis" / f"{task}.nc")
     assert run_zoo.main(["report", str(out)]) == 0
     text = capsys.readouterr().out
     assert "digits was compared by an earlier version or in another zoo; compare it again" in text
     assert "flipflop: 8 members" in text
     assert "3 members were trained to their end since" in text
     assert (out / "figures" / "digits-curves.png").exists(), "of what could not be drawn again"
-    del results["flipflop"].attrs["finished"]
-    comparison.save(results["flipflop"], out / "analysis" / "flipflop.nc")
+    del results["flipflop"].attrs["format"]
+    artefacts.write_dataset(results["flipflop"], out / "analysis" / "flipflop.nc")
     assert run_zoo.main(["report", str(out)]) == 2
     assert "has no comparison that can be reported; run compare again" in capsys.readouterr().err
 
@@ -315,13 +316,13 @@ def test_a_comparison_that_was_stopped_while_it_wrote_leaves_the_one_before(
     before = files()
     saved: list[str] = []
 
-    def save(dataset: Any, path: Path, real: Any = comparison.save) -> None:
+    def save(dataset: Any, path: Path, real: Any = artefacts.write_dataset) -> None:
         if saved:
             raise OSError(28, "No space left on device")
         saved.append(str(path))
         real(dataset, path)
 
-    monkeypatch.setattr(comparison, "save", save)
+    monkeypatch.setattr(artefacts, "write_dataset", save)
     assert run_zoo.main(["compare", str(out), "--measures", "rsa"]) == 1
     monkeypatch.undo()
     assert saved

@@ -1,6 +1,8 @@
 """Populations of networks: what they are (`Zoo`), how they are trained (`train`), where they are kept (`load`)."""
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +21,30 @@ _HOMES = {
     "Zoo": "zoo.spec.zoo",
     **dict.fromkeys(["log_uniform", "product", "sampled", "uniform", "zipped"], "zoo.spec.axes"),
 }
+
+
+def check_neighbours(*names: str) -> None:
+    """Refuse another package of the same everyday name, which Python would find before this program's.
+
+    Args:
+      names: of top-level packages that stand beside this one, such as "models".
+
+    Raises:
+      ImportError: one sentence with both places.
+    """
+    beside = Path(__file__).resolve().parent.parent
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        origin = spec.origin if spec is not None else None
+        if origin is None or Path(origin).resolve().parent.parent != beside:
+            place = origin or (list(spec.submodule_search_locations or ()) if spec is not None else "nothing")
+            raise ImportError(
+                f"`import {name}` finds {place} and not {beside / name}, which this program needs: rename yours, or "
+                "start Python in another folder."
+            )
+
+
+check_neighbours("models")
 
 
 def __getattr__(name: str) -> Any:

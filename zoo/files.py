@@ -1,10 +1,9 @@
 """Files of a zoo directory, here or in a bucket: written whole or not at all, and checked before they are believed.
 
-A directory is a `pathlib.Path`, or for `gs://` an `etils.epath.Path`, which has the same methods. Every question to a
-bucket takes a tenth of a second or so: what is asked often goes through the functions here, which ask once.
+A directory is a `pathlib.Path`, or for `gs://` an `etils.epath.Path`, which has the same methods. What is asked often
+goes through the functions here: each asks a bucket once (zoo/buckets.py), where the methods would ask many times.
 """
 
-import functools
 import hashlib
 import io
 import json
@@ -15,12 +14,13 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo import buckets
+from zoo.buckets import is_remote
 from zoo.wording import first_line
 
 MOST_JSON = 256 * 2**20
@@ -30,82 +30,27 @@ MOST_ARRAYS = 4 * 2**30
 """Bytes that the arrays of one .npz may say they have."""
 
 
-MOST_AT_ONCE = 32 * 2**20
-"""Bytes of a file in a bucket that are read whole for its checksum; of larger ones so many at a time."""
-
-REQUESTS = 8
-"""Questions to a bucket that are asked at the same time."""
-
-
 def directory(name: str | os.PathLike[str]) -> Any:
     """The absolute path of a directory, or the address of one in a bucket."""
     if not is_remote(name):
         return Path(name).resolve()  # Orbax and TensorStore ask for it
-    if not os.fspath(name).startswith("gs://"):
-        raise ValueError(f"{name} is an address that nothing can be kept at; it must begin with gs://.")
-    _bucket()
-    from etils import epath
-
-    return epath.Path(name)
-
-
-@functools.cache
-def _bucket() -> Any:
-    """The file system of all buckets.
-
-    It keeps no listing: what TensorStore and other processes write, it would not see otherwise, in this process ever.
-    epath takes the same setting, so it must be made before epath looks at a bucket.
-    """
-    import fsspec
-    import fsspec.config
-
-    fsspec.config.conf.setdefault("gs", {})["use_listings_cache"] = False
-    try:
-        return fsspec.filesystem("gs", finalize_on_close=True)
-    except ImportError:
-        raise ValueError("A gs:// address needs gcsfs: pip install gcsfs.") from None
-
-
-class BucketError(OSError):
-    """A bucket that does not answer, or refuses. Nothing is known then of what is there; it is not damaged."""
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """gcsfs has errors of its own, which are no OSErrors: as for credentials that are not taken."""
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except Exception as error:
-        raise BucketError(first_line(error)) from error
-
-
-def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is in a bucket, where there are no locks, and a rename is a copy."""
-    return "://" in os.fspath(path)
+    return buckets.address(name)
 
 
 def write_atomically(path: Any, content: bytes) -> None:
     """Write a file whole or not at all. A bucket does so by itself."""
     if is_remote(path):
-        with _asking():
-            _bucket().pipe_file(str(path), content)
+        buckets.write(path, content)
         return
-    with _complete(path, content) as temporary:
+    with _WholeFile(path, content) as temporary:
         temporary.replace(path)
 
 
 def write_once(path: Any, content: bytes) -> bool:
     """Write a file that several processes may want to write; False where one was there first."""
     if is_remote(path):
-        try:
-            with _asking():
-                _bucket().pipe_file(str(path), content, mode="create")
-        except FileExistsError:
-            return False
-        return True
-    with _complete(path, content) as temporary:
+        return buckets.write_once(path, content)
+    with _WholeFile(path, content) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -117,7 +62,7 @@ def write_once(path: Any, content: bytes) -> bool:
     return True
 
 
-class _complete:
+class _WholeFile:
     """A temporary file beside `path` with the content, on the disk; gone afterwards."""
 
     def __init__(self, path: Path, content: bytes):
@@ -159,8 +104,8 @@ def read_json(path: Any) -> dict[str, Any]:
 def read_json_bytes(path: Any) -> tuple[dict[str, Any], bytes]:
     """The object in a JSON file, and the file's content; raises as `read_json`."""
     try:
-        if (found := 0 if is_remote(path) else size(path)) > MOST_JSON:
-            raise ValueError(f"it has {found} bytes, and at most {MOST_JSON} are read")
+        if (length := 0 if is_remote(path) else size(path)) > MOST_JSON:
+            raise ValueError(f"it has {length} bytes, and at most {MOST_JSON} are read")
         content = read(path, MOST_JSON)
         value = json.loads(content)
         if not isinstance(value, dict):
@@ -173,26 +118,15 @@ def read_json_bytes(path: Any) -> tuple[dict[str, Any], bytes]:
 
 
 def read(path: Any, most: int | None = None) -> bytes:
-    """The content of a file; of one in a bucket at most so many bytes."""
-    if not is_remote(path):
-        return path.read_bytes()
-    with _asking():
-        try:
-            return _bucket().cat_file(str(path), end=most)
-        except Exception as error:
-            if getattr(error, "code", None) == 416:  # an empty file has no first byte to begin at
-                return b""
-            raise
+    """The content of a file; of one in a bucket at most `most` bytes."""
+    return buckets.read(path, most) if is_remote(path) else path.read_bytes()
 
 
 def sha256(path: Any, size: int) -> str:
     """The checksum of a file of so many bytes, which need not fit into memory."""
-    if not is_remote(path):
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    if size <= MOST_AT_ONCE:
-        return hashlib.sha256(read(path)).hexdigest()
-    with _asking(), _bucket().open(str(path), "rb", block_size=MOST_AT_ONCE, cache_type="readahead") as file:
+    if is_remote(path):
+        return buckets.sha256(path, size)
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -200,36 +134,21 @@ def names(folder: Any) -> list[str]:
     """Names of what is in a folder, in order; none where it is not there."""
     if not is_remote(folder):
         return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    return sorted(_entries(folder))
+    return sorted(buckets.entries(folder))
 
 
 def folders(folder: Any) -> list[Any]:
     """The folders in a folder, in order; none where it is not there."""
     if not is_remote(folder):
         return sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.name) if folder.is_dir() else []
-    return [folder / name for name, kind in sorted(_entries(folder).items()) if kind == "directory"]
-
-
-def _entries(folder: Any) -> dict[str, str]:
-    """What is in a folder of a bucket: name -> file or directory. One question."""
-    place = str(folder).removeprefix("gs://")
-    try:
-        with _asking():
-            found = _bucket().ls(place, detail=True)
-    except FileNotFoundError:
-        return {}
-    # A folder that was made by hand is an object of its own, and in its own listing.
-    return {e["name"].rpartition("/")[2]: e["type"] for e in found if e["name"].rstrip("/") != place}
+    return [folder / name for name, kind in sorted(buckets.entries(folder).items()) if kind == "directory"]
 
 
 def sizes(folder: Any) -> dict[str, int]:
     """Every file below a folder: its name relative to it -> its bytes. In a bucket one question."""
     if not is_remote(folder):
         return {name: size(path) for name, path in _below(folder)}
-    place = str(folder).removeprefix("gs://") + "/"
-    with _asking():
-        found = _bucket().find(place, detail=True)
-    return {name.removeprefix(place): int(e["size"]) for name, e in found.items() if not name.endswith("/")}
+    return buckets.sizes(folder)
 
 
 def _below(folder: Path, above: str = "") -> Iterator[tuple[str, Path]]:
@@ -259,7 +178,7 @@ def spread(place: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> 
     if not is_remote(place):
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(REQUESTS) as pool:
+    with ThreadPoolExecutor(buckets.REQUESTS) as pool:
         yield from pool.map(function, items)
 
 
@@ -276,9 +195,9 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray]:
                     version = np.lib.format.read_magic(stream)
                     if version not in ((1, 0), (2, 0)):
                         raise ValueError(f"{entry.filename} has version {version}")
-                    one = version == (1, 0)
-                    read = np.lib.format.read_array_header_1_0 if one else np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read(stream)
+                    first = version == (1, 0)
+                    header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = header(stream)
                     declared = math.prod(shape) * dtype.itemsize
                     if dtype.hasobject or declared > MOST_ARRAYS or declared != entry.file_size - stream.tell():
                         raise ValueError(f"{entry.filename} says that it has {declared} bytes, which is not so")
@@ -296,8 +215,7 @@ def size(path: Any) -> int:
 def remove(folder: Any) -> None:
     """Remove a folder with all that is in it, if it is there."""
     if is_remote(folder):
-        with suppress(FileNotFoundError), _asking():
-            _bucket().rm(str(folder), recursive=True)
+        buckets.remove(folder)
         return
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # another process may have removed a part meanwhile, but not all
@@ -306,11 +224,10 @@ def remove(folder: Any) -> None:
 
 def unlink(path: Any) -> None:
     """Remove a file, if it is there."""
-    if not is_remote(path):
+    if is_remote(path):
+        buckets.unlink(path)
+    else:
         path.unlink(missing_ok=True)
-        return
-    with suppress(FileNotFoundError), _asking():
-        _bucket().rm_file(str(path))
 
 
 def check_writable(folder: Any) -> None:
@@ -337,14 +254,3 @@ def _existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
-
-
-def cache_folder() -> Path:
-    """Where compiled programs, tuned recipes and jobs are kept between runs: the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-zoo"
-
-
-def memory_size() -> int:
-    """Bytes of memory that this machine has, used or not."""
-    known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 2**40

@@ -1,12 +1,16 @@
 """Find a model, task, rule, measure or preset by its name: the name of its file.
 
-Nothing is registered. A folder is listed, and a wrong name is answered with the nearest right ones.
+Nothing is registered. A folder is listed, and a wrong name is answered with the nearest right ones. Listing and
+describing import none of the files: `run_zoo.py list` answers without JAX.
 """
 
+import ast
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 FOLDERS = {
@@ -20,17 +24,22 @@ FOLDERS = {
 
 def names(kind: str) -> list[str]:
     """All names of a kind ("model", "task", "rule", "measure", "preset"), sorted; a preset's with hyphens."""
-    package = importlib.import_module(FOLDERS[kind])
-    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
-    return sorted(name.replace("_", "-") if kind == "preset" else name for name in found)
+    modules = (module.name for module in pkgutil.iter_modules([str(_folder(kind))]))
+    public = (name for name in modules if not name.startswith("_"))
+    return sorted(name.replace("_", "-") if kind == "preset" else name for name in public)
 
 
 def find(kind: str, name: str) -> ModuleType:
     """The module of a name, or a ValueError that offers the nearest names."""
-    available = names(kind)
-    if name not in available:
-        raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, available)}.")
+    _check(kind, name)
     return importlib.import_module(f"{FOLDERS[kind]}.{name.replace('-', '_')}")
+
+
+def describe(kind: str, name: str) -> str:
+    """The first line of a module's docstring."""
+    _check(kind, name)
+    source = (_folder(kind) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
 
 
 def nearest(name: str, available: Iterable[str]) -> str:
@@ -46,6 +55,14 @@ def nearest(name: str, available: Iterable[str]) -> str:
     return "there are " + ", ".join(available) if available else "there are none"
 
 
-def describe(kind: str, name: str) -> str:
-    """The first line of a module's docstring."""
-    return (find(kind, name).__doc__ or "").strip().split("\n")[0]
+def _folder(kind: str) -> Path:
+    """Where a kind's files lie. Finding a package imports those above it, and not the package."""
+    spec = importlib.util.find_spec(FOLDERS[kind])
+    assert spec is not None
+    return Path(next(iter(spec.submodule_search_locations or ())))
+
+
+def _check(kind: str, name: str) -> None:
+    available = names(kind)
+    if name not in available:
+        raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, available)}.")

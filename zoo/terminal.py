@@ -97,6 +97,11 @@ def print_plan(name: str, rows: list[Any]) -> None:
     print_table(list(frame), zip(*frame.values()))
     if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
         console.print(f"{counted(unmeasured, 'cohort')} without MiB, not measured: the seconds are the others' mean.")
+    if unchecked := sum(not row.checked for row in rows):
+        console.print(
+            f"{counted(unchecked, 'cohort')} not checked for whether task and model fit together; training checks all "
+            "before it begins."
+        )
     time_needed = "an unknown time" if math.isnan(seconds) else f"about {seconds:.0f} s"
     console.print(
         f"{name}: {counted(members, 'member')} in {counted(len(rows), 'cohort')}, "

@@ -34,13 +34,13 @@ def of_images(inputs: np.ndarray, images: np.ndarray, conditions: dict[str, np.n
       conditions: name -> one label per stimulus; of those with 2 to 50 classes of two stimuli or more the RDM is made,
         0 within a class and 1 between, which takes part in RSA only.
     """
-    found: dict[str, Any] = {"pixels": inputs.reshape(len(inputs), -1)}
+    known: dict[str, Any] = {"pixels": inputs.reshape(len(inputs), -1)}
     if (masks := outlines(images)) is not None:
-        found["silhouette"] = masks.reshape(len(masks), -1)
-    found["V1 model"] = edge_energy(images)
+        known["silhouette"] = masks.reshape(len(masks), -1)
+    known["V1 model"] = edge_energy(images)
     for name, classes in usable(conditions).items():
-        found[name] = RDM(1 - classes.T.astype(np.float64) @ classes)
-    return _members(found)
+        known[name] = RDM(1 - classes.T.astype(np.float64) @ classes)
+    return _members(known)
 
 
 def of_sequences(inputs: np.ndarray, targets: np.ndarray) -> list[Outside]:
@@ -48,9 +48,9 @@ def of_sequences(inputs: np.ndarray, targets: np.ndarray) -> list[Outside]:
     return _members({"input": inputs, "target": targets})
 
 
-def _members(found: dict[str, Any]) -> list[Outside]:
+def _members(known: dict[str, Any]) -> list[Outside]:
     members = []
-    for name, x in found.items():
+    for name, x in known.items():
         constant = not isinstance(x, RDM) and np.ptp(x, axis=0).max() == 0
         if not constant:
             labels = {"recording": name, "subject": "", "source": "baseline"}
@@ -98,7 +98,7 @@ def edge_energy(images: np.ndarray) -> np.ndarray:
     grey = np.stack([rows @ (image @ LUMINANCE if image.ndim == 3 else image) @ columns.T / 255 for image in images])
     spectrum = np.fft.fft2(grey - grey.mean((1, 2), keepdims=True))
     axis = np.minimum(np.arange(SIDE), SIDE - np.arange(SIDE)) * np.where(np.arange(SIDE) < SIDE / 2, 1, -1)
-    found = []
+    energies = []
     for wavelength in WAVELENGTHS:
         window = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * (0.56 * wavelength) ** 2))
         for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
@@ -107,8 +107,8 @@ def edge_energy(images: np.ndarray) -> np.ndarray:
             gabor = window * np.exp(2j * np.pi * across / wavelength)
             gabor -= window * gabor.sum() / window.sum()
             energy = np.abs(np.fft.ifft2(spectrum * np.fft.fft2(gabor / np.abs(gabor).sum())))
-            found.append(energy[:, :: wavelength // 2, :: wavelength // 2].reshape(len(grey), -1))
-    return np.concatenate(found, axis=1).astype(np.float32)
+            energies.append(energy[:, :: wavelength // 2, :: wavelength // 2].reshape(len(grey), -1))
+    return np.concatenate(energies, axis=1).astype(np.float32)
 
 
 def _resizing(size: int) -> np.ndarray:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.activations.types import RDM, RDMs, Repeats, Representations
+from analysis.activations.types import RDM, RDMs, Repeats, Representations, array_of
+from analysis.labelled_comparison import ZOO
 
-__all__ = ["Items", "array_of", "check", "gathered", "kind_of", "some", "stimuli_of"]
+__all__ = ["Items", "array_of", "check", "gathered", "kind_of", "rows_of", "stimuli_of"]
 
 
 LEAST = 4
@@ -31,11 +32,6 @@ class Items(NamedTuple):
     labels: pd.DataFrame
     groups: list[Any]
     places: list[np.ndarray]
-
-
-def array_of(group: Any) -> np.ndarray:
-    """The array of a group of any kind."""
-    return group if isinstance(group, np.ndarray) else group.array
 
 
 def kind_of(group: Any) -> str:
@@ -64,14 +60,14 @@ def gathered(representations: Any, others: Sequence[Any], dtype: str) -> Items:
         kind = type(representations).__name__
         raise ValueError(f"compare takes Representations or a mapping of name to array, not a {kind}.")
     if others:
-        _no_two([one.name for one in others])
-        more = _of_arrays({one.name: one.array for one in others}, dtype)
-        labels = pd.DataFrame([one.labels for one in others]).astype(object)
+        _no_two([other.name for other in others])
+        from_elsewhere = _of_arrays({other.name: other.array for other in others}, dtype)
+        labels = pd.DataFrame([other.labels for other in others]).astype(object)
         items = Items(
-            items.names + more.names,
+            items.names + from_elsewhere.names,
             _joined(items.labels, labels),
-            items.groups + more.groups,
-            items.places + [place + len(items.names) for place in more.places],
+            items.groups + from_elsewhere.groups,
+            items.places + [place + len(items.names) for place in from_elsewhere.places],
         )
     if not items.names:
         raise ValueError("There is nothing to compare: no representation was given.")
@@ -86,22 +82,23 @@ def _no_two(names: Sequence[str]) -> None:
 
 def _joined(labels: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     """Rows of both; what is known of networks only is missing of the others, except what is true or false."""
-    own = labels.assign(source="zoo") if "source" not in labels else labels
-    for column in own:
-        flags = [isinstance(value, (bool, np.bool_)) for value in own[column].tolist()]
+    networks = labels.assign(source=ZOO) if "source" not in labels else labels
+    for column in networks:
+        flags = [isinstance(value, (bool, np.bool_)) for value in networks[column].tolist()]
         if column not in others and flags and all(flags):
             others = others.assign(**{str(column): True})
-    return pd.concat([own.astype(object), others], ignore_index=True)
+    return pd.concat([networks.astype(object), others], ignore_index=True)
 
 
-def _of_zoo(found: Representations, dtype: str) -> Items:
-    names = [str(name) for group in found.groups for name in group.names]
-    tables = [group.labels.reset_index(drop=True).astype(object) for group in found.groups]
+def _of_zoo(representations: Representations, dtype: str) -> Items:
+    """The items of a zoo's members, group by group."""
+    names = [str(name) for group in representations.groups for name in group.names]
+    tables = [group.labels.reset_index(drop=True).astype(object) for group in representations.groups]
     labels = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if not len(labels.columns):
         labels = pd.DataFrame(index=range(len(names)))
     groups = []
-    for group in found.groups:
+    for group in representations.groups:
         array = np.asarray(group.array)
         if array.ndim not in (3, 4):
             raise ValueError(
@@ -113,10 +110,11 @@ def _of_zoo(found: Representations, dtype: str) -> Items:
     return Items(names, labels, groups, [np.arange(start, end) for start, end in pairwise(ends)])
 
 
-def _of_arrays(given: Mapping[str, Any], dtype: str) -> Items:
-    names = [str(name) for name in given]
+def _of_arrays(arrays: Mapping[str, Any], dtype: str) -> Items:
+    """The items of a mapping, those of one kind and shape in one group; they have no labels."""
+    names = [str(name) for name in arrays]
     each = []
-    for name, value in zip(names, given.values()):
+    for name, value in zip(names, arrays.values()):
         kind = type(value) if isinstance(value, (RDM, Repeats)) else None
         array = np.asarray(value.array if isinstance(value, (RDM, Repeats)) else value)
         axes = {RDM: "(stimulus, stimulus)", Repeats: "(repeat, stimulus, unit) or (repeat, stimulus, time, unit)"}
@@ -134,10 +132,10 @@ def _of_arrays(given: Mapping[str, Any], dtype: str) -> Items:
     keys = [(kind, array.shape) for kind, array in each]
     groups, places = [], []
     for key in dict.fromkeys(keys):
-        own = [i for i, other in enumerate(keys) if other == key]
-        array = _typed(np.stack([each[i][1] for i in own]), dtype)
+        rows = [i for i, other in enumerate(keys) if other == key]
+        array = _typed(np.stack([each[i][1] for i in rows]), dtype)
         groups.append(key[0](array) if key[0] else array)
-        places.append(np.array(own))
+        places.append(np.array(rows))
     return Items(names, pd.DataFrame(index=range(len(names))), groups, places)
 
 
@@ -163,8 +161,10 @@ def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = Fals
     """
     counts = {stimuli_of(group): items.names[place[0]] for group, place in zip(items.groups, items.places)}
     if len(counts) > 1:
-        (one, first), (other, second) = list(counts.items())[:2]
-        raise ValueError(f"{first!r} has {one} stimuli and {second!r} has {other}; all must be given the same stimuli.")
+        (count, first), (other_count, second) = list(counts.items())[:2]
+        raise ValueError(
+            f"{first!r} has {count} stimuli and {second!r} has {other_count}; all must be given the same stimuli."
+        )
     (stimuli,) = counts
     for chosen in measures:
         if stimuli < (least := max(LEAST, chosen.least)):
@@ -190,7 +190,7 @@ def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = Fals
     if len(excluded) == len(items.names):
         raise ValueError(f"All {len(excluded)} representations are NaN or constant; nothing is left to compare.")
     left = np.setdiff1d(np.arange(len(items.names)), excluded)
-    parts = [(some(a, g), np.searchsorted(left, p[g])) for a, p, g in zip(*items[2:], keep) if g.any()]
+    parts = [(rows_of(a, g), np.searchsorted(left, p[g])) for a, p, g in zip(*items[2:], keep) if g.any()]
     groups, places = (list(column) for column in zip(*parts))
     kept = Items([items.names[i] for i in left], items.labels.iloc[left], groups, places)
     return kept, [items.names[i] for i in sorted(excluded)]
@@ -201,7 +201,7 @@ def stimuli_of(group: Any) -> int:
     return int(array_of(group).shape[2 if isinstance(group, Repeats) else 1])
 
 
-def some(group: Any, rows: np.ndarray) -> Any:
+def rows_of(group: Any, rows: np.ndarray) -> Any:
     """Some items of a group of any kind."""
     return group[rows] if isinstance(group, np.ndarray) else type(group)(group.array[rows])
 
@@ -243,9 +243,9 @@ def _fault(x: np.ndarray, kind: str) -> str:
 
 def _describe(items: Items, index: int) -> str:
     labels = items.labels.iloc[index] if len(items.labels.columns) else {}
-    more = [
+    described = [
         f"{column} {labels[column]}"
         for column in ("member", "layer")
         if str(labels.get(column, "")) not in ("", "nan", "None")
     ]
-    return repr(items.names[index]) + (f" ({', '.join(more)})" if more else "")
+    return repr(items.names[index]) + (f" ({', '.join(described)})" if described else "")

@@ -8,7 +8,10 @@ import numpy as np
 
 from analysis.activations.stimuli import Stimuli
 
-__all__ = ["Probe", "finished", "finished_alike", "layer_names", "probes_of", "shapes_of"]
+__all__ = ["MOST_TIMES", "Probe", "finished", "finished_alike", "kept_every", "layer_names", "probes_of", "shapes_of"]
+
+MOST_TIMES = 25
+"""Time steps of a trajectory that are kept unless a time step is asked for: its neighbours say the same again."""
 
 
 class Probe(NamedTuple):
@@ -42,8 +45,8 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
 
     startup.start_as(trained.manifest)
     ready = set(trained.members["member"][finished(trained)])
-    made: dict[Any, tuple[np.ndarray, dict[str, np.ndarray], str]] = {}  # cohorts by the hundred share a task
-    found: dict[tuple[str, str], Probe] = {}
+    shown_by_task: dict[Any, tuple[np.ndarray, dict[str, np.ndarray], str]] = {}  # cohorts by the hundred share a task
+    probes: dict[tuple[str, str], Probe] = {}
     groups = trained.zoo.cohorts
     if foreign := ready - {member.id for cohort in groups for member in cohort.members}:
         raise ValueError(
@@ -56,26 +59,27 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
         task = cohort.members[0].task
         if stimuli is not None and not hasattr(task, "stimuli"):
             continue
-        if task not in made:
+        if task not in shown_by_task:
             check_data(trained.path, task, dict(trained.manifest.get("data", {})))
-            made[task] = _made(task, stimuli)
-        inputs, conditions, digest = made[task]
+            shown_by_task[task] = _shown(task, stimuli)
+        inputs, conditions, digest = shown_by_task[task]
         key = (name_of(task), digest)
-        if key in found:
-            found[key] = found[key]._replace(cohorts=(*found[key].cohorts, cohort))
+        if key in probes:
+            probes[key] = probes[key]._replace(cohorts=(*probes[key].cohorts, cohort))
         else:
-            found[key] = Probe(digest, (cohort,), inputs, conditions, float(task.dt))
-    if not found and (stimuli is None or not ready):
+            probes[key] = Probe(digest, (cohort,), inputs, conditions, float(task.dt))
+    if not probes and (stimuli is None or not ready):
         raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
-    if not found:
+    if not probes:
         raise ValueError(
             f"{trained.path} has no trained member whose task takes images; its probes are its tasks' own."
         )
-    names = [name for name, _ in found]
-    return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in found.items()}
+    names = [name for name, _ in probes]
+    return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in probes.items()}
 
 
-def _made(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+def _shown(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+    """What a task shows its networks: inputs, conditions, and a hash of both and of the time step."""
     if stimuli is None:
         trials = task.probe(task.data())
         inputs, conditions = np.asarray(trials.inputs), {n: np.asarray(v) for n, v in trials.conditions.items()}
@@ -89,6 +93,26 @@ def _made(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.
     return inputs, conditions, digest.hexdigest()[:12]
 
 
+def kept_every(probe: Probe, time_step: float | None = None) -> int:
+    """Of how many time steps one is kept; 1 where there is no time.
+
+    Args:
+      probe: what the networks are shown.
+      time_step: ms between the steps that are kept; by default as many are kept as leave at most `MOST_TIMES`.
+
+    Raises:
+      ValueError: the time step is no multiple of the task's.
+    """
+    if not probe.dt:
+        return 1
+    if time_step is None:
+        return -(-probe.inputs.shape[1] // MOST_TIMES)
+    every = round(time_step / probe.dt)
+    if every < 1 or abs(every * probe.dt - time_step) > 1e-6 * probe.dt:
+        raise ValueError(f"time_step is {time_step} ms; it must be a multiple of the task's {probe.dt} ms.")
+    return every
+
+
 def layer_names(trained: Any, task: str) -> list[str]:
     """What the models of a task return, in order: layers, their input before f (`.pre`), "output"; nothing is run."""
     known = probes_of(trained)[task]
@@ -99,15 +123,16 @@ def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
     """Layer -> shape of its activations on the inputs, `(stimulus, ...)`, in the model's order; nothing is run."""
     import jax
 
-    from zoo.training.program import floats_of, program_of
+    from zoo.training.binding import floats_of
+    from zoo.training.program import program_of
 
     program, order = program_of(cohort), []
 
     def forward(floats: Any, inputs: Any) -> Any:
         state = program.init(floats)
-        found = program.represent(state.params, state.stats, floats, inputs)
-        order.extend(found)  # JAX gives a dict back sorted by its keys
-        return found
+        activations = program.represent(state.params, state.stats, floats, inputs)
+        order.extend(activations)  # JAX gives a dict back sorted by its keys
+        return activations
 
     shapes = jax.eval_shape(forward, jax.tree.map(lambda x: x[0], floats_of(cohort)), inputs)
     return {name: shapes[name].shape for name in order}

@@ -88,36 +88,36 @@ def read_recordings(
       ValueError: one sentence, if it cannot be read, or does not fit what was shown.
     """
     path = Path(path)
-    found = content(path)
-    _check_labels(path, found, shown)
+    contents = content(path)
+    _check_labels(path, contents, shown)
     # A file that says what it records is taken at its word; what stands beside is hands, stimuli, models.
-    primary = {name for name in found.arrays if name == "firing_rate"} or set(found.ready)
+    primary = {name for name in contents.arrays if name == "firing_rate"} or set(contents.ready)
     recorded: dict[str, list[tuple[str, Any]]] = {}
     left_out = []
-    for name, entries in found.ready.items():
+    for name, entries in contents.ready.items():
         recorded[name] = [(who, _rdm(f"{name} in {path}", x, shown)) for who, x in entries]
-    for name, x in found.arrays.items():
+    for name, x in contents.arrays.items():
         axes = None
         if name in primary or not primary or _is_rdm(x):
-            axes = _axes(f"{name} in {path}", x, found.axes.get(name), found.times, shown)
+            axes = _axes(f"{name} in {path}", x, contents.axes.get(name), contents.times, shown)
         if axes is None:
             left_out += [f"{name} {x.shape}"] * (x.ndim > 1)
         elif name in recorded:
             raise ValueError(f"{path} has two recordings called {name!r}; rename one.")
         else:
-            recorded[name] = _subjects(f"{name} in {path}", x, axes, found, shown)
+            recorded[name] = _subjects(f"{name} in {path}", x, axes, contents, shown)
     if not recorded:
         raise ValueError(
             f"{path} {NOTHING} {shown.stimuli} stimuli that the networks were shown"
-            f"{_found(left_out)}; give one row per stimulus, in their order, or show the file's stimuli with --probe."
+            f"{_held(left_out)}; give one row per stimulus, in their order, or show the file's stimuli with --probe."
         )
     if left_out:
         say(f"{path.name}: read {', '.join(recorded)}; left out {', '.join(left_out)}")
     members: list[Outside] = []
     for name, subjects in recorded.items():
         recording = f"{path.stem}/{name}" if name else path.stem
-        members += _members(recording, [(who, _in_step(recording, x, found, shown)) for who, x in subjects])
-    if len(found.times) and len(shown.times) and (line := _resampled(found.times, shown.times)):
+        members += _members(recording, [(who, _in_step(recording, x, contents, shown)) for who, x in subjects])
+    if len(contents.times) and len(shown.times) and (line := _resampled(contents.times, shown.times)):
         say(f"{path.name}: {line}")
     return members
 
@@ -147,7 +147,7 @@ def halves(recording: Outside, key: int = 0) -> list[Outside]:
     ]
 
 
-def _found(names: list[str]) -> str:
+def _held(names: list[str]) -> str:
     return f" (it holds {', '.join(names)})" if names else ""
 
 
@@ -164,7 +164,9 @@ def _members(recording: str, subjects: list[tuple[str, Any]]) -> list[Outside]:
     return [*members, Outside(f"{recording}/mean", mean, {**labels, "subject": "mean"})]
 
 
-def _subjects(where: str, x: np.ndarray, axes: tuple[str, ...], found: Content, shown: Shown) -> list[tuple[str, Any]]:
+def _subjects(
+    where: str, x: np.ndarray, axes: tuple[str, ...], contents: Content, shown: Shown
+) -> list[tuple[str, Any]]:
     """`(name, array or RDM)` of every subject of an array whose axes are known, "" where it has no subjects."""
     if x.dtype.kind not in "fiub":
         raise ValueError(f"{where} holds {x.dtype}; a recording must hold real numbers.")
@@ -180,7 +182,7 @@ def _subjects(where: str, x: np.ndarray, axes: tuple[str, ...], found: Content, 
     elif axes[-1] == "subject":
         x = np.moveaxis(x, -1, 0)
     each = x if "subject" in axes else x[None]
-    names = found.subjects if len(found.subjects) == len(each) else [str(i) for i in range(1, len(each) + 1)]
+    names = contents.subjects if len(contents.subjects) == len(each) else [str(i) for i in range(1, len(each) + 1)]
     if ready:
         return [(who, _rdm(where, rdm, shown)) for who, rdm in zip(names, each)]
     stimulus = [axis for axis in AXES if axis in axes and axis != "subject"].index("stimulus")
@@ -189,7 +191,7 @@ def _subjects(where: str, x: np.ndarray, axes: tuple[str, ...], found: Content, 
     if "time" in axes and "unit" not in axes:
         each = each[..., None]
     if "repeat" in axes:
-        return [(who, Repeats(own)) for who, own in zip(names, each)]
+        return [(who, Repeats(repeats)) for who, repeats in zip(names, each)]
     return list(zip(names, each))
 
 
@@ -312,14 +314,14 @@ def _by_time(where: str, x: np.ndarray, times: np.ndarray, counts: set[int]) -> 
     return tuple("time" if i in time else "stimulus" if i in stimulus else "unit" for i in range(3))
 
 
-def _in_step(recording: str, x: Any, found: Content, shown: Shown) -> Any:
+def _in_step(recording: str, x: Any, contents: Content, shown: Shown) -> Any:
     """Trajectories at the networks' time steps."""
     repeats = isinstance(x, Repeats)
     array = x.array if repeats else x
     if isinstance(x, RDM) or array.ndim < 3 + repeats or not len(shown.times):
         return x
     axis = array.ndim - 2
-    steps, times = array.shape[axis], found.times
+    steps, times = array.shape[axis], contents.times
     if len(times) != steps:
         if steps == len(shown.times):
             return x
@@ -345,8 +347,8 @@ def _resampled(times: np.ndarray, to: np.ndarray) -> str:
     return f"resampled from {len(times)} times to the networks' {len(to)}, {to[0]:g} to {to[-1]:g} ms"
 
 
-def _check_labels(path: Path, found: Content, shown: Shown) -> None:
-    for name, values in found.labels.items():
+def _check_labels(path: Path, contents: Content, shown: Shown) -> None:
+    for name, values in contents.labels.items():
         if name not in shown.conditions:
             continue
         expected = shown.conditions[name]

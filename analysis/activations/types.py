@@ -38,6 +38,11 @@ class RDMs(NamedTuple):
     array: np.ndarray
 
 
+def array_of(group: np.ndarray | Repeats | RDMs) -> np.ndarray:
+    """The array of a group of any kind."""
+    return group if isinstance(group, np.ndarray) else group.array
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Group:
     """Items (members at one layer each) whose representations share a shape.

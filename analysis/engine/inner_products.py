@@ -16,15 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.arithmetic import BUDGET, HIGHEST, in_precision
 from analysis.engine.journal import Journal, digest, fingerprint
-from analysis.measures._family import Span, index
+from analysis.measures import InnerMeasure
+from analysis.measures._family import Span, State, index
 
-__all__ = ["BUDGET", "all_inner_products", "block_size", "gram_products", "local_devices"]
+__all__ = ["all_inner_products", "block_size", "gram_products", "local_devices"]
 
-HIGHEST = jax.lax.Precision.HIGHEST
 ROWS = 128  # rows of a block: enough for the matrix products' speed, few enough to skip most of the lower half
 LANES = 16
-BUDGET = 256 * 2**20
 
 
 def block_size(members: int, stimuli: int, times: int, itemsize: int = 4, budget: int = BUDGET) -> int:
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
       single: members one by one (a CPU's caches hold one member's block) instead of all at once.
     """
 
-    measures: tuple[Any, ...]
+    measures: tuple[InnerMeasure, ...]
     block: int
     times: tuple[int, ...]
     tree: Any
@@ -65,30 +65,30 @@ def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -
     weights = [jnp.repeat(jnp.repeat(weight, times, 0), times, 1).reshape(1, -1) for times in plan.times]
 
     def of_members(states: Any) -> list[Any]:
-        made: list[Any] = []
+        maps: list[Any] = []
         for measure, weight, state in zip(plan.measures, weights, states):
             if state is None:
-                made.append(None)
+                maps.append(None)
             elif measure.symmetric:
-                made.append(measure.left(state, *spans) * weight**0.5)
+                maps.append(measure.left(state, *spans) * weight**0.5)
             else:
-                made.append((measure.left(state, *spans) * weight, measure.right(state, *spans)))
-        return made
+                maps.append((measure.left(state, *spans) * weight, measure.right(state, *spans)))
+        return maps
 
     def of_group(states: Any) -> list[Any]:
         if not plan.single or all(state is None for state in states):
             return of_members(states)
-        made = jax.lax.map(lambda one: of_members(jax.tree.map(lambda leaf: leaf[None], one)), states)
-        return jax.tree.map(lambda maps: maps.reshape(-1, maps.shape[-1]), made)
+        by_member = jax.lax.map(lambda member: of_members(jax.tree.map(lambda leaf: leaf[None], member)), states)
+        return jax.tree.map(lambda maps: maps.reshape(-1, maps.shape[-1]), by_member)
 
     groups = [of_group(states) for states in _restored(plan.tree, arrays)]
     added = []
     for k, (measure, times, (inner, total)) in enumerate(zip(plan.measures, plan.times, sums)):
-        own = [made[k] for made in groups if made[k] is not None]
+        maps = [of_measures[k] for of_measures in groups if of_measures[k] is not None]
         if measure.symmetric:
-            left = right = jnp.concatenate(own)
+            left = right = jnp.concatenate(maps)
         else:
-            left, right = (jnp.concatenate(side) for side in zip(*own))
+            left, right = (jnp.concatenate(side) for side in zip(*maps))
         inner = inner + jnp.einsum("ae,be->ab", left, right, precision=HIGHEST)
         if measure.totals:
             both = left.reshape(-1, plan.block, times, plan.block, times).sum((1, 3))
@@ -137,8 +137,8 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def all_inner_products(
-    measures: Sequence[Any],
-    states: Sequence[Sequence[Any]],
+    measures: Sequence[InnerMeasure],
+    states: Sequence[Sequence[State | None]],
     stimuli: int,
     times: Sequence[int],
     *,
@@ -174,38 +174,44 @@ def all_inner_products(
     key = digest(words, map(np.asarray, arrays)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))
-    zeros = [
-        (np.zeros((a, b), dtype), np.zeros((b, t, t) if measure.totals else (1, 1, 1), dtype))
-        for measure, (a, b), t in zip(measures, shapes, times)
-    ]
-    each: list[Any] = []  # the sums of each device: put together only in the end, a resumed run has the same bits
-    for lane, device in enumerate(devices):
-        own = [[before.get(f"{k} {part} {lane}", of) for part, of in enumerate(pair)] for k, pair in enumerate(zeros)]
-        each.append(tuple(map(tuple, jax.device_put(own, device))))
+    # The sums of each device: put together only in the end, a resumed run has the same bits.
+    by_device = [_begun(plan, shapes, dtype, before, lane, device) for lane, device in enumerate(devices)]
     held = {device: jax.device_put(arrays, device) for device in devices}
 
     def advance(lane: int, block: tuple[int, int]) -> Any:
-        with jax.enable_x64(dtype == np.float64):  # which belongs to a thread
-            return jax.block_until_ready(_add_block(plan, each[lane], held[devices[lane]], *block))
+        with in_precision(dtype.name):  # which belongs to a thread
+            return jax.block_until_ready(_add_block(plan, by_device[lane], held[devices[lane]], *block))
 
     with ThreadPoolExecutor(len(devices)) as pool:
         for begin in range(done, len(todo), len(devices)):
-            some = todo[begin : begin + len(devices)]
-            each[: len(some)] = pool.map(advance, range(len(some)), some)
+            at_once = todo[begin : begin + len(devices)]
+            by_device[: len(at_once)] = pool.map(advance, range(len(at_once)), at_once)
             if journal.due:
-                journal.write(key, done=begin + len(some), **_named(each))
+                journal.write(key, done=begin + len(at_once), **_named(by_device))
     if done < len(todo):
-        journal.write(key, done=len(todo), **_named(each))
-    parts = [jax.tree.map(np.asarray, one) for one in each]
+        journal.write(key, done=len(todo), **_named(by_device))
+    parts = [jax.tree.map(np.asarray, sums) for sums in by_device]
     inner, totals = ([sum(lane[k][part] for lane in parts) for k in range(len(measures))] for part in (0, 1))
-    return [np.asarray(one) for one in inner], [np.asarray(one) for one in totals]
+    return list(map(np.asarray, inner)), list(map(np.asarray, totals))
 
 
-def _named(each: Sequence[Any]) -> dict[str, np.ndarray]:
+def _begun(
+    plan: Plan, shapes: Sequence[tuple[int, int]], dtype: Any, before: dict[str, np.ndarray], lane: int, device: Any
+) -> Any:
+    """The sums of a device that a killed run left; else zeros, `(left maps, right maps)` and those of totals."""
+    sums = []
+    for k, (measure, (a, b), times) in enumerate(zip(plan.measures, shapes, plan.times)):
+        total = (b, times, times) if measure.totals else (1, 1, 1)
+        zeros = np.zeros((a, b), dtype), np.zeros(total, dtype)
+        sums.append(tuple(before.get(f"{k} {part} {lane}", of) for part, of in enumerate(zeros)))
+    return jax.device_put(tuple(sums), device)
+
+
+def _named(by_device: Sequence[Any]) -> dict[str, np.ndarray]:
     """The sums of every device, by measure, part and device."""
     return {
         f"{k} {part} {lane}": np.asarray(leaf)
-        for lane, sums in enumerate(each)
+        for lane, sums in enumerate(by_device)
         for k, pair in enumerate(sums)
         for part, leaf in enumerate(pair)
     }
@@ -216,18 +222,18 @@ def local_devices() -> list[Any]:
 
     What is not a product uses one core: while one block is multiplied, the next one's maps are made.
     """
-    found = jax.local_devices()
-    return found[:1] * min(2, os.cpu_count() or 1) if found[0].platform == "cpu" else found
+    devices = jax.local_devices()
+    return devices[:1] * min(2, os.cpu_count() or 1) if devices[0].platform == "cpu" else devices
 
 
-def _maps(measure: Any, states: Sequence[Any]) -> tuple[int, int]:
+def _maps(measure: InnerMeasure, states: Sequence[State | None]) -> tuple[int, int]:
     """How many left and right maps there are in all."""
-    one = np.zeros(1, np.int32)
+    stimulus = np.zeros(1, np.int32)
     sizes = []
     for state in states:
         if state is not None:
             sides = (measure.left, measure.left if measure.symmetric else measure.right)
-            sizes.append([jax.eval_shape(side, state, one, one).shape[0] for side in sides])
+            sizes.append([jax.eval_shape(side, state, stimulus, stimulus).shape[0] for side in sides])
     left, right = (sum(side) for side in zip(*sizes))
     return left, right
 

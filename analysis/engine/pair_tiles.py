@@ -1,18 +1,20 @@
 """Pair measures: all pairs of members in tiles, each computed at once, and kept as it is finished."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from analysis.arithmetic import BUDGET
 from analysis.engine.inner_products import local_devices
 from analysis.engine.journal import Journal, digest, fingerprint
+from analysis.measures import PairMeasure
+from analysis.measures._family import State
 
 __all__ = ["padded", "pair_values"]
 
-BUDGET = 256 * 2**20
 LEAST_UNITS = 16
 
 
@@ -35,14 +37,30 @@ def padded(groups: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndar
     return [x for x, _ in parts], [places for _, places in parts]
 
 
+class _Tile(NamedTuple):
+    """Some members of one group with some of another.
+
+    Attributes:
+      group_a, group_b: the groups' places.
+      rows, columns: which of their members.
+      shape: of all tiles of these two groups; the last ones hold fewer members.
+    """
+
+    group_a: int
+    group_b: int
+    rows: np.ndarray
+    columns: np.ndarray
+    shape: tuple[int, int]
+
+
 @partial(jax.jit, static_argnums=0)
-def _tile(measure: Any, a: Any, b: Any, rows: jax.Array, columns: jax.Array) -> Any:
+def _tile(measure: PairMeasure, a: Any, b: Any, rows: jax.Array, columns: jax.Array) -> Any:
     return measure.tile(*(jax.tree.map(lambda leaf, i=i: leaf[i], state) for state, i in ((a, rows), (b, columns))))
 
 
 def pair_values(
-    measure: Any,
-    states: Sequence[Any],
+    measure: PairMeasure,
+    states: Sequence[State],
     places: Sequence[np.ndarray],
     *,
     dtype: str = "float32",
@@ -72,32 +90,22 @@ def pair_values(
     done = int(before.pop("done", 0))
     names = [f"values{k}" for k in range(1 + len(measure.extras))]
     kept = [before.get(name, np.full((members, members), np.nan, dtype)) for name in names]
-    if measure.host:
-        placed = [[jax.tree.map(np.asarray, state) for state in states]]
-    else:
-        held = {device: [jax.device_put(state, device) for state in states] for device in devices}
-        placed = [held[device] for device in devices]
-    tiles = list(_tiles(measure, [len(own) for own in places], sides))
+    placed = _on_devices(measure, states, devices)
+    tiles = list(_tiles(measure, list(map(len, places)), sides))
     pending: list[tuple[Any, Any, Any]] = []
 
     def collect(most: int) -> None:
         while len(pending) > most:
-            rows, columns, found = pending.pop(0)
-            for values, part in zip(kept, found if measure.extras else (found,)):
+            rows, columns, values_of_tile = pending.pop(0)
+            for values, part in zip(kept, values_of_tile if measure.extras else (values_of_tile,)):
                 part = np.asarray(part)[: len(rows), : len(columns)]
                 values[np.ix_(rows, columns)] = part
                 if measure.symmetric:
                     values[np.ix_(columns, rows)] = part.T
 
-    for step, (g, h, rows, columns, side) in enumerate(tiles[done:]):
-        own = placed[step % len(placed)]
-        if measure.host:
-            a, b = (jax.tree.map(lambda leaf, i=i: leaf[i], state) for state, i in ((own[g], rows), (own[h], columns)))
-            found = measure.tile(a, b)
-        else:  # all tiles of two groups have one size: another would be a program of its own
-            full = (np.pad(i, (0, most - len(i)), "edge") for i, most in ((rows, side[0]), (columns, side[1])))
-            found = _tile(measure, own[g], own[h], *full)
-        pending.append((places[g][rows], places[h][columns], found))
+    for step, tile in enumerate(tiles[done:]):
+        values_of_tile = _values_of(measure, placed[step % len(placed)], tile)
+        pending.append((places[tile.group_a][tile.rows], places[tile.group_b][tile.columns], values_of_tile))
         collect(len(placed))
         if journal.due:
             collect(0)
@@ -108,13 +116,31 @@ def pair_values(
     return kept[0], kept[1:]
 
 
-def side_of(measure: Any, a: Any, b: Any, budget: int) -> int:
+def _on_devices(measure: PairMeasure, states: Sequence[State], devices: Sequence[Any]) -> list[list[State]]:
+    """The states for every device that takes tiles, or, of a measure in NumPy, once on the host."""
+    if measure.host:
+        return [[jax.tree.map(np.asarray, state) for state in states]]
+    held = {device: [jax.device_put(state, device) for state in states] for device in devices}
+    return [held[device] for device in devices]
+
+
+def _values_of(measure: PairMeasure, states: Sequence[State], tile: _Tile) -> Any:
+    """The values of a tile, of one size for all tiles of two groups: another would be a program of its own."""
+    a, b = states[tile.group_a], states[tile.group_b]
+    if measure.host:
+        chosen = ((a, tile.rows), (b, tile.columns))
+        return measure.tile(*(jax.tree.map(lambda leaf, i=i: leaf[i], state) for state, i in chosen))
+    spans = ((tile.rows, tile.shape[0]), (tile.columns, tile.shape[1]))
+    return _tile(measure, a, b, *(np.pad(i, (0, most - len(i)), "edge") for i, most in spans))
+
+
+def side_of(measure: PairMeasure, a: State, b: State, budget: int) -> int:
     """Members on a side of a tile of these two groups' states."""
     return max(1, int((budget / max(1, measure.cost(a, b))) ** 0.5))
 
 
-def _tiles(measure: Any, sizes: Sequence[int], sides: Sequence[int]) -> Any:
-    """Group, group, members of each, and the sides of a tile; on and above the diagonal where that is enough."""
+def _tiles(measure: PairMeasure, sizes: Sequence[int], sides: Sequence[int]) -> Iterator[_Tile]:
+    """All tiles of pairs; only those on and above the diagonal where that is enough."""
     for g, size_a in enumerate(sizes):
         for h, size_b in enumerate(sizes):
             if measure.symmetric and h < g:
@@ -124,4 +150,4 @@ def _tiles(measure: Any, sizes: Sequence[int], sides: Sequence[int]) -> Any:
             for i in range(0, size_a, down):
                 for j in range(i if measure.symmetric and g == h else 0, size_b, across):
                     rows, columns = np.arange(i, min(i + down, size_a)), np.arange(j, min(j + across, size_b))
-                    yield g, h, rows, columns, (down, across)
+                    yield _Tile(g, h, rows, columns, (down, across))

@@ -1,54 +1,13 @@
 """Category structure: how much more alike the patterns of one class are than those of different classes."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-__all__ = ["Category", "category_index", "classes_of", "dissimilarities", "usable"]
+__all__ = ["classes_of", "dissimilarities", "usable"]
 
 MOST_CLASSES = 50
-
-
-class Category(NamedTuple):
-    """Mean dissimilarities, 1 - Pearson r across units, of the pairs of different stimuli.
-
-    Attributes:
-      within: of pairs within a class.
-      between: of pairs of different classes.
-      index: between - within; 0 where classes do not matter, at most 2.
-    """
-
-    within: float
-    between: float
-    index: float
-
-
-def category_index(patterns: Any, labels: Any) -> Category:
-    """How category-based a representation is.
-
-        index = mean over pairs of different classes of (1 - r_ij) - mean over pairs within a class of (1 - r_ij),
-
-    r_ij the Pearson correlation across units of the patterns of stimuli i != j: what the blocks of a dissimilarity
-    matrix sorted by class show (Yang & Wang 2020, Artificial neural networks for neuroscientists: a primer, Neuron
-    107:1048, Fig. 4B, layers 1 and 4 of a digit network). A pattern without variance over units is given correlation
-    0 with every other, as in `rsa`.
-
-    With z_i the centred pattern at length 1 and s_c its sum over class c, sums of r over pairs are differences of
-    squared lengths, sum_c |s_c|^2 - sum_i |z_i|^2 within and |sum_i z_i|^2 - sum_c |s_c|^2 between: no matrix of all
-    pairs is made.
-
-    Args:
-      patterns: `(stimulus, unit)`, or more axes of units.
-      labels: one per stimulus.
-
-    Raises:
-      ValueError: fewer than 2 classes, or a class of fewer than 2 stimuli.
-    """
-    x = np.asarray(patterns, np.float64)
-    if x.ndim < 2 or len(x) != len(labels):
-        raise ValueError(f"Patterns of shape {x.shape} and {len(labels)} labels: one label per stimulus is needed.")
-    within, between = dissimilarities(x.reshape(len(x), -1), classes_of(labels), np)
-    return Category(float(within), float(between), float(between - within))
+"""Classes that a condition may have."""
 
 
 def classes_of(labels: Any) -> np.ndarray:
@@ -64,18 +23,35 @@ def classes_of(labels: Any) -> np.ndarray:
 
 def usable(conditions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The conditions that divide the stimuli into 2 to 50 classes of at least 2 each, as `classes_of` gives them."""
-    found = {}
+    classes = {}
     for name, labels in conditions.items():
         counts = np.unique(labels, return_counts=True)[1]
         if 2 <= len(counts) <= MOST_CLASSES and counts.min() >= 2:
-            found[name] = classes_of(labels)
-    return found
+            classes[name] = classes_of(labels)
+    return classes
 
 
 def dissimilarities(x: Any, classes: np.ndarray, numpy: Any) -> tuple[Any, Any]:
-    """Mean dissimilarities within and between classes of patterns `(stimulus, unit)`; `numpy` is jax.numpy or NumPy.
+    """Mean dissimilarities of different stimuli within a class, and between classes.
 
-    NaN where the patterns are the same for all stimuli: such a layer has no geometry.
+        within, between = means of (1 - r_ij) over the pairs of stimuli i != j of one class, and of two,
+
+    r_ij the Pearson correlation across units of two patterns. The category index, between - within, is 0 where classes
+    do not matter and at most 2: what the blocks of a dissimilarity matrix sorted by class show (Yang & Wang 2020,
+    Artificial neural networks for neuroscientists: a primer, Neuron 107:1048, Fig. 4B, layers 1 and 4 of a digit
+    network). A pattern without variance over units is given correlation 0 with every other, as in `rsa`.
+
+    With z_i the centred pattern at length 1 and s_c its sum over class c, sums of r over pairs are differences of
+    squared lengths, sum_c |s_c|^2 - sum_i |z_i|^2 within and |sum_i z_i|^2 - sum_c |s_c|^2 between: no matrix of all
+    pairs is made.
+
+    Args:
+      x: `(stimulus, unit)`.
+      classes: `(class, stimulus)`, see `classes_of`.
+      numpy: jax.numpy or NumPy, whichever `x` is of.
+
+    Returns:
+      Both means, NaN where the patterns are the same for all stimuli: such a layer has no geometry.
     """
     constant = (x.max(0) - x.min(0)).max() <= 8 * np.finfo(x.dtype).eps * abs(x).max()
     square = (x * x).sum(1)

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import fdtri
@@ -37,8 +38,8 @@ class Draws(NamedTuple):
       coordinates: `(draw, item, 2)`, of all items, drawn or not.
     """
 
-    weights: np.ndarray
-    coordinates: np.ndarray
+    weights: Float[np.ndarray, "draw item"]
+    coordinates: Float[np.ndarray, "draw item 2"]
 
 
 class Embedding(NamedTuple):
@@ -51,9 +52,9 @@ class Embedding(NamedTuple):
       stress: Kruskal's stress-1, `sqrt(sum (d - d')^2 / sum d^2)`, of these coordinates.
     """
 
-    coordinates: np.ndarray
-    explained: np.ndarray
-    eigenvalues: np.ndarray
+    coordinates: Float[np.ndarray, "member dimension"]
+    explained: Float[np.ndarray, " dimension"]
+    eigenvalues: Float[np.ndarray, " member"]
     stress: float
 
 

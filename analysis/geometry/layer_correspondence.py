@@ -1,10 +1,13 @@
 """Layer by layer: which depth of one network is like which depth of another, over all pairs of members."""
 
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+
+from analysis.labelled_comparison import Comparison, MeasureRecord
 
 __all__ = ["DEPTHS", "KINDS", "correspondence"]
 
@@ -31,7 +34,7 @@ class Networks(NamedTuple):
     table: pd.DataFrame
 
 
-def correspondence(result: xr.Dataset, measure: str, fields: list[str] | tuple[str, ...] = ()) -> xr.Dataset:
+def correspondence(comparison: Comparison, variable: str, fields: list[str] | tuple[str, ...] = ()) -> xr.Dataset:
     """How alike each depth of one network and each of another are, averaged over the pairs of each kind.
 
     A network's L layers lie evenly from 0, its first, to 1, its last; a pair's L_a x L_b similarities are interpolated
@@ -46,19 +49,19 @@ def correspondence(result: xr.Dataset, measure: str, fields: list[str] | tuple[s
     Diverged members, networks of one layer and networks of which a layer was left out or is undefined do not count.
 
     Args:
-      result: what `compare(..., layers="all")` gives for a zoo's representations.
-      measure: the name of a variable of it.
+      comparison: of a zoo's representations, every layer with every layer.
+      variable: which of its measures.
       fields: the columns that make a configuration, without the seed.
 
     Returns:
-      `similarity (kind, depth_a, depth_b)` and `pairs (kind)`, each in both orders; `identified (state)`,
-      `identified_pairs` and `identified_chance`, for state trained and untrained. Where all networks have the same
-      layers also `layers (kind, layer_a, layer_b)` and `identified_layer (state, layer_a)`. NaN where there is no pair.
+      `similarity (kind, depth_a, depth_b)`, with the measure's record in its attributes, and `pairs (kind)`, each in
+      both orders; `identified (state)`, `identified_pairs` and `identified_chance`, for state trained and untrained.
+      Where all networks have the same layers also `layers (kind, layer_a, layer_b)` and
+      `identified_layer (state, layer_a)`. NaN where there is no pair.
     """
-    networks = _networks(result, fields, np.isfinite(result[measure].to_numpy().diagonal()))
-    similarity = result[measure].to_numpy()
+    similarity, record = comparison.measures[variable].values, comparison.measures[variable].record
+    networks = _networks(comparison, fields, np.isfinite(similarity.diagonal()))
     table = networks.table
-    attrs = result[measure].attrs
     trained, member, seed, configuration, architecture = (
         table[column].to_numpy() for column in ("trained", "member", "seed", "configuration", "architecture")
     )
@@ -82,23 +85,22 @@ def correspondence(result: xr.Dataset, measure: str, fields: list[str] | tuple[s
                 plain = summed
             if layers == others:
                 alike = (architecture[a] == architecture[b]) & (seed[a] != seed[b])
-                nearest = block.argmin(3) if attrs.get("kind") == "distance" else block.argmax(3)
-                found = nearest == np.arange(len(layers))[:, None]  # (network, layer, network)
+                nearest = block.argmin(3) if record.kind == "distance" else block.argmax(3)
+                identified = nearest == np.arange(len(layers))[:, None]  # (network, layer, network)
                 counts = np.stack([alike & both, alike & fresh]).astype(np.float64)
-                hits.append(np.einsum("sij,iaj->sa", counts, found, optimize=True))
+                hits.append(np.einsum("sij,iaj->sa", counts, identified, optimize=True))
                 hits.append(counts.sum((1, 2)))
-    return _dataset(networks, total, pairs, plain, hits, attrs)
+    return _dataset(networks, total, pairs, plain, hits, record)
 
 
-def _networks(result: xr.Dataset, fields: Any, defined: np.ndarray) -> Networks:
-    columns = {str(name).removesuffix("_a"): name for name in result.coords if str(name).endswith("_a")}
-    items = pd.DataFrame({name: result[column].to_numpy() for name, column in columns.items()})
-    items = items.assign(item=np.arange(len(items)), name=result["a"].to_numpy(), defined=defined)
+def _networks(comparison: Comparison, fields: Any, defined: np.ndarray) -> Networks:
+    """The networks whose layers are all there and `defined`, `(item,)`; diverged ones are left out."""
+    items: Any = comparison.items.reset_index(names="name")
+    items = items.assign(item=np.arange(len(items)), defined=defined)
     if "layer_depth" in items:
         before = items["layer"].str.endswith(".pre")
         items = items.assign(first=~before).sort_values(["layer_depth", "first", "item"], kind="stable")
-    left_out = {name for name in str(result.attrs.get("excluded", "")).split("; ") if name}
-    broken = {_network_of(name) for name in left_out}
+    broken = {_network_of(name) for name in comparison.excluded}
     lists: dict[tuple[str, ...], list[Any]] = {}
     rows = []
     groups: Any = items.groupby(["member", "trained"], sort=False)
@@ -141,16 +143,23 @@ def _interpolation(layers: int) -> np.ndarray:
 
 
 def _dataset(
-    networks: Networks, total: np.ndarray, pairs: np.ndarray, plain: np.ndarray | None, hits: Any, attrs: Any
+    networks: Networks,
+    total: np.ndarray,
+    pairs: np.ndarray,
+    plain: np.ndarray | None,
+    hits: list[np.ndarray],
+    record: MeasureRecord,
 ) -> xr.Dataset:
+    """What `correspondence` returns; `hits` are in turn the identified layers and the counts of networks tried."""
     with np.errstate(invalid="ignore"):
         mean = total / pairs[:, None, None]
-        variables: dict[str, Any] = {"similarity": (("kind", "depth_a", "depth_b"), mean.astype(np.float32), attrs)}
+        of_depths = (("kind", "depth_a", "depth_b"), mean.astype(np.float32), record.attributes())
+        variables: dict[str, Any] = {"similarity": of_depths}
         variables["pairs"] = ("kind", pairs)
-        found, counts = hits[::2], hits[1::2]
-        lengths = np.array([part.shape[1] for part in found])
+        identified, counts = hits[::2], hits[1::2]
+        lengths = np.array([part.shape[1] for part in identified])
         tried = np.array(counts).reshape(-1, 2)
-        right = np.array([part.sum(1) for part in found]).reshape(-1, 2)
+        right = np.array([part.sum(1) for part in identified]).reshape(-1, 2)
         # A network's share is over its layers: pairs of deep networks count as much as pairs of shallow ones.
         variables["identified"] = ("state", (right / lengths[:, None]).sum(0) / tried.sum(0))
         variables["identified_chance"] = ("state", (tried / lengths[:, None]).sum(0) / tried.sum(0))
@@ -162,6 +171,6 @@ def _dataset(
             coords |= {"layer_a": names, "layer_b": names}
             plain = plain / pairs[:, None, None]
             variables["layers"] = (("kind", "layer_a", "layer_b"), plain.astype(np.float32))
-            variables["identified_layer"] = (("state", "layer_a"), found[0] / counts[0][:, None])
-    about = {"networks": len(networks.table), "lists": "; ".join(", ".join(names) for names in networks.layers)}
+            variables["identified_layer"] = (("state", "layer_a"), identified[0] / counts[0][:, None])
+    about = {"networks": len(networks.table), "lists": json.dumps(networks.layers)}
     return xr.Dataset(variables, coords, about)

@@ -11,8 +11,9 @@ from zoo.spec.member import varied
 
 __all__ = [
     "DEPTH",
-    "FEW",
+    "FEW_LEVELS",
     "LAYERS",
+    "MISSING",
     "MOST_LEVELS",
     "depths",
     "layer_counts",
@@ -21,14 +22,18 @@ __all__ = [
     "scaled",
     "singular",
     "tested_fields",
+    "texts_of",
     "told_apart",
 ]
 
-FEW = 6
+FEW_LEVELS = 6
 """Levels that are never too many."""
 
 MOST_LEVELS = 24
 """Levels of a field that a legend names."""
+
+MISSING = "(none)"
+"""What stands for a field that a member does not have: a level of its own."""
 
 LAYERS = "layers"
 """The derived field that pictures show for those with too many levels: how many layers a network has."""
@@ -47,6 +52,12 @@ def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
 def levels(values: Any) -> set[Any]:
     """The distinct values of a field among the members that have it."""
     return {value for value in values.dropna().tolist() if value != ""}
+
+
+def texts_of(table: pd.DataFrame, field: str) -> np.ndarray:
+    """A field of every member as text, `(member,)`, and `MISSING` where there is none."""
+    values = np.asarray(table[field], object)
+    return np.array([MISSING if gone else str(value) for value, gone in zip(values, pd.isna(values))], object)
 
 
 def layer_counts(table: Any) -> np.ndarray:
@@ -81,7 +92,8 @@ def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     """Fields with a level for nearly every configuration, such as the kernel sizes of networks drawn at random."""
     configurations = len(table[list(fields)].astype(str).drop_duplicates())
     counts = {field: len(levels(table[field])) for field in fields}
-    return [field for field, count in counts.items() if count > FEW and count > min(MOST_LEVELS, configurations / 2)]
+    allowed = max(FEW_LEVELS, min(MOST_LEVELS, configurations / 2))
+    return [field for field, count in counts.items() if count > allowed]
 
 
 def sampled(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:

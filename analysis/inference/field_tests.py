@@ -9,8 +9,10 @@ import pandas as pd
 
 from analysis.geometry.embedding import complete, true_distance
 from analysis.inference.factors import DEPTH, depths, levels, sampled, singular, told_apart
-from analysis.inference.field_effects import explained, holm, pairs, references
+from analysis.inference.field_effects import FieldPlan, explained, pairs
+from analysis.inference.group_similarities import references
 from analysis.inference.intervals import bootstrap_means
+from analysis.inference.resampling import holm
 
 __all__ = ["MOST_GROUPS", "group_means", "run_field_tests"]
 
@@ -64,9 +66,9 @@ def run_field_tests(
         if members == "solved" and len(which) in (0, len(rows)):
             continue
         part = table.iloc[rows[which]].reset_index(drop=True).replace("", np.nan)
-        found = _tests(distance[np.ix_(which, which)], part, fields, interactions)
-        if not tests or len(found):
-            tests.append(found.assign(members=members, solved=f"{len(solved)} of {len(rows)}"))
+        among = _tests(distance[np.ix_(which, which)], part, fields, interactions)
+        if not tests or len(among):
+            tests.append(among.assign(members=members, solved=f"{len(solved)} of {len(rows)}"))
     result = pd.concat(tests, ignore_index=True)
     return result.assign(**label).reindex(columns=[*label, *result.columns])
 
@@ -75,33 +77,33 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
     """The tests of all fields, and of interactions, that vary among some members."""
     present = [field for field in fields if len(levels(part[field])) > 1]
     groups = part.groupby([alike(part), "seed"])
-    copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
-    own = [field for field in present if field not in copies]
-    numbers = [*sampled(part, own), *sampled(part, copies)]
-    first: Any = explained(distance, part, own, numbers=[f for f in numbers if f in own], permutations=0)
+    among_copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
+    apart = [field for field in present if field not in among_copies]
+    numbers = [*sampled(part, apart), *sampled(part, among_copies)]
+    plan = FieldPlan(apart, numbers=[field for field in numbers if field in apart])
+    first: Any = explained(distance, part, plan, permutations=0)
     enough = bool((first["testable"] & (first["distinct"] > 1000)).any())
-    loose = [] if enough else [field for field in singular(part, own) if field not in numbers]
-    loose = loose if len(loose) < len(own) else []
-    tests = [first.loc[loose].assign(testable=False, not_held="", averaged_over=", ".join(copies))]
-    if loose:
-        own = [field for field in own if field not in loose]
-        deep = depths(part, loose)
-        if DEPTH not in part and len(set(deep)) > 1:
-            part, own = part.assign(**{DEPTH: deep}), [*own, DEPTH]
-    asked = [pair for pair in pairs(interactions, fields) if {*pair} <= {*own, *copies}]
-    for some in [(), *((copy,) for copy in copies), *combinations(copies, 2)]:
-        held = [*own, *some]
-        test: Any = explained(
-            distance,
-            part,
+    not_held = [] if enough else [field for field in singular(part, apart) if field not in numbers]
+    not_held = not_held if len(not_held) < len(apart) else []
+    tests = [first.loc[not_held].assign(testable=False, not_held="", averaged_over=", ".join(among_copies))]
+    if not_held:
+        apart = [field for field in apart if field not in not_held]
+        depth = depths(part, not_held)
+        if DEPTH not in part and len(set(depth)) > 1:
+            part, apart = part.assign(**{DEPTH: depth}), [*apart, DEPTH]
+    asked = [pair for pair in pairs(interactions, fields) if {*pair} <= {*apart, *among_copies}]
+    for copied in [(), *((field,) for field in among_copies), *combinations(among_copies, 2)]:
+        held = [*apart, *copied]
+        plan = FieldPlan(
             held,
-            only=[[*own], [*some], []][len(some)],
+            only=[[*apart], [*copied], []][len(copied)],
+            not_held=not_held,
             numbers=[field for field in numbers if field in held],
-            interactions=[":".join(pair) for pair in asked if {*pair} & {*copies} == {*some}],
-            not_held=loose,
+            interactions=[":".join(pair) for pair in asked if {*pair} & {*among_copies} == {*copied}],
         )
-        over = ", ".join(copy for copy in copies if copy not in some)
-        tests.append(test.assign(not_held=", ".join(loose), averaged_over=over))
+        test: Any = explained(distance, part, plan)
+        over = ", ".join(field for field in among_copies if field not in copied)
+        tests.append(test.assign(not_held=", ".join(not_held), averaged_over=over))
     result = pd.concat([test for test in tests if len(test)] or tests[:1]).reset_index(names="field")
     result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
     return result
@@ -142,5 +144,5 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
         for name, mean, count in zip(names, against[:4], against.pairs)
     ]
     columns = ["state", "pairs_of", "mean", "low", "high", "pairs"]
-    found: Any = pd.DataFrame(rows)[columns]
-    return found.assign(**label, groups=kind)[[*label, "groups", *columns]]
+    means: Any = pd.DataFrame(rows)[columns]
+    return means.assign(**label, groups=kind)[[*label, "groups", *columns]]

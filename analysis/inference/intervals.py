@@ -4,9 +4,8 @@ A bootstrap over stimuli draws some of them twice; a pair of copies is no pair o
 near 0 then cover 68 % where 95 are asked. Leaving stimuli out one at a time makes no copies.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,18 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy import stats
 
-from analysis.activations.inputs import stimuli_of
-from analysis.activations.types import RDMs, Repeats
-from analysis.engine.all_pairs import prepare, similarities
-from analysis.engine.inner_products import BUDGET
-from analysis.inference.field_effects import within_between
+from analysis.activations.types import RDMs, array_of
+from analysis.arithmetic import BUDGET, HIGHEST, in_precision
+from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import Prepared, in_order, prepare
+from analysis.inference.group_similarities import within_between
+from analysis.measures import InnerMeasure
+from analysis.measures._family import State
 
 __all__ = ["Interval", "block_means", "bootstrap_configurations", "bootstrap_means", "configurations", "jackknife"]
-
-HIGHEST = jax.lax.Precision.HIGHEST
-State = dict[str, Any]
 
 
 class Interval(NamedTuple):
@@ -36,15 +35,13 @@ class Interval(NamedTuple):
       se: the standard error.
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    se: np.ndarray
+    low: Float[np.ndarray, "..."]
+    high: Float[np.ndarray, "..."]
+    se: Float[np.ndarray, "..."]
 
 
-def jackknife(
-    measure: Any, groups: Sequence[Any], *, dtype: str = "float32", budget: int = BUDGET, level: float = 0.95
-) -> Interval:
-    """Intervals over stimuli for all pairs of members, `(member, member)` each, in the order of the groups.
+def jackknife(prepared: Prepared, *, budget: int = BUDGET, level: float = 0.95) -> Interval:
+    """Intervals over stimuli for all pairs of the members that the measure can be had of, `(member, member)` each.
 
     `se^2 = (n-1)/n sum_i (v_(-i) - mean)^2`, with v_(-i) the value without stimulus i (Efron & Stein 1981); the limits
     are the value plus or minus se times the quantile of Student's t of n - 1 degrees of freedom; of similarities, whose
@@ -56,27 +53,24 @@ def jackknife(
     kernel widths and noise covariances are those of all stimuli. Every other measure is computed n times.
 
     Args:
-      measure: see `analysis.measures`.
-      groups: as in `analysis.engine.all_pairs.similarities`, all of a kind that the measure takes. The sample is the
-        stimulus, with all its times.
-      dtype, budget: as in `analysis.engine.all_pairs.similarities`; a strip of maps stays within the budget.
+      prepared: a measure and its states. The sample is the stimulus, with all its times.
+      budget: bytes that a strip of maps may take.
       level: of the interval.
     """
-    stimuli = stimuli_of(groups[0])
+    measure, stimuli = prepared.measure, prepared.stimuli
     if stimuli <= measure.least:
         raise ValueError(
             f"{measure.name} of {stimuli} stimuli has no jackknife; it needs at least {measure.least + 1}, "
             f"so that {measure.least} stay."
         )
-    for group in groups:
-        shape = getattr(group, "array", group).shape
-        if not isinstance(group, RDMs) and (fault := measure.fault(stimuli - 1, *shape[-2:])):
+    for group in prepared.taken_groups:
+        if not isinstance(group, RDMs) and (fault := measure.fault(stimuli - 1, *array_of(group).shape[-2:])):
             few = f"{measure.name} has no jackknife, which leaves {stimuli - 1} stimuli"
             raise ValueError(f"{few}: {fault.rstrip('.')}.")
-    with jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext():
-        centring = _centring(measure, groups)
-        spread = _repeated if centring is None else partial(_streamed, centring=centring)
-        value, first, second = spread(measure, groups, dtype, budget)
+    centring = measure.recentring(prepared.rows == 1)
+    with in_precision(prepared.dtype):
+        spread = _repeated(prepared, budget) if centring is None else _streamed(prepared, budget, centring)
+    value, first, second = spread
     se = np.sqrt((stimuli - 1) / stimuli * np.maximum(second - first**2 / stimuli, 0))
     half = stats.t.ppf((1 + level) / 2, stimuli - 1) * se
     if measure.kind != "similarity":
@@ -88,52 +82,66 @@ def jackknife(
     return Interval(low, high, se)
 
 
-def in_order(group: Any, order: np.ndarray) -> Any:
-    """A group with only the stimuli `order`, in this order."""
-    if isinstance(group, RDMs):
-        return RDMs(group.array[:, order][:, :, order])
-    return Repeats(group.array[:, :, order]) if isinstance(group, Repeats) else group[:, order]
+class _Walk(NamedTuple):
+    """What is fixed over the strips of stimuli: the static argument of the compiled programs.
 
-
-def state_of(measure: Any, group: Any, dtype: str) -> State:
-    """A measure's state of a group; repeats are averaged for a measure that does not take them."""
-    if isinstance(group, Repeats) and "repeats" not in measure.takes:
-        group = group.array.mean(1)
-    array = np.asarray(getattr(group, "array", group), dtype)
-    return prepare(measure, type(group)(array) if isinstance(group, (RDMs, Repeats)) else array)
-
-
-def _centring(measure: Any, groups: Sequence[Any]) -> str | None:
-    """How the map of fewer stimuli is centred anew; None where it does not follow from the map of all.
-
-    "hollow": rows and columns sum to 0 for each pair of times, without a stimulus' block with itself; "full": with it;
-    "entries": the sum for each pair of times is 0; "grand": the sum of all is; "none": nothing is.
+    Attributes:
+      measure: an Inner measure.
+      stimuli: how many there are.
+      centring: how the map of fewer stimuli is centred anew, see `Family.recentring`.
     """
-    family = measure.name.partition("(")[0]
-    if measure.kind != "similarity" or family not in ("cka", "rsa"):
-        return None
-    by_time = measure.center == "time" or _times(measure, groups) == 1
-    if family == "cka":
-        return ("hollow" if measure.debiased else "full") if by_time else None
-    if measure.compare in ("spearman", "pearson"):
-        return "entries" if by_time else "grand"
-    return "none" if measure.compare == "cosine" else None
+
+    measure: InnerMeasure
+    stimuli: int
+    centring: str
 
 
-def _times(measure: Any, groups: Sequence[Any]) -> int:
-    """Rows per stimulus of the maps."""
-    kinds = [group.array if isinstance(group, Repeats) else group for group in groups if not isinstance(group, RDMs)]
-    return max((x.shape[-2] for x in kinds), default=1) if measure.time == "samples" else 1
+class _Strip(NamedTuple):
+    """Stimuli whose rows are taken at once.
+
+    Attributes:
+      stimuli: `(strip,)`; the last strip is filled up with the last stimulus.
+      real: `(strip,)`, 1, and 0 for what fills up.
+    """
+
+    stimuli: np.ndarray
+    real: np.ndarray
 
 
-@partial(jax.jit, static_argnames=("measure", "stimuli", "centring"))
-def _rows(measure: Any, stimuli: int, centring: str, states: list[State], i: jax.Array) -> dict[str, jax.Array]:
+class _Totals(NamedTuple):
+    """Of the maps of all stimuli.
+
+    Attributes:
+      products: `(a, b)`, the inner products.
+      sums: `(member, time, time)`, the sums of each map for each pair of times, or of all, `(member, 1, 1)`.
+    """
+
+    products: Any
+    sums: Any
+
+
+class _Spread(NamedTuple):
+    """Of the values of all stimuli, and of what leaving each one out adds to them, `(a, b)` each.
+
+    Attributes:
+      value: the values.
+      first, second: sums over stimuli of what is added, and of its squares.
+    """
+
+    value: Float[np.ndarray, "member member"]
+    first: Float[np.ndarray, "member member"]
+    second: Float[np.ndarray, "member member"]
+
+
+@partial(jax.jit, static_argnums=0)
+def _rows(walk: _Walk, states: list[State], i: jax.Array) -> dict[str, jax.Array]:
     """What the rows of stimuli `i` add to the inner products of all maps, and to their sums.
 
     `row` `(stimulus, a, b)`: of the rows with each other; `turned`: with the times of one exchanged; `own`: of the
     blocks of the stimuli with themselves; `sums` `(member, stimulus, time, time)`: of rows and columns.
     """
-    blocks = jnp.concatenate([measure.left(state, i, jnp.arange(stimuli)) for state in states])
+    stimuli, centring = walk.stimuli, walk.centring
+    blocks = jnp.concatenate([walk.measure.left(state, i, jnp.arange(stimuli)) for state in states])
     times = math.isqrt(blocks.shape[1] // (len(i) * stimuli))
     blocks = blocks.reshape(len(blocks), len(i), times, stimuli, times)
 
@@ -141,21 +149,21 @@ def _rows(measure: Any, stimuli: int, centring: str, states: list[State], i: jax
         flat = (part.swapaxes(0, 1).reshape(len(i), len(part), -1) for part in (x, y))
         return jnp.einsum("sae,sbe->sab", *flat, precision=HIGHEST)
 
-    found = dict(row=products(blocks, blocks))
+    rows = dict(row=products(blocks, blocks))
     if centring == "hollow":
-        found["turned"] = products(blocks, blocks.swapaxes(2, 4)) if times > 1 else found["row"]
+        rows["turned"] = products(blocks, blocks.swapaxes(2, 4)) if times > 1 else rows["row"]
     elif centring == "full":
-        own = blocks[:, jnp.arange(len(i)), :, i].swapaxes(0, 1)
-        found["own"] = products(own, own)
+        with_themselves = blocks[:, jnp.arange(len(i)), :, i].swapaxes(0, 1)
+        rows["own"] = products(with_themselves, with_themselves)
     elif centring != "none":
         sums = blocks.sum(3)
-        found["sums"] = sums + sums.swapaxes(2, 3)
+        rows["sums"] = sums + sums.swapaxes(2, 3)
         if centring == "grand":
-            found["sums"] = found["sums"].sum((2, 3), keepdims=True) / times
-    return found
+            rows["sums"] = rows["sums"].sum((2, 3), keepdims=True) / times
+    return rows
 
 
-def _without(centring: str, stimuli: int, total: jax.Array, sums: jax.Array, rows: dict[str, jax.Array]) -> jax.Array:
+def _without(walk: _Walk, totals: _Totals, rows: dict[str, jax.Array]) -> jax.Array:
     """Inner products of the maps without each of some stimuli, `(stimulus, a, b)`, from those of all, `(a, b)`.
 
     With m = n - 1 stimuli left, q the row's product, q' the turned one and d the own block's: a map whose rows and
@@ -164,99 +172,82 @@ def _without(centring: str, stimuli: int, total: jax.Array, sums: jax.Array, row
         hollow: 2 ((m - 1) q + q') / (m (m - 2)),    full: 2 (q - d) / m - d / m^2,
         entries: the product of the sums of the entries left, over their number m (m - 1).
     """
-    left = stimuli - 1
-    new = total[None] - 2 * rows["row"]
+    left, centring = walk.stimuli - 1, walk.centring
+    new = totals.products[None] - 2 * rows["row"]
     if centring == "hollow":
         return new - 2 * ((left - 1) * rows["row"] + rows["turned"]) / (left * (left - 2))
     if centring == "full":
         return new + rows["own"] - 2 * (rows["row"] - rows["own"]) / left + rows["own"] / left**2
     if centring == "none":
         return new
-    sums = (sums[:, None] - rows["sums"]).reshape(len(sums), rows["row"].shape[0], -1)
+    sums = (totals.sums[:, None] - rows["sums"]).reshape(len(totals.sums), rows["row"].shape[0], -1)
     return new - jnp.einsum("ase,bse->sab", sums, sums, precision=HIGHEST) / (left * (left - 1))
 
 
-@partial(jax.jit, static_argnames=("measure", "stimuli", "centring"))
-def _add_totals(measure: Any, stimuli: int, centring: str, held: Any, states: Any, i: Any, real: Any) -> Any:
-    rows = _rows(measure, stimuli, centring, states, i)
-    total, sums = held
-    total = total + (rows["row"] * real[:, None, None]).sum(0)
-    return total, sums + (rows["sums"] * real[None, :, None, None]).sum(1) / 2 if "sums" in rows else sums
+@partial(jax.jit, static_argnums=0)
+def _add_totals(walk: _Walk, totals: _Totals, states: list[State], strip: _Strip) -> _Totals:
+    rows = _rows(walk, states, strip.stimuli)
+    products, sums = totals
+    products = products + (rows["row"] * strip.real[:, None, None]).sum(0)
+    if "sums" in rows:
+        sums = sums + (rows["sums"] * strip.real[None, :, None, None]).sum(1) / 2
+    return _Totals(products, sums)
 
 
-@partial(jax.jit, static_argnames=("measure", "stimuli", "centring"))
+@partial(jax.jit, static_argnums=0)
 def _add_spread(
-    measure: Any,
-    stimuli: int,
-    centring: str,
-    held: Any,
-    states: Any,
-    i: Any,
-    real: Any,
-    total: Any,
-    sums: Any,
-    value: Any,
-) -> Any:
-    rows = _rows(measure, stimuli, centring, states, i)
-    new = _without(centring, stimuli, total, sums, rows)
-    own = jnp.sqrt(jnp.diagonal(new, axis1=1, axis2=2))
-    off = (new / (own[:, :, None] * own[:, None]) - value[None]) * real[
-        :, None, None
-    ]  # small: their squares keep digits
-    return held[0] + off.sum(0), held[1] + (off**2).sum(0)
+    walk: _Walk, spread: tuple[Any, Any], states: list[State], strip: _Strip, totals: _Totals, value: Any
+) -> tuple[Any, Any]:
+    rows = _rows(walk, states, strip.stimuli)
+    new = _without(walk, totals, rows)
+    norms = jnp.sqrt(jnp.diagonal(new, axis1=1, axis2=2))
+    # Differences are small: their squares keep digits.
+    off = (new / (norms[:, :, None] * norms[:, None]) - value[None]) * strip.real[:, None, None]
+    return spread[0] + off.sum(0), spread[1] + (off**2).sum(0)
 
 
-def _streamed(
-    measure: Any, groups: Sequence[Any], dtype: str, budget: int, centring: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, and sums and sums of squares over stimuli of what leaving one out adds to them, `(a, b)` each.
-
-    Two walks over strips of stimuli, one for the totals and one for what each stimulus takes off them.
-    """
-    states = [state_of(measure, group, dtype) for group in groups]
+def _streamed(prepared: Prepared, budget: int, centring: str) -> _Spread:
+    """The spread in two walks over strips of stimuli: for the totals, and for what each stimulus takes off them."""
+    states, dtype = prepared.taken_states, prepared.dtype
     floor = np.concatenate([np.asarray(state["floor"], np.float64) for state in states])
-    members, stimuli, times = len(floor), stimuli_of(groups[0]), _times(measure, groups)
-    strip = budget // (np.dtype(dtype).itemsize * members * (3 * stimuli * times**2 + 6 * members))
-    strip = -(-stimuli // -(-stimuli // min(max(strip, 1), stimuli)))  # of equal length
+    members, stimuli, times = len(floor), prepared.stimuli, prepared.rows
+    most = budget // (np.dtype(dtype).itemsize * members * (3 * stimuli * times**2 + 6 * members))
+    length = -(-stimuli // -(-stimuli // min(max(most, 1), stimuli)))  # of equal length
     strips = []
-    for start in range(0, stimuli, strip):
-        i = np.arange(start, start + strip)
-        strips.append((np.minimum(i, stimuli - 1), (i < stimuli).astype(dtype)))
-    fixed, zeros = (measure, stimuli, centring), jnp.zeros((members, members), dtype)
+    for start in range(0, stimuli, length):
+        i = np.arange(start, start + length)
+        strips.append(_Strip(np.minimum(i, stimuli - 1), (i < stimuli).astype(dtype)))
+    walk, zeros = _Walk(prepared.inner, stimuli, centring), jnp.zeros((members, members), dtype)
     side = 1 if centring == "grand" else times
-    total, sums = zeros, jnp.zeros((members, side, side), dtype)
-    for i, real in strips:
-        total, sums = _add_totals(*fixed, (total, sums), states, i, real)
-    centred = np.asarray(total, np.float64)
+    totals = _Totals(zeros, jnp.zeros((members, side, side), dtype))
+    for strip in strips:
+        totals = _add_totals(walk, totals, states, strip)
+    centred = np.asarray(totals.products, np.float64)
     if centring in ("entries", "grand"):
-        flat = np.asarray(sums, np.float64).reshape(members, -1)
+        flat = np.asarray(totals.sums, np.float64).reshape(members, -1)
         centred = centred - flat @ flat.T / (stimuli * (stimuli - 1))
-    own = np.sqrt(np.where(centred.diagonal() > floor, centred.diagonal(), np.nan))
-    value = centred / (own[:, None] * own)
-    whole = total, sums, jnp.asarray(value, dtype)
-    spread = zeros, zeros
-    for i, real in strips:
-        spread = _add_spread(*fixed, spread, states, i, real, *whole)
-    first, second = (np.asarray(part, np.float64) for part in spread)
-    return value, first, second
+    norms = np.sqrt(np.where(centred.diagonal() > floor, centred.diagonal(), np.nan))
+    value = centred / (norms[:, None] * norms)
+    spread, rounded = (zeros, zeros), jnp.asarray(value, dtype)
+    for strip in strips:
+        spread = _add_spread(walk, spread, states, strip, totals, rounded)
+    return _Spread(value, *(np.asarray(part, np.float64) for part in spread))
 
 
-def _repeated(
-    measure: Any, groups: Sequence[Any], dtype: str, budget: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `_streamed`, by computing every value once more without each stimulus."""
+def _repeated(prepared: Prepared, budget: int) -> _Spread:
+    """The spread by computing every value once more without each stimulus."""
 
-    def values(kept: np.ndarray) -> np.ndarray:
-        rest = [in_order(group, kept) for group in groups]
-        return np.asarray(similarities([measure], rest, dtype=dtype, budget=budget)[0].value, np.float64)
+    def values(request: Prepared) -> np.ndarray:
+        return np.asarray(similarities([request], budget=budget)[0].value, np.float64)
 
-    every = np.arange(stimuli_of(groups[0]))
-    value = values(every)
+    groups, every = prepared.taken_groups, np.arange(prepared.stimuli)
+    value = values(prepared)[np.ix_(prepared.members, prepared.members)]
     first, second = np.zeros_like(value), np.zeros_like(value)
     for i in every:
-        off = values(np.delete(every, i)) - value
+        rest = [in_order(group, np.delete(every, i)) for group in groups]
+        off = values(prepare(prepared.measure, rest, prepared.dtype)) - value
         first, second = first + off, second + off**2
-    return value, first, second
+    return _Spread(value, first, second)
 
 
 # --- over networks ---------------------------------------------------------------------------------------------------
@@ -276,7 +267,7 @@ def bootstrap_configurations(
     table: pd.DataFrame,
     fields: Sequence[str],
     *,
-    strata: Sequence[Any] | None = None,
+    strata: Iterable[Any] | None = None,
     draws: int = 1999,
     level: float = 0.95,
     seed: int = 0,
@@ -298,7 +289,9 @@ def bootstrap_configurations(
       seed: of the draws.
     """
     cells = configurations(table, fields)
-    labels = np.zeros(len(table), int) if strata is None else pd.factorize(np.array([str(one) for one in strata]))[0]
+    labels = (
+        np.zeros(len(table), int) if strata is None else pd.factorize(np.array([str(label) for label in strata]))[0]
+    )
     of_cell = np.full(cells.max() + 1, -1)
     of_cell[cells] = labels
     if (of_cell[cells] != labels).any():
@@ -311,20 +304,20 @@ def bootstrap_configurations(
         here = np.flatnonzero(of_cell == stratum)
         counts[:, here] = random.multinomial(len(here), np.full(len(here), 1 / len(here)), draws)
     batch = max(1, 2**22 // len(of_cell))
-    found = np.concatenate([statistic(counts[start : start + batch]) for start in range(0, draws, batch)])
-    flat = found.reshape(draws, -1)
+    statistics = np.concatenate([statistic(counts[start : start + batch]) for start in range(0, draws, batch)])
+    flat = statistics.reshape(draws, -1)
     limits = np.full((3, flat.shape[1]), np.nan)
     for column, values in enumerate(flat.T):
         values = values[~np.isnan(values)]
         if 2 * len(values) > draws:
             limits[:2, column] = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
             limits[2, column] = values.std(ddof=1)
-    return Interval(*limits.reshape(3, *found.shape[1:]))
+    return Interval(*limits.reshape(3, *statistics.shape[1:]))
 
 
 def bootstrap_means(
     similarity: np.ndarray,
-    labels: Sequence[Any],
+    labels: Iterable[Any],
     table: pd.DataFrame,
     fields: Sequence[str],
     *,
@@ -359,7 +352,7 @@ def bootstrap_means(
 
 
 def block_means(
-    similarity: np.ndarray, labels: Sequence[Any], cells: np.ndarray
+    similarity: np.ndarray, labels: Iterable[Any], cells: np.ndarray
 ) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
     """The statistic of `bootstrap_means`: from counts `(draw, configuration)` to means `(draw, row)`.
 
@@ -383,10 +376,10 @@ def block_means(
     same = first == second
 
     def summed(counts: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
-        own = of_pairs.diagonal()
-        others = of_pairs - np.diag(own)
-        blocks = np.stack([(counts * (counts * one @ others)) @ groups for one in groups.T], 1)[:, first, second]
-        blocks[:, same] += (counts * own) @ groups
+        inside = of_pairs.diagonal()
+        others = of_pairs - np.diag(inside)
+        blocks = np.stack([(counts * (counts * group @ others)) @ groups for group in groups.T], 1)[:, first, second]
+        blocks[:, same] += (counts * inside) @ groups
         # A block of a group with itself holds both orders of its pairs, one between two groups only one.
         return np.column_stack([blocks[:, same].sum(1), 2 * blocks[:, ~same].sum(1), blocks])
 

@@ -61,6 +61,6 @@ def hits(near: np.ndarray, labels: np.ndarray) -> np.ndarray:
     near, voting = near[counted], voting[counted]
     cast = np.where(voting, labels[:, near], -1)  # (labelling, member, neighbour)
     votes = np.stack([(cast == label).sum(-1) for label in range(int(labels.max()) + 1)], -1)
-    own = np.take_along_axis(votes, labels[:, counted, None], -1)[..., 0]
+    right = np.take_along_axis(votes, labels[:, counted, None], -1)[..., 0]
     most = votes.max(-1)
-    return ((own == most) / (votes == most[..., None]).sum(-1)).mean(-1)
+    return ((right == most) / (votes == most[..., None]).sum(-1)).mean(-1)

@@ -4,10 +4,9 @@ The moments of an inner product of two maps, `T = sum_ij A[i, j] B[p(i), p(j)]` 
 which its indices may coincide: small matrix products of a few numbers per member give those of all pairs.
 """
 
-import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -15,18 +14,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy.stats import pearson3
 
-from analysis.activations.inputs import stimuli_of
+from analysis.arithmetic import BUDGET, HIGHEST, in_precision
 from analysis.engine.all_pairs import similarities
-from analysis.engine.inner_products import BUDGET, block_size
-from analysis.inference.intervals import in_order, state_of
+from analysis.engine.inner_products import block_size
+from analysis.engine.preparation import Prepared, in_order, prepare
+from analysis.measures import InnerMeasure
+from analysis.measures._family import State
 
 __all__ = [
     "Invariants",
     "Moments",
     "PermutationTest",
-    "debiased_null",
     "invariants",
     "permutation_moments",
     "permutation_null",
@@ -34,7 +35,6 @@ __all__ = [
     "z_and_p",
 ]
 
-State = dict[str, Any]
 Shuffled = Callable[[np.ndarray], np.ndarray]
 """From an order of the stimuli of the second representations to the values, `(a, b)`."""
 Graph = tuple[tuple[int, int], ...]
@@ -53,21 +53,21 @@ class Invariants(NamedTuple):
     """
 
     stimuli: int
-    means: np.ndarray
-    sums: np.ndarray
-    squared: np.ndarray
+    means: Float[np.ndarray, "member 2"]
+    sums: Float[np.ndarray, "member graph"]
+    squared: Float[np.ndarray, " member"]
 
 
 class Moments(NamedTuple):
     """Of a value over all permutations of the stimuli of one of the two representations.
 
     Attributes:
-      mean, sd, skew: each a number or `(a, b)`; NaN where unknown, or where no permutation changes the value.
+      mean, sd, skew: `(a, b)` each; NaN where no permutation changes the value.
     """
 
-    mean: Any
-    sd: Any
-    skew: Any
+    mean: Float[np.ndarray, "a b"]
+    sd: Float[np.ndarray, "a b"]
+    skew: Float[np.ndarray, "a b"]
 
 
 class PermutationTest(NamedTuple):
@@ -80,9 +80,9 @@ class PermutationTest(NamedTuple):
       draws: how many; p is at least 1 / (draws + 1).
     """
 
-    value: np.ndarray
+    value: Float[np.ndarray, "a b"]
     moments: Moments
-    p: np.ndarray
+    p: Float[np.ndarray, "a b"]
     draws: int
 
 
@@ -134,48 +134,37 @@ def permutation_moments(a: Invariants, b: Invariants) -> Moments:
     return Moments(mean, np.sqrt(variance), third / variance**1.5)
 
 
-def permutation_null(measure: Any, groups: Sequence[Any], *, dtype: str = "float32") -> Moments:
-    """Moments of an Inner measure for every pair of members, `(member, member)`, in the order of the groups.
+def permutation_null(prepared: Prepared) -> Moments:
+    """Moments of an Inner measure for every pair of the members that it can be had of, `(member, member)`, float64.
 
     Args:
-      measure: a similarity or score that is linear in its inner product, with one map per member and one row per
-        stimulus; for the others there is `permutation_test`.
-      groups: as in `analysis.engine.all_pairs.similarities`, all of a kind that the measure takes.
-      dtype: "float32" or "float64", of the maps; the moments are always float64.
+      prepared: a similarity or score that is linear in its inner product, with one map per member and one row per
+        stimulus, and its states; for the others there is `permutation_test`.
     """
+    measure, n = prepared.inner, prepared.stimuli
     if measure.form != "inner" or measure.kind == "distance" or measure.extras:
         raise ValueError(f"{measure.name} has no closed-form permutation moments; use a permutation test.")
-    with _precision(dtype):
-        states, found = [], []
-        for group in groups:
-            state, n = state_of(measure, group, dtype), stimuli_of(group)
+    with in_precision(prepared.dtype):
+        states, sides_of_states = [], []
+        for state in prepared.taken_states:
             sides = ("left",) if measure.symmetric else ("left", "right")
-            found.append([invariants(_one_row_maps(measure, state, side, n)) for side in sides])
+            of_sides = [invariants(_one_row_maps(measure, state, side, n)) for side in sides]
             if measure.symmetric:  # what the engine adds
-                sums = found[-1][0].means @ [n, n * (n - 1)]
-                state |= dict(self=found[-1][0].squared) | (dict(total=sums[:, None, None]) if measure.totals else {})
+                sums = of_sides[0].means @ [n, n * (n - 1)]
+                state = state | dict(self=of_sides[0].squared)
+                state = state | (dict(total=sums[:, None, None]) if measure.totals else {})
             states.append(state)
+            sides_of_states.append(of_sides)
         strips = []
-        for a, of_a in zip(states, found):
+        for a, of_a in zip(states, sides_of_states):
             tiles = []
-            for b, of_b in zip(states, found):
+            for b, of_b in zip(states, sides_of_states):
                 mean, sd, skew = permutation_moments(of_a[0], of_b[-1])
                 value = measure.finish(mean, a, b)
                 slope = measure.finish(mean + sd, a, b) - value
                 tiles.append((value, np.abs(slope), np.sign(slope) * skew))
             strips.append(tiles)
     return Moments(*(np.block([[tile[part] for tile in strip] for strip in strips]) for part in range(3)))
-
-
-def debiased_null(stimuli: int) -> Moments:
-    """Of debiased CKA with one row per stimulus: mean 0, sd `sqrt(2 / (n (n - 3)))`, the same for all pairs.
-
-    The skew differs by pair (`permutation_null` has it) and is NaN here. This level is that of shuffled stimuli: what
-    is above it says that two networks see the same stimuli, not that they are alike.
-    """
-    if stimuli < 4:
-        raise ValueError(f"{stimuli} stimuli leave no debiased CKA; it needs at least 4.")
-    return Moments(0.0, math.sqrt(2 / (stimuli * (stimuli - 3))), math.nan)
 
 
 def z_and_p(value: Any, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
@@ -185,34 +174,27 @@ def z_and_p(value: Any, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def permutation_test(
-    measure: Any,
-    groups: Sequence[Any],
-    others: Sequence[Any] | None = None,
-    *,
-    draws: int = 999,
-    seed: int = 0,
-    dtype: str = "float32",
-    budget: int = BUDGET,
+    prepared: Prepared, others: Prepared | None = None, *, draws: int = 999, seed: int = 0, budget: int = BUDGET
 ) -> PermutationTest:
     """Shuffles whole stimuli of one of each two representations; one permutation per draw serves all pairs.
 
     Args:
-      measure: any; an Inner measure is prepared once, whatever the number of draws.
-      groups: as in `analysis.engine.all_pairs.similarities`, all of a kind that the measure takes.
-      others: the representations that `groups` are compared with and that are shuffled; `groups` where none are given,
-        and a symmetric measure then has a symmetric p.
+      prepared: any measure and its states, of the members that take part; a Pair measure, and one that makes a choice
+        for each pair, is computed anew for each draw.
+      others: the representations, under the same measure, that `prepared` is compared with and that are shuffled; the
+        same ones where none are given, and a symmetric measure then has a symmetric p.
       draws: of permutations.
       seed: of the draws.
-      dtype, budget: as in `analysis.engine.all_pairs.similarities`.
+      budget: as in `analysis.engine.all_pairs.similarities`.
     """
     if draws < 1:
         raise ValueError(f"A permutation test of {draws} draws has no result; take at least 1.")
+    measure, dtype = prepared.measure, prepared.dtype
     mirrored = others is None and measure.symmetric
-    others = groups if others is None else others
-    stimuli, random = stimuli_of(groups[0]), np.random.default_rng(seed)
+    stimuli, random = prepared.stimuli, np.random.default_rng(seed)
     shuffled = _shuffled_inner if measure.form == "inner" and not measure.extras else _shuffled_any
-    with _precision(dtype):
-        values = shuffled(measure, groups, others, dtype, budget)
+    with in_precision(dtype):
+        values = shuffled(prepared, others or prepared, budget)
         value = np.asarray(values(np.arange(stimuli)), np.float64)
         sums = np.zeros((3, *value.shape))
         reached = np.ones(value.shape, int)
@@ -230,10 +212,6 @@ def permutation_test(
     skew = (third - 3 * first * second + 2 * first**3) / sd**3
     p = np.where(np.isnan(value), np.nan, reached / (draws + 1))
     return PermutationTest(value, Moments(value + first, sd, skew), p, draws)
-
-
-def _precision(dtype: str) -> Any:
-    return jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
 
 
 # --- the ways in which indices may coincide --------------------------------------------------------------------------
@@ -309,31 +287,30 @@ def _distinct_sum(graph: Graph, walks: dict[Graph, float]) -> float:
 
 
 @partial(jax.jit, static_argnames=("measure", "side", "stimuli"))
-def _map(measure: Any, side: str, state: State, member: Any, stimuli: int) -> jax.Array:
-    one = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, member, 1), state)
+def _map(measure: InnerMeasure, side: str, state: State, member: Any, stimuli: int) -> jax.Array:
+    of_member = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, member, 1), state)
     every = jnp.arange(stimuli)
-    return getattr(measure, side)(one, every, every)
+    return getattr(measure, side)(of_member, every, every)
 
 
-def _summed(measure: Any, group: Any, dtype: str) -> State:
-    """A group's state with what the engine adds to it: `self` and, where the measure has `totals`, `total`."""
-    state = state_of(measure, group, dtype)
+def _summed(measure: InnerMeasure, state: State, n: int) -> State:
+    """A state of n stimuli with what the engine adds to it: `self` and, where the measure has `totals`, `total`."""
     if not measure.symmetric:
         return state
-    n, own, total = stimuli_of(group), [], []
+    squares, total = [], []
     for member in range(_members(state)):
         full = np.asarray(_map(measure, "left", state, member, n), np.float64)
         rows = math.isqrt(full.size) // n
-        own.append(np.vdot(full, full))
+        squares.append(np.vdot(full, full))
         total.append(full.reshape(n, rows, n, rows).sum((0, 2)))
-    return state | dict(self=np.stack(own)) | (dict(total=np.stack(total)) if measure.totals else {})
+    return state | dict(self=np.stack(squares)) | (dict(total=np.stack(total)) if measure.totals else {})
 
 
 def _members(state: State) -> int:
     return len(jax.tree.leaves(state)[0])
 
 
-def _one_row_maps(measure: Any, state: State, side: str, stimuli: int) -> Iterator[np.ndarray]:
+def _one_row_maps(measure: InnerMeasure, state: State, side: str, stimuli: int) -> Iterator[np.ndarray]:
     for member in range(_members(state)):
         full = np.asarray(_map(measure, side, state, member, stimuli))
         if full.shape != (1, stimuli**2):
@@ -345,7 +322,7 @@ def _one_row_maps(measure: Any, state: State, side: str, stimuli: int) -> Iterat
 
 
 @partial(jax.jit, static_argnames=("measure", "block"))
-def _add_block(measure: Any, block: int, inner: Any, a: Any, b: Any, order: Any, p: Any, q: Any) -> jax.Array:
+def _add_block(measure: InnerMeasure, block: int, inner: Any, a: Any, b: Any, order: Any, p: Any, q: Any) -> jax.Array:
     """Adds block (p, q) of the maps of `a` by the same block of the maps of `b` in another order of its stimuli."""
     n = len(order)
     i, j = p * block + jnp.arange(block), q * block + jnp.arange(block)
@@ -355,13 +332,14 @@ def _add_block(measure: Any, block: int, inner: Any, a: Any, b: Any, order: Any,
     right = jnp.concatenate([measure.right(state, order[i], order[j]) for state in b])
     rows = math.isqrt(left.shape[1] // block**2)
     weight = jnp.repeat(jnp.repeat(weight, rows, 0), rows, 1).reshape(1, -1)
-    return inner + jnp.einsum("ae,be->ab", left * weight, right, precision=jax.lax.Precision.HIGHEST)
+    return inner + jnp.einsum("ae,be->ab", left * weight, right, precision=HIGHEST)
 
 
-def _shuffled_inner(measure: Any, groups: Any, others: Any, dtype: str, budget: int) -> Shuffled:
-    a = [_summed(measure, group, dtype) for group in groups]
-    b = a if others is groups else [_summed(measure, group, dtype) for group in others]
-    n, sizes = stimuli_of(groups[0]), [list(map(_members, states)) for states in (a, b)]
+def _shuffled_inner(prepared: Prepared, others: Prepared, budget: int) -> Shuffled:
+    measure, n, dtype = prepared.inner, prepared.stimuli, prepared.dtype
+    a = [_summed(measure, state, n) for state in prepared.taken_states]
+    b = a if others is prepared else [_summed(measure, state, n) for state in others.taken_states]
+    sizes = [list(map(_members, states)) for states in (a, b)]
     counts, edges = list(map(sum, sizes)), [np.cumsum(of)[:-1] for of in sizes]
     row = np.zeros(1, int)
     times = max(math.isqrt(jax.eval_shape(measure.left, state, row, row).shape[1]) for state in a)
@@ -381,11 +359,12 @@ def _shuffled_inner(measure: Any, groups: Any, others: Any, dtype: str, budget: 
     return values
 
 
-def _shuffled_any(measure: Any, groups: Any, others: Any, dtype: str, budget: int) -> Shuffled:
-    members = sum(len(getattr(group, "array", group)) for group in groups)
+def _shuffled_any(prepared: Prepared, others: Prepared, budget: int) -> Shuffled:
+    groups, members = prepared.taken_groups, len(prepared.members)
 
     def values(order: np.ndarray) -> np.ndarray:
-        moved = [in_order(group, order) for group in others]
-        return similarities([measure], [*groups, *moved], dtype=dtype, budget=budget)[0].value[:members, members:]
+        moved = [in_order(group, order) for group in others.taken_groups]
+        both = prepare(prepared.measure, [*groups, *moved], prepared.dtype)
+        return similarities([both], budget=budget)[0].value[:members, members:]
 
     return values

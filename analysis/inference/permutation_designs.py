@@ -1,14 +1,15 @@
 """What a test of a field exchanges: configurations, or the members of too few of them, and within which strata."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from analysis.inference.resampling import arrangements
 from analysis.inference.sums_of_squares import Bases, bases, indicators
 
-__all__ = ["GENERAL", "SEED", "THESE", "Design", "Grid", "designs", "joined"]
+__all__ = ["GENERAL", "SEED", "THESE", "Design", "MemberLabels", "designs", "joined"]
 
 GENERAL = "configurations in general"
 """What a test is about that exchanges configurations: their differences count as chance."""
@@ -26,7 +27,7 @@ MANY = 10**9
 """Draws that set no limit."""
 
 
-class Grid(NamedTuple):
+class MemberLabels(NamedTuple):
     """The fields of the members that a test is about.
 
     Attributes:
@@ -35,20 +36,20 @@ class Grid(NamedTuple):
       seeds: `(member,)` 0, 1, ...; none where they are unknown.
     """
 
-    labels: Mapping[str, np.ndarray]
-    values: Mapping[str, np.ndarray]
-    seeds: np.ndarray | None
+    labels: dict[str, Int[np.ndarray, " member"]]
+    values: dict[str, Float[np.ndarray, " member"]]
+    seeds: Int[np.ndarray, " member"] | None
 
 
 class Design(NamedTuple):
     """One way to test a term.
 
     Attributes:
-      which: `(member,)`, the unit that each member belongs to.
-      model: the term and what it is tested given, over units.
-      own: columns of the effects that an interaction is tested given, besides those of the others.
-      codes: `(unit,)` labels of the term.
-      strata: `(unit,)`, what is exchanged stays in these.
+      case_of: `(member,)`, the case that each member belongs to: what is exchanged, a configuration or a member.
+      model: the term and what it is tested given, over cases.
+      main_effects: columns of the effects that an interaction is tested given, besides those of the others.
+      codes: `(case,)` labels of the term.
+      strata: `(case,)`, what is exchanged stays in these.
       residuals: whether residuals are exchanged, for some other term varies within strata; else labels.
       about: `GENERAL` or `THESE`.
       within: the names of what strata are made of.
@@ -56,11 +57,11 @@ class Design(NamedTuple):
       distinct: how many of them can change the statistic.
     """
 
-    which: np.ndarray
+    case_of: Int[np.ndarray, " member"]
     model: Bases
-    own: list[np.ndarray]
-    codes: np.ndarray
-    strata: np.ndarray
+    main_effects: list[Float[np.ndarray, "case level"]]
+    codes: Int[np.ndarray, " case"]
+    strata: Int[np.ndarray, " case"]
     residuals: bool
     about: str
     within: tuple[str, ...]
@@ -86,64 +87,67 @@ def joined(columns: Sequence[np.ndarray], count: int) -> np.ndarray:
     return np.unique(np.stack(columns, 1), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _columns(grid: Grid, field: str, first: np.ndarray) -> np.ndarray:
-    """The columns of a field over units: its standardised number, or a dummy for each level."""
-    if field not in grid.values:
-        return indicators(np.unique(grid.labels[field][first], return_inverse=True)[1].reshape(-1))
-    value = grid.values[field][first]
+def _columns(encoded: MemberLabels, field: str, first: np.ndarray) -> np.ndarray:
+    """The columns of a field over cases: its standardised number, or a dummy for each level."""
+    if field not in encoded.values:
+        return indicators(np.unique(encoded.labels[field][first], return_inverse=True)[1].reshape(-1))
+    value = encoded.values[field][first]
     return ((value - value.mean()) / (value.std() or 1))[:, None]
 
 
-def designs(grid: Grid, term: Sequence[str], others: Sequence[str], not_held: Sequence[str]) -> Iterator[Design]:
+def designs(
+    encoded: MemberLabels, term: Sequence[str], others: Sequence[str], not_held: Sequence[str]
+) -> Iterator[Design]:
     """The ways to test a term: by configurations and, made when asked for, by members.
 
-    A unit is a configuration, a cell of all fields, or the members of a cell that have one seed, each by its mean.
+    A case is a configuration, a cell of all fields, or the members of a cell that have one seed, each by its mean.
 
     Args:
-      grid: the fields of the members.
+      encoded: the fields of the members.
       term: one field, or several whose interaction is tested given their own effects.
       others: fields that are held constant.
       not_held: fields that make configurations and are not held constant.
     """
     names = [*term, *others, *not_held]
-    cells = joined([grid.labels[name] for name in names], len(grid.labels[term[0]]))
-    residuals = len(term) > 1 or any(other in grid.values for other in others)
-    held = [other for other in others if other not in grid.values and len(term) == 1]
-    general = _design(grid, term, others, cells, held, residuals=residuals)
+    cells = joined([encoded.labels[name] for name in names], len(encoded.labels[term[0]]))
+    residuals = len(term) > 1 or any(other in encoded.values for other in others)
+    held = [other for other in others if other not in encoded.values and len(term) == 1]
+    general = _design(encoded, term, others, cells, held, residuals=residuals)
     if residuals and held and general.smallest(MANY) > ENOUGH:
-        free = _design(grid, term, others, cells, [], residuals=residuals)
+        free = _design(encoded, term, others, cells, [], residuals=residuals)
         general = free if free.smallest(MANY) < general.smallest(MANY) else general
     yield general
-    members = np.arange(len(cells)) if grid.seeds is None else joined([cells, grid.seeds], len(cells))
+    members = np.arange(len(cells)) if encoded.seeds is None else joined([cells, encoded.seeds], len(cells))
     held = [] if residuals else held
-    these = _design(grid, term, others, members, held, residuals=residuals, about=THESE)
-    if grid.seeds is not None:
-        blocked = _design(grid, term, others, members, [*held, SEED], residuals=residuals, about=THESE)
+    these = _design(encoded, term, others, members, held, residuals=residuals, about=THESE)
+    if encoded.seeds is not None:
+        blocked = _design(encoded, term, others, members, [*held, SEED], residuals=residuals, about=THESE)
         these = blocked if blocked.testable else these  # seeds of their own for every level leave nothing to block
     yield these
 
 
 def _design(
-    grid: Grid,
+    encoded: MemberLabels,
     term: Sequence[str],
     others: Sequence[str],
-    which: np.ndarray,
+    case_of: np.ndarray,
     within: Sequence[str],
     *,
     residuals: bool,
     about: str = GENERAL,
 ) -> Design:
-    first = np.unique(which, return_index=True)[1]
+    first = np.unique(case_of, return_index=True)[1]
     columns = np.ones((len(first), 1))
     for field in term:  # of an interaction, all products
-        columns = (columns[:, :, None] * _columns(grid, field, first)[:, None]).reshape(len(first), -1)
-    own = [_columns(grid, field, first) for field in term] if len(term) > 1 else []
-    blocks = {name: grid.seeds if name == SEED and grid.seeds is not None else grid.labels[name] for name in within}
+        columns = (columns[:, :, None] * _columns(encoded, field, first)[:, None]).reshape(len(first), -1)
+    main_effects = [_columns(encoded, field, first) for field in term] if len(term) > 1 else []
+    seeds_of = {} if encoded.seeds is None else {SEED: encoded.seeds}
+    blocks = {name: (encoded.labels | seeds_of)[name] for name in within}
     seeds = [indicators(joined([blocks[SEED][first]], len(first)))] if SEED in blocks else []
-    model = bases(columns, [*own, *(_columns(grid, other, first) for other in others), *seeds])
-    codes = joined([grid.labels[field][first] for field in term], len(first))
+    model = bases(columns, [*main_effects, *(_columns(encoded, other, first) for other in others), *seeds])
+    codes = joined([encoded.labels[field][first] for field in term], len(first))
     strata = joined([block[first] for block in blocks.values()], len(first))
-    found, distinct = arrangements(np.arange(len(first)) if residuals else codes, strata)
-    renamed = not residuals and term[0] not in grid.values  # numbers and residuals have no names to be exchanged
-    distinct = distinct if renamed else found
-    return Design(which, model, own, codes, strata, residuals, about, tuple(within), found, distinct)
+    count, partitions = arrangements(np.arange(len(first)) if residuals else codes, strata)
+    renamed = not residuals and term[0] not in encoded.values  # numbers and residuals have no names to be exchanged
+    distinct = partitions if renamed else count
+    return Design(case_of, model, main_effects, codes, strata, residuals, about, tuple(within), count, distinct)

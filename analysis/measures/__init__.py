@@ -1,46 +1,219 @@
 """Measures of representational similarity, one family per file; the file's name is the family's name.
 
-The contract of a measure, a frozen dataclass `Measure` (of `_family.Family`) whose fields are its choices and make
-its name:
-
-- `name`: `cka(kernel=linear, debiased)`: every choice, as the result's label. `words` are the bare words in it,
-  `debiased` -> (field, value), so that a name reads back as the measure.
-- `kind`: "similarity" (1 is identical), "distance" (0 is identical, triangle inequality holds) or "score" (higher is
-  better). `is_metric`: whether a distance, or the angle `arccos` of a similarity, keeps the triangle inequality between
-  representations of any widths. `symmetric`: if not, element [a, b] reads "a predicts b". `identity`: the value of a
-  representation with itself, NaN where it is not one number. `estimator`: what is estimated, in words; `least`: the
-  fewest stimuli; `invariances`: what one may do to a representation without changing the value.
-- `takes`: what it is made for: "patterns" (one row a stimulus), "trajectories", "repeats", "rdms". A measure that does
-  not take "repeats" is given their mean; a ready RDM takes part only where "rdms" are taken.
-- `fault(stimuli, times, units)`: why it cannot be had of representations of this size, with the fix, or "".
-- `time`: how time enters, a field; "samples" makes (stimulus, time) rows, all else leaves one row per stimulus.
-- `chance(state_a, state_b)`: the value of unrelated representations, a number or one per pair, NaN where unknown;
-  `chance_sd(stimuli, rows)`: its standard deviation, None where there is no closed form.
-- `prepare(x)` makes the state of a group of members that share a shape: `x` is `(member, stimulus, time, unit)`
-  (one time step where there is no time) and every array of the state has the member axis first and is
-  O(stimuli x time x units + stimuli x time^2 + units^2), never O((stimuli x time)^2). `prepare_repeats(x)`, of
-  `(member, repeat, stimulus, time, unit)`, and `prepare_rdms(d)`, of `(member, stimulus, stimulus)`, stand beside it
-  where `takes` says so.
-- `extras`: names of what comes with each value, such as the penalty that was chosen: `finish` and `tile` then return
-  the values and these, each `(a, b)`.
-
-Then one of two forms:
-
-- *Inner* (`form = "inner"`): a Frobenius inner product of one map per member, rows (stimulus, time) by columns
-  (stimulus, time). `left(state, p, q)` gives the block of stimuli `p` by stimuli `q`, `(member, entry)`; maps are
-  symmetric, so that only blocks on and above the diagonal are asked for; `p` and `q` are indices or a `Span` of
-  stimuli, which `_family.some` and `index` read. `right` is the same unless the measure is
-  directed; a directed measure's `left` may hold several maps per member, `(member * maps, entry)`, one for each
-  penalty. `finish(inner, state_a, state_b)` turns the summed inner products into values. Before it the engine adds to
-  the state of a symmetric measure each member's inner product with itself, as `self`, and, where the measure has
-  `totals`, the sums of its map, as `total`. A measure whose map is `F F'` but for some correction may have
-  `factor(state)`, `(member, row, unit)`, and `corrected(products, state_a, state_b)`, which turns the `|F_a' F_b|^2`
-  into the inner products of the maps: cheaper where there are many more rows than units.
-- *Pair* (`form = "pair"`): `tile(state_a, state_b)` gives all values `(a, b)` of some members with some others.
-  `cost(state_a, state_b)` is the number of bytes that one pair needs inside it. It is compiled unless `host` is set,
-  which says that it is NumPy code. `pads` says that units of zeros change nothing: groups of different width then
-  share a program.
+A family's `Measure` is a frozen dataclass (of `_family.Family`) whose fields are its choices and make its name. What
+the rest of the analysis may ask of it stands in the protocols below: `Measure` for all, and then one of two forms,
+`InnerMeasure`, a Frobenius inner product of one map per member, or `PairMeasure`, anything else of two members.
 
 Only the engine, `analysis/engine/all_pairs.py`, knows how many members, groups and blocks there are: it walks the
-blocks, all Inner measures of a request together, and fills the tiles of the Pair measures.
+blocks, all Inner measures of a request together, and fills the tiles of the Pair measures. Code elsewhere asks a
+measure for the properties that are declared here and never for its name.
+
+Axes are called `member`, `stimulus`, `time`, `unit`; `x` is `(member, stimulus, time, unit)`, one time step where there
+is no time.
 """
+
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from analysis.measures._family import Span, State
+
+__all__ = ["InnerMeasure", "Measure", "PairMeasure", "Stimuli"]
+
+Stimuli = Span | jax.Array | np.ndarray
+"""Which stimuli a block of a map is of: a `Span` or indices, which `_family.at_stimuli` and `index` read."""
+
+PerPair = float | Float[np.ndarray, "a b"]
+"""A number for all pairs of two groups' members, or one for each."""
+
+
+@runtime_checkable
+class Measure(Protocol):
+    """What every measure declares, and the states that it makes."""
+
+    @property
+    def name(self) -> str:
+        """`cka(kernel=linear, debiased)`: every choice that matters, as the result's label.
+
+        `words` are the bare words in it, `debiased` -> (field, value), so that a name reads back as the measure.
+        """
+        ...
+
+    @property
+    def family(self) -> str:
+        """The file's name."""
+        ...
+
+    @property
+    def form(self) -> str:
+        """Which of the two forms: "inner" for an `InnerMeasure`, "pair" for a `PairMeasure`."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """One of "similarity" (1 is identical), "distance" (0 is identical) and "score" (higher is better)."""
+        ...
+
+    @property
+    def symmetric(self) -> bool:
+        """If not, element [a, b] reads "a predicts b"."""
+        ...
+
+    @property
+    def identity(self) -> float:
+        """The value of a representation with itself, NaN where it is not one number."""
+        ...
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether the triangle inequality holds between representations of any widths.
+
+        Of a distance itself, of a similarity for the angle `arccos`.
+        """
+        ...
+
+    @property
+    def cosine(self) -> bool:
+        """Whether a value is the cosine of the angle between one map per member, so that another can be taken out."""
+        ...
+
+    @property
+    def null_always(self) -> bool:
+        """Whether a value means nothing without z and p, which then stand beside it where they have a closed form."""
+        ...
+
+    @property
+    def rdm_compare(self) -> str | None:
+        """The comparison of `analysis.scoring.ceilings` that a noise ceiling of ready RDMs is of; None for no RDMs."""
+        ...
+
+    @property
+    def estimator(self) -> str:
+        """What is estimated, in words."""
+        ...
+
+    @property
+    def invariances(self) -> tuple[str, ...]:
+        """What one may do to a representation without changing the value."""
+        ...
+
+    @property
+    def least(self) -> int:
+        """The fewest stimuli."""
+        ...
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What it is made for: "patterns" (one row a stimulus), "trajectories", "repeats", "rdms".
+
+        A measure that does not take "repeats" is given their mean; a ready RDM takes part only where "rdms" are taken.
+        One that takes "repeats" or "rdms" also has `prepare_repeats(x)`, of `(member, repeat, stimulus, time, unit)`,
+        or `prepare_rdms(d)`, of `(member, stimulus, stimulus)`.
+        """
+        ...
+
+    @property
+    def time(self) -> str:
+        """How time enters: "samples" makes (stimulus, time) rows, all else leaves one row per stimulus."""
+        ...
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What comes with each value, such as the penalty that was chosen.
+
+        `finish` and `tile` then return the values and these, each `(a, b)`.
+        """
+        ...
+
+    def fault(self, stimuli: int, times: int, units: int) -> str:
+        """Why it cannot be had of representations of this size, with the fix, or ""."""
+        ...
+
+    def recentring(self, one_row: bool) -> str | None:
+        """How the map of fewer stimuli is centred anew, see `_family.Family.recentring`."""
+        ...
+
+    def prepare(self, x: Float[Any, "member stimulus time unit"]) -> State:
+        """The state of members that share a shape.
+
+        Every array of it has the member axis first and is O(stimuli x time x units + stimuli x time^2 + units^2), never
+        O((stimuli x time)^2).
+        """
+        ...
+
+    def chance(self, state_a: State, state_b: State) -> PerPair:
+        """The value of unrelated representations, NaN where it is unknown."""
+        ...
+
+    def chance_sd(self, stimuli: int, rows: int) -> float | None:
+        """The standard deviation of unrelated values, None where there is no closed form for all pairs."""
+        ...
+
+
+@runtime_checkable
+class InnerMeasure(Measure, Protocol):
+    """A function of the Frobenius inner product of one map per member.
+
+    Rows and columns of a map are (stimulus, time).
+    """
+
+    @property
+    def totals(self) -> bool:
+        """Whether the engine adds to each state, as `total`, the sums of the map `(member, time, time)`."""
+        ...
+
+    def left(self, state: State, p: Stimuli, q: Stimuli) -> Float[jax.Array, "maps entry"]:
+        """The block of stimuli `p` by stimuli `q` of every member's map.
+
+        Maps are symmetric, so that only blocks on and above the diagonal are asked for. A directed measure may hold
+        several maps per member, one for each penalty: `member * maps` rows.
+        """
+        ...
+
+    def right(self, state: State, p: Stimuli, q: Stimuli) -> Float[jax.Array, "member entry"]:
+        """The block of the maps that `left` is multiplied with: the same unless the measure is directed."""
+        ...
+
+    def factor(self, state: State) -> Float[Any, "member row unit"] | None:
+        """F of a map that is `F F'` but for some correction; None where there is none.
+
+        Products of factors are cheaper than those of maps where there are many more rows than units.
+        """
+        ...
+
+    def corrected(self, products: Float[np.ndarray, "a b"], state_a: State, state_b: State) -> np.ndarray:
+        """The inner products `(a, b)` of the maps from the `|F_a' F_b|^2` of their factors."""
+        ...
+
+    def finish(self, inner: Float[np.ndarray, "maps b"], state_a: State, state_b: State) -> Any:
+        """Values `(a, b)`, and the `extras`, from the summed inner products.
+
+        Before it the engine adds to the state of a symmetric measure each member's inner product with itself, as
+        `self`, `(member,)`.
+        """
+        ...
+
+
+@runtime_checkable
+class PairMeasure(Measure, Protocol):
+    """A function of two members' states."""
+
+    @property
+    def host(self) -> bool:
+        """Whether `tile` is NumPy code; else it is compiled."""
+        ...
+
+    @property
+    def pads(self) -> bool:
+        """Whether units of zeros change nothing: groups of different width then share a program."""
+        ...
+
+    def cost(self, state_a: State, state_b: State) -> int:
+        """The number of bytes that one pair needs inside `tile`."""
+        ...
+
+    def tile(self, state_a: State, state_b: State) -> Any:
+        """All values `(a, b)` of some members with some others, and the `extras`."""
+        ...

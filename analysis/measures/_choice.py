@@ -28,12 +28,12 @@ def measure(choice: Any) -> Any:
     fields = [field.name for field in dataclasses.fields(kind)]
     chosen: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        name, given, value = (piece.strip() for piece in part.partition("="))
-        if not given and name in kind.words:
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals and name in kind.words:
             name, value = kind.words[name]
         elif name not in fields:
             raise ValueError(f"Measure {family} has no field {name!r}; {lookup.nearest(name, fields)}.")
-        elif not given:
+        elif not equals:
             raise ValueError(f"Field {name!r} of measure {family} needs a value, {name}=...")
         else:
             with contextlib.suppress(ValueError, SyntaxError):

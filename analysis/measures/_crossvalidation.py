@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
+from jaxtyping import Int
 
 PENALTIES = 10.0 ** np.arange(-4, 4)
 """Ridge penalties, as multiples of the mean squared length of a centred row, tr(K) / rows.
@@ -23,9 +24,9 @@ class Folds(NamedTuple):
       members: `(fold, place)`, the stimuli of each fold; places that a smaller fold lacks hold the number of stimuli.
     """
 
-    fold: np.ndarray
-    place: np.ndarray
-    members: np.ndarray
+    fold: Int[np.ndarray, " stimulus"]
+    place: Int[np.ndarray, " stimulus"]
+    members: Int[np.ndarray, "fold place"]
 
 
 @cache
@@ -81,8 +82,8 @@ def by_fold(x: np.ndarray, folds: Folds) -> np.ndarray:
 def selection(folds: Folds, times: int, chosen: np.ndarray) -> np.ndarray:
     """Which of all rows the rows of the chosen folds are, `(chosen, row, row)`; 0 for rows that a fold lacks."""
     stimuli = folds.members[chosen][:, :, None] == np.arange(len(folds.fold))
-    found = stimuli[:, :, None, :, None] * np.eye(times)[:, None]
-    return found.reshape(len(chosen), folds.members.shape[1] * times, len(folds.fold) * times)
+    rows = stimuli[:, :, None, :, None] * np.eye(times)[:, None]
+    return rows.reshape(len(chosen), folds.members.shape[1] * times, len(folds.fold) * times)
 
 
 def leverage(z: np.ndarray, inverse: np.ndarray) -> np.ndarray:
@@ -109,9 +110,9 @@ def left_over(z: np.ndarray, size: np.ndarray, penalty: float, base: np.ndarray,
     rest = by_fold(rest.reshape(stimuli, times, -1), folds)
     rest = by_fold(rest.reshape(-1, stimuli, times).transpose(1, 2, 0), folds)  # (fold, row, rows of all folds)
     width = rest.shape[1]
-    own = rest.reshape(*rest.shape[:2], -1, width)[np.arange(len(rest)), :, np.arange(len(rest))]
-    own = own + np.eye(width) * (np.abs(own).sum(2, keepdims=True) == 0)
-    return np.linalg.solve(own, rest).reshape(-1, rest.shape[2])
+    of_fold = rest.reshape(*rest.shape[:2], -1, width)[np.arange(len(rest)), :, np.arange(len(rest))]
+    of_fold = of_fold + np.eye(width) * (np.abs(of_fold).sum(2, keepdims=True) == 0)
+    return np.linalg.solve(of_fold, rest).reshape(-1, rest.shape[2])
 
 
 def partial_least_squares(x: np.ndarray, y: np.ndarray, components: int) -> np.ndarray:

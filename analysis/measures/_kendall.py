@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.arithmetic import HIGHEST
 from analysis.measures._family import State
 from analysis.measures._ranks import exact_ranks
 
@@ -46,9 +47,9 @@ def compared(
     shares = draw.multinomial(most, np.array(number) / sum(number))
     first, second = [], []
     for (name, (rows, entries)), share in zip(sets.items(), shares):
-        row, one = draw.integers(rows, size=share), draw.integers(entries, size=share)
-        first.append(at(name, row, one))
-        second.append(at(name, row, (one + draw.integers(1, entries, size=share)) % entries))
+        row, entry = draw.integers(rows, size=share), draw.integers(entries, size=share)
+        first.append(at(name, row, entry))
+        second.append(at(name, row, (entry + draw.integers(1, entries, size=share)) % entries))
     first, second = np.concatenate(first), np.concatenate(second)
     signs = np.zeros((members, -(-most // CHUNK) * CHUNK), np.int8)
     for (rdm, slack), outcome in zip(rdms, signs):
@@ -91,9 +92,9 @@ def mean_product(a: State, b: State, most: int) -> jax.Array:
     All comparisons of m entries are those of each with the entry s places on, for s from 1 to m / 2.
     """
 
-    def product(one: jax.Array, other: jax.Array) -> jax.Array:
-        one, other = (signs.astype(jnp.float32).reshape(len(signs), -1) for signs in (one, other))
-        return jnp.einsum("ac,bc->ab", one, other, precision=jax.lax.Precision.HIGHEST).astype(total.dtype)
+    def product(a: jax.Array, b: jax.Array) -> jax.Array:
+        a, b = (signs.astype(jnp.float32).reshape(len(signs), -1) for signs in (a, b))
+        return jnp.einsum("ac,bc->ab", a, b, precision=HIGHEST).astype(total.dtype)
 
     def add_chunk(c: jax.Array, total: jax.Array) -> jax.Array:
         return total + product(a["signs"][:, c], b["signs"][:, c])

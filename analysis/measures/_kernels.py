@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.arithmetic import HIGHEST
+
 KERNELS = ("linear", "rbf", "polynomial")
-HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def kernel(x: jax.Array, y: jax.Array, scale: jax.Array, name: str, degree: int, axes: str) -> jax.Array:
@@ -59,8 +60,8 @@ def row_sums(x: jax.Array, scale: jax.Array, name: str, degree: int) -> jax.Arra
     Row by row: what is held of a map is one stimulus against all.
     """
 
-    def of_member(one: Any) -> jax.Array:
-        x, scale = one
+    def of_member(member: Any) -> jax.Array:
+        x, scale = member
 
         def of_stimulus(row: jax.Array) -> jax.Array:
             values = kernel(row[None, None], x[None], scale[None], name, degree, "nitp,njup->nitju")

@@ -7,7 +7,7 @@ The state of members with patterns holds
 - `length`, `(member, stimulus, time)`: the `<x, x>` of each row;
 
 so that `D[a, b] = length_a + length_b - 2 <x_a, x_b>`. That of ready RDMs holds `rdm`, `(member, stimulus, stimulus)`.
-It is made on the host, one member at a time, in double precision: `one` is the state of one member, without that axis.
+It is made on the host, one member at a time, in double precision: `member` is the state of one, without that axis.
 """
 
 import contextlib
@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import helmert, solve_triangular
 
-from analysis.measures._family import State, some
+from analysis.arithmetic import HIGHEST
+from analysis.measures._family import State, at_stimuli
 
 RDMS = ("correlation", "euclidean", "cosine", "mahalanobis", "crossnobis", "poisson")
 PRIOR_RATE, PRIOR_WEIGHT = 1.0, 0.1
@@ -73,11 +74,11 @@ def near_one(x: np.ndarray) -> np.ndarray:
 def dissimilarities(state: State, p: Any, q: Any) -> jax.Array:
     """Stimuli `p` by stimuli `q` of every member's RDM, `(member, stimulus, time, stimulus, time)`."""
     if "rdm" in state:
-        return some(some(state["rdm"], p).swapaxes(1, 2), q).swapaxes(1, 2)[:, :, None, :, None]
+        return at_stimuli(at_stimuli(state["rdm"], p).swapaxes(1, 2), q).swapaxes(1, 2)[:, :, None, :, None]
     x, length = state["x"], state["length"]
     signed = x * state["sign"][:, None, None] if "sign" in state else x
-    products = jnp.einsum("nitp,njup->nitju", some(x, p), some(signed, q), precision=jax.lax.Precision.HIGHEST)
-    return some(length, p)[:, :, :, None, None] + some(length, q)[:, None, None] - 2 * products
+    products = jnp.einsum("nitp,njup->nitju", at_stimuli(x, p), at_stimuli(signed, q), precision=HIGHEST)
+    return at_stimuli(length, p)[:, :, :, None, None] + at_stimuli(length, q)[:, None, None] - 2 * products
 
 
 def sizes(state: State) -> tuple[int, int]:
@@ -85,20 +86,20 @@ def sizes(state: State) -> tuple[int, int]:
     return (state["rdm"].shape[-1], 1) if "rdm" in state else state["length"].shape[-2:]
 
 
-def whole(one: State) -> np.ndarray:
+def whole(member: State) -> np.ndarray:
     """The RDM of one member, `(stimulus, time, stimulus, time)`."""
-    if "rdm" in one:
-        return one["rdm"][:, None, :, None]
-    n, times = sizes(one)
-    rows, length = one["x"].reshape(n * times, -1), one["length"].ravel()
-    products = (rows * one["sign"] if "sign" in one else rows) @ rows.T  # half the work if both are one array
+    if "rdm" in member:
+        return member["rdm"][:, None, :, None]
+    n, times = sizes(member)
+    rows, length = member["x"].reshape(n * times, -1), member["length"].ravel()
+    products = (rows * member["sign"] if "sign" in member else rows) @ rows.T  # half the work if both are one array
     products *= -2
     products += length[:, None]
     products += length
     return products.reshape(n, times, n, times)
 
 
-def settled(one: State, noise: float) -> tuple[np.ndarray, np.ndarray, float]:
+def settled(member: State, noise: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The RDM of one member for comparing its entries.
 
     Args:
@@ -109,39 +110,39 @@ def settled(one: State, noise: float) -> tuple[np.ndarray, np.ndarray, float]:
       The flat RDM; its entries of different stimuli `(entry,)`, in the order (pair of stimuli, time, time); the
       difference up to which two of them tie.
     """
-    n = sizes(one)[0]
-    rdm, (i, j) = whole(one), np.triu_indices(n, 1)
-    entries, size = rdm[i, :, j].ravel(), typical(one)
+    n = sizes(member)[0]
+    rdm, (i, j) = whole(member), np.triu_indices(n, 1)
+    entries, size = rdm[i, :, j].ravel(), typical(member)
     if entries.std() <= noise * size:
         return np.zeros(rdm.size), np.zeros_like(entries), 0.0
     return rdm.ravel(), entries, 16 * float(np.finfo(rdm.dtype).eps) * max(float(np.abs(entries).max()), size)
 
 
-def typical(one: State) -> float:
+def typical(member: State) -> float:
     """The typical dissimilarity of one member, noise included: the size of what rounding acts on."""
-    n, times = sizes(one)
-    if "rdm" in one:
-        return float(np.abs(one["rdm"]).sum()) / (n * (n - 1))
-    return 2 * float((one["x"] ** 2).sum()) / (n * times)
+    n, times = sizes(member)
+    if "rdm" in member:
+        return float(np.abs(member["rdm"]).sum()) / (n * (n - 1))
+    return 2 * float((member["x"] ** 2).sum()) / (n * times)
 
 
-def sums(one: State) -> tuple[np.ndarray, np.ndarray]:
+def sums(member: State) -> tuple[np.ndarray, np.ndarray]:
     """Sums that centring needs.
 
     Returns:
       `across` `(stimulus, time, time)`: each row's dissimilarities with all other stimuli, by their time; `within`, of
       the same shape: those with its own stimulus at each time.
     """
-    n, times = sizes(one)
-    if "rdm" in one:
-        across = one["rdm"].sum(1)[:, None, None]
+    n, times = sizes(member)
+    if "rdm" in member:
+        across = member["rdm"].sum(1)[:, None, None]
         return across, np.zeros_like(across)
-    x, length = one["x"], one["length"]
-    signed = x * one["sign"] if "sign" in one else x
-    own = x @ signed.swapaxes(1, 2)
+    x, length = member["x"], member["length"]
+    signed = x * member["sign"] if "sign" in member else x
+    alone = x @ signed.swapaxes(1, 2)
     rest = length.sum(0) - length
-    across = (n - 1) * length[..., None] + rest[:, None] - 2 * (x @ signed.sum(0).T - own)
-    within = length[..., None] + length[:, None] - 2 * own
+    across = (n - 1) * length[..., None] + rest[:, None] - 2 * (x @ signed.sum(0).T - alone)
+    within = length[..., None] + length[:, None] - 2 * alone
     within[:, np.eye(times, dtype=bool)] = 0
     return across, within
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-HIGHEST = jax.lax.Precision.HIGHEST
+from analysis.arithmetic import HIGHEST
+
 LONGEST = 0.7  # of a step, in radians: to this, four steps of Newton-Schulz make a rotation of 1 + step
 FURTHER = 3  # times as many steps for the best start as for each: where A is nearly normal the slope is flat
 SLACK = 1e-3  # by which a step may first lower the inner product; spectral steps gain by not being monotone
@@ -74,15 +75,15 @@ def nearest(a: Any, b: Any, pairs: int, steps: int) -> Any:
         square = inner(slope, slope)
         length = jnp.minimum(length, LONGEST * jax.lax.rsqrt(square + tiny))
         moved = orthogonal(c + length[..., None, None] * matmul(slope, c))
-        found, new = at(moved)
-        good = found >= value - SLACK * 0.97**k
+        reached, new = at(moved)
+        good = reached >= value - SLACK * 0.97**k
         change = new - slope
         along, across = length * jnp.abs(inner(slope, change)), inner(change, change)
         longer = length**2 * square / jnp.maximum(along, tiny)
         shorter = along / jnp.maximum(across, tiny)
         length = jnp.where(good, jnp.clip(jnp.where(k % 2 == 0, longer, shorter), 1e-3, 1e2), length / 4)
         keep = good[..., None, None]
-        return jnp.where(keep, moved, c), jnp.where(good, found, value), jnp.where(keep, new, slope), length
+        return jnp.where(keep, moved, c), jnp.where(good, reached, value), jnp.where(keep, new, slope), length
 
     def climbed(c: Any, steps: int) -> Any:
         """After so many steps, orthogonal to rounding, and the inner product there."""

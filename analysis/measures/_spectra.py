@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from analysis.arithmetic import HIGHEST
 from analysis.measures._time import in_time
 from zoo.devices.startup import cores
 
-HIGHEST = jax.lax.Precision.HIGHEST
 STEPS = 40  # of Newton-Schulz: of a product of two representations with spectra like 1 / k^2, 24 lose 4e-4 of a cosine
 CLOSE = 5e-3  # below it 1 - cosine is taken again in double precision: an angle is its square root
 
@@ -141,7 +141,7 @@ def best_cosines(a: Any, b: Any) -> Any:
         return jnp.where(equal, 1, jnp.minimum(cosines, 1))
     cosines = cosines.astype(np.float64)
 
-    def again(i: int, j: int) -> float:
+    def again(i: np.integer, j: np.integer) -> float:
         x, y = a[i].astype(np.float64), b[j].astype(np.float64)
         same = np.array_equal(x, y)
         return 1.0 if same else float(np.linalg.norm(x.T @ y, "nuc") / (np.linalg.norm(x) * np.linalg.norm(y)))

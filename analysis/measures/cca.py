@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.arithmetic import HIGHEST
 from analysis.measures import _spectra
-from analysis.measures._family import Family, State, some
+from analysis.measures._family import Family, State, at_stimuli
 from analysis.measures._time import TIMES
 from models import setting
-
-HIGHEST = jax.lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Measure(Family):
     Attributes:
       summary: "mean" | "squared" | "pwcca".
       variance: the share of the variance that the principal components kept explain, at least; 1 keeps all.
-      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`. The
+      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`. The
         rows of a trajectory are no independent samples: it is the number of stimuli that counts.
       center: "time" subtracts the mean over stimuli at each time, "grand" the mean over stimuli and times.
     """
@@ -128,7 +127,7 @@ class Measure(Family):
     def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's projector, `(member, entry)`."""
         basis = state["q"]
-        block = jnp.einsum("nitk,njuk->nitju", some(basis, p), some(basis, q), precision=HIGHEST)
+        block = jnp.einsum("nitk,njuk->nitju", at_stimuli(basis, p), at_stimuli(basis, q), precision=HIGHEST)
         return block.reshape(len(basis), -1)
 
     right = left

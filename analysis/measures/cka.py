@@ -9,12 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analysis.measures._family import Family, State, index, some
+from analysis.arithmetic import HIGHEST
+from analysis.measures._family import Family, State, at_stimuli, index
 from analysis.measures._kernels import KERNELS, bandwidth, kernel, row_sums
 from analysis.measures._time import TIMES, in_time
 from models import setting
-
-HIGHEST = jax.lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Measure(Family):
       angular: the angle in radians, a distance, instead of its cosine.
       bandwidth: of "rbf", in medians.
       degree: of "polynomial".
-      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`.
+      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`.
       center: "time" subtracts the mean over stimuli at each time (removes the condition-independent time course),
         "grand" the mean over stimuli and times, which leaves that time course in.
     """
@@ -81,6 +80,17 @@ class Measure(Family):
         """The fewest stimuli that leave something to compare."""
         return 4 if self.debiased else 2
 
+    @property
+    def null_always(self) -> bool:
+        """Biased values mean nothing without what unrelated representations would give."""
+        return not self.debiased
+
+    def recentring(self, one_row: bool) -> str | None:
+        """How the map of fewer stimuli is centred anew, see `Family.recentring`."""
+        if self.angular or not (self.center == "time" or one_row):
+            return None
+        return "hollow" if self.debiased else "full"
+
     def prepare(self, x: Any) -> State:
         """The state of members `(member, stimulus, time, unit)`.
 
@@ -121,9 +131,9 @@ class Measure(Family):
     def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
         x = state["x"]
-        block = kernel(some(x, p), some(x, q), state["scale"], self.kernel, self.degree, "nitp,njup->nitju")
+        block = kernel(at_stimuli(x, p), at_stimuli(x, q), state["scale"], self.kernel, self.degree, "nitp,njup->nitju")
         if "shift" in state:
-            a, b = some(state["shift"], p), some(state["shift"], q)
+            a, b = at_stimuli(state["shift"], p), at_stimuli(state["shift"], q)
             if self.center == "time":
                 a, b = a[:, :, :, None], b.transpose(0, 3, 1, 2)[:, None]
             else:

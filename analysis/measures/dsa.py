@@ -117,12 +117,12 @@ class Measure(Family):
         v = bases(np.concatenate(past, 3).reshape(members, n * steps, -1), noise)[0][..., : self.rank]
         weights = np.random.default_rng(0).standard_normal(n * steps)  # no direction of v is at a right angle to them
         v = v.reshape(members, n, steps, self.rank)
-        found = []
-        for own in v:
-            before, after = own[:, :-1].reshape(-1, self.rank), own[:, 1:].reshape(-1, self.rank)
+        ordered = []
+        for delayed in v:
+            before, after = delayed[:, :-1].reshape(-1, self.rank), delayed[:, 1:].reshape(-1, self.rank)
             flow = np.linalg.lstsq(before, after, rcond=None)[0].T
-            found.append(_ordered(flow, weights @ own.reshape(-1, self.rank)))
-        flows, spectra = map(np.stack, zip(*found))
+            ordered.append(_ordered(flow, weights @ delayed.reshape(-1, self.rank)))
+        flows, spectra = map(np.stack, zip(*ordered))
         empty = ~v.any((1, 2, 3))
         flows[empty], spectra[empty] = np.nan, np.nan
         return flows, spectra

@@ -115,9 +115,9 @@ class Measure(Family):
         half = self.symmetric and np.array_equal(state_a["x"], state_b["x"])  # members with themselves
         pairs = [(i, j) for i in range(len(rows)) for j in range(i if half else 0, len(columns))]
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
-            found = list(pool.map(lambda pair: self._value(rows[pair[0]], columns[pair[1]]), pairs))
+            of_pairs = list(pool.map(lambda pair: self._value(rows[pair[0]], columns[pair[1]]), pairs))
         values = np.empty((len(rows), len(columns)), state_a["x"].dtype)
-        for (i, j), value in zip(pairs, found):
+        for (i, j), value in zip(pairs, of_pairs):
             values[i, j] = value
             if half:
                 values[j, i] = value
@@ -162,6 +162,7 @@ def _transport(strength: np.ndarray) -> Plan:
     sums = sparse.vstack(
         [sparse.kron(sparse.eye_array(p), np.ones((1, q))), sparse.kron(np.ones((1, p)), sparse.eye_array(q))]
     )
-    found = linprog(-strength.ravel(), A_eq=sums.tocsc(), b_eq=np.r_[np.full(p, q), np.full(q, p)], method="highs-ds")
-    rows, columns = np.nonzero(found.x.reshape(p, q))
-    return rows, columns, found.x.reshape(p, q)[rows, columns] / (p * q)
+    margins = np.r_[np.full(p, q), np.full(q, p)]
+    transport = linprog(-strength.ravel(), A_eq=sums.tocsc(), b_eq=margins, method="highs-ds").x.reshape(p, q)
+    rows, columns = np.nonzero(transport)
+    return rows, columns, transport[rows, columns] / (p * q)

@@ -34,7 +34,7 @@ class Measure(Family):
       k: how many neighbours; fewer than the stimuli.
       metric: what is near, by "cosine", the angle seen from the origin (nothing is centred; a silent pattern is at a
         right angle to all), or by "euclidean" distance.
-      time: "features" | "mean" | "last"; see `analysis.representations.in_time`. Rows of trajectories are not offered:
+      time: "features" | "mean" | "last"; see `analysis.measures._time.in_time`. Rows of trajectories are not offered:
         the nearest rows are those of the same stimulus a step earlier and later.
     """
 
@@ -67,7 +67,7 @@ class Measure(Family):
         x = np.asarray(in_time(x, self.time))[:, :, 0]
         n = x.shape[1]
         noise = 32 * np.finfo(x.dtype).eps
-        near = in_threads(lambda some: np.stack([self._neighbors(member, noise) for member in some]), x)
+        near = in_threads(lambda part: np.stack([self._neighbors(member, noise) for member in part]), x)
         size = near.sum(2)
         bits = np.packbits(np.pad(near, ((0, 0), (0, 0), (0, -n % WORD))), axis=2).view(np.uint32)
         more = (size[:, :, None] > np.arange(n)).mean(1)

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from analysis.arithmetic import HIGHEST
 from analysis.measures import _crossvalidation as cv
-from analysis.measures._family import Family, State, index, some
+from analysis.measures._family import Family, State, at_stimuli, index
 from analysis.measures._time import TIMES, in_time
 from models import setting
 
-HIGHEST = jax.lax.Precision.HIGHEST
 FAR = 30.0  # entries of W above this cost float32 more than a digit where they cancel
 
 
@@ -50,7 +50,7 @@ class Measure(Family):
       folds: random folds of stimuli, the same in every run; 0 leaves out one stimulus at a time, or with correlations
         means 10, since one stimulus has none.
       components: of "pls"; fewer where the training rows or the units are fewer.
-      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`.
+      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`.
       center: "time" gives every time its own intercept (the condition-independent time course is no success), "grand"
         one to all.
     """
@@ -196,13 +196,13 @@ class Measure(Family):
         """Rows of `W Z F`, `(member, penalty, stimulus, time, column)`: held, or made where a stimulus is a fold."""
         if "wzf" in state:
             return state["wzf"][:, :, rows]
-        own = state["w"][:, :, rows][..., 0, :]
-        return jnp.einsum("nkptu,npur->nkptr", own, z, precision=HIGHEST) * state["f"][:, :, None, None]
+        weights = state["w"][:, :, rows][..., 0, :]
+        return jnp.einsum("nkptu,npur->nkptr", weights, z, precision=HIGHEST) * state["f"][:, :, None, None]
 
     def right(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of the Gram matrix, of trace 1, `(member, entry)`."""
         z = state["z"]
-        return jnp.einsum("nitr,njur->nitju", some(z, p), some(z, q), precision=HIGHEST).reshape(len(z), -1)
+        return jnp.einsum("nitr,njur->nitju", at_stimuli(z, p), at_stimuli(z, q), precision=HIGHEST).reshape(len(z), -1)
 
     def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> tuple[np.ndarray, np.ndarray]:
         """Errors `(a * penalty, b)` to R^2 and the chosen penalty's multiple, both `(a, b)`.
@@ -272,8 +272,8 @@ class Measure(Family):
             at, level = x.mean(axis, keepdims=True), y.mean(axis, keepdims=True)
             x, y = ((part - mean).reshape(-1, part.shape[-1]) for part, mean in ((x, at), (y, level)))
             held = xs[a, fold].reshape(-1, times, xs.shape[-1]) - at
-            found = held @ cv.partial_least_squares(x, y, self.components) + level
-            predicted[a, b, fold] = found.reshape(predicted.shape[3:])
+            values = held @ cv.partial_least_squares(x, y, self.components) + level
+            predicted[a, b, fold] = values.reshape(predicted.shape[3:])
 
         with threadpool_limits(1, "blas"), ThreadPoolExecutor() as pool:
             every = np.ndindex(len(xs), len(ys), len(real))
@@ -336,8 +336,8 @@ def _rest(state: State, y: jax.Array, place: int) -> jax.Array:
     """Target less held-out prediction at one penalty, `(a, b, fold, row, unit)`."""
     if "c" in state:
         flat = y.reshape(len(y), -1, y.shape[3])
-        found = jnp.einsum("axy,byp->abxp", state["c"][:, place], flat, precision=HIGHEST)
-        return found.reshape(*found.shape[:2], *y.shape[1:])
+        rest = jnp.einsum("axy,byp->abxp", state["c"][:, place], flat, precision=HIGHEST)
+        return rest.reshape(*rest.shape[:2], *y.shape[1:])
     z, f, v = state["columns"], state["f"][:, place], state["v"][:, place]
     inside = jnp.einsum("afxr,bfxp->abrp", z, y, precision=HIGHEST) * f[:, None, :, None]
     rest = y[None] - jnp.einsum("afxr,abrp->abfxp", z, inside, precision=HIGHEST)

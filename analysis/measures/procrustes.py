@@ -42,7 +42,7 @@ class Measure(Family):
       distance: "angular" | "euclidean".
       alpha: from 1, rotations only, to 0, where any invertible linear map is undone.
       folds: 0, or into how many parts the stimuli are held out in turn: stimulus i in part i modulo folds.
-      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`.
+      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`.
       center: "time" subtracts the mean over stimuli at each time, "grand" the mean over stimuli and times.
     """
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.measures import _kendall, _rdms
-from analysis.measures._family import Family, State, index, some
+from analysis.measures._family import Family, State, at_stimuli, index
 from analysis.measures._ranks import KNOTS, exact_ranks, indexed, look_up, rank_table
 from analysis.measures._spectra import in_threads
 from analysis.measures._time import TIMES, in_time
@@ -53,7 +53,7 @@ class Measure(Family):
         themselves), "exact" holds every rank, which is as large as half of all RDMs.
       comparisons: of "tau-a"; where there are more pairs of entries, as many are drawn, the same for all members. 0
         makes all of them.
-      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.representations.in_time`.
+      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`.
       center: "time": entries are centred by their mean for each pair of times, and compared in tau-a with those of the
         same two times, so that a shared time course alone gives 0; "grand": by the mean of all, and with all. Without
         time both are the plain comparison. A cosine is not centred.
@@ -81,6 +81,17 @@ class Measure(Family):
     @property
     def identity(self) -> float:
         return float("nan") if self.compare in ("rho-a", "tau-a") else 1.0
+
+    @property
+    def rdm_compare(self) -> str:
+        """The comparison of ready RDMs that a noise ceiling of `analysis.scoring.ceilings` is of."""
+        return self.compare
+
+    def recentring(self, one_row: bool) -> str | None:
+        """How the map of fewer stimuli is centred anew, see `Family.recentring`."""
+        if self.compare in ("spearman", "pearson"):
+            return "entries" if self.center == "time" or one_row else "grand"
+        return "none" if self.compare == "cosine" else None
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -138,13 +149,13 @@ class Measure(Family):
             raise ValueError(f"{self.name} takes rates of 0 or more; the lowest here is {lowest:g}.")
         eps = float(np.finfo(dtype).eps)
 
-        def one(own: np.ndarray) -> State:
-            own = own.astype(np.float64)
+        def of_member(rows: np.ndarray) -> State:
+            rows = rows.astype(np.float64)
             if self.rdm == "mahalanobis":
-                own = _rdms.over_stimuli(own, self.center, eps)
-            return _rdms.patterns(own, self.rdm, eps)
+                rows = _rdms.over_stimuli(rows, self.center, eps)
+            return _rdms.patterns(rows, self.rdm, eps)
 
-        return self._state(one, x, x.shape[:3], dtype)
+        return self._state(of_member, x, x.shape[:3], dtype)
 
     def prepare_repeats(self, x: Any) -> State:
         """The state of members `(member, repeat, stimulus, time, unit)`; as `prepare`.
@@ -158,22 +169,25 @@ class Measure(Family):
             raise ValueError(f"{self.name} needs at least 2 repeats; there is {repeats}.")
         eps = float(np.finfo(dtype).eps)
 
-        def one(own: np.ndarray) -> State:
-            own = in_time(own.astype(np.float64), self.time)
-            own, sign = _rdms.over_repeats(own, self.rdm == "crossnobis", eps)
-            return _rdms.patterns(own, self.rdm, eps, sign)
+        def of_member(repeats: np.ndarray) -> State:
+            repeats = in_time(repeats.astype(np.float64), self.time)
+            rows, sign = _rdms.over_repeats(repeats, self.rdm == "crossnobis", eps)
+            return _rdms.patterns(rows, self.rdm, eps, sign)
 
-        return self._state(one, np.asarray(x), (len(x), x.shape[2], times), dtype)
+        return self._state(of_member, np.asarray(x), (len(x), x.shape[2], times), dtype)
 
     def prepare_rdms(self, d: Any) -> State:
         """The state of members with ready RDMs `(member, stimulus, stimulus)`, symmetric; as `prepare`."""
         return self._state(_rdms.ready, np.asarray(d), (*d.shape[:2], 1), d.dtype)
 
-    def _state(self, made: Callable[[Any], State], given: np.ndarray, shape: tuple[int, ...], dtype: Any) -> State:
+    def _state(self, rdm_of: Callable[[Any], State], x: np.ndarray, shape: tuple[int, ...], dtype: Any) -> State:
         """The state of members, stimuli and times, from that of each member in double precision: ties stay ties.
 
         Args:
-          made: of one of the `given`, the state of a member; see `_rdms`.
+          rdm_of: the state of one member's RDM, from its part of `x`; see `_rdms`.
+          x: with the member axis first, whatever the kind.
+          shape: members, stimuli and times.
+          dtype: of the state.
         """
         count, n, times = shape
         held = self.compare == "tau-a" or self.ranks == "exact" or n * (n - 1) // 2 * times**2 <= KNOTS
@@ -181,27 +195,27 @@ class Measure(Family):
         eps, finest = (float(np.finfo(kind).eps) for kind in (dtype, np.float64))
         noise = max(32 * finest, (32 * eps) ** 2) if held else 32 * eps
         if self.compare == "tau-a":
-            rdms = ((rdm, slack) for rdm, _, slack in (_rdms.settled(made(one), noise) for one in given))
+            rdms = ((rdm, slack) for rdm, _, slack in (_rdms.settled(rdm_of(member), noise) for member in x))
             return _kendall.compared(rdms, count, n, times, self.center == "time", self.comparisons)
 
-        def of_member(one: Any) -> State:
-            one = made(one[0])
-            state = {name: np.asarray(leaf, dtype) for name, leaf in (one | self._centred(one, dtype)).items()}
+        def of_member(alone: Any) -> State:
+            member = rdm_of(alone[0])
+            state = {name: np.asarray(leaf, dtype) for name, leaf in (member | self._centred(member, dtype)).items()}
             if self.compare not in RANKED:
                 return state
-            _, entries, slack = _rdms.settled(one, noise)
+            _, entries, slack = _rdms.settled(member, noise)
             if not held:
                 return state | indexed(*rank_table(entries, KNOTS, slack), dtype)
             ranks = {"ranks": exact_ranks(entries, slack).astype(dtype)}  # nothing is read off the patterns any more
             return {name: leaf for name, leaf in state.items() if name not in ("x", "sign")} | ranks
 
-        return in_threads(lambda one: {name: np.asarray(leaf)[None] for name, leaf in of_member(one).items()}, given)
+        return in_threads(lambda alone: {name: np.asarray(leaf)[None] for name, leaf in of_member(alone).items()}, x)
 
-    def _centred(self, one: State, dtype: Any) -> State:
+    def _centred(self, member: State, dtype: Any) -> State:
         """What the map of one member is centred by, and the size of rounding noise."""
-        n, times = _rdms.sizes(one)
-        across, within = _rdms.sums(one)
-        floor = (n * times * 32 * float(np.finfo(dtype).eps) * _rdms.typical(one)) ** 2
+        n, times = _rdms.sizes(member)
+        across, within = _rdms.sums(member)
+        floor = (n * times * 32 * float(np.finfo(dtype).eps) * _rdms.typical(member)) ** 2
         if self.compare in WHITENED:
             return self._moments(across, within) | dict(floor=floor)
         other = across.sum(0)
@@ -231,10 +245,10 @@ class Measure(Family):
         rows, within = rows + np.diag(diagonal), within + np.diag(diagonal)
         row = rows.mean(2, keepdims=True) / n if grand else rows / n
         row = row - row.mean((0, 1) if grand else 0) / 2
-        taken = np.broadcast_to(row.sum(0), total.shape)
-        taken = taken + taken.T
-        same = within.sum(0) - taken
-        return dict(row=row, diagonal=diagonal, same=same, other=rows.sum(0) - n * taken - same)
+        by_rows = np.broadcast_to(row.sum(0), total.shape)
+        centring = by_rows + by_rows.T
+        same = within.sum(0) - centring
+        return dict(row=row, diagonal=diagonal, same=same, other=rows.sum(0) - n * centring - same)
 
     def left(self, state: State, p: Any, q: Any) -> jax.Array:
         """Stimuli `p` by stimuli `q` of every member's map, `(member, entry)`."""
@@ -253,8 +267,8 @@ class Measure(Family):
         if self.compare in WHITENED:
             itself = itself & jnp.eye(times, dtype=bool)[None, None, :, None]
             block = jnp.where(itself, state["diagonal"][:, None, :, None, None], block)
-            row, column = some(state["row"], p)[:, :, :, None], some(state["row"], q).transpose(0, 3, 1, 2)[:, None]
-            return (block - row - column).reshape(members, -1)
+            row, column = at_stimuli(state["row"], p), at_stimuli(state["row"], q).transpose(0, 3, 1, 2)
+            return (block - row[:, :, :, None] - column[:, None]).reshape(members, -1)
         if "knots" in state:
             block = look_up(state, block.reshape(members, -1)).reshape(block.shape)
         block = block - state["mean"][:, None, :, None]
@@ -264,19 +278,19 @@ class Measure(Family):
 
     def finish(self, inner: np.ndarray, state_a: State, state_b: State) -> np.ndarray:
         """Inner products `(a, b)` to similarities; NaN where an RDM's entries are all the same."""
-        own = [np.float64(state["self"]) for state in (state_a, state_b)]
+        squares = [np.float64(state["self"]) for state in (state_a, state_b)]
         if self.totals:
             n, times = _rdms.sizes(state_a)
             shared = [self._shared(state) for state in (state_a, state_b)]
             inner = inner - np.einsum("atu,btu->ab", *shared) / (n * (n - 1))
-            taken = [(sums**2).sum((1, 2)) / (n * (n - 1)) for sums in shared]
-            own = [squares - part for squares, part in zip(own, taken)]
+            centring = [(sums**2).sum((1, 2)) / (n * (n - 1)) for sums in shared]
+            squares = [square - part for square, part in zip(squares, centring)]
         floors = [np.asarray(state["floor"]) for state in (state_a, state_b)]
         if self.compare == "rho-a":  # the norm that ranks without ties would have
             entries = n * (n - 1) // 2 * times**2
-            free = [(entries - 1 / entries) / 6 - part for part in taken]
-            own = [np.where(squares > floor, most, np.nan) for squares, floor, most in zip(own, floors, free)]
-        a, b = (np.where(squares > floor, squares, np.nan) for squares, floor in zip(own, floors))
+            free = [(entries - 1 / entries) / 6 - part for part in centring]
+            squares = [np.where(square > floor, most, np.nan) for square, floor, most in zip(squares, floors, free)]
+        a, b = (np.where(square > floor, square, np.nan) for square, floor in zip(squares, floors))
         with np.errstate(invalid="ignore"):
             return inner / np.sqrt(a[:, None] * b)
 

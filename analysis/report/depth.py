@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis.inference.factors import MOST_LEVELS
+from analysis.labelled_comparison import MeasureRecord
 from analysis.report.figures import colours_of, levels_of
 
 GREY = "#8a8a8a"
@@ -39,13 +40,13 @@ def category_structure(table: Any, field: str, title: str) -> Figure:
     for axes, condition in zip(panels, conditions):
         axes.axhline(0, color="#bbbbbb", lw=0.8)
         for trained in (False, True):
-            some: Any = table[(table["condition"] == condition) & (table["trained"] == trained)]
-            for _, part in some.groupby("member", sort=False):
+            networks: Any = table[(table["condition"] == condition) & (table["trained"] == trained)]
+            for _, part in networks.groupby("member", sort=False):
                 colour = colours.get(part[field].iloc[0], colours_of([0])[0]) if trained else GREY
                 face = colour if trained else "white"
                 style = dict(marker="" if many else "o", ms=3, mfc=face, mew=0.6, lw=0.6, alpha=0.15 if many else 0.5)
                 axes.plot(part["depth_fraction"], part["index"], color=colour, **style)
-            depth, median = _median(some)
+            depth, median = _median(networks)
             axes.plot(depth, median, color="white", lw=4, zorder=4)
             face = "#222222" if trained else "white"
             line = dict(color="#222222", marker="o", ms=5, mfc=face, mew=1, lw=2, ls="-" if trained else "--", zorder=5)
@@ -88,24 +89,25 @@ def _median(part: Any) -> tuple[np.ndarray, np.ndarray]:
     if part["depth"].groupby(part["member"]).nunique().nunique() > 1:
         depths = np.linspace(0, 1, 11)
     lines = []
-    for _, own in part.groupby("member"):
-        own = own.sort_values("depth_fraction").groupby("depth_fraction")["index"].last()
-        if len(own) > 1 and np.isfinite(own).all():
-            lines.append(np.interp(depths, own.index, own))
+    for _, network in part.groupby("member"):
+        line = network.sort_values("depth_fraction").groupby("depth_fraction")["index"].last()
+        if len(line) > 1 and np.isfinite(line).all():
+            lines.append(np.interp(depths, line.index, line))
     return depths, np.median(lines, axis=0) if lines else np.full(len(depths), np.nan)
 
 
-def layers(found: xr.Dataset, attrs: dict[Any, Any], title: str) -> Figure:
+def layers(correspondence: xr.Dataset, record: MeasureRecord, title: str) -> Figure:
     """How alike every depth of one network and every depth of another are: a mean heat map per kind of pair.
 
     Args:
-      found: one measure of `<task>-layers.nc`.
-      attrs: of the measure.
+      correspondence: one measure's layers against layers; see `analysis.geometry.layer_correspondence`.
+      record: of the measure.
       title: of the figure.
     """
-    names = found["layer_a"].to_numpy().tolist() if "layers" in found and "layer_a" in found.coords else []
-    kinds = [kind for kind in found["kind"].to_numpy() if int(found["pairs"].sel(kind=kind))]
-    values = found["layers" if names else "similarity"]
+    shared = "layers" in correspondence and "layer_a" in correspondence.coords
+    names = correspondence["layer_a"].to_numpy().tolist() if shared else []
+    kinds = [kind for kind in correspondence["kind"].to_numpy() if int(correspondence["pairs"].sel(kind=kind))]
+    values = correspondence["layers" if names else "similarity"]
     low, high = min(0.0, float(values.min())), max(float(values.max()), 0.1)
     figure = Figure(figsize=(3.3 * len(kinds) + 1.7, 5.0), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
@@ -118,7 +120,7 @@ def layers(found: xr.Dataset, attrs: dict[Any, Any], title: str) -> Figure:
         axes.set_yticks(ticks, labels if axes is panels[0] else [])
         axes.tick_params(length=0)
         axes.set_xlabel("layer of network B" if names else "depth of network B")
-        axes.set_title(f"{kind}\n({int(found['pairs'].sel(kind=kind)) // 2} pairs)", fontsize=9)
+        axes.set_title(f"{kind}\n({int(correspondence['pairs'].sel(kind=kind)) // 2} pairs)", fontsize=9)
         for spine in axes.spines.values():
             spine.set_visible(False)
         if names and len(names) <= 8:
@@ -126,17 +128,17 @@ def layers(found: xr.Dataset, attrs: dict[Any, Any], title: str) -> Figure:
                 shade = "white" if part[i, j] < (low + high) / 2 else "black"
                 axes.text(j, i, f"{part[i, j]:.2f}", ha="center", va="center", fontsize=7, color=shade)
     panels[0].set_ylabel("layer of network A" if names else "depth of network A")
-    figure.colorbar(image, ax=list(panels), shrink=0.7, label=f"mean similarity, {attrs['name']}")
-    note = "\n".join(identification(found)) or "no two networks of one architecture to identify layers in"
+    figure.colorbar(image, ax=list(panels), shrink=0.7, label=f"mean similarity, {record.name}")
+    note = "\n".join(identification(correspondence)) or "no two networks of one architecture to identify layers in"
     figure.suptitle(f"{title}: layer by layer\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def identification(found: xr.Dataset) -> list[str]:
+def identification(correspondence: xr.Dataset) -> list[str]:
     """Layer identification in words, trained and untrained; nothing where no two networks can be asked."""
     words: list[str] = []
-    for state in found["state"].to_numpy():
-        here = found.sel(state=state)
+    for state in correspondence["state"].to_numpy():
+        here = correspondence.sel(state=state)
         if int(here["identified_pairs"]):
             share, chance = float(here["identified"]), float(here["identified_chance"])
             words.append(f"layers identified in {share:.0%} of cases {state} (chance {chance:.0%})")

@@ -8,53 +8,50 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
-from analysis import comparison
+from analysis import artefacts
 from analysis.geometry.embedding import FEWEST_UNITS
 from analysis.inference.factors import told_apart
 from analysis.report import depth, figures, maps, relations
-from analysis.report.compared import Compared, categories_of, colouring, comparisons
+from analysis.report.compared import Compared, in_order, read_comparisons
 from analysis.report.score_chart import scores
 from analysis.report.summary import summary_lines
 from analysis.scoring.measure_agreement import agreement
-from analysis.scoring.recording_scores import networks
-from analysis.zoo_comparison import slices
+from analysis.zoo_comparison import Slice, slices
 from zoo.files import write_atomically
-from zoo.store.reader import Trained, load
+from zoo.store.reader import load
 
 DRAWN = ".drawn.json"
 """The file among the pictures that says which of them belong to which comparison."""
 
+Pictures = Iterator[tuple[str, Figure]]
+"""Pictures with the names of their files, without the suffix."""
+
 
 def report(directory: Path) -> Iterator[str]:
-    """Draw `figures/*.png` of a compared zoo directory; yields the lines to print."""
+    """Draws `figures/*.png` of a compared zoo directory; yields the lines to print."""
     trained = load(directory)
-    paths = sorted((trained.path / "analysis").glob("*-fields.csv"))
-    if not paths:
-        raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
-    results = {name: comparison.load(paths[0].with_name(f"{name}.nc")) for name in map(_name, paths)}
-    fitting = {name: result for name, result in results.items() if _fits(result, trained)}
-    for name in [name for name in results if name not in fitting]:
-        yield f"{name} was compared by an earlier version or in another zoo; compare it again to have it drawn"
-    if not fitting:
+    comparisons, refusals = read_comparisons(trained)
+    yield from refusals
+    if not comparisons:
         raise ValueError(f"{trained.path} has no comparison that can be reported; run compare again.")
     folder, drawn = trained.path / "figures", _drawn(trained.path / "figures")
     with figures.style(), threadpool_limits(1, "blas"):
-        for study in comparisons(trained, fitting):
-            before, drawn[study.name] = drawn.get(study.name, []), []
-            for name, figure in _figures(trained, study):
-                drawn[study.name].append(re.sub(r"[^\w.-]+", "_", name) + ".png")
+        for compared in in_order(trained, comparisons):
+            before, drawn[compared.name] = drawn.get(compared.name, []), []
+            for name, figure in _pictures(compared):
+                drawn[compared.name].append(re.sub(r"[^\w.-]+", "_", name) + ".png")
                 write_atomically(folder / DRAWN, json.dumps(drawn, indent=1).encode())
                 # Level 3: a third less time than the default for a matrix, the file hardly larger.
-                about = dict(bbox_inches="tight", pad_inches=0.1, pil_kwargs=dict(compress_level=3))
-                figure.savefig(folder / drawn[study.name][-1], **about)
-            for name in set(before) - set(drawn[study.name]):  # of what this comparison has replaced
+                options: Any = dict(bbox_inches="tight", pad_inches=0.1, pil_kwargs=dict(compress_level=3))
+                figure.savefig(folder / drawn[compared.name][-1], **options)
+            for name in set(before) - set(drawn[compared.name]):  # of what this comparison has replaced
                 (folder / Path(name).name).unlink(missing_ok=True)
-            yield from summary_lines(trained, study)
-    count = sum(len(drawn[name]) for name in fitting)
-    yield f"{count} pictures in {folder}, matrices and tests in {trained.path / 'analysis'},"
+            yield from summary_lines(compared)
+    count = sum(len(drawn[name]) for name in comparisons)
+    yield f"{count} pictures in {folder}, matrices and tests in {trained.path / artefacts.FOLDER},"
     yield f"members in {trained.path / 'members.csv'}."
 
 
@@ -66,79 +63,104 @@ def _drawn(folder: Path) -> dict[str, list[str]]:
         return {}
 
 
-def _name(fields: Path) -> str:
-    """The name of a comparison, from the path of its tests."""
-    return fields.name.removesuffix("-fields.csv")
-
-
-def _fits(result: xr.Dataset, trained: Trained) -> bool:
-    """Whether a comparison says what a report needs, of members that are there."""
-    there = set(trained.members["member"])
-    return "finished" in result.attrs and there.issuperset(networks(result)["member_a"].to_numpy().tolist())
-
-
-def _figures(trained: Trained, study: Compared) -> Iterator[tuple[str, Any]]:
-    folder, name, title = trained.path / "analysis", study.name, study.title
-    compared: dict[str, list[tuple[str, pd.DataFrame, np.ndarray]]] = {}
-    for measure, layer, table, similarity in slices(study.result):
-        present = told_apart(table, study.fields)
-        attrs, where = study.result[measure].attrs, f"{title}, layer {layer}"
-        guests = np.isin(figures.states_of(table), list(maps.GUESTS))  # stay, with empty cells
-        defined = np.flatnonzero(np.isfinite(similarity).any(1) | guests)
-        table, similarity = table.iloc[defined].reset_index(drop=True), similarity[np.ix_(defined, defined)]
-        start = f"{name}-{layer}-{measure}"
-        compared.setdefault(layer, []).append((measure, table, similarity))
-        yield f"{start}-heatmap", figures.heat_map(similarity, table, present, attrs, where)
-        if attrs["kind"] == "score" or not len(table):
-            continue  # a score has no distance: nothing to lay out
-        yield f"{start}-mds", maps.mds(similarity, table, present, attrs, where, study.fields)
-        if (clusters := relations.clusters(similarity, table, present, attrs, where)) is not None:
-            yield f"{start}-clusters", clusters
-    by = study.fields if len(study.table[study.fields].astype(str).drop_duplicates()) >= FEWEST_UNITS else []
-    agreeing = {layer: _agreement(study, slices_, by) for layer, slices_ in compared.items()}
-    if agreeing := {layer: found for layer, found in agreeing.items() if found is not None}:
-        yield f"{name}-agreement", relations.agreement(agreeing, "configurations" if by else "members", title)
-    if (folder / f"{name}-scores.csv").exists():
-        table: Any = pd.read_csv(folder / f"{name}-scores.csv", keep_default_na=False, na_values=[""])
-        known = {measure: study.result[measure].attrs for measure in table["measure"].unique()}
-        level = {key: attrs["chance"] for key, attrs in known.items() if not isinstance(attrs["chance"], str)}
-        table = table.assign(chance=table["measure"].map(level).astype(float))
-        table["measure"] = table["measure"].map({key: attrs["name"] for key, attrs in known.items()})
-        for recording in table["recording"].unique():
-            yield f"{name}-{recording}-scores", scores(table[table["recording"] == recording], title)
-    means = comparison.load(folder / f"{name}-rdms.nc")
+def _pictures(compared: Compared) -> Pictures:
+    """All pictures of one comparison, in the order in which they are drawn."""
+    defined: list[Slice] = []
+    for whole in slices(compared.comparison):
+        defined.append(_defined(whole))
+        yield from _of_slice(compared, defined[-1], told_apart(whole.table, compared.fields))
+    yield from _of_agreement(compared, defined)
+    yield from _of_scores(compared)
+    means = compared.mean_rdms()
     for layer in dict.fromkeys(means["layer"].to_numpy().tolist()):
-        yield f"{name}-{layer}-rdms", figures.rdms(means, layer, title)
-    field = colouring(study)
-    categories = categories_of(trained, study)
-    if categories is not None:
-        yield f"{name}-categories", depth.category_structure(categories, field, title)
-    if (folder / f"{name}-layers.nc").exists():
-        found = comparison.load(folder / f"{name}-layers.nc")
-        for measure in found["measure"].to_numpy().tolist():
-            part = found.sel(measure=measure)
-            if int(part["pairs"].sum()):
-                yield f"{name}-layers-{measure}", depth.layers(part, study.result[measure].attrs, title)
-    if study.own:
-        kept: Any = study.table[study.table["status"] != "diverged"]
-        gone = len(study.table) - len(kept)
-        groups = dict(zip(kept.index, figures.names_of(kept, [field])))
-        attrs = study.result.attrs
-        note = f"{title} ({gone} diverged members left out)" if gone else title
-        yield f"{name}-curves", figures.curves(trained.curves, groups, attrs["chance"], attrs["solved"], note)
+        yield f"{compared.name}-{layer}-rdms", figures.rdms(means, layer, compared.title)
+    yield from _of_depth(compared)
+    if not compared.of_task.stimuli:
+        yield f"{compared.name}-curves", _curves(compared)
 
 
-def _agreement(study: Compared, compared: list[tuple[str, pd.DataFrame, np.ndarray]], by: list[str]) -> Any:
+def _defined(whole: Slice) -> Slice:
+    """A slice without the networks of which nothing is known; what came from elsewhere stays, with empty cells."""
+    guests = np.isin(figures.states_of(whole.table), list(maps.GUESTS))
+    rows = np.flatnonzero(np.isfinite(whole.values).any(1) | guests)
+    return whole._replace(table=whole.table.iloc[rows].reset_index(drop=True), values=whole.values[np.ix_(rows, rows)])
+
+
+def _of_slice(compared: Compared, shown: Slice, present: list[str]) -> Pictures:
+    """One measure at one layer, by the fields that vary there: the matrix, and of distances the map and the tree."""
+    record = compared.comparison.measures[shown.variable].record
+    start, title = f"{compared.name}-{shown.layer}-{shown.variable}", f"{compared.title}, layer {shown.layer}"
+    yield f"{start}-heatmap", figures.heat_map(shown.values, shown.table, present, record, title)
+    if record.kind == "score" or not len(shown.table):
+        return  # a score has no distance: nothing to lay out
+    yield f"{start}-mds", maps.mds(shown.values, shown.table, present, record, title, compared.fields)
+    if (clusters := relations.clusters(shown.values, shown.table, present, record, title)) is not None:
+        yield f"{start}-clusters", clusters
+
+
+def _of_agreement(compared: Compared, defined: list[Slice]) -> Pictures:
+    """How far the measures agree, layer by layer; nothing where there is one measure."""
+    by_layer: dict[str, list[Slice]] = {}
+    for each in defined:
+        by_layer.setdefault(each.layer, []).append(each)
+    several = len(compared.table[compared.fields].astype(str).drop_duplicates()) >= FEWEST_UNITS
+    fields = compared.fields if several else []
+    tables = {layer: _agreement(compared, of_layer, fields) for layer, of_layer in by_layer.items()}
+    if known := {layer: table for layer, table in tables.items() if table is not None}:
+        over = "configurations" if fields else "members"
+        yield f"{compared.name}-agreement", relations.agreement(known, over, compared.title)
+
+
+def _agreement(compared: Compared, of_layer: list[Slice], fields: list[str]) -> pd.DataFrame | None:
     """How far the measures of one layer agree over trained networks that all of them have; None for one measure."""
-    chosen: dict[str, Any] = {}
-    for measure, table, similarity in compared:
+    values: dict[str, Any] = {}
+    for variable, _, table, block in of_layer:
         good = (figures.states_of(table) == "trained") & (table["status"] != "diverged").to_numpy()
         names = table["item"].to_numpy()[good]
-        chosen[measure] = pd.DataFrame(similarity[np.ix_(good, good)], names, names)
-    shared = [item for item in next(iter(chosen.values())).index if all(item in part.index for part in chosen.values())]
-    if len(chosen) < 2 or len(shared) < 3:
+        values[variable] = pd.DataFrame(block[np.ix_(good, good)], names, names)
+    shared = [item for item in next(iter(values.values())).index if all(item in part.index for part in values.values())]
+    if len(values) < 2 or len(shared) < 3:
         return None
-    values = {measure: part.loc[shared, shared].to_numpy() for measure, part in chosen.items()}
-    rows = compared[0][1].set_index("item").loc[shared, by].astype(str)
-    groups = list(rows.itertuples(index=False, name=None)) if by else None
-    return agreement(values, {measure: study.result[measure].attrs["kind"] for measure in values}, groups)
+    matrices = {variable: part.loc[shared, shared].to_numpy() for variable, part in values.items()}
+    rows = of_layer[0].table.set_index("item").loc[shared, fields].astype(str)
+    groups = list(rows.itertuples(index=False, name=None)) if fields else None
+    kinds = {variable: compared.comparison.measures[variable].record.kind for variable in matrices}
+    return agreement(matrices, kinds, groups)
+
+
+def _of_scores(compared: Compared) -> Pictures:
+    """A picture per recording, where there are any."""
+    table: Any = compared.scores()
+    if table is None:
+        return
+    records = {measure: compared.comparison.measures[measure].record for measure in table["measure"].unique()}
+    chance = {measure: record.chance for measure, record in records.items()}
+    table = table.assign(chance=table["measure"].map(chance).astype(float))
+    table["measure"] = table["measure"].map({measure: record.name for measure, record in records.items()})
+    for recording in table["recording"].unique():
+        yield f"{compared.name}-{recording}-scores", scores(table[table["recording"] == recording], compared.title)
+
+
+def _of_depth(compared: Compared) -> Pictures:
+    """Category structure along the depth of networks, and layers against layers, where there are any."""
+    categories, field = compared.categories(), compared.colouring()
+    if categories is not None:
+        yield f"{compared.name}-categories", depth.category_structure(categories, field, compared.title)
+    correspondence = compared.layers()
+    if correspondence is None:
+        return
+    for variable in correspondence["measure"].to_numpy().tolist():
+        of_measure = correspondence.sel(measure=variable)
+        if int(of_measure["pairs"].sum()):
+            record = compared.comparison.measures[variable].record
+            yield f"{compared.name}-layers-{variable}", depth.layers(of_measure, record, compared.title)
+
+
+def _curves(compared: Compared) -> Figure:
+    """The training curves of members that have not diverged."""
+    kept: Any = compared.table[compared.table["status"] != "diverged"]
+    gone = len(compared.table) - len(kept)
+    groups = dict(zip(kept.index, figures.names_of(kept, [compared.colouring()])))
+    title = f"{compared.title} ({gone} diverged members left out)" if gone else compared.title
+    levels = compared.of_task.chance, compared.of_task.solved
+    return figures.curves(compared.trained.curves, groups, *levels, title)

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from analysis.inference.factors import MOST_LEVELS
+from analysis.labelled_comparison import MeasureRecord
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
 STYLE: Any = {
@@ -30,8 +31,6 @@ STYLE: Any = {
 MOST_LABELS = 40
 LONGEST_LABEL = 48
 """Rows of a heat map that are named, and the letters that a name may have."""
-Attrs = dict[Any, Any]
-"""Attributes of a measure's variable: name, kind, stimuli, chance."""
 
 
 def style() -> Any:
@@ -62,12 +61,14 @@ STATES = ("trained", "untrained", "recording", "half", "baseline")
 
 def states_of(table: pd.DataFrame) -> np.ndarray:
     """What every item is, one of `STATES`: a network's state, or what a file brought in."""
-    network = np.where(table["trained"].astype(str) == "True", "trained", "untrained")
-    source = table["source"].to_numpy(object) if "source" in table else network
-    return np.array([own if own in STATES else state for own, state in zip(source, network)])
+    network = np.where(table["trained"].to_numpy(bool), "trained", "untrained")
+    sources = table["source"].to_numpy(object) if "source" in table else network
+    return np.array([source if source in STATES else state for source, state in zip(sources, network)])
 
 
-def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str) -> Figure:
+def heat_map(
+    similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], record: MeasureRecord, title: str
+) -> Figure:
     """Values of every pair, ordered and labelled by hyperparameters: trained, untrained, and what files brought in."""
     ranks = table.assign(state_=[STATES.index(state) for state in states_of(table)])
     ranks = ranks.assign(**{field: _ranks(table[field]) for field in fields})
@@ -79,7 +80,7 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
     ends = [*starts[1:], len(labels)]
     figure = Figure(figsize=(8.4, 6.2), layout="constrained")
     axes = figure.subplots()
-    draw_matrix(figure, axes, similarity, attrs)
+    draw_matrix(figure, axes, similarity, record)
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
     size = 8 if len(names) <= 24 else 6
     axes.set_xticks([])  # the same names as the rows
@@ -96,19 +97,19 @@ def heat_map(similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str],
         ordered += f"; named by {', '.join(named) or 'model'}"
     ordered = textwrap.fill(ordered, 78)
     empty = "; grey: undefined" if np.isnan(similarity).any() else ""
-    axes.set_title(f"{title}\n{ordered};\n{about(attrs)}{empty}", loc="left")
+    axes.set_title(f"{title}\n{ordered};\n{about(record)}{empty}", loc="left")
     return figure
 
 
 def draw_matrix(
-    figure: Figure, axes: Any, values: np.ndarray, attrs: Attrs, *, contrast: bool = False, **place: Any
+    figure: Figure, axes: Any, values: np.ndarray, record: MeasureRecord, *, contrast: bool = False, **place: Any
 ) -> None:
     """A matrix of values with its colour bar: yellow is alike, grey is undefined, in measures of every kind.
 
     The scale begins at 0 or a lower value, with `contrast` at the lowest; of scores, which have no lower limit, at the
     second percentile.
     """
-    kind = attrs.get("kind", "similarity")
+    kind = record.kind
     known = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     low, high = float(known.min()) if contrast else min(0.0, float(known.min())), 1.0
     if kind == "score":
@@ -123,12 +124,12 @@ def draw_matrix(
     for spine in axes.spines.values():
         spine.set_visible(False)
     below = "min" if known.min() < low else "neither"
-    figure.colorbar(image, ax=axes, shrink=0.7, extend=below, label=f"{kind}, {attrs['name']}")
+    figure.colorbar(image, ax=axes, shrink=0.7, extend=below, label=f"{kind}, {record.name}")
 
 
-def about(attrs: Attrs) -> str:
+def about(record: MeasureRecord) -> str:
     """The stimuli and the chance level of a measure, for captions."""
-    return f"n = {attrs['n_stimuli']} stimuli, {_chance(attrs)}"
+    return f"n = {record.n_stimuli} stimuli, {_chance(record)}"
 
 
 def _row_labels(table: pd.DataFrame, fields: Sequence[str], states: Any) -> tuple[list[str], list[str]]:
@@ -153,13 +154,13 @@ def guest_names(table: pd.DataFrame) -> list[str]:
     return [name if len(name) <= 32 else f"{name[:29]}..." for name in map(str, names)]
 
 
-def _chance(attrs: Attrs) -> str:
-    if isinstance(attrs.get("chance"), str):
+def _chance(record: MeasureRecord) -> str:
+    if record.chance_by_pair:
         return "chance differs by pair"
-    if np.isnan(attrs["chance"]):
+    if record.chance is None:
         return "chance level not known in closed form"
-    sd = f" ± {attrs['chance_sd']:.2g}" if "chance_sd" in attrs else ""
-    return f"chance {attrs['chance']:.2g}{sd}"
+    sd = "" if record.chance_sd is None else f" ± {record.chance_sd:.2g}"
+    return f"chance {record.chance:.2g}{sd}"
 
 
 def _runs(labels: Sequence[str]) -> tuple[list[int], list[str]]:

@@ -1,7 +1,7 @@
 """Maps of a population: members as points, with the confidence of what a level's mean is, and recordings among them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,8 @@ from analysis.geometry.embedding import (
 )
 from analysis.inference.factors import MOST_LEVELS
 from analysis.inference.field_tests import alike
-from analysis.report.figures import Attrs, about, colours_of, guest_names, levels_of, name_levels, states_of
+from analysis.labelled_comparison import MeasureRecord
+from analysis.report.figures import about, colours_of, guest_names, levels_of, name_levels, states_of
 
 MOST_PANELS = 6
 MOST_METRIC = 400
@@ -36,11 +37,48 @@ GUESTS = {"recording": "recording", "half": "half of its units", "baseline": "ba
 """What is in a map beside networks, and its name in the legend."""
 
 
+class Layout(NamedTuple):
+    """The items of a map and where they lie.
+
+    Attributes:
+      distance: `(item, item)`, true distances.
+      points: `(item, 2)`, where they lie.
+      all_axes: `(item, axis)`, of classical scaling; None where metric scaling places the items.
+      table: one row per item.
+      states: `(item,)`, see `analysis.report.figures.states_of`.
+      diverged: `(item,)`, trained networks that have diverged.
+      gone: how many items were left out because they do not have all distances.
+    """
+
+    distance: np.ndarray
+    points: np.ndarray
+    all_axes: np.ndarray | None
+    table: pd.DataFrame
+    states: np.ndarray
+    diverged: np.ndarray
+    gone: int
+
+    @property
+    def good(self) -> np.ndarray:
+        """`(item,)`: trained networks that have not diverged."""
+        return (self.states == "trained") & ~self.diverged
+
+    @property
+    def untrained(self) -> np.ndarray:
+        """`(item,)`: untrained networks."""
+        return self.states == "untrained"
+
+    @property
+    def network(self) -> np.ndarray:
+        """`(item,)`: networks of whatever state."""
+        return self.good | self.untrained | self.diverged
+
+
 def mds(
     similarity: np.ndarray,
     table: pd.DataFrame,
     fields: Sequence[str],
-    attrs: Attrs,
+    record: MeasureRecord,
     title: str,
     configuration: Sequence[str] = (),
 ) -> Figure:
@@ -53,20 +91,11 @@ def mds(
       similarity: `(item, item)`, values of a similarity or a distance.
       table: one row per item.
       fields: of the panels.
-      attrs: of the measure.
+      record: of the measure.
       title: of the figure.
       configuration: the columns that make a configuration; the fields where none is given.
     """
-    distance = true_distance(similarity, attrs.get("kind", "similarity"))
-    kept = complete(distance)
-    distance, table, gone = (
-        distance[np.ix_(kept, kept)],
-        table.iloc[kept].reset_index(drop=True),
-        len(table) - len(kept),
-    )
-    metric = 2 < len(distance) <= MOST_METRIC
-    axes_of_all = None if metric else classical_mds(distance, MOST_AXES).coordinates
-    points = metric_mds(distance).coordinates if axes_of_all is None else axes_of_all[:, :2]
+    layout = _layout(true_distance(similarity, record.kind), table)
     fields = list(fields)[:MOST_PANELS] or ["model"]
     columns = len(fields) if len(fields) <= 4 else 3
     rows = -(-len(fields) // columns)
@@ -74,60 +103,109 @@ def mds(
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(fields) :]:
         axes.set_visible(False)
-    states, size = states_of(table), 1.0 if metric else 0.5
-    diverged = (states == "trained") & (table["status"] == "diverged").to_numpy()
-    good, rest = (states == "trained") & ~diverged, states == "untrained"
-    x, y = points.T
-    draws: dict[str, Any] = {}
-    used: set[str] = set()
+    draws: dict[str, Draws] = {}
+    resampled_units: set[str] = set()
     for axes, field in zip(panels.flat, fields):
-        levels = levels_of(table[field][good | rest | diverged])
+        levels = levels_of(layout.table[field][layout.network])
         colours = colours_of(levels)
-        shade = np.array([colours.get(value, (0.0,) * 4) for value in table[field]])  # without the field: not drawn
-        axes.scatter(x[good], y[good], s=26 * size, color=shade[good], lw=0)
-        axes.scatter(x[diverged], y[diverged], s=26 * size, color=shade[diverged], marker="x", lw=1)
-        axes.scatter(x[rest], y[rest], s=22 * size, facecolors="none", edgecolors=shade[rest], lw=0.8)
-        _draw_guests(axes, x, y, table, states)
-        unit, units = units_of(table, field, good, good | rest | diverged, configuration or fields)
-        drawn = False
-        if len(levels) <= MOST_LEVELS and len(distance) > 2:
-            if unit not in draws:
-                many = 100 if len(distance) <= 200 else 50
-                draws[unit] = resampled(distance, points, units, axes=axes_of_all, draws=many)
-            for state, line in ((good, "-"), (rest, "--")):
-                for level in levels:
-                    which = state & (table[field] == level).to_numpy()
-                    drawn |= outline(axes, points, draws[unit], which, units, colours[level], line)
+        _draw_points(axes, layout, field, colours)
+        over = _draw_means(axes, layout, field, colours, configuration or fields, draws)
         axes.set_aspect("equal", adjustable="datalim")
-        unit_of = "radians" if attrs.get("kind", "similarity") == "similarity" else "distance"
-        axes.set_xlabel(f"MDS 1 ({unit_of})")
-        resampling = f"\nellipses: means, over {unit}" if drawn else ""
-        used |= {unit} if drawn else set()
+        axes.set_xlabel(f"MDS 1 ({'radians' if record.kind == 'similarity' else 'distance'})")
+        resampling = f"\nellipses: means, over {over}" if over else ""
+        resampled_units |= {over} if over else set()
         axes.set_title(f"coloured by {field}{name_levels(axes, levels, colours)}{resampling}", loc="left")
     for axes in panels[:, 0]:
         axes.set_ylabel(axes.get_xlabel().replace("1", "2"))
-    misfit = stress(distance, points)
+    _draw_legend(figure, panels[0, 0], layout)
+    figure.suptitle(f"{title}\n{_note(layout, record, resampled_units)}", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _layout(distance: np.ndarray, table: pd.DataFrame) -> Layout:
+    """Where the items lie that have all distances."""
+    kept = complete(distance)
+    distance, gone = distance[np.ix_(kept, kept)], len(table) - len(kept)
+    table = table.iloc[kept].reset_index(drop=True)
+    metric = 2 < len(distance) <= MOST_METRIC
+    all_axes = None if metric else classical_mds(distance, MOST_AXES).coordinates
+    points = metric_mds(distance).coordinates if all_axes is None else all_axes[:, :2]
+    states = states_of(table)
+    diverged = (states == "trained") & (table["status"] == "diverged").to_numpy()
+    return Layout(distance, points, all_axes, table, states, diverged, gone)
+
+
+def _draw_points(axes: Any, layout: Layout, field: str, colours: dict[Any, Any]) -> None:
+    """The items, coloured by a field: full where trained, hollow where untrained, crosses where diverged."""
+    size = 1.0 if layout.all_axes is None else 0.5
+    x, y = layout.points.T
+    good, diverged, untrained = layout.good, layout.diverged, layout.untrained
+    shade = np.array([colours.get(value, (0.0,) * 4) for value in layout.table[field]])  # without the field: not drawn
+    axes.scatter(x[good], y[good], s=26 * size, color=shade[good], lw=0)
+    axes.scatter(x[diverged], y[diverged], s=26 * size, color=shade[diverged], marker="x", lw=1)
+    axes.scatter(x[untrained], y[untrained], s=22 * size, facecolors="none", edgecolors=shade[untrained], lw=0.8)
+    _draw_guests(axes, x, y, layout.table, layout.states)
+
+
+def _draw_means(
+    axes: Any,
+    layout: Layout,
+    field: str,
+    colours: dict[Any, Any],
+    configuration: Sequence[str],
+    draws: dict[str, Draws],
+) -> str:
+    """The ellipses of the means of a field's levels; what the bootstrap draws, or "" where there is none.
+
+    Args:
+      axes: of the panel.
+      layout: where the items lie.
+      field: the column whose levels have means.
+      colours: level -> its colour.
+      configuration: the columns that make a configuration.
+      draws: the draws that other panels have made, by what was drawn; this one's are added.
+    """
+    words, units = units_of(layout.table, field, layout.good, layout.network, configuration)
+    if len(colours) > MOST_LEVELS or len(layout.distance) <= 2:
+        return ""
+    if words not in draws:
+        count = 100 if len(layout.distance) <= 200 else 50
+        draws[words] = resampled(layout.distance, layout.points, units, axes=layout.all_axes, draws=count)
+    drawn = False
+    for state, line in ((layout.good, "-"), (layout.untrained, "--")):
+        for level, colour in colours.items():
+            which = state & (layout.table[field] == level).to_numpy()
+            drawn |= outline(axes, layout.points, draws[words], which, units, colour, line)
+    return words if drawn else ""
+
+
+def _note(layout: Layout, record: MeasureRecord, resampled_units: set[str]) -> str:
+    """How good the map is, what it is of, and what its ellipses mean."""
+    misfit = stress(layout.distance, layout.points)
     fit = "a poor fit" if misfit > 0.2 else "a fair fit" if misfit > 0.1 else "a good fit"
-    method = "metric MDS" if metric else f"classical MDS ({len(distance)} items)"
-    what = attrs["name"] if attrs.get("kind") == "distance" else f"arccos {attrs['name']}"
-    note = f"{method} of {what},\nstress {misfit:.2f} ({fit}), {about(attrs)}"
-    if used:
+    method = "metric MDS" if layout.all_axes is None else f"classical MDS ({len(layout.distance)} items)"
+    what = record.name if record.kind == "distance" else f"arccos {record.name}"
+    note = f"{method} of {what},\nstress {misfit:.2f} ({fit}), {about(record)}"
+    if resampled_units:
         note += "\nellipses hold the mean of a level with 90 % confidence (bootstrap"
-        note += "; over networks: for these configurations only)" if NETWORKS in used else ")"
-    note += f"\nwithout all distances, and left out: {gone} of {gone + len(table)} items" if gone else ""
-    axes, grey = panels[0, 0], "#555555"
+        note += "; over networks: for these configurations only)" if NETWORKS in resampled_units else ")"
+    items = layout.gone + len(layout.table)
+    return note + (f"\nwithout all distances, and left out: {layout.gone} of {items} items" if layout.gone else "")
+
+
+def _draw_legend(figure: Figure, axes: Any, layout: Layout) -> None:
+    """What the marks mean, of those that are there."""
+    grey = "#555555"
     face: Any = dict(s=26, lw=0, color=grey)
     handles = [axes.scatter([], [], **face), axes.scatter([], [], s=22, facecolors="none", edgecolors=grey, lw=0.8)]
-    if diverged.any():
+    if layout.diverged.any():
         handles.append(axes.scatter([], [], s=26, color=grey, marker="x", lw=1))
     names = ["trained", "untrained", "diverged"][: len(handles)]
     for state, name in GUESTS.items():
-        if (states == state).any():
+        if (layout.states == state).any():
             handles.append(axes.scatter([], [], **_mark(state, whole=True)))
             names.append(name)
     figure.legend(handles, names, loc="outside right center", fontsize=8)
-    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
-    return figure
 
 
 def _draw_guests(axes: Any, x: np.ndarray, y: np.ndarray, table: pd.DataFrame, states: np.ndarray) -> None:

@@ -12,9 +12,9 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from analysis.geometry.embedding import complete, linkage, true_distance
+from analysis.labelled_comparison import MeasureRecord
 from analysis.report.figures import (
     STATES,
-    Attrs,
     about,
     colours_of,
     draw_matrix,
@@ -41,7 +41,7 @@ MOST_WRITTEN = 12
 
 
 def clusters(
-    similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], attrs: Attrs, title: str
+    similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], record: MeasureRecord, title: str
 ) -> Figure | None:
     """Trained networks and recordings as a tree, beside the matrix in the tree's order, and a bar per varied field.
 
@@ -52,14 +52,14 @@ def clusters(
       similarity: `(item, item)`, values of a similarity or a distance.
       table: one row per item.
       fields: of the bars.
-      attrs: of the measure.
+      record: of the measure.
       title: of the figure.
 
     Returns:
       None where fewer than three items have all distances.
     """
     shown = np.flatnonzero(states_of(table) != "untrained")
-    distance = true_distance(similarity[np.ix_(shown, shown)], attrs.get("kind", "similarity"))
+    distance = true_distance(similarity[np.ix_(shown, shown)], record.kind)
     kept = complete(distance)
     if len(kept) < 3:
         return None
@@ -78,7 +78,7 @@ def clusters(
     _tree(branches, drawn, len(rows))
     _bars(bars, fields, rows)
     values = similarity[np.ix_(shown[order], shown[order])]
-    draw_matrix(figure, matrix, values, attrs, contrast=True, aspect="auto")
+    draw_matrix(figure, matrix, values, record, contrast=True, aspect="auto")
     matrix.set_xticks([])
     matrix.set_yticks([])
     states = states_of(rows)
@@ -90,9 +90,9 @@ def clusters(
     if legends:
         _legend(figure, legends)
     faithful = np.corrcoef(hierarchy.cophenet(tree), squareform(distance, checks=False))[0, 1]
-    what = attrs["name"] if attrs.get("kind") == "distance" else f"arccos {attrs['name']}"
+    what = record.name if record.kind == "distance" else f"arccos {record.name}"
     count = ", ".join(_counted(int(np.sum(states == state)), name) for state, name in KINDS.items() if state in states)
-    note = f"{count}: average linkage of {what},\ncophenetic correlation {faithful:.2f}; {about(attrs)}"
+    note = f"{count}: average linkage of {what},\ncophenetic correlation {faithful:.2f}; {about(record)}"
     note += f"\n{_counted(gone, 'item')} without all distances left out" if gone else ""
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
@@ -162,29 +162,28 @@ def _names(rows: pd.DataFrame, fields: Sequence[str], states: np.ndarray) -> lis
     whole = [f"{name} {seed}" for name, seed in zip(networks, seeds)]
     short = max(map(len, whole)) <= 48
     return [
-        own if state in STATES[2:] else name if short else seed
-        for name, seed, own, state in zip(whole, seeds, guest_names(rows), states)
+        guest if state in STATES[2:] else name if short else seed
+        for name, seed, guest, state in zip(whole, seeds, guest_names(rows), states)
     ]
 
 
-def agreement(found: Mapping[str, pd.DataFrame], over: str, title: str) -> Figure:
+def agreement(tables: Mapping[str, Any], over: str, title: str) -> Figure:
     """How far measures rank the pairs of members alike: a matrix of Spearman correlations per layer.
 
     Args:
-      found: layer -> what `analysis.scoring.measure_agreement.agreement` returns.
+      tables: layer -> what `analysis.scoring.measure_agreement.agreement` returns.
       over: what the intervals are over, in words.
       title: of the figure.
     """
-    columns = min(3, len(found))
-    rows = -(-len(found) // columns)
-    names = {layer: list(dict.fromkeys(table.index.get_level_values("a"))) for layer, table in found.items()}
-    tables: dict[str, Any] = dict(found)
+    columns = min(3, len(tables))
+    rows = -(-len(tables) // columns)
+    names = {layer: list(dict.fromkeys(table.index.get_level_values("a"))) for layer, table in tables.items()}
     most = max(map(len, names.values()))
     side = max(0.72 * most, 1.6) if most <= MOST_WRITTEN else 0.3 * most
     figure = Figure(figsize=(side * columns + 3.2, side * rows + 2.1), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
-    low = min(0.0, *(float(np.nanmin(table["rho"], initial=0.0)) for table in found.values()))
-    for axes in panels.flat[len(found) :]:
+    low = min(0.0, *(float(np.nanmin(table["rho"], initial=0.0)) for table in tables.values()))
+    for axes in panels.flat[len(tables) :]:
         axes.set_visible(False)
     image: Any = None
     for i, (axes, (layer, table)) in enumerate(zip(panels.flat, tables.items())):
@@ -193,7 +192,7 @@ def agreement(found: Mapping[str, pd.DataFrame], over: str, title: str) -> Figur
         rho = np.ma.masked_invalid(square["rho"])
         image = axes.imshow(rho, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
         axes.set_facecolor("#dddddd")
-        last = i + columns >= len(found)
+        last = i + columns >= len(tables)
         axes.set_xticks(range(len(labels)), labels if last else [], rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(labels)), labels if i % columns == 0 else [])
         axes.tick_params(length=0, labelsize=8)

@@ -5,29 +5,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from analysis import comparison
 from analysis.activations.probes import finished_alike
 from analysis.inference.permutation_designs import THESE
+from analysis.labelled_comparison import Comparison
 from analysis.report import depth
-from analysis.report.compared import Compared, categories_of
-from analysis.scoring.recording_scores import networks, score_lines
-from zoo.store.reader import Trained
+from analysis.report.compared import Compared
+from analysis.scoring.recording_scores import score_lines
 
 
-def summary_lines(trained: Trained, study: Compared) -> Iterator[str]:
+def summary_lines(compared: Compared) -> Iterator[str]:
     """The few numbers that matter of one comparison: the first measure at the last layer; the rest is in the files."""
-    table = study.table
+    table = compared.table
     yield (
-        f"{study.name}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
+        f"{compared.name}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
         f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
     )
-    if (since := finished_alike(trained, table.index) - study.result.attrs["finished"]) > 0:
+    if (since := finished_alike(compared.trained, table.index) - compared.of_task.finished) > 0:
         yield f"  {since} members were trained to their end since; compare again to have them in"
-    folder = trained.path / "analysis"
-    means, tests = (pd.read_csv(folder / f"{study.name}-{name}.csv") for name in ("means", "fields"))
-    measure, layer = means["measure"].iloc[0], _last_layer(networks(study.result))
+    means, tests = compared.means(), compared.tests()
+    measure, layer = means["measure"].iloc[0], _last_layer(compared.comparison.networks())
     part: Any = means[(means["measure"] == measure) & (means["layer"] == layer)]
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in records(part)}
     pairs = {(row["state"], row["pairs_of"]): row["pairs"] > 0 for row in records(part)}
@@ -39,23 +36,23 @@ def summary_lines(trained: Trained, study: Compared) -> Iterator[str]:
         words += [f"{value[state, 'between']:.2f} between {groups}"] * bool(between)
         yield f"  {measure} at {layer}, {state}: {', '.join(words) or 'no pairs'}"
     yield f"  {measure} at {layer}, trained with untrained: {value['reference', 'trained / untrained']:.2f}"
-    categories = categories_of(trained, study)
+    categories = compared.categories()
     if categories is not None:
         yield from category_lines(categories)
-    if (folder / f"{study.name}-layers.nc").exists():
-        words = depth.identification(comparison.load(folder / f"{study.name}-layers.nc").isel(measure=0))
+    if (correspondence := compared.layers()) is not None:
+        words = depth.identification(correspondence.isel(measure=0))
         yield from [f"  {measure}: {'; '.join(words)}"] if words else []
     yield from field_lines(tests[(tests["measure"] == measure) & (tests["layer"] == layer)], measure, layer)
-    if (scores := folder / f"{study.name}-scores.csv").exists():
-        yield from score_lines(pd.read_csv(scores, dtype={"layer": str, "name": str}))
+    if (scores := compared.scores()) is not None:
+        yield from score_lines(scores, compared.comparison.measures)
 
 
-def _last_layer(result: xr.Dataset) -> str:
+def _last_layer(networks: Comparison) -> str:
     """The deepest of the layers that the most networks have."""
-    layer = result["layer_a"].to_numpy()
-    depth = result["layer_depth_a"].to_numpy() if "layer_depth_a" in result.coords else np.arange(len(layer))
-    of = {str(name): (np.sum(layer == name), depth[layer == name].mean()) for name in dict.fromkeys(layer)}
-    return max(of, key=lambda name: of[name])
+    items = networks.items
+    depths = items["layer_depth"] if "layer_depth" in items else pd.Series(np.arange(len(items)), items.index)
+    by_layer = depths.groupby(items["layer"], sort=False).agg(["size", "mean"])
+    return str(max(by_layer.index, key=lambda layer: tuple(by_layer.loc[layer])))
 
 
 def category_lines(table: pd.DataFrame) -> Iterator[str]:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from analysis.engine.all_pairs import similarities
 from analysis.measures.rsa import COMPARE, RANKED, WHITENED
 from zoo.lookup import nearest
 
@@ -23,11 +22,9 @@ __all__ = [
     "entries",
     "map_ceiling",
     "noise_ceiling",
-    "pattern_ceiling",
     "scores",
     "spearman_brown",
     "split_half",
-    "subject_scores",
 ]
 
 
@@ -93,26 +90,16 @@ def noise_ceiling(rdms: Any, compare: str = "spearman", subjects: Sequence[Any] 
     level = _levelled(vectors, compare)
     upper = compare_rdms(level.mean(0, keepdims=True), vectors, compare)[0]
     each = []
-    for own in folds:
-        others = np.delete(level, own, 0).mean(0, keepdims=True)
-        each.append((compare_rdms(others, vectors[own], compare).mean(), upper[own].mean()))
+    for rows in folds:
+        others = np.delete(level, rows, 0).mean(0, keepdims=True)
+        each.append((compare_rdms(others, vectors[rows], compare).mean(), upper[rows].mean()))
     return _ceiling(np.array(each))
-
-
-def subject_scores(models: Any, rdms: Any, compare: str = "spearman", subjects: Sequence[Any] | None = None) -> Scores:
-    """Models' RDMs on subjects' RDMs, by the estimator of `noise_ceiling`.
-
-    Args:
-      models: `(model, stimulus, stimulus)` or `(model, entry)`.
-      rdms, compare, subjects: as for `noise_ceiling`.
-    """
-    return scores(compare_rdms(models, rdms, compare), subjects)
 
 
 def scores(values: np.ndarray, subjects: Sequence[Any] | None = None) -> Scores:
     """Mean and standard error over subjects of similarities `(model, column)`; `subjects` labels the columns."""
     values = np.asarray(values, np.float64)
-    each = np.stack([values[:, own].mean(1) for own in _folds(values.shape[1], subjects)], 1)
+    each = np.stack([values[:, columns].mean(1) for columns in _folds(values.shape[1], subjects)], 1)
     count = each.shape[1]
     se = each.std(1, ddof=1) / count**0.5 if count > 1 else np.full(len(each), np.nan)
     return Scores(each.mean(1), se, each)
@@ -145,30 +132,6 @@ def map_ceiling(similarity: np.ndarray) -> Ceiling:
     upper = rows / np.sqrt(total)
     lower = (rows - g.diagonal()) / np.sqrt(total - 2 * rows + g.diagonal())
     return _ceiling(np.stack([lower, upper], 1))
-
-
-def pattern_ceiling(measure: Any, patterns: np.ndarray, *, dtype: str = "float32") -> Ceiling:
-    """The ceiling of subjects whose units correspond (sensors, a common space), under any measure.
-
-    The mean representation is the mean *pattern*, unit by unit. With a directed measure the mean predicts the subject.
-
-    Args:
-      measure: see `analysis.measures`.
-      patterns: `(subject, stimulus, unit)` or `(subject, stimulus, time, unit)`.
-      dtype: "float32" or "float64".
-    """
-    patterns = np.asarray(patterns)
-    if patterns.ndim not in (3, 4) or len(patterns) < 2:
-        raise ValueError(
-            f"Patterns of shape {patterns.shape} have no ceiling; they must be subject x stimulus (x time) x unit, "
-            "at least 2 subjects."
-        )
-    x = np.asarray(patterns if patterns.ndim == 4 else patterns[:, :, None], np.float64)
-    count, total = len(x), x.sum(0)
-    members = np.concatenate([x, (total - x) / (count - 1), total[None] / count])
-    value = similarities([measure], [members], dtype=dtype)[0].value
-    own = np.arange(count)
-    return _ceiling(np.stack([value[count + own, own], value[2 * count, own]], 1).astype(np.float64))
 
 
 def spearman_brown(correlation: Any, times: float = 2.0) -> Any:
@@ -238,14 +201,14 @@ def compare_rdms(a: Any, b: Any, compare: str = "spearman") -> np.ndarray:
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"RDMs of {_stimuli(a.shape[1])} and of {_stimuli(b.shape[1])} stimuli cannot be compared.")
     if compare == "tau-a":
-        return np.array([[_tau_a(one, other) for other in b] for one in a])
+        return np.array([[_tau_a(rdm, other) for other in b] for rdm in a])
     a, b = _directions(a, compare), _directions(b, compare)
     return a @ b.T
 
 
 def _folds(count: int, subjects: Sequence[Any] | None) -> list[np.ndarray]:
     """The rows of each subject."""
-    labels = np.array([str(one) for one in subjects]) if subjects is not None else np.arange(count)
+    labels = np.array([str(subject) for subject in subjects]) if subjects is not None else np.arange(count)
     if len(labels) != count:
         raise ValueError(f"There are {len(labels)} subject labels for {count} RDMs; each needs one.")
     return [np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist())]

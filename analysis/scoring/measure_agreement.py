@@ -1,4 +1,4 @@
-"""Do the measures agree, and what is left of a similarity once a third representation is taken out of both."""
+"""Do the measures agree about which members are alike."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.scoring.ceilings import Scores, compare_rdms, entries, scores
-
-__all__ = ["agreement", "partial", "partial_score"]
+__all__ = ["agreement"]
 
 
 def agreement(
@@ -91,69 +89,3 @@ def _correlation(a: np.ndarray, b: np.ndarray, labels: np.ndarray, level: float)
     if abs(rho[0]) < 1 - 1e-9:  # on Fisher's scale, where errors near 1 are not skewed
         low, high = (np.tanh(np.arctanh(rho[0]) + side * half / (1 - rho[0] ** 2)) for side in (-1, 1))
     return dict(zip(_COLUMNS, (rho[0], low, high, se, len(x), count)))
-
-
-def partial(similarity: np.ndarray, confounds: Sequence[int]) -> np.ndarray:
-    """Similarities with those of one or more members taken out, such as the input's own (Cui et al. 2022).
-
-    For a measure that is the cosine of one map per member (CKA, correlations of RDMs), g, the cosine of what is left of
-    two maps once their projection on the confounds' maps C is subtracted:
-
-        G_ij = (g_ij - g_iC g_CC^-1 g_Cj) / sqrt(the same of ii and of jj),
-
-    a partial correlation. Two untrained networks, alike because they see the same pictures, come out near 0.
-
-    Args:
-      similarity: `(member, member)`, 1 on the diagonal; members of another kind may be NaN.
-      confounds: the places of the members to take out.
-
-    Returns:
-      `(member, member)`; NaN for the confounds themselves and for maps of which they leave nothing.
-    """
-    g = np.asarray(similarity, np.float64)
-    own = g.diagonal()
-    if g.ndim != 2 or g.shape[0] != g.shape[1] or np.nanmax(np.abs(own - 1), initial=0) > 1e-3:
-        raise ValueError("Taking out a member needs a similarity with 1 on the diagonal, the cosine of two maps.")
-    taken = np.unique(np.asarray(confounds, int) % len(g))
-    if len(taken) == 0 or np.isnan(g[np.ix_(taken, taken)]).any():
-        raise ValueError(f"The confounds {list(confounds)} have no similarity with each other; name members that have.")
-    cross = g[:, taken]
-    left = g - cross @ _inverse(g[np.ix_(taken, taken)]) @ cross.T
-    norm = np.sqrt(np.where(left.diagonal() > _SPENT * own, left.diagonal(), np.nan))
-    return left / (norm[:, None] * norm)
-
-
-_SPENT = 1e-5
-"""Of a map's squared norm; with less left, what is left is the rounding of similarities in single precision."""
-
-
-def partial_score(
-    models: Any, rdms: Any, confounds: Any, compare: str = "spearman", subjects: Sequence[Any] | None = None
-) -> Scores:
-    """Models' scores on subjects' RDMs given other RDMs: the partial correlation, per subject.
-
-    The formula is that of `partial`, with a subject's RDM as one side and a model's as the other. For "pearson" it is
-    the partial correlation, for "spearman" that of ranks.
-
-    Args:
-      models: `(model, stimulus, stimulus)` or `(model, entry)`.
-      rdms: the subjects', of the same shapes.
-      confounds: `(confound, ...)`, such as the silhouette's RDM.
-      compare, subjects: as for `analysis.scoring.ceilings.noise_ceiling`; mean and error are by the same estimator.
-    """
-    models, rdms, confounds = entries(models), entries(rdms), entries(confounds)
-    inverse = _inverse(compare_rdms(confounds, confounds, compare))
-    of_models, of_rdms = (compare_rdms(x, confounds, compare) for x in (models, rdms))
-
-    def norm(vectors: np.ndarray, cross: np.ndarray) -> np.ndarray:
-        own = np.array([compare_rdms(one[None], one[None], compare)[0, 0] for one in vectors])
-        left = own - np.einsum("ic,cd,id->i", cross, inverse, cross)
-        return np.sqrt(np.where(left > 1e-10 * own, left, np.nan))
-
-    left = compare_rdms(models, rdms, compare) - of_models @ inverse @ of_rdms.T
-    return scores(left / (norm(models, of_models)[:, None] * norm(rdms, of_rdms)), subjects)
-
-
-def _inverse(g: np.ndarray) -> np.ndarray:
-    """Of the confounds' similarities; confounds that say the same count once."""
-    return np.linalg.pinv(g, rcond=1e-6, hermitian=True)

@@ -1,18 +1,17 @@
 """compare: labelled matrices out, bad input refused in one sentence at the door."""
 
 import dataclasses
+import json
 import re
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from analysis.activations.types import RDM, Group, Repeats, Representations
-from analysis.comparison import compare, load, save
+from analysis.comparison import compare, measure
 from analysis.measures import cka, rsa
-from analysis.measures._choice import measure
 from zoo import lookup
 
 
@@ -63,7 +62,7 @@ def test_a_matrix_never_travels_without_labels_estimator_counts_and_chance():
         assert attrs["identity"] == 1
         assert attrs["symmetric"] == 1
         assert attrs["estimator"]
-        assert attrs["chance"] == 0 or f"{name}_chance" in result
+        assert attrs.get("chance") == 0 or f"{name}_chance" in result
     assert result["cka(kernel=linear, biased)_chance"].dims == ("a", "b")
     assert result.attrs["probe"] == "a1b2"
     for column in ("member", "layer", "model", "model.noise", "leak", "trained", "units"):
@@ -80,34 +79,6 @@ def test_only_equal_layers_are_compared_unless_all_are_asked_for():
     assert np.isnan(equal.cka.where(~same)).all()
     assert not np.isnan(every.cka).any()
     np.testing.assert_allclose(equal.cka.where(same), every.cka.where(same), atol=1e-6)
-
-
-def test_what_is_saved_comes_back_identical(tmp_path):
-    result = compare(zoo(), ("cka", "rsa", "cka(debiased=False)"))
-    save(result, tmp_path / "deep" / "result.nc")
-    back = load(tmp_path / "deep" / "result.nc")
-    xr.testing.assert_identical(back, result)
-    assert {name: coord.dtype for name, coord in back.coords.items()} == {
-        name: coord.dtype for name, coord in result.coords.items()
-    }
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["result.nc"]
-
-
-def test_a_failed_save_leaves_the_old_file(tmp_path):
-    old = compare({"x": normal(0, 9, 4), "y": normal(1, 9, 4)}, "cka")
-    save(old, tmp_path / "result.nc")
-    with pytest.raises(TypeError):
-        save(old.assign_attrs(bad=object()), tmp_path / "result.nc")
-    assert [path.name for path in tmp_path.iterdir()] == ["result.nc"]
-    xr.testing.assert_identical(load(tmp_path / "result.nc"), old)
-
-
-def test_an_unreadable_file_is_refused_by_name(tmp_path):
-    with pytest.raises(ValueError, match=r"There is no comparison at .*none\.nc"):
-        load(tmp_path / "none.nc")
-    (tmp_path / "cut.nc").write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(ValueError, match=r"cut.nc is not a readable comparison"):
-        load(tmp_path / "cut.nc")
 
 
 def test_a_measure_is_named_by_family_by_choices_or_given():
@@ -180,7 +151,7 @@ def test_degenerate_items_are_named_by_member_and_layer_and_left_out_only_when_a
         compare(bad, "cka")
     result = compare(bad, "cka", exclude_degenerate=True)
     whole = compare(zoo(), "cka")
-    assert result.attrs["excluded"] == "m2/hidden"
+    assert json.loads(result.attrs["excluded"]) == ["m2/hidden"]
     kept = [name for name in whole.a.values if name != "m2/hidden"]
     assert result.a.values.tolist() == kept
     assert result.units_a.values.tolist() == [5, 5, 5, 5, 7]
@@ -191,7 +162,7 @@ def test_degenerate_items_are_named_by_member_and_layer_and_left_out_only_when_a
 
 def test_an_item_without_structure_is_listed_as_undefined():
     result = compare({"x": normal(0, 9, 4), "simplex": np.eye(9)}, "cka")
-    assert result.cka.attrs["undefined"] == "simplex"
+    assert json.loads(result.cka.attrs["undefined"]) == ["simplex"]
     assert np.isnan(result.cka.sel(a="simplex")).all()
 
 
@@ -235,9 +206,9 @@ def test_a_ready_rdm_takes_part_in_rsa_only_and_its_cells_elsewhere_say_why():
     np.testing.assert_allclose(result.rsa.sel(a="x", b="rdm"), result.rsa.sel(a="x", b="y"), atol=1e-6)
     for name in ("cka", "procrustes"):
         assert np.isnan(result[name].sel(a="rdm")).all()
-        assert result[name].attrs["empty"] == "rdm"
+        assert json.loads(result[name].attrs["empty"]) == ["rdm"]
         assert "of these only an RDM is known" in result[name].attrs["empty_because"]
-        assert result[name].attrs["undefined"] == ""
+        assert json.loads(result[name].attrs["undefined"]) == []
     np.testing.assert_array_equal(result.cka[:2, :2], compare({"x": x, "y": y}, "cka", dtype="float64").cka)
 
 

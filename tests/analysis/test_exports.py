@@ -1,5 +1,6 @@
 """A comparison in other programs' formats: nothing is lost, and what they read back is what was computed."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 import xarray as xr
 from scipy.spatial.distance import squareform
 
-from analysis import compare
 from analysis.activations.recordings import Outside
 from analysis.activations.types import RDM, Group, Representations
+from analysis.comparison import comparison_of
 from analysis.exports import check_formats, export
 
 N = 8
@@ -33,7 +34,7 @@ def made() -> tuple[Representations, list[Outside]]:
 
 
 FOUND, OTHERS = made()
-RESULT = compare(FOUND, ["cka", "rsa"], others=OTHERS)
+RESULT = comparison_of(FOUND, ["cka", "rsa"], OTHERS)
 
 
 def test_a_row_per_measure_and_pair_carries_the_labels_of_both(tmp_path):
@@ -44,18 +45,26 @@ def test_a_row_per_measure_and_pair_carries_the_labels_of_both(tmp_path):
     for measure in ("cka", "rsa"):
         for a, b in (("m1/first", "m2/first"), ("m2/sécond", "brain")):
             row = table.loc[(measure, a, b)]
-            np.testing.assert_allclose(row["value"], float(RESULT[measure].sel(a=a, b=b)), rtol=1e-6)
+            np.testing.assert_allclose(row["value"], float(RESULT.dataset()[measure].sel(a=a, b=b)), rtol=1e-6)
             assert row["member_a"] == a[:2]
             assert row["units_a"] == (5 if "first" in a else 7)
             assert row["chance"] == 0
+            assert row["seed_a"] in (0, 1)
     assert table.loc[("rsa", "m1/first", "brain"), "recording_b"] == "brain"
     assert np.isnan(table.loc[("cka", "m1/first", "brain"), "value"]), "undefined, and empty"
 
 
+def test_whole_numbers_stay_whole_beside_items_that_have_none(tmp_path):
+    (path,) = export(tmp_path / "zoo", ["csv"], RESULT, FOUND, OTHERS)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert set(table["seed_a"]) | set(table["seed_b"]) == {"0", "1", ""}
+
+
 def test_pairs_of_a_measure_that_is_not_symmetric_stand_both_ways(tmp_path):
-    result = RESULT.copy()
-    result["rsa"] = result["rsa"].assign_attrs(symmetric=0)
-    (path,) = export(tmp_path / "zoo", ["csv"], result[["rsa"]], FOUND)
+    measured = RESULT.measures["rsa"]
+    directed = dataclasses.replace(measured, record=dataclasses.replace(measured.record, symmetric=False))
+    result = dataclasses.replace(RESULT, measures={"rsa": directed})
+    (path,) = export(tmp_path / "zoo", ["csv"], result, FOUND)
     table: Any = pd.read_csv(path)
     assert len(table) == 2 * (2 + 4)
     assert not table.duplicated(["a", "b"]).any()
@@ -82,7 +91,7 @@ def test_zarr_keeps_every_label_and_attribute(tmp_path):
     for _ in range(2):  # the second replaces the first
         (path,) = export(tmp_path / "zoo", ["zarr"], RESULT, FOUND, OTHERS)
     found = xr.open_zarr(path, consolidated=False).load()
-    xr.testing.assert_identical(found, RESULT)
+    xr.testing.assert_identical(found, RESULT.dataset())
     assert [entry.name for entry in tmp_path.iterdir()] == ["zoo.zarr"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from analysis.activations.types import Group, Representations
 from analysis.inference.factors import depths, told_apart
 from analysis.inference.field_tests import group_means, run_field_tests
+from analysis.labelled_comparison import MeasureRecord
 from analysis.report import figures, maps
 from analysis.report.summary import category_lines, field_lines
 from analysis.zoo_comparison import mean_rdms
@@ -132,9 +133,9 @@ def test_a_slice_of_one_network_or_of_one_level_is_tested_and_drawn(items: int) 
     assert "activation" not in set(tests["field"])
     assert not tests["testable"].any()
     assert len(group_means(similarity, table, fields, {"measure": "cka"}))
-    attrs = {"name": "cka", "n_stimuli": 100, "chance": 0.0}
+    record = MeasureRecord("cka", "similarity", 100, chance=0.0)
     for draw in (figures.heat_map, maps.mds):
-        draw(similarity, table, told_apart(table, fields), attrs, "zoo").canvas.draw()
+        draw(similarity, table, told_apart(table, fields), record, "zoo").canvas.draw()
 
 
 def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
@@ -142,11 +143,11 @@ def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
     fields = told_apart(table, ["channels", "kernel", "gain", "activation"])
     assert fields == ["gain", "activation", "layers"], "numbers have an order that colours can show"
     assert told_apart(table, ["activation"]) == ["activation"]
-    attrs = {"name": "cka", "n_stimuli": 100, "chance": 0.0}
+    record = MeasureRecord("cka", "similarity", 100, chance=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a legend larger than its figure leaves no room for the axes
-        maps.mds(similarity, table, fields, attrs, "zoo").canvas.draw()
-        heat = figures.heat_map(similarity, table, ["activation", "layers", "gain"], attrs, "zoo")
+        maps.mds(similarity, table, fields, record, "zoo").canvas.draw()
+        heat = figures.heat_map(similarity, table, ["activation", "layers", "gain"], record, "zoo")
         heat.canvas.draw()
     names = [label.get_text() for label in heat.axes[0].get_yticklabels()]
     assert len(names) == 2 * 3 * 6
@@ -155,14 +156,14 @@ def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
 
 def test_pictures_of_a_thousand_items_fit_their_page() -> None:
     table, similarity = many(256, 2)
-    attrs = {"name": "cka", "n_stimuli": 100, "chance": 0.0}
-    figure = maps.mds(similarity, table, ["channels", "kernel"], attrs, "zoo")
+    record = MeasureRecord("cka", "similarity", 100, chance=0.0)
+    figure = maps.mds(similarity, table, ["channels", "kernel"], record, "zoo")
     assert "classical MDS (1024 items)" in figure.get_suptitle()
     assert "256 levels" in figure.axes[0].get_title(loc="left")
     assert figure.axes[0].get_legend() is None
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["3", "5"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trained", "untrained"]
-    assert len(figures.heat_map(similarity, table, ["channels", "kernel"], attrs, "zoo").axes[0].get_yticks()) == 2
+    assert len(figures.heat_map(similarity, table, ["channels", "kernel"], record, "zoo").axes[0].get_yticks()) == 2
 
 
 def test_depth_counts_entries_once_where_they_agree_and_apart_where_they_do_not() -> None:

@@ -8,6 +8,7 @@ dmd = pytest.importorskip("DSA.dmd")
 simdist = pytest.importorskip("DSA.simdist")
 
 from analysis.engine.all_pairs import similarities  # noqa: E402
+from analysis.engine.preparation import prepare  # noqa: E402
 from analysis.measures import dsa  # noqa: E402
 
 
@@ -44,7 +45,7 @@ def test_flows_have_the_peers_eigenvalues_and_their_distance_is_the_root_of_its_
         np.testing.assert_allclose(*both, atol=2e-5)
     score = simdist.SimilarityTransformDist(score_method="wasserstein").fit_score
     squared = [[score(a.copy(), b.copy()) for b in peers] for a in peers]
-    value = similarities([measure], [x], dtype="float64")[0].value
+    value = similarities([prepare(measure, [x], "float64")])[0].value
     np.testing.assert_allclose(value, np.sqrt(squared), atol=2e-6)
 
 
@@ -52,6 +53,6 @@ def test_vector_fields_are_as_near_as_the_peer_finds_them():
     x = networks(2)
     a, b = flows(x)
     peer = simdist.SimilarityTransformDist(score_method="angular", iters=1500, lr=5e-3).fit_score(a, b)
-    value = similarities([dsa.Measure("vector-field", rank=6)], [x], dtype="float64")[0].value[0, 1]
+    value = similarities([prepare(dsa.Measure("vector-field", rank=6), [x], "float64")])[0].value[0, 1]
     assert value < peer + 1e-4
     assert value == pytest.approx(peer, abs=1e-3)

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 hsic = pytest.importorskip("cka.hsic")
 
 from analysis.engine.all_pairs import similarities  # noqa: E402
+from analysis.engine.preparation import prepare  # noqa: E402
 from analysis.measures import cka  # noqa: E402
 
 
@@ -17,5 +18,5 @@ def test_debiased_cka_of_a_stack_equals_the_peer(dtype, atol):
     stack = torch.from_numpy(x)
     grams = torch.bmm(stack, stack.transpose(1, 2))
     cross, a, b = (part.numpy() for part in hsic.hsic(grams, grams))
-    value = similarities([cka.Measure()], [x[:, :, None]], dtype=dtype)[0].value
+    value = similarities([prepare(cka.Measure(), [x[:, :, None]], dtype)])[0].value
     np.testing.assert_allclose(value, cross / np.sqrt(a[:, None] * b[None]), atol=atol)

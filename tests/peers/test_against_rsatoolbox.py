@@ -5,6 +5,7 @@ import pytest
 
 from analysis.activations.types import Repeats
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import rsa
 
 data = pytest.importorskip("rsatoolbox.data")
@@ -51,7 +52,7 @@ def test_rdms_and_their_comparisons_agree(kind):
     reference = rdm.concat([theirs(own, kind) for own in x])
     chosen = [rsa.Measure(rdm=kind, compare=compare, comparisons=0) for compare in COMPARE]
     group = Repeats(x) if kind in ("mahalanobis", "crossnobis") else x.mean(1)
-    for measure, result in zip(chosen, similarities(chosen, [group], dtype="float64")):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [group], "float64"))):
         expected = rdm.compare(reference, reference, method=COMPARE[measure.compare])
         np.testing.assert_allclose(result.value, expected, atol=1e-10, err_msg=measure.name)
     plain = rsa.Measure(rdm=kind, compare="cosine")
@@ -69,7 +70,7 @@ def test_without_repeats_mahalanobis_is_whitened_by_the_shrunk_covariance_over_s
     precision = [noise.prec_from_residuals(own[:, 0].copy(), method="shrinkage_diag") for own in x]
     reference = rdm.concat([rdm.calc_rdm(own, method="mahalanobis", noise=p) for own, p in zip(sets, precision)])
     measure = rsa.Measure(rdm="mahalanobis", compare="pearson")
-    value = similarities([measure], [x], dtype="float64")[0].value
+    value = similarities([prepare(measure, [x], "float64")])[0].value
     np.testing.assert_allclose(value, rdm.compare(reference, reference, method="corr"), atol=1e-10)
 
 
@@ -80,6 +81,6 @@ def test_ties_agree():
     chosen = [
         rsa.Measure(rdm="euclidean", compare=compare, comparisons=0) for compare in ("spearman", "rho-a", "tau-a")
     ]
-    for measure, result in zip(chosen, similarities(chosen, [x], dtype="float64")):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [x], "float64"))):
         expected = rdm.compare(reference, reference, method=COMPARE[measure.compare])
         np.testing.assert_allclose(result.value, expected, atol=1e-10, err_msg=measure.name)

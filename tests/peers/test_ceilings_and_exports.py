@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis import compare
 from analysis.activations.types import Group, Representations
+from analysis.comparison import comparison_of
 from analysis.exports import export
 from analysis.scoring.ceilings import COMPARE, noise_ceiling
 
@@ -32,9 +32,9 @@ def test_exported_rdms_are_read_and_agree_on_their_similarity(tmp_path):
     x = np.random.default_rng(0).standard_normal((4, 8, 6)).astype("float32")
     labels = pd.DataFrame({"member": list("abcd"), "layer": "rate", "trained": True})
     found = Representations((Group(tuple("abcd"), labels, x),), "probe", {"kind": np.array(list("aabbaabb"))})
-    result = compare(found, ["rsa"])
+    result = comparison_of(found, ["rsa"])
     (path,) = export(tmp_path / "zoo", ["rsatoolbox"], result, found, [])
     rdms = rdm.load_rdm(str(path))
     assert rdms.dissimilarity_measure == "correlation"
     assert rdms.n_rdm == 4
-    np.testing.assert_allclose(rdm.compare(rdms, rdms, method="spearman"), result["rsa"].to_numpy(), atol=1e-5)
+    np.testing.assert_allclose(rdm.compare(rdms, rdms, method="spearman"), result.measures["rsa"].values, atol=1e-5)

@@ -9,8 +9,7 @@ from jax import lax
 
 from zoo.devices.recipe import Recipe
 from zoo.spec.cohorts import Cohort
-from zoo.training import program
-from zoo.training.program import Floats
+from zoo.training.binding import Floats, floats_of
 
 
 class Block(NamedTuple):
@@ -29,7 +28,7 @@ class Block(NamedTuple):
 
 def blocks_of(cohort: Cohort, recipe: Recipe) -> list[Block]:
     """The blocks of a cohort; the last is padded with copies of its first member, whose results are never kept."""
-    floats = program.floats_of(cohort)
+    floats = floats_of(cohort)
     result = []
     for index, start_row in enumerate(range(0, len(cohort.members), recipe.block)):
         rows = np.arange(start_row, start_row + recipe.block)

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from zoo.files import cache_folder
+from zoo.machine import cache_folder
 
 
 def keep() -> None:
@@ -18,3 +18,13 @@ def keep() -> None:
 def compiler_options(llvm: int = 1) -> dict[str, Any]:
     """What a program is compiled with; see `zoo.devices.recipe.Recipe.llvm`."""
     return {"xla_backend_optimization_level": llvm} if jax.default_backend() == "cpu" else {}
+
+
+def compiler_of(device: Any) -> Any:
+    """What compiles for a device: devices with one compiler wait for the first of them, and load what it has kept.
+
+    JAX names the program of a GPU without its number, and that of any other device with it.
+    """
+    config: Any = jax.config
+    kept = config.jax_enable_compilation_cache and config.jax_compilation_cache_dir
+    return device.platform if kept and device.platform == "gpu" else device

@@ -16,12 +16,13 @@ from jax import lax
 from jax.sharding import SingleDeviceSharding
 
 from zoo.devices.blocks import Block, over_members
-from zoo.devices.compilation import compiler_options
+from zoo.devices.compilation import compiler_of, compiler_options
 from zoo.devices.placement import on_device
 from zoo.devices.recipe import Recipe
 from zoo.spec.cohorts import Cohort
 from zoo.training import evaluation, program
-from zoo.training.program import Floats, State
+from zoo.training.binding import Floats, floats_of
+from zoo.training.program import State
 from zoo.training.status import STOPPED
 
 
@@ -57,12 +58,12 @@ class Executable:
 
     @functools.cached_property
     def _floats(self) -> Floats:
-        return program.floats_of(self.cohort)
+        return floats_of(self.cohort)
 
     def compiled(self, device: Any) -> tuple[Any, Any]:
         """The programs of training and of initial states for one device; `compile_seconds` adds up what they took."""
         with self._lock:
-            lock = self._locks.setdefault(device, threading.Lock())
+            lock = self._locks.setdefault(compiler_of(device), threading.Lock())
         with lock:
             if device not in self._compiled:
                 begin = time.perf_counter()

@@ -23,12 +23,15 @@ def fitted(cohort: Cohort, recipe: Recipe, device: Any, free: int | None = None,
       free: bytes that blocks may use there; default what is free now, so ask before anything else runs.
       alone: whether nothing runs there now. Else a compiler that runs out of memory says nothing about the block.
 
+    Returns:
+      The executable, compiled for the device; its `compile_seconds` count all that was tried.
+
     Raises:
       MemoryError: one member alone does not fit.
       JaxRuntimeError: the compiler ran out of memory beside something else.
     """
     free = bytes_free(device) if free is None else free
-    spent = 0.0
+    spent = 0.0  # seconds, on compiling what did not fit
     while True:
         executable = Executable(cohort, recipe)
         executable.compile_seconds = spent

@@ -1,6 +1,5 @@
 """How much memory a block may take, and how much a run took."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import jax
 
 from zoo.devices.startup import lanes
+from zoo.machine import memory_size
 
 try:
     import resource
@@ -36,8 +36,8 @@ def _machine() -> int:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 if known else 4 * 2**30
+        size = memory_size()
+        return size // 2 if size is not None else 4 * 2**30
 
 
 def container(groups: Path, own: Path) -> int:
@@ -51,7 +51,7 @@ def container(groups: Path, own: Path) -> int:
         lines = [line.split(":", 2) for line in own.read_text().splitlines()]
     except OSError:
         lines = []
-    left = [sys.maxsize]
+    left = [sys.maxsize]  # bytes, by group
     for _, controllers, path in [line for line in lines if len(line) == 3] or [("", "", "/"), ("", "memory", "/")]:
         if controllers and "memory" not in controllers.split(","):
             continue
@@ -86,6 +86,6 @@ def peak(devices: list[Any]) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether a device, and not the disk, ran full: both say RESOURCE_EXHAUSTED."""
     return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)

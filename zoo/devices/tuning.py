@@ -15,7 +15,8 @@ from zoo.devices.fitting import MEMORY_SHARE
 from zoo.devices.memory import bytes_free, out_of_memory
 from zoo.devices.recipe import Recipe, with_block
 from zoo.devices.startup import lanes
-from zoo.files import cache_folder, write_atomically
+from zoo.files import write_atomically
+from zoo.machine import cache_folder
 from zoo.spec.cohorts import Cohort
 
 
@@ -26,13 +27,22 @@ def tuned(
 
     Only the way a block runs inside and the form of convolutions are chosen, and kept in the user's cache by (cohort,
     device kind, versions), so that two directories agree; the block follows from the cohort as ever.
+
+    Args:
+      cohort: whose members run.
+      block, members, processes: as for `zoo.devices.default_recipes.default_recipe`.
+      seconds: about how long each recipe is timed.
+
+    Returns:
+      The default recipe with the fastest inside and form of convolutions.
     """
     default = default_recipe(cohort, block, members, processes)
     key = f"{cohort.id} {jax.local_devices()[0].device_kind} {jax.__version__} {default.threads}"
     file = cache_folder() / "recipes.json"
     known = json.loads(file.read_text()) if file.exists() else {}
     if key not in known:
-        rates = {recipe: steps_per_second(cohort, recipe, seconds) for recipe in _alternatives(cohort, default)}
+        alternatives = _alternatives(cohort, default)
+        rates = {recipe: steps_per_second(Executable(cohort, recipe), seconds) for recipe in alternatives}
         best = max(rates, key=lambda recipe: rates[recipe])
         known[key] = {
             "inner": best.inner,
@@ -51,11 +61,11 @@ def _alternatives(cohort: Cohort, default: Recipe) -> list[Recipe]:
     return [dataclasses.replace(default, inner=i, conv_form=f) for i in inners for f in forms]
 
 
-def steps_per_second(cohort: Cohort, recipe: Recipe, seconds: float) -> float:
+def steps_per_second(executable: Executable, seconds: float) -> float:
     """Member-steps per second, a block in every lane at once, compilation left out; 0 if it does not fit."""
     devices = lanes()
-    executable = Executable(cohort, recipe)
-    block = blocks_of(cohort, recipe)[0]
+    cohort = executable.cohort
+    block = blocks_of(cohort, executable.recipe)[0]
     total, steps = cohort.members[0].training.steps, 1
 
     def started(device: Any) -> tuple[Any, Any]:

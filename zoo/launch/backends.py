@@ -1,29 +1,49 @@
-"""Where shares of a zoo can be sent: a SLURM cluster, or a Ray cluster. Thin: an engine runs a function somewhere else.
+"""Where shares of a zoo can be sent: a SLURM cluster, or a Ray cluster. Each runs a function somewhere else.
 
 Both send code and arguments by pickle, to machines and from folders that are the user's own.
 """
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from zoo.files import cache_folder
+from zoo.machine import cache_folder
 from zoo.wording import first_line
 
 
+class Backend(Protocol):
+    """What runs functions somewhere else. A job is whatever the backend calls what it has started.
+
+    Attributes:
+      at_once: how many jobs there may be; None where the backend knows that itself.
+    """
+
+    at_once: int | None
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Start a function somewhere; the job."""
+
+    def ended(self, job: Any) -> bool:
+        """Whether a job has ended."""
+        ...
+
+    def result(self, job: Any) -> Any:
+        """What the function of a job that has ended gave; a RuntimeError with one sentence where it failed."""
+
+    def cancel(self, job: Any) -> None:
+        """Ask for the end of a job."""
+
+
 class Slurm:
-    """Jobs of SLURM, through submitit; where there is none, processes of this machine.
+    """Jobs of SLURM, through submitit; where there is no SLURM, processes of this machine. A `Backend`.
 
     Args:
       options: of `submitit.AutoExecutor.update_parameters`: gpus_per_node, cpus_per_task, timeout_min,
         slurm_partition ...
       say: takes a sentence.
-
-    Attributes:
-      at_once: how many jobs there may be; None where the engine knows that itself.
     """
 
-    def __init__(self, options: dict[str, Any], say: Callable[[str], Any]):
+    def __init__(self, options: dict[str, Any], say: Callable[[str], object]):
         submitit = _imported("submitit", "slurm")
         # Results come back as pickles: they lie with the user, not in the zoo directory, which others may write.
         folder = cache_folder() / "jobs"
@@ -32,50 +52,53 @@ class Slurm:
             self._executor.update_parameters(**{"name": "zoo", "timeout_min": 24 * 60, **options})
         except (NameError, TypeError, ValueError, AssertionError) as error:
             raise ValueError(f"--engine does not suit SLURM: {_all_of(error)}") from None
-        self.at_once = None
+        self.at_once: int | None = None
         if self._executor.cluster == "local":
             self.at_once = os.cpu_count() or 1
             say(f"There is no SLURM here: the shares run as processes of this machine, {self.at_once} at a time.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Start a function somewhere; a handle."""
+        """See `Backend`."""
         return self._executor.submit(function, *args)
 
     def ended(self, job: Any) -> bool:
-        """Whether it has."""
+        """See `Backend`."""
         return job.done()
 
     def result(self, job: Any) -> Any:
-        """What the function gave, or an error: the last line of what went wrong."""
+        """See `Backend`; the sentence is the last line of what went wrong."""
         error = job.exception()
         if error is None:
             return job.result()
         if type(error).__name__ == "UncompletedJobError":
             raise RuntimeError("it was killed, or its machine is gone")
-        lines = [line for line in str(error).strip().splitlines() if line.strip(" -")]
+        trace = str(error).partition("You can check full logs")[0]  # submitit says last where its logs lie
+        lines = [line for line in trace.splitlines() if line.strip(" -")]
         raise RuntimeError(lines[-1].strip()[:300] if lines else type(error).__name__)
 
     def cancel(self, job: Any) -> None:
-        """Ask for its end."""
+        """See `Backend`."""
         job.cancel(check=False)
 
 
 class Ray:
-    """Tasks of Ray, which starts those anew whose worker has died: on the cluster at RAY_ADDRESS, or, where that is not
-    set, on a Ray of this machine only.
+    """Tasks of Ray, which starts those anew whose worker has died. A `Backend`.
+
+    They run on the cluster at RAY_ADDRESS or, where that is not set, on a Ray of this machine only.
 
     Args:
       options: of `ray.remote`: num_gpus, num_cpus, resources, max_retries ...
       say: takes a sentence.
     """
 
-    def __init__(self, options: dict[str, Any], say: Callable[[str], Any]):
+    def __init__(self, options: dict[str, Any], say: Callable[[str], object]):
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._ray = _imported("ray", "ray")
         if not self._ray.is_initialized():
-            own = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "_node_ip_address": "127.0.0.1"}
-            self._ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", **own)
-        self.at_once = None
+            is_known = bool(os.environ.get("RAY_ADDRESS"))
+            place = {} if is_known else {"address": "local", "_node_ip_address": "127.0.0.1"}
+            self._ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", **place)
+        self.at_once: int | None = None
         self._options = {"max_retries": 3, **options}
         try:
             self._ray.remote(**self._options)(lambda: None)
@@ -83,15 +106,15 @@ class Ray:
             raise ValueError(f"--engine does not suit Ray: {_all_of(error)}") from None
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Start a function somewhere; a handle."""
+        """See `Backend`."""
         return self._ray.remote(**self._options)(function).remote(*args)
 
     def ended(self, job: Any) -> bool:
-        """Whether it has."""
+        """See `Backend`."""
         return bool(self._ray.wait([job], timeout=0)[0])
 
     def result(self, job: Any) -> Any:
-        """What the function gave, or an error: the last line of what went wrong."""
+        """See `Backend`; the sentence is the last line of what went wrong."""
         try:
             return self._ray.get(job)
         except self._ray.exceptions.RayError as error:
@@ -99,11 +122,12 @@ class Ray:
             raise RuntimeError(first_line(cause)) from None
 
     def cancel(self, job: Any) -> None:
-        """Ask for its end."""
+        """See `Backend`."""
         self._ray.cancel(job)
 
 
-BACKENDS = {"slurm": Slurm, "ray": Ray}
+BACKENDS: dict[str, Callable[[dict[str, Any], Callable[[str], object]], Backend]] = {"slurm": Slurm, "ray": Ray}
+"""Name of `--on` -> what makes the backend of some options and of what takes a sentence."""
 
 
 def _all_of(error: Exception) -> str:
@@ -112,6 +136,7 @@ def _all_of(error: Exception) -> str:
 
 
 def _imported(module: str, extra: str) -> Any:
+    """A package that only one backend needs; a ValueError that says how to install it where it is not there."""
     import importlib
 
     try:

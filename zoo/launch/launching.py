@@ -9,14 +9,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from zoo import files
-from zoo.launch.backends import BACKENDS
+from zoo.launch.backends import BACKENDS, Backend
 from zoo.launch.share_progress import FOLDER, Listener, Teller
-from zoo.running.progress import view
-from zoo.running.run import check, check_settings, train
+from zoo.running.progress import Display, view
+from zoo.running.run import check, train_with
+from zoo.running.settings import Settings
 from zoo.running.shares import Cluster, Share
 from zoo.running.signals import Stopped
 from zoo.spec.zoo import Zoo
@@ -37,6 +39,9 @@ PATIENCE = 120.0
 TICK = 0.5
 """Seconds between two looks at the shares."""
 
+TABLE_SECONDS = 30.0
+"""The member table is written again at most this often."""
+
 
 def launch(
     zoo: Zoo, out: str | os.PathLike[str], engine: str, shares: int, options: Sequence[str] = (), **settings: Any
@@ -49,7 +54,7 @@ def launch(
       engine: "slurm" or "ray".
       shares: how many.
       options: "key=value" for the engine.
-      **settings: of `train`.
+      **settings: of `zoo.running.settings.Settings`.
 
     Returns:
       The directory, opened for reading.
@@ -61,38 +66,47 @@ def launch(
     """
     if not 1 <= shares <= MOST_SHARES:
         raise ValueError(f"--shares is {shares}; it must be from 1 to {MOST_SHARES}.")
-    check_settings(**settings)
-    path = files.directory(out)
+    chosen, path = Settings(**settings), files.directory(out)
     check_place(path)
     if not (path / "zoo.json").exists():
-        check(zoo, path, settings["keep"])
-    store, run = Store(path, zoo, settings["keep"]), os.urandom(8).hex()
+        check(zoo, path, chosen.keep)
+    store, run = Store(path, zoo, chosen.keep), os.urandom(8).hex()
     shares = min(shares, sum(len(cohort.members) for cohort in store.cohorts))  # one without a member has nothing to do
     stop, parsed = threading.Event(), _parsed(options)
-    with locked(path, run), view(store.cohorts) as shown, _stopping(stop):
-        launched = _Launch(BACKENDS[engine](parsed, shown.say), store, shares, run, settings, shown)
+    with locked(path, run), view(store.cohorts) as display, _signals_set(stop):
+        backend: Backend = BACKENDS[engine](parsed, display.say)
+        launched = _Launch(backend, store, [Share(i, shares, run) for i in range(shares)], chosen, display)
         launched.run(stop)
         store.write_table()
     if stop.is_set():
         raise Stopped("Stopped; the shares were asked to save, and the same command goes on from there.")
     if launched.failed:
         raise OSError(f"{len(launched.failed)} of {shares} shares failed: {'; '.join(launched.failed)[:600]}.")
-    if launched.bad:
-        raise ValueError(launched.bad[0])
+    if launched.refused:
+        raise ValueError(launched.refused[0])
     return Trained(out)
 
 
-def work(out: str, share: Share, attempt: str, settings: dict[str, Any]) -> str:
+def train_share(out: str, share: Share, attempt: str, settings: Settings) -> str:
     """Train one share: what runs on the other machine.
+
+    Args:
+      out: the zoo directory.
+      share: which part of it.
+      attempt: a word that no other attempt at a share has.
+      settings: how to train it.
 
     Returns:
       "" when it is done, or the sentence of what is bad and would be bad again.
+
+    Raises:
+      RuntimeError: it did not end well, and may the next time.
     """
     path = files.directory(out)
     try:
         zoo = Zoo.from_json(manifest.read_manifest(path)["spec"])
         teller = Teller(path, share.index, f"{attempt} {os.getpid()}")
-        train(zoo, out, cluster=Cluster(share), shown=lambda cohorts: teller, patience=PATIENCE, **settings)
+        train_with(zoo, out, settings, cluster=Cluster(share), shown=lambda cohorts: teller, patience=PATIENCE)
     except (Stopped, DirectoryInUse, OSError) as error:
         raise RuntimeError(str(error)) from None  # which may not be so the next time
     except ValueError as error:
@@ -101,64 +115,76 @@ def work(out: str, share: Share, attempt: str, settings: dict[str, Any]) -> str:
 
 
 class _Launch:
-    """The shares of one run."""
+    """The shares of one run.
 
-    def __init__(self, engine: Any, store: Store, shares: int, run: str, settings: dict[str, Any], shown: Any):
-        self._engine, self._path, self._view, self._settings = engine, store.path, shown, settings
-        self._shares = [Share(i, shares, run) for i in range(shares)]
-        self._listener = Listener(store.path, shown)
-        self._jobs: dict[int, Any] = {}
-        self._attempts, self._saved = [0] * shares, [0] * shares
-        self._store, self._number = store, 0
+    Args:
+      backend: where they are sent.
+      store: the directory that they train.
+      shares: all of them.
+      settings: how they train.
+      display: what is told of the progress.
+
+    Attributes:
+      failed: a sentence for each share that died too often.
+      refused: a sentence for each share that was asked for what cannot be.
+    """
+
+    def __init__(self, backend: Backend, store: Store, shares: Sequence[Share], settings: Settings, display: Display):
+        self._backend, self._store, self._shares = backend, store, shares
+        self._settings, self._display = settings, display
+        self._listener = Listener(store.path, display)
+        self._jobs: dict[int, Any] = {}  # share -> what the backend calls it, while it runs
+        self._fruitless = [0] * len(shares)  # attempts at each share since it has last saved a step, that one included
+        self._saved = [0] * len(shares)  # steps of each share's blocks, added up, when its last attempt had ended
+        self._started = 0
         self.failed: list[str] = []
-        self.bad: list[str] = []
+        self.refused: list[str] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Start all shares, and again those that die; `failed` and `bad` have a sentence for each that does not end
-        well: that died too often, or was asked for what cannot be."""
-        written = time.monotonic()
-        files.remove(self._path / FOLDER)
+        """Start all shares, and again those that die, until all have ended or `stop` is set."""
+        written_at = time.monotonic()
+        files.remove(self._store.path / FOLDER)
         try:
             waiting = list(self._shares)
             while (waiting or self._jobs) and not stop.is_set():
-                while waiting and len(self._jobs) < (self._engine.at_once or len(self._shares)):
+                while waiting and len(self._jobs) < (self._backend.at_once or len(self._shares)):
                     self._start(waiting.pop(0))
-                self._view.tick()
+                self._display.tick()
                 time.sleep(TICK)
                 for index, job in list(self._jobs.items()):
                     self._listener.listen(index)
-                    if self._engine.ended(job):
+                    if self._backend.ended(job):
                         self._end(index)
-                if time.monotonic() - written > 30:
+                if time.monotonic() - written_at > TABLE_SECONDS:
                     self._store.write_table()
-                    written = time.monotonic()
+                    written_at = time.monotonic()
         finally:
             self._cancel()
 
     def _start(self, share: Share) -> None:
-        self._number += 1
-        files.unlink(self._path / FOLDER / f"{share.index}.json")  # of the attempt before
-        args = (str(self._path), share, str(self._number), self._settings)
-        self._jobs[share.index] = self._engine.submit(work, *args)
+        self._started += 1
+        files.unlink(self._store.path / FOLDER / f"{share.index}.json")  # of the attempt before
+        arguments = (str(self._store.path), share, str(self._started), self._settings)
+        self._jobs[share.index] = self._backend.submit(train_share, *arguments)
 
     def _end(self, index: int) -> None:
         """A share has ended: it is done, or is started again, or what is to be said of it is kept."""
         job = self._jobs.pop(index)
         try:
-            bad = self._engine.result(job)
+            refusal = self._backend.result(job)
         except RuntimeError as error:
             self._listener.listen(index)
             before, self._saved[index] = self._saved[index], self._steps(index)
-            self._attempts[index] = 1 if self._saved[index] > before else self._attempts[index] + 1
-            if self._attempts[index] >= ATTEMPTS:
+            self._fruitless[index] = 1 if self._saved[index] > before else self._fruitless[index] + 1
+            if self._fruitless[index] >= ATTEMPTS:
                 self.failed.append(f"share {index}: {str(error).rstrip('.')}")
                 return
-            self._view.say(f"Share {index} ended ({error}); it is started again.")
+            self._display.say(f"Share {index} ended ({error}); it is started again.")
             self._start(self._shares[index])
             return
         self._listener.listen(index)
-        if bad:
-            self.bad.append(bad)
+        if refusal:
+            self.refused.append(refusal)
 
     def _steps(self, index: int) -> int:
         """The newest steps of a share's blocks, added up: what it has saved is what counts as progress."""
@@ -168,34 +194,33 @@ class _Launch:
     def _cancel(self) -> None:
         """Ask what still runs to save, and wait for it."""
         for job in self._jobs.values():
-            self._engine.cancel(job)
-        deadline = time.monotonic() + self._settings["grace"] + 5
-        while time.monotonic() < deadline and not all(self._engine.ended(job) for job in self._jobs.values()):
+            self._backend.cancel(job)
+        deadline = time.monotonic() + self._settings.grace + 5
+        while time.monotonic() < deadline and not all(self._backend.ended(job) for job in self._jobs.values()):
             time.sleep(TICK)
 
 
-class _stopping:
+@contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
     """SIGTERM and Ctrl-C set an event; a second one ends at once."""
 
-    def __init__(self, stop: threading.Event):
-        self._stop, self._previous = stop, {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._previous[number] = signal.signal(number, self._handle)
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self._stop.is_set():
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set():
             os._exit(128 + number)
-        self._stop.set()
+        stop.set()
 
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self._previous.items():
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = (signal.SIGTERM, signal.SIGINT) if is_main else ()
+    previous = {number: signal.signal(number, handle) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def _parsed(options: Sequence[str]) -> dict[str, Any]:
+    """ "key=value" each, as a dictionary: values that Python reads as such are numbers, lists ..., others words."""
     parsed = {}
     for option in options:
         name, equals, value = option.partition("=")

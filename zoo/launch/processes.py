@@ -13,8 +13,8 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
+from zoo.launch.jax_coordination import Coordination
 from zoo.running.shares import ALONE, Cluster, Share
 from zoo.wording import first_line
 
@@ -41,22 +41,42 @@ def joined(
     Raises:
       ValueError: they do not agree on the spec, or the arguments do not fit together.
     """
-    given = [value is not None for value in (coordinator, processes, process)]
-    if any(given) and not all(given):
+    _check_together(coordinator, processes, process)
+    stay = _on_tpu()
+    if coordinator is None and not (several() or stay):
+        return ALONE
+    _meet(coordinator, processes, process, stay)
+    coordination = Coordination()
+    run = _agreed(coordination, spec) if coordination.count > 1 else ""
+    share = Share(coordination.index, coordination.count, run)
+    if stay and coordination.count > 1:
+        together = Slice(coordination)
+        together.notice()
+        coordination.barrier("zoo-said", MEETING_SECONDS)  # everyone has said something to be heard of
+        return Cluster(share, together.notice, together.leave, announced=True)
+    coordination.go_on_alone()
+    return Cluster(share)
+
+
+def _check_together(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Refuse arguments of `joined` that do not fit together."""
+    are_given = [value is not None for value in (coordinator, processes, process)]
+    if any(are_given) and not all(are_given):
         raise ValueError("--coordinator, --processes and --process belong together; give all three, or none.")
-    if all(given) and not (processes and processes > 0 and process is not None and 0 <= process < processes):
+    if all(are_given) and not (processes and processes > 0 and process is not None and 0 <= process < processes):
         raise ValueError(f"--process is {process} of {processes}; it must be from 0 to --processes - 1.")
     if coordinator is not None and not re.fullmatch(r"\S+:\d{1,5}", coordinator):
         raise ValueError(f"--coordinator is {coordinator!r}; it must be HOST:PORT.")
-    stay = _on_tpu()
-    if not (all(given) or several() or stay):
-        return ALONE
+
+
+def _meet(coordinator: str | None, processes: int | None, process: int | None, stay: bool) -> None:
+    """Connect this process with the others; where they stay connected, one that dies does not end all."""
     import jax
 
     if stay:  # a slice is one machine: what announces its end speaks through this connection
         jax.config.update("jax_enable_recoverability", True)
 
-    def meet() -> None:
+    def connect() -> None:
         jax.distributed.initialize(
             coordinator,
             processes,
@@ -67,28 +87,15 @@ def joined(
         )
 
     try:
-        _interruptible(meet)
+        _interruptible(connect)
     except (RuntimeError, ValueError) as error:
         alone = "--coordinator 127.0.0.1:8476 --processes 1 --process 0"
         raise ValueError(
             f"The processes could not meet ({first_line(error)}); if this one is alone, say {alone}."
         ) from None
-    from jax._src import distributed  # JAX has no public name for its own key-value store; Orbax takes it from here too
-
-    state: Any = distributed.global_state
-    index, count, client = state.process_id, state.num_processes, state.client
-    run = _agreed(client, index, count, spec) if count > 1 else ""
-    if stay and count > 1:
-        together = Slice(client, index, count)
-        together.notice()
-        client.wait_at_barrier("zoo-said", MEETING_SECONDS * 1000)  # everyone has said something to be heard of
-        return Cluster(Share(index, count, run), together.notice, together.leave, announced=True)
-    jax.distributed.shutdown()
-    state.process_id, state.num_processes = 0, 1  # from here on a process like any other: its devices, nobody else's
-    return Cluster(Share(index, count, run))
 
 
-def _interruptible(function: Callable[[], Any]) -> None:
+def _interruptible(function: Callable[[], object]) -> None:
     """Call what waits inside of JAX so that Ctrl-C ends the waiting."""
     ended: list[BaseException | None] = []
 
@@ -107,12 +114,12 @@ def _interruptible(function: Callable[[], Any]) -> None:
         raise ended[0]
 
 
-def _agreed(client: Any, index: int, count: int, spec: str) -> str:
+def _agreed(coordination: Coordination, spec: str) -> str:
     """Compare the spec's hash over processes, all with all; the run's identifier, which process 0 makes up."""
-    mine = f"{hashlib.sha256(spec.encode()).hexdigest()[:16]} {os.urandom(8).hex()}"
-    client.key_value_set(f"zoo/{index}", mine)
-    said = [client.blocking_key_value_get(f"zoo/{i}", MEETING_SECONDS * 1000).split() for i in range(count)]
-    client.wait_at_barrier("zoo", MEETING_SECONDS * 1000)  # everyone has read everything before anyone leaves
+    words = f"{hashlib.sha256(spec.encode()).hexdigest()[:16]} {os.urandom(8).hex()}"
+    coordination.set(f"zoo/{coordination.index}", words)
+    said = [coordination.get(f"zoo/{i}", MEETING_SECONDS).split() for i in range(coordination.count)]
+    coordination.barrier("zoo", MEETING_SECONDS)  # everyone has read everything before anyone leaves
     if len({digest for digest, _ in said}) > 1:
         groups = ", ".join(f"process {i}: {digest}" for i, (digest, _) in enumerate(said))
         raise ValueError(f"The processes were asked to train different zoos ({groups}); give all the same command.")
@@ -137,13 +144,12 @@ class Slice:
     """Processes that stay connected: a notice to one reaches all, and process 0, whose end would end all, leaves last.
 
     Args:
-      client: JAX's, of its coordination service.
-      index, count: this process, and how many there are.
+      coordination: the connection to the others.
       patience: seconds after which a process that says nothing is taken for dead.
     """
 
-    def __init__(self, client: Any, index: int, count: int, patience: float = 60.0):
-        self._client, self._index, self._count, self._patience = client, index, count, patience
+    def __init__(self, coordination: Coordination, patience: float = 60.0):
+        self._coordination, self._patience = coordination, patience
         self._met, self._asked = time.monotonic(), 0
 
     def notice(self) -> bool:
@@ -152,25 +158,23 @@ class Slice:
         All stop at the number after the highest that any has asked with, and none may leave a number out: so the
         numbers are quarters of seconds since the meeting, which is the same for all.
         """
-        from jax.experimental import multihost_utils
-
         while self._asked < 4 * (time.monotonic() - self._met):
             self._asked += 1
             if self._asked % 20 == 1:
                 self._say(str(self._asked))
-            if multihost_utils.reached_preemption_sync_point(self._asked):
+            if self._coordination.preempted(self._asked):
                 return True
         return False
 
     def leave(self) -> None:
         """Say that all is saved; process 0 waits until every other has said so, or says nothing any more."""
         self._say("left")
-        if self._index:
+        if self._coordination.index:
             return
-        heard = {i: ("", time.monotonic()) for i in range(1, self._count)}
+        heard = {i: ("", time.monotonic()) for i in range(1, self._coordination.count)}
         while heard:
             for i, (before, at) in list(heard.items()):
-                now = self._client.key_value_try_get(f"zoo/at/{i}")
+                now = self._coordination.try_get(f"zoo/at/{i}")
                 if now == "left" or (now == before and time.monotonic() - at > self._patience):
                     del heard[i]
                 elif now != before:
@@ -178,4 +182,4 @@ class Slice:
             time.sleep(0.2)
 
     def _say(self, word: str) -> None:
-        self._client.key_value_set(f"zoo/at/{self._index}", word, allow_overwrite=True)
+        self._coordination.set(f"zoo/at/{self._coordination.index}", word, again=True)

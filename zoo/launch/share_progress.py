@@ -8,13 +8,14 @@ import numpy as np
 
 from zoo import files, wording
 from zoo.running.loaded_block import REPORTED, Progress
+from zoo.running.progress import Display
 
 FOLDER = ".progress"
 EVERY_SECONDS = 2.0
 
 
 class Teller:
-    """Takes what a run has to show, and writes it down now and then; of the same use as `zoo.running.progress.View`.
+    """A `zoo.running.progress.Display` that writes what a run tells into the share's file, now and then.
 
     Args:
       path: of the zoo directory.
@@ -75,14 +76,14 @@ class Listener:
 
     Args:
       path: of the zoo directory.
-      view: a `zoo.running.progress.View`.
+      display: where it is shown.
 
     Attributes:
       blocks: share -> the blocks that it has told of, "cohort/index", in all its attempts.
     """
 
-    def __init__(self, path: Any, view: Any):
-        self._path, self._view = path, view
+    def __init__(self, path: Any, display: Display):
+        self._path, self._display = path, display
         self._known: dict[int, dict[str, Any]] = {}
         self.blocks: dict[int, set[str]] = {}
 
@@ -94,23 +95,23 @@ class Listener:
         except (FileNotFoundError, NotADirectoryError):
             return
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._view.say(f"What share {share} tells cannot be read ({wording.first_line(error)}).")
+            self._display.say(f"What share {share} tells cannot be read ({wording.first_line(error)}).")
 
     def _show(self, share: int, told: dict[str, Any]) -> None:
         before = self._known.get(share, {"blocks": {}, "said": [], "compiling": []})
         if before.get("attempt") not in (None, told["attempt"]):
-            self._view.say(f"Share {share} has begun again.")
+            self._display.say(f"Share {share} has begun again.")
             before = {"blocks": {}, "said": [], "compiling": []}
         for cohort in told["compiling"][len(before["compiling"]) :]:
-            self._view.compiling(cohort)
+            self._display.compiling(cohort)
         for text in told["said"][len(before["said"]) :]:
-            self._view.say(f"Share {share}: {text}")
+            self._display.say(f"Share {share}: {text}")
         for key, block in told["blocks"].items():
             if (old := before["blocks"].get(key)) != block:
                 cohort, _, index = key.rpartition("/")
                 new = block["taken"] - (old["taken"] if old else 0)
                 rows = (np.asarray(block[n], float if n in ("loss", "score") else int) for n in REPORTED)
-                self._view.report(Progress(cohort, int(index), new, *rows))
+                self._display.report(Progress(cohort, int(index), new, *rows))
         self._known[share] = told
         self.blocks.setdefault(share, set()).update(told["blocks"])
 

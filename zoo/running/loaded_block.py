@@ -15,7 +15,10 @@ from zoo.training.program import State
 from zoo.training.status import RUNNING
 
 CURVES = ("train_loss", "loss", "score")
+"""Arrays of a state that have a row per evaluation in `curves.npz`."""
+
 REPORTED = ("status", "step", "loss", "score")
+"""Arrays of a state that say how a member stands."""
 
 
 class Progress(NamedTuple):
@@ -85,10 +88,10 @@ def final_report(cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFold
 def check_members(
     cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder, curves: dict[str, np.ndarray]
 ) -> None:
-    """Refuse a block that holds other members than the spec says."""
+    """Refuse, by a ValueError, a block that holds other members than the spec says."""
     expected = member_ids(cohort, recipe, block)
-    if (found := curves["members"].tolist()) != expected:
-        raise ValueError(f"{folder.path} holds members {found[:2]}... instead of {expected[:2]}...; move it away.")
+    if (held := curves["members"].tolist()) != expected:
+        raise ValueError(f"{folder.path} holds members {held[:2]}... instead of {expected[:2]}...; move it away.")
 
 
 def member_ids(cohort: Cohort, recipe: Recipe, block: Block) -> list[str]:

@@ -22,6 +22,7 @@ CALL_SECONDS = 0.5
 """About how long one device call takes: short enough to stop and to show progress, long enough to cost nothing."""
 
 _SMALL = ("step", "status", "losses", "train_loss", "loss", "score")
+"""Arrays of a state with a few numbers per member: they come to the host after every call."""
 
 
 class Pack:
@@ -29,12 +30,13 @@ class Pack:
 
     Args:
       executable: of their cohort.
-      held: one block, or several whose running members fit into one; several must all stand at an evaluation.
+      loaded: one block, or several whose running members fit into one; several must all stand at an evaluation.
       device: where.
 
     Attributes:
       executable: of their cohort.
-      held: the blocks; what is on their hosts is current but for the large arrays.
+      loaded: the blocks. Of their states on the host the small arrays are current after every call, and the large ones
+        (parameters, optimizer) after a save.
     """
 
     def __init__(self, executable: Executable, loaded: Sequence[LoadedBlock], device: Any):
@@ -43,7 +45,10 @@ class Pack:
         self._seat(list(loaded))
 
     def _seat(self, loaded: list[LoadedBlock]) -> None:
-        """Put blocks on the device: one whole, or of several the rows that run, one after the other."""
+        """Put blocks on the device: one whole, or of several the rows that run, one after the other.
+
+        Afterwards `_rows[i]` are the rows of block i that are there, and `_places[i]` those that they have in the pack.
+        """
         size = self.executable.recipe.block
         self.loaded = loaded
         if len(loaded) == 1:
@@ -61,7 +66,7 @@ class Pack:
             state.status[size - idle :] = STOPPED
             floats = jax.tree.map(gathered, *(each.block.floats for each in loaded))
         ends = np.cumsum([len(rows) for rows in self._rows])
-        self._slots = [np.arange(end - len(rows), end) for end, rows in zip(ends, self._rows)]
+        self._places = [np.arange(end - len(rows), end) for end, rows in zip(ends, self._rows)]
         self._state, self._floats = jax.device_put((state, floats), self._device)
 
     @property
@@ -79,11 +84,11 @@ class Pack:
         state = self.executable.advance(self._state, self._floats, self._device, steps, evaluate)
         self._state = jax.block_until_ready(state)
         small = jax.device_get({name: getattr(self._state, name) for name in _SMALL})
-        for loaded, rows, slots in zip(self.loaded, self._rows, self._slots):
+        for loaded, rows, places in zip(self.loaded, self._rows, self._places):
             if not len(loaded.running):
                 continue
             loaded.step, loaded.saved = min(loaded.step + steps, self._total), False
-            new = {name: _put(getattr(loaded.state, name), rows, small[name][slots]) for name in _SMALL}
+            new = {name: _put(getattr(loaded.state, name), rows, small[name][places]) for name in _SMALL}
             loaded.state = loaded.state._replace(**new)
             if evaluate:
                 loaded.log.add(loaded.step, loaded.state)
@@ -91,10 +96,10 @@ class Pack:
     def save(self) -> None:
         """Bring everything to the host and write what is not in a checkpoint."""
         whole: State = jax.device_get(self._state)
-        for loaded, rows, slots in zip(self.loaded, self._rows, self._slots):
+        for loaded, rows, places in zip(self.loaded, self._rows, self._places):
             if not loaded.saved:
                 loaded.state = jax.tree.map(
-                    lambda old, new, rows=rows, slots=slots: _put(old, rows, new[slots]), loaded.state, whole
+                    lambda old, new, rows=rows, places=places: _put(old, rows, new[places]), loaded.state, whole
                 )
                 loaded.save()
 
@@ -121,31 +126,31 @@ def train_pack(
     tell: Callable[[LoadedBlock, int], Any],
     swap: Callable[[int], list[LoadedBlock] | None] = lambda running: [],
 ) -> None:
-    """Train a unit to its end or until `stop` is set, saving every `save_every` seconds and at the end.
+    """Train a pack to its end or until `stop` is set, saving every `save_every` seconds and at the end.
 
     How many steps a call takes follows the clock; the bits do not depend on it.
 
     Args:
-      unit: what to train.
+      pack: what to train.
       save_every: seconds between two checkpoints.
       stop: asks for a save and an end.
-      tell: takes every block after every call, and the member-steps that the call took.
+      tell: takes every block after every call, with the member-steps that the call took: all with the first block.
       swap: asked at every evaluation, with the number of members that still run: gives further blocks to take in, or
-        None, to save and give the unit up.
+        None, to save and give the pack up.
     """
-    saved_at, size = time.monotonic(), 4
+    saved_at, most = time.monotonic(), 4
     while (running := pack.running) and not stop.is_set():
         distance = pack.distance()
-        take = min(size, distance)
+        steps = min(most, distance)
         begin = time.monotonic()
-        pack.advance(take, evaluate=take == distance)
-        size = max(1, min(4 * size, round(take * CALL_SECONDS / (time.monotonic() - begin))))
+        pack.advance(steps, evaluate=steps == distance)
+        most = max(1, min(4 * most, round(steps * CALL_SECONDS / (time.monotonic() - begin))))
         for i, loaded in enumerate(pack.loaded):
-            tell(loaded, 0 if i else take * running)
+            tell(loaded, 0 if i else steps * running)
         if pack.running and time.monotonic() - saved_at >= save_every:
             pack.save()
             saved_at = time.monotonic()
-        if take == distance and pack.running:
+        if steps == distance and pack.running:
             more = swap(pack.running)
             if more is None:
                 break

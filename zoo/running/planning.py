@@ -1,21 +1,27 @@
 """What training a zoo would take: members, blocks, memory, disk and time, from a short measurement."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from zoo.devices import startup, tuning
-from zoo.devices.executable import Executable
 from zoo.devices.fitting import fitted
-from zoo.running.run import check, chooser
+from zoo.devices.recipe import Recipe
+from zoo.running.run import chooser
 from zoo.spec.cohorts import Cohort
 from zoo.spec.zoo import Zoo
+from zoo.training import shapes
 
 MOST_MEASURED = 8
-"""Cohorts that are compiled and timed; of a larger zoo, as many, evenly spread, stand for all."""
+"""Cohorts that are compiled and timed, at most;"""
+
+MEASURE_SECONDS = 6.0
+"""no further one after this time; of a larger zoo, these, evenly spread, stand for all."""
+
+CHECK_SECONDS = 6.0
+"""After this time no further cohort is traced, to see whether its task and model fit together and how large it is."""
 
 
 class PlanRow(NamedTuple):
@@ -27,18 +33,34 @@ class PlanRow(NamedTuple):
       recipe: how it will run.
       steps: per member.
       megabytes: device memory of one block; NaN where the cohort was not compiled.
-      disk: megabytes of its checkpoints, all blocks.
-      seconds: estimated, over all lanes, compilation included; the mean of the measured ones where it is not
+      disk: megabytes of its checkpoints, all blocks; by the mean of the traced ones where it was not traced itself.
+      seconds: estimated, over all lanes, compilation included; by the mean of the measured ones where it was not
         measured itself.
+      checked: whether it was traced.
     """
 
     cohort: str
     members: int
     blocks: int
-    recipe: Any
+    recipe: Recipe
     steps: int
     megabytes: float
     disk: float
+    seconds: float
+    checked: bool
+
+
+class Measured(NamedTuple):
+    """What a short run of a cohort showed.
+
+    Attributes:
+      recipe: with the block that fits.
+      megabytes: device memory of one block.
+      seconds: that training it will take, compilation included; NaN where the memory was gone meanwhile.
+    """
+
+    recipe: Recipe
+    megabytes: float
     seconds: float
 
 
@@ -57,42 +79,66 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
       ValueError: the spec is bad.
       MemoryError: one member does not fit.
     """
-
     startup.start()
-    check(zoo)
-    found = zoo.cohorts
-    choose = chooser(found, block, tune=False)
-    measured = np.unique(np.linspace(0, len(found) - 1, min(MOST_MEASURED, len(found))).round().astype(int)).tolist()
-    rows = {}
-    for i in measured:
-        say(f"compiling and timing cohort {i + 1} of {len(found)}, {found[i].id}")
-        rows[i] = _measured(found[i], choose(found[i]), len(found))
-    known = [row.seconds / len(found[i].members) for i, row in rows.items() if not np.isnan(row.seconds)]
-    typical = float(np.mean(known)) if known else float("nan")
-    for i, cohort in enumerate(found):
-        if i not in rows:
-            rows[i] = _row(Executable(cohort, choose(cohort)), float("nan"), typical * len(cohort.members))
-    return [rows[i] for i in range(len(found))]
+    cohorts = zoo.cohorts
+    choose = chooser(cohorts, block, tune=False)
+    order = list(evenly_spread(len(cohorts)))
+    sizes: dict[int, int] = {}
+    for i in _until(CHECK_SECONDS, order):
+        sizes[i] = shapes.state_bytes(cohorts[i])
+    measured: dict[int, Measured] = {}
+    for i in _until(MEASURE_SECONDS, order[:MOST_MEASURED]):
+        say(f"compiling and timing cohort {i + 1} of {len(cohorts)}, {cohorts[i].id}")
+        measured[i] = _measured(cohorts[i], choose(cohorts[i]), len(cohorts))
+    per_member = [one.seconds / len(cohorts[i].members) for i, one in measured.items() if not np.isnan(one.seconds)]
+    typical_seconds = float(np.mean(per_member)) if per_member else float("nan")
+    typical_size = float(np.mean(list(sizes.values())))
+    rows = []
+    for i, cohort in enumerate(cohorts):
+        count = len(cohort.members)
+        about = measured.get(i) or Measured(choose(cohort), float("nan"), typical_seconds * count)
+        blocks = -(-count // about.recipe.block)
+        disk = 3 * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
+        steps = cohort.members[0].training.steps
+        rows.append(
+            PlanRow(cohort.id, count, blocks, about.recipe, steps, about.megabytes, disk, about.seconds, i in sizes)
+        )
+    return rows
 
 
-def _measured(cohort: Cohort, recipe: Any, cohorts: int) -> PlanRow:
+def evenly_spread(count: int) -> Iterator[int]:
+    """The numbers below `count`, each once, such that the first few of them are spread over all: ends, middle, ..."""
+    if count:
+        yield 0
+    if count > 1:
+        yield count - 1
+    gaps = [(0, count - 1)]
+    while gaps:
+        for low, high in gaps:
+            if high - low > 1:
+                yield (low + high) // 2
+        halves = [((low, (low + high) // 2), ((low + high) // 2, high)) for low, high in gaps if high - low > 2]
+        gaps = [gap for pair in halves for gap in pair]
 
+
+def _until(seconds: float, items: Sequence[int]) -> Iterator[int]:
+    """Items one after the other, the first always, until the time is over."""
+    begin = time.monotonic()
+    for position, item in enumerate(items):
+        if position and time.monotonic() - begin > seconds:
+            return
+        yield item
+
+
+def _measured(cohort: Cohort, recipe: Recipe, cohorts: int) -> Measured:
     devices = startup.lanes()
     begin = time.perf_counter()
     executable = fitted(cohort, recipe, devices[0])
     compiling = time.perf_counter() - begin
-    rate = tuning.steps_per_second(cohort, executable.recipe, seconds=0.5)
-    blocks = -(-len(cohort.members) // executable.recipe.block)
+    rate = tuning.steps_per_second(executable, seconds=0.5)
+    count = len(cohort.members)
+    blocks = -(-count // executable.recipe.block)
     idle = max(1.0, len(devices) / blocks) if cohorts < len(devices) else 1.0
     # No rate: the block did not fit any more, whatever took the memory since.
-    seconds = compiling + cohort.members[0].training.steps * len(cohort.members) / (rate or float("nan")) * idle
-    return _row(executable, executable.bytes_needed(devices[0]) / 2**20, seconds)
-
-
-def _row(executable: Any, megabytes: float, seconds: float) -> PlanRow:
-
-    cohort, recipe = executable.cohort, executable.recipe
-    count = -(-len(cohort.members) // recipe.block)
-    state = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(executable.shape()))
-    steps, disk = cohort.members[0].training.steps, 3 * count * state / 2**20
-    return PlanRow(cohort.id, len(cohort.members), count, recipe, steps, megabytes, disk, seconds)
+    seconds = compiling + cohort.members[0].training.steps * count / (rate or float("nan")) * idle
+    return Measured(executable.recipe, executable.bytes_needed(devices[0]) / 2**20, seconds)

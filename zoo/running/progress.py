@@ -4,14 +4,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from zoo.running.loaded_block import Progress
+from zoo.running.loaded_block import REPORTED, Progress
 from zoo.spec.cohorts import Cohort
 from zoo.training.status import DIVERGED, RUNNING
 from zoo.wording import plain
@@ -23,8 +23,50 @@ MOST_ROWS = 20
 """Cohorts of the live table; of more, those at work and a line for all."""
 
 
+class Display(Protocol):
+    """What a run tells of its progress: to the terminal (`View`), or to the process that has handed out a share."""
+
+    def expect(self, members: dict[str, int], /) -> object:
+        """How many members of each cohort, by its id, are trained here."""
+
+    def compiling(self, cohort: str, /) -> object:
+        """A worker turns to a cohort."""
+
+    def report(self, progress: Progress, /) -> object:
+        """What a block has to tell after a call; workers call it, several at the same time."""
+
+    def say(self, text: str, /) -> object:
+        """A sentence that must be read."""
+
+    def tick(self) -> object:
+        """Called by the main thread a few times a second."""
+
+
+class Counts(NamedTuple):
+    """How the members of a cohort stand, as their blocks last said.
+
+    Attributes:
+      members: how many are trained here.
+      trained, solved, diverged: how many have stopped, and of these have met the task's criterion, or have diverged.
+      loss: the 10, 50 and 90 % quantiles over members with a finite loss; None where there is none.
+      left: member-steps.
+    """
+
+    members: int
+    trained: int
+    solved: int
+    diverged: int
+    loss: np.ndarray | None
+    left: int
+
+    @property
+    def shown(self) -> tuple[int, int, int, int]:
+        """members, trained, solved, diverged: what may be added up over cohorts."""
+        return self[:4]
+
+
 class View:
-    """Counts what workers report, and shows it.
+    """Counts what workers report, and shows it; a `Display`.
 
     Args:
       cohorts: of the run.
@@ -39,8 +81,8 @@ class View:
         self._here = {cohort.id: len(cohort.members) for cohort in cohorts}
         self._last: dict[str, dict[int, Progress]] = {}
         self._phase: dict[str, str] = {}
-        self._counted: dict[str, dict[str, Any]] = {}
-        self._taken: list[tuple[float, int]] = []
+        self._counted: dict[str, Counts] = {}  # of cohorts from which nothing was heard since
+        self._taken: list[tuple[float, int]] = []  # when, and member-steps, of the last half minute
         self._begun = self._spoke = time.monotonic()
         self._lock = threading.Lock()
 
@@ -90,31 +132,30 @@ class View:
                 f"[{self._spoke - self._begun:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True
             )
 
-    def counts(self, cohort: str) -> dict[str, Any]:
-        """Members trained, solved and diverged, loss quantiles and steps left of a cohort, as last reported."""
+    def counts(self, cohort: str) -> Counts:
+        """How the members of a cohort stand."""
         if cohort not in self._counted:
             self._counted[cohort] = self._count(cohort)
         return self._counted[cohort]
 
-    def _count(self, cohort: str) -> dict[str, Any]:
+    def _count(self, cohort: str) -> Counts:
         reports = list(self._last.get(cohort, {}).values())
         members, here = self.cohorts[cohort].members, self._here[cohort]
-        total = members[0].training.steps
-        status = np.concatenate([p.status for p in reports]) if reports else np.zeros(0)
-        loss = np.concatenate([p.loss for p in reports]) if reports else np.zeros(0)
-        score = np.concatenate([p.score for p in reports]) if reports else np.zeros(0)
-        step = np.concatenate([p.step for p in reports]) if reports else np.zeros(0)
-        done = status != RUNNING
-        left = int((total - step[~done]).sum()) + max(0, here - len(status)) * total
+
+        def joined(name: str) -> np.ndarray:
+            return np.concatenate([getattr(report, name) for report in reports]) if reports else np.zeros(0)
+
+        status, step, loss, score = (joined(name) for name in REPORTED)
+        done, total = status != RUNNING, members[0].training.steps
         finite = loss[np.isfinite(loss)]
-        return {
-            "members": here,
-            "trained": int(done.sum()),
-            "solved": int((score >= members[0].task.solved).sum()),
-            "diverged": int((status == DIVERGED).sum()),
-            "loss": np.quantile(finite, [0.1, 0.5, 0.9]) if finite.size else None,
-            "left": left,
-        }
+        return Counts(
+            members=here,
+            trained=int(done.sum()),
+            solved=int((score >= members[0].task.solved).sum()),
+            diverged=int((status == DIVERGED).sum()),
+            loss=np.quantile(finite, [0.1, 0.5, 0.9]) if finite.size else None,
+            left=int((total - step[~done]).sum()) + max(0, here - len(status)) * total,
+        )
 
     def rate(self) -> float:
         """Member-steps per second over the last half minute."""
@@ -125,16 +166,16 @@ class View:
 
     def remaining(self) -> str:
         """Time left, at the present rate."""
-        left, rate = sum(self.counts(c)["left"] for c in self.cohorts), self.rate()
+        left, rate = sum(self.counts(c).left for c in self.cohorts), self.rate()
         return _clock(left / rate) if rate and left else "-" if left else "0 s"
 
     def _line(self) -> str:
         all_counts = [self.counts(c) for c in self.cohorts]
-        total = {k: sum(c[k] for c in all_counts) for k in ("members", "trained", "solved", "diverged")}
-        losses = [c["loss"][1] for c in all_counts if c["loss"] is not None]
+        members, trained, solved, diverged = np.sum([counts.shown for counts in all_counts], axis=0)
+        losses = [counts.loss[1] for counts in all_counts if counts.loss is not None]
         loss = f", median loss {np.median(losses):.3g}" if losses else ""
         return (
-            f"{total['trained']}/{total['members']} done, {total['solved']} solved, {total['diverged']} diverged"
+            f"{trained}/{members} done, {solved} solved, {diverged} diverged"
             f"{loss}, {self.rate():.0f} member-steps/s, {self.remaining()} left"
         )
 
@@ -148,15 +189,14 @@ class View:
                 table.add_column(column, no_wrap=True)
             rows = {cohort: self.counts(cohort) for cohort in self.cohorts}
             if len(rows) > MOST_ROWS:
-                total = {k: sum(c[k] for c in rows.values()) for k in ("members", "trained", "solved", "diverged")}
-                table.add_row(f"all {len(rows)} cohorts", *map(str, total.values()), "", "")
-                working = [c for c in rows if c in self._phase and rows[c]["trained"] < rows[c]["members"]]
+                total = np.sum([counts.shown for counts in rows.values()], axis=0)
+                table.add_row(f"all {len(rows)} cohorts", *map(str, total), "", "")
+                working = [c for c in rows if c in self._phase and rows[c].trained < rows[c].members]
                 rows = {cohort: rows[cohort] for cohort in working[:MOST_ROWS]}
-            for cohort, c in rows.items():
-                loss = ", ".join(f"{x:.2g}" for x in c["loss"]) if c["loss"] is not None else ""
-                phase = "done" if c["trained"] == c["members"] else self._phase.get(cohort, "waiting")
-                row = (cohort[:-6], c["members"], c["trained"], c["solved"], c["diverged"], loss, phase)
-                table.add_row(*map(str, row))
+            for cohort, counts in rows.items():
+                loss = ", ".join(f"{x:.2g}" for x in counts.loss) if counts.loss is not None else ""
+                phase = "done" if counts.trained == counts.members else self._phase.get(cohort, "waiting")
+                table.add_row(cohort[:-6], *map(str, counts.shown), loss, phase)
         return table
 
     def finish(self) -> None:

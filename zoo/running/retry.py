@@ -43,14 +43,15 @@ def retried(
     manifest.read_manifest(files.directory(out))  # what is no zoo directory must not become one
     store = Store(out, zoo)
     with locked(store.path):
-        return _added(store.path, store.zoo, status, learning_rate)
+        store.read()  # another may have added members before this one held the directory
+        return _added(store, status, learning_rate)
 
 
-def _added(path: Any, zoo: Zoo, status: str, learning_rate: float | None) -> list[tuple[str, str]]:
-    content = manifest.read_manifest(path)
+def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple[str, str]]:
+    content, zoo = store.manifest, store.zoo
     tried = manifest.tried_again(content)
     everyone = zoo.by_id
-    table = member_table(path, zoo)
+    table = member_table(store.path, zoo)
     failed = [everyone[m] for m in table.loc[table["status"] == status, "member"] if m not in tried]
     used: dict[Any, set[int]] = {}
     for member in everyone.values():
@@ -65,8 +66,8 @@ def _added(path: Any, zoo: Zoo, status: str, learning_rate: float | None) -> lis
         before = content.get("retries", [])
         added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), len(before) + 1)
         content["retries"] = [*before, {**added.to_json(), "of": {old.id: new.id for old, new in pairs}}]
-        content["cohorts"] = manifest.sizes(manifest.zoo_of(content))
-        write_atomically(path / "zoo.json", to_json(content))
+        content["cohorts"] = manifest.sizes(zoo + added)
+        write_atomically(store.path / "zoo.json", to_json(content))
     return [(old.id, new.id) for old, new in pairs]
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -12,9 +12,11 @@ from zoo.devices import startup, tuning
 from zoo.devices.default_recipes import default_recipe
 from zoo.devices.memory import bytes_free, peak
 from zoo.devices.placement import forget_data
+from zoo.devices.recipe import Recipe
 from zoo.running.cohort_queue import CohortQueue
-from zoo.running.progress import view
+from zoo.running.progress import Display, view
 from zoo.running.scheduler import Scheduler
+from zoo.running.settings import Settings
 from zoo.running.shares import ALONE, Cluster
 from zoo.running.signals import Stopped, end_at_once_from_now_on, handled_signals
 from zoo.spec.cohorts import Cohort
@@ -24,26 +26,33 @@ from zoo.store.directory import Store, check_place
 from zoo.store.disk_space import check_disk
 from zoo.store.lock import locked
 from zoo.store.reader import Trained
-from zoo.training import program
+from zoo.training import shapes
 
-GRACE = 25.0
-"""Seconds that a run has to save after a signal: most machines that are taken away say so half a minute before."""
+
+class Outcome(NamedTuple):
+    """How the training of a directory's blocks has ended.
+
+    Attributes:
+      stopped_by: the signal, or what else asked for an end; "" where everything is trained.
+      unsaved: workers that had not saved their blocks when the grace time was over.
+    """
+
+    stopped_by: str
+    unsaved: int
 
 
 def train(
     zoo: Zoo,
     out: str | os.PathLike[str],
     *,
-    save_every: float = 60.0,
-    keep: int = KEPT,
-    grace: float = GRACE,
+    save_every: float = Settings.save_every,
+    keep: int = Settings.keep,
+    grace: float = Settings.grace,
     block: int | None = None,
     tune: bool = False,
     quiet: bool = False,
     devices: Sequence[Any] | None = None,
     cluster: Cluster = ALONE,
-    shown: Callable[[Sequence[Cohort]], AbstractContextManager[Any]] | None = None,
-    patience: float = 1.0,
 ) -> Trained:
     """Train every member of a zoo; the same call on the same directory resumes, or finds that all is done.
 
@@ -59,8 +68,6 @@ def train(
       devices: one for each block that is to be trained at the same time; default `zoo.devices.startup.lanes`. How many
         there are never changes a bit.
       cluster: this process's place among others, of `zoo.launch.processes.joined`.
-      shown: makes what shows the progress, instead of the terminal.
-      patience: seconds to wait for a directory that somebody else holds.
 
     Returns:
       The directory, opened for reading.
@@ -70,70 +77,89 @@ def train(
       OSError: a checkpoint could not be written; what was saved before it stands.
       Stopped: SIGTERM, Ctrl-C or a preemption notice; everything is saved.
     """
-    check_settings(save_every=save_every, keep=keep, grace=grace, block=block)
+    settings = Settings(save_every, keep, grace, block, tune, quiet)
+    return train_with(zoo, out, settings, devices=devices, cluster=cluster)
+
+
+def train_with(
+    zoo: Zoo,
+    out: str | os.PathLike[str],
+    settings: Settings,
+    *,
+    devices: Sequence[Any] | None = None,
+    cluster: Cluster = ALONE,
+    shown: Callable[[Sequence[Cohort]], AbstractContextManager[Display]] | None = None,
+    patience: float = 1.0,
+) -> Trained:
+    """`train`, for a process that others have started.
+
+    Args:
+      zoo, out, devices, cluster: as for `train`.
+      settings: how to train it.
+      shown: makes what shows the progress of these cohorts, instead of the terminal.
+      patience: seconds to wait for a directory that somebody else holds.
+
+    Returns:
+      The directory, opened for reading; raises as `train`.
+    """
     share, path = cluster.share, files.directory(out)
     check_place(path)
-    if new := not (path / "zoo.json").exists():
-        check(zoo, path, keep)  # a bad spec must not leave a directory behind
-    store = Store(path, zoo, keep, writes=share.index == 0)
+    is_new = not (path / "zoo.json").exists()
+    if is_new:
+        check(zoo, path, settings.keep)  # a bad spec must not leave a directory behind
+    store = Store(path, zoo, settings.keep, writes=share.index == 0)
     with locked(store.path, share.run, share.index if share.run else None, patience):
         store.read()
         _check_all_there(store)
-        if not new:
-            check_disk(path, [c for c in store.cohorts if not store.block(c.id, 0).path.exists()], keep)
-        found = _start(store)
-        devices = list(devices or found)
-
+        if not is_new:
+            not_begun = [c for c in store.cohorts if not store.block(c.id, 0).path.exists()]
+            check_disk(path, not_begun, settings.keep)
+        lanes = _start(store)
         store.check_data()
-        with shown(store.cohorts) if shown else view(store.cohorts, quiet=quiet) as shows:
-            queues = _queues(store, block, tune, devices, cluster, shows.say)
-            shows.expect({queue.cohort.id: queue.members() for queue in queues})
-            store.record(hardware=_hardware(devices))
-            if store.writes:
-                store.write_table()
-            scheduler = Scheduler(store, queues, save_every, grace, shows)
-            with handled_signals(scheduler.stop, cluster) as signals:
-                try:
-                    scheduler.run(devices, lambda: cluster.notice() and end_at_once_from_now_on())
-                except BaseException:
-                    with suppress(OSError, ValueError):  # a full disk or a damaged file has said so already
-                        store.write_table()
-                    raise
-                finally:
-                    forget_data()
-                store.write_table()
-                compiled = [queue.compile_seconds for queue in queues if queue.compile_seconds]
-                about = dict(programs=len(compiled), compile_seconds=round(sum(compiled), 3))
-                store.record(last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
-    if scheduler.stop.is_set():
-        by = signals[0] if signals else "a preemption notice"
-        count = f"Blocks on {scheduler.unsaved} device{'s' * (scheduler.unsaved > 1)}"
-        lost = f"{count} were not saved within {grace:g} s: they go on from their last checkpoints. "
-        raise Stopped(f"Stopped by {by}. {lost if scheduler.unsaved else ''}The same command goes on from here.")
+        with shown(store.cohorts) if shown else view(store.cohorts, quiet=settings.quiet) as display:
+            outcome = _trained(store, settings, list(devices or lanes), cluster, display)
+    if outcome.stopped_by:
+        count = f"Blocks on {outcome.unsaved} device{'s' * (outcome.unsaved > 1)}"
+        lost = f"{count} were not saved within {settings.grace:g} s: they go on from their last checkpoints. "
+        raise Stopped(
+            f"Stopped by {outcome.stopped_by}. {lost if outcome.unsaved else ''}The same command goes on from here."
+        )
     return Trained(out)
 
 
-def check_settings(
-    *, save_every: float = 60, keep: int = 1, grace: float = 1, block: int | None = None, tune: bool = False
-) -> None:
-    """Refuse settings of `train` that cannot be."""
-    for name, seconds in (("save_every", save_every), ("grace", grace)):
-        if not 0 < seconds < float("inf"):
-            raise ValueError(f"{name} is {seconds:g} seconds; it must be above 0.")
-    for name, count in (("block", block), ("keep", keep)):
-        if count is not None and count < 1:
-            raise ValueError(f"{name} is {count}; it must be at least 1.")
+def _trained(store: Store, settings: Settings, devices: list[Any], cluster: Cluster, display: Display) -> Outcome:
+    """Train what is left in a directory that this process holds; the member table is written whatever happens."""
+    queues = _queues(store, settings, devices, cluster, display)
+    display.expect({queue.cohort.id: queue.members() for queue in queues})
+    store.record(hardware=_hardware(devices))
+    if store.writes:
+        store.write_table()
+    scheduler = Scheduler(store, queues, settings, display)
+    with handled_signals(scheduler.stop, cluster) as signals:
+        try:
+            scheduler.run(devices, lambda: cluster.notice() and end_at_once_from_now_on())
+        except BaseException:
+            with suppress(OSError, ValueError):  # a full disk or a damaged file has said so already
+                store.write_table()
+            raise
+        finally:
+            forget_data()
+        store.write_table()
+        compiled = [queue.compile_seconds for queue in queues if queue.compile_seconds]
+        about = dict(programs=len(compiled), compile_seconds=round(sum(compiled), 3))
+        store.record(last_run={**about, "peak_mebibytes": peak(devices) // 2**20})
+    if not scheduler.stop.is_set():
+        return Outcome("", 0)
+    return Outcome(signals[0] if signals else "a preemption notice", scheduler.unsaved)
 
 
 def check(zoo: Zoo, path: Any = None, keep: int = KEPT) -> None:
     """Refuse a zoo with a cohort whose parts do not fit together, or that a disk has no room for; compiles nothing."""
-
     startup.start()
-    found = zoo.cohorts
-    for cohort in found:
-        program.check(cohort)
+    for cohort in zoo.cohorts:
+        shapes.check(cohort)
     if path is not None:
-        check_disk(path, found, keep)
+        check_disk(path, zoo.cohorts, keep)
 
 
 def _check_all_there(store: Store) -> None:
@@ -151,18 +177,15 @@ def _check_all_there(store: Store) -> None:
 
 
 def _start(store: Store) -> list[Any]:
-    """Local devices, JAX set up as the directory's recipes ask."""
-
-    known = startup.start_as(store.manifest)
-
-    if known:
-        _check_same(store, known["threads"])
+    """The device of each block that is trained at the same time, JAX set up as the directory's recipes ask."""
+    recipe = startup.start_as(store.manifest)
+    if recipe:
+        _check_same(store, recipe["threads"])
     return startup.lanes()
 
 
 def _check_same(store: Store, threads: int) -> None:
     """Refuse a process that would give other bits than the one that began the directory."""
-
     platform, here = store.manifest.get("hardware", {}).get("platform"), jax.default_backend()
     if platform not in (None, here) or bool(threads) != (here == "cpu"):  # only a CPU's recipe has threads
         begun = platform or ("cpu" if threads else "an accelerator")
@@ -174,20 +197,19 @@ def _check_same(store: Store, threads: int) -> None:
         )
 
 
-def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool, processes: int = 1) -> Callable[[Cohort], Any]:
+def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool, processes: int = 1) -> Callable[[Cohort], Recipe]:
     """What gives a cohort of a zoo its recipe."""
-
     choose = tuning.tuned if tune else default_recipe
     members = sum(len(cohort.members) for cohort in cohorts)
     return lambda cohort: choose(cohort, block, members, processes)
 
 
 def _queues(
-    store: Store, block: int | None, tune: bool, devices: list[Any], cluster: Cluster, say: Callable[[str], Any]
-) -> list[Any]:
-    """The cohorts as jobs. What is measured is measured here: later, blocks that train would be in its way."""
-
-    asked = store.asked(chooser(store.cohorts, block, tune, cluster.share.count))
+    store: Store, settings: Settings, devices: list[Any], cluster: Cluster, display: Display
+) -> list[CohortQueue]:
+    """The queue of every cohort. What is measured is measured here: later, blocks that train would be in its way."""
+    block = settings.block
+    asked = store.asked(chooser(store.cohorts, block, settings.tune, cluster.share.count))
     _check_same(store, next(iter(asked.values())).threads)  # another process may have been first just now
     for cohort in store.cohorts:
         size = (store.recipe(cohort.id) or asked[cohort.id]).block
@@ -197,9 +219,9 @@ def _queues(
                 "leave it out, or choose another --out."
             )
     room = {device: bytes_free(device) for device in devices}
-    return [CohortQueue(i, store, asked[c.id], room, cluster.share, say) for i, c in enumerate(store.cohorts)]
+    return [CohortQueue(i, store, asked[c.id], room, cluster.share, display.say) for i, c in enumerate(store.cohorts)]
 
 
-def _hardware(devices: list[Any]) -> dict[str, Any]:
-    kind = devices[0]
-    return {"platform": kind.platform, "kind": kind.device_kind, "devices": len(devices)}
+def _hardware(devices: Sequence[Any]) -> dict[str, str | int]:
+    """What `zoo.json` says of the machine that trained last."""
+    return {"platform": devices[0].platform, "kind": devices[0].device_kind, "devices": len(devices)}

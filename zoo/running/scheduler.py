@@ -1,14 +1,17 @@
-"""Which device trains which block when: cohorts are jobs, every device has a worker, programs are compiled ahead."""
+"""Which device trains which block when: every lane has a worker, and programs are compiled ahead."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from zoo.devices.blocks import Block
 from zoo.devices.memory import out_of_memory
-from zoo.running.cohort_queue import TICK, CohortQueue
+from zoo.running.cohort_queue import TICK, CohortQueue, Work
 from zoo.running.loaded_block import LoadedBlock, load_block
 from zoo.running.packing import Pack, train_pack
+from zoo.running.progress import Display
+from zoo.running.settings import Settings
 from zoo.store.directory import Store
 
 TABLE_SECONDS = 5.0
@@ -22,26 +25,26 @@ class Scheduler:
 
     Args:
       store: where results go.
-      jobs: the cohorts.
-      save_every: seconds between two saves of a block.
-      grace: seconds that workers have to save when they are stopped.
-      view: what is told of the progress.
+      queues: the cohorts.
+      settings: how often blocks are saved, and how long workers have to save when they are stopped.
+      display: what is told of the progress.
 
     Attributes:
       stop: set it, and the workers save and end.
+      error: the first error, of a worker or of the main thread.
       unsaved: how many workers had not saved their blocks when the grace time was over.
     """
 
-    def __init__(self, store: Store, queues: list[CohortQueue], save_every: float, grace: float, view: Any):
-        self.store, self.queues, self.save_every, self.grace, self.view = store, queues, save_every, grace, view
+    def __init__(self, store: Store, queues: Sequence[CohortQueue], settings: Settings, display: Display):
+        self.store, self.queues, self.settings, self.display = store, queues, settings, display
         self.stop = threading.Event()
-        self.unsaved = 0
-        self._holding: set[int] = set()  # workers with a block that is not saved
         self.error: BaseException | None = None
-        self.done = 0
+        self.unsaved = 0
+        self._finished = 0  # packs that were trained to their end
+        self._holding: set[int] = set()  # workers with a block that is not saved
         self._lock = threading.Lock()
 
-    def run(self, devices: list[Any], notice: Callable[[], bool] = lambda: False) -> None:
+    def run(self, devices: Sequence[Any], notice: Callable[[], bool] = lambda: False) -> None:
         """Train everything; raises the first error, of a worker or of its own, after the workers have saved.
 
         Args:
@@ -52,18 +55,18 @@ class Scheduler:
         for thread in threads:
             thread.start()
         try:
-            written, seen = time.monotonic(), 0
+            written_at, written = time.monotonic(), 0
             while any(thread.is_alive() for thread in threads) and not self.stop.is_set():
-                self.view.tick()
+                self.display.tick()
                 time.sleep(TICK)
                 if notice():
                     self.stop.set()
-                if self.done > seen and time.monotonic() - written >= TABLE_SECONDS and self.store.writes:
-                    seen, written = self.done, time.monotonic()
+                is_old = time.monotonic() - written_at >= TABLE_SECONDS
+                if self._finished > written and is_old and self.store.writes:
+                    written, written_at = self._finished, time.monotonic()
                     self.store.write_table()
         except BaseException as error:
-            self.error = self.error or error
-            self.stop.set()
+            self._fail(error)
         self._end(threads)
         if self.error is not None:
             raise self.error
@@ -71,13 +74,13 @@ class Scheduler:
     def _end(self, threads: list[threading.Thread]) -> None:
         """Wait for the workers; of those that were stopped, only for the ones that have something to save. A program
         that is being compiled cannot be interrupted, and nothing is lost with it."""
-        deadline = time.monotonic() + self.grace
+        deadline = time.monotonic() + self.settings.grace
         while any(thread.is_alive() for thread in threads):
             late = time.monotonic() > deadline
             if self.stop.is_set() and (late or not self._holding):
                 self.unsaved = len(self._holding)
                 return
-            self.view.tick()
+            self.display.tick()
             time.sleep(TICK / 5)
         for queue in self.queues:
             queue.close()
@@ -85,10 +88,10 @@ class Scheduler:
     def _next_queue(self) -> CohortQueue | None:
         """The cohort with the fewest workers."""
         with self._lock:
-            queue = min((queue for queue in self.queues if queue.open), key=lambda j: j.workers, default=None)
+            queue = min((queue for queue in self.queues if queue.open), key=lambda queue: queue.workers, default=None)
             if queue is not None:
                 queue.workers += 1
-                self.view.compiling(queue.cohort.id)
+                self.display.compiling(queue.cohort.id)
             return queue
 
     def _wait_for_queue(self) -> CohortQueue | None:
@@ -106,69 +109,87 @@ class Scheduler:
         if over:
             queue.close()
 
+    def _fail(self, error: BaseException) -> None:
+        """End the run with an error, unless another was first."""
+        self.error = self.error or error
+        self.stop.set()
+
     def _work(self, device: Any) -> None:
+        """What the worker of a lane does, from its start to the end of the run."""
         try:
             queue = self._wait_for_queue()
             while queue is not None and not self.stop.is_set():
-                taken = queue.take(device, self.stop, self.view.report)
-                following = self._train(queue, *taken, device) if taken else None
-                if taken is None or following is not None:
+                work = queue.take(device, self.stop, self.display.report)
+                following = self._train(queue, work, device) if work else None
+                if work is None or following is not None:
                     self._leave(queue)
                     queue = following or self._wait_for_queue()
         except BaseException as error:
-            self.error = self.error or error
-            self.stop.set()
+            self._fail(error)
 
-    def _train(self, queue: CohortQueue, executable: Any, blocks: list[Any], device: Any) -> CohortQueue | None:
-        """Train a block, or what is left of several; the job to go on with, where it was the last of its cohort."""
-        following, ahead = None if queue.open else self._next_queue(), None
+    def _train(self, queue: CohortQueue, work: Work, device: Any) -> CohortQueue | None:
+        """Train what was taken from a queue.
+
+        Returns:
+          The queue to go on with where nothing more can be taken from this one; its program has been compiled beside
+          the training. None where this one may have more, or the run is stopped.
+        """
+        following, compiling = None if queue.open else self._next_queue(), None
+        if following is not None:
+            compiling = threading.Thread(target=self._compile, args=(following, device), daemon=True)
+            compiling.start()
+        self._holding.add(threading.get_ident())
+        try:
+            if self.stop.is_set():  # nobody waits for this worker any more
+                return None
+            self._train_blocks(queue, work, device)
+            self._finished += 1
+        except BaseException as error:
+            queue.leave([])
+            self._recover(queue, error)
+        finally:
+            self._holding.discard(threading.get_ident())
+            queue.proved(False)
+        if compiling is not None and not self.stop.is_set():
+            compiling.join()
+        return following
+
+    def _train_blocks(self, queue: CohortQueue, work: Work, device: Any) -> None:
+        """Load blocks, train them as one pack, and give back those that still run when they were given up."""
 
         def tell(loaded: LoadedBlock, taken: int) -> None:
             queue.proved(True)
-            self.view.report(loaded.progress(queue.cohort.id, taken))
+            self.display.report(loaded.progress(queue.cohort.id, taken))
 
-        def opening(chosen: list[Any]) -> list[LoadedBlock]:
-            loaded = [load_block(executable, b, self.store.block(queue.cohort.id, b.index), device) for b in chosen]
+        def load(blocks: Sequence[Block]) -> list[LoadedBlock]:
+            folders = [self.store.block(queue.cohort.id, block.index) for block in blocks]
+            loaded = [load_block(work.executable, b, folder, device) for b, folder in zip(blocks, folders)]
             for each in loaded:
                 tell(each, 0)
             return loaded
 
         def swap(running: int) -> list[LoadedBlock] | None:
-            chosen = queue.swap(running)
-            return None if chosen is None else opening(chosen)
+            blocks = queue.swap(running)
+            return None if blocks is None else load(blocks)
 
-        if following is not None:
-            ahead = threading.Thread(target=self._compile, args=(following, device), daemon=True)
-            ahead.start()
-        self._holding.add(threading.get_ident())
+        pack = Pack(work.executable, load(work.blocks), device)
+        train_pack(pack, save_every=self.settings.save_every, stop=self.stop, tell=tell, swap=swap)
+        queue.leave(pack.loaded if not self.stop.is_set() else [])
+
+    def _recover(self, queue: CohortQueue, error: BaseException) -> None:
+        """Begin a cohort again in smaller blocks when the device ran out of memory; any other error is raised."""
         try:
-            if self.stop.is_set():  # nobody waits for this worker any more
-                return None
-            pack = Pack(executable, opening(blocks), device)
-            train_pack(pack, save_every=self.save_every, stop=self.stop, tell=tell, swap=swap)
-            queue.leave(pack.loaded if not self.stop.is_set() else [])
-            self.done += 1
-        except BaseException as error:
-            queue.leave([])
-            try:
-                if not (isinstance(error, Exception) and out_of_memory(error)):
-                    raise
-                queue.halve(error)
-            except BaseException as final:
-                self.error = self.error or final  # before this worker counts as one that has saved
-                raise
-        finally:
-            self._holding.discard(threading.get_ident())
-            queue.proved(False)
-        if ahead is not None and not self.stop.is_set():
-            ahead.join()
-        return following
+            if not out_of_memory(error):
+                raise error
+            queue.halve(error)
+        except BaseException as final:
+            self.error = self.error or final  # before this worker counts as one that has saved
+            raise
 
     def _compile(self, queue: CohortQueue, device: Any) -> None:
+        """Compile a queue's program beside a block that trains."""
         try:
-            queue.prepare(device, self.view.report, alone=False)
+            queue.prepare(device, self.display.report, alone=False)
         except BaseException as error:
-            if isinstance(error, Exception) and out_of_memory(error):
-                return  # beside a block that is there; the worker tries again when that is gone
-            self.error = self.error or error
-            self.stop.set()
+            if not out_of_memory(error):  # else the worker tries again when the block beside it is gone
+                self._fail(error)

@@ -15,7 +15,8 @@ class Stopped(Exception):
 
 
 def end_at_once_from_now_on() -> bool:
-    """JAX's preemption service has heard a first SIGTERM, and would swallow a second."""
+    """Make the next SIGTERM end the process; true, for a condition. JAX's preemption service has heard a first one, and
+    would swallow a second."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
     return True
@@ -23,16 +24,26 @@ def end_at_once_from_now_on() -> bool:
 
 @contextmanager
 def handled_signals(stop: threading.Event, cluster: Cluster) -> Iterator[list[str]]:
-    """SIGTERM and Ctrl-C ask for a save and an end; a second one ends at once."""
-    seen: list[str] = []
+    """SIGTERM and Ctrl-C ask for a save and an end; a second one ends at once.
+
+    Only the main thread can listen: in another one nothing is changed, and nothing heard.
+
+    Args:
+      stop: set by the first signal.
+      cluster: where it listens to JAX's preemption service, that hears SIGTERM in this process's place.
+
+    Yields:
+      The names of the signals that have come, for the time of the run one at most.
+    """
+    names: list[str] = []
     if threading.current_thread() is not threading.main_thread():
-        yield seen
+        yield names
         return
 
     def handle(number: int, frame: Any) -> None:
-        if seen:
+        if names:
             os._exit(128 + number)
-        seen.append(signal.Signals(number).name)
+        names.append(signal.Signals(number).name)
         stop.set()
 
     heard = [signal.SIGINT] if cluster.announced else [signal.SIGINT, signal.SIGTERM]
@@ -40,7 +51,7 @@ def handled_signals(stop: threading.Event, cluster: Cluster) -> Iterator[list[st
         heard.append(signal.SIGHUP)
     previous = {number: signal.signal(number, handle) for number in heard}
     try:
-        yield seen
+        yield names
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

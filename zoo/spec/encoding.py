@@ -1,8 +1,9 @@
 """A spec's instances as plain JSON values, and back; hashes of them are what ids are made of."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from zoo import lookup
@@ -36,6 +37,24 @@ def canonical_json(instance: Any) -> str:
 def line(value: Any) -> str:
     """One line of JSON, always the same for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def described(specs: Iterable[dict[str, Any]], member: str) -> dict[str, Any] | None:
+    """The task, model and training of a member, each field -> value, and its seed; None where no spec has it.
+
+    Args:
+      specs: as `Zoo.to_json` gives them.
+      member: an id.
+    """
+    for grid in (grid for spec in specs for grid in spec["grids"]):
+        for task, model, training in itertools.product(grid["task"], grid["model"], grid["training"]):
+            start = f"{task['name']}-{model['name']}-"
+            for seed in grid["seeds"] if member.startswith(start) else ():
+                if member == start + digest(line([task, model, training, seed])):
+                    sections = {"task": task, "model": model, "training": training}
+                    values = {s: {n: v for n, v in of.items() if n != "name"} for s, of in sections.items()}
+                    return {**values, "seed": seed}
+    return None
 
 
 def digest(text: str) -> str:

@@ -9,7 +9,7 @@ import functools
 import typing
 from typing import Any, NamedTuple
 
-from models import STATIC
+from models import STATIC, broken_limit
 from zoo import lookup
 
 _WORDS = {int: "an integer", bool: "True or False", str: "text"}
@@ -96,20 +96,12 @@ def _is_float32(value: float) -> bool:
 
 
 def _check_limits(where: str, limits: dict[str, Any], value: Any) -> None:
-    tests = {
-        "above": (lambda v, limit: v > limit, "above"),
-        "least": (lambda v, limit: v >= limit, "at least"),
-        "below": (lambda v, limit: v < limit, "below"),
-        "most": (lambda v, limit: v <= limit, "at most"),
-        "choices": (lambda v, limit: v in limit, "one of"),
-    }
-    for name, limit in limits.items():
-        holds, words = tests[name]
-        if not all(holds(v, limit) for v in (value if isinstance(value, tuple) else (value,))):
-            allowed = ", ".join(map(repr, limit)) if name == "choices" else repr(limit)
-            hint = f" ({lookup.nearest(value, limit)})" if name == "choices" and isinstance(value, str) else ""
-            hint = hint if "nearest" in hint else ""
-            raise ValueError(f"{where}; it must be {words} {allowed}{hint}.")
+    if broken := broken_limit(limits, value):
+        is_choice = broken.limit == "choices"
+        allowed = ", ".join(map(repr, broken.allowed)) if is_choice else repr(broken.allowed)
+        hint = f" ({lookup.nearest(value, broken.allowed)})" if is_choice and isinstance(value, str) else ""
+        hint = hint if "nearest" in hint else ""
+        raise ValueError(f"{where}; it must be {broken.words} {allowed}{hint}.")
 
 
 def checked(instance: Any) -> Any:

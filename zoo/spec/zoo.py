@@ -100,7 +100,7 @@ class Zoo:
     @functools.cached_property
     def cohorts(self) -> list[Cohort]:
         """The members grouped by what is compiled, in order of first appearance."""
-        assert self.members  # which refuses two that are the same
+        _ = self.members  # which refuses two that are the same
         return grouped(self._batches)
 
     @functools.cached_property

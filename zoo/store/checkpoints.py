@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import files
-from zoo.files import bytes_left, is_remote, memory_size, read_arrays, remove, write_atomically
+from zoo.buckets import is_remote
+from zoo.files import bytes_left, read_arrays, remove, write_atomically
+from zoo.machine import memory_size
 from zoo.store.checksums import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed, verify
 from zoo.wording import first_line, mebibytes
 
@@ -69,9 +71,9 @@ class BlockFolder:
         Step 0, the untrained networks, is read too. A damaged step is told of and set aside: its manifest is renamed,
         its files stay until the step comes again.
         """
-        found = None
+        newest = None
         for step in reversed(self.numbers()):
-            if found is not None and step:
+            if newest is not None and step:
                 continue
             try:
                 verify(self.path / str(step), step)
@@ -83,8 +85,8 @@ class BlockFolder:
                 way = f"goes on from step {older[-1]}" if older else "makes it again from the seeds"
                 say(f"{error} Block {self.path.parent.name}/{self.path.name} {way}.")
                 continue
-            found = step if found is None else found
-        return found
+            newest = step if newest is None else newest
+        return newest
 
     def save(self, step: int, state: "State", members: Sequence[str], curves: dict[str, np.ndarray]) -> None:
         """Write a checkpoint of host arrays, wait for it, seal it, and drop the oldest.
@@ -137,10 +139,10 @@ class BlockFolder:
         try:
             arrays = dict(self._arrays(step))
             for path, leaf in leaves:
-                found = arrays[_name(path)]
-                is_there, asked = (tuple(found.shape), found.dtype.name), (leaf.shape, leaf.dtype.name)
-                if is_there != asked:
-                    raise ValueError(f"{'.'.join(_name(path))} is {is_there} and must be {asked}")
+                array = arrays[_name(path)]
+                stored, needed = (tuple(array.shape), array.dtype.name), (leaf.shape, leaf.dtype.name)
+                if stored != needed:
+                    raise ValueError(f"{'.'.join(_name(path))} is {stored} and must be {needed}")
             reading = [arrays[_name(path)].read() for path, _ in leaves]
             return jax.tree.unflatten(structure, [future.result() for future in reading])
         except Exception as error:
@@ -200,7 +202,7 @@ class BlockFolder:
         try:
             wanted = [(path, array) for path, array in self._arrays(step) if path[: len(prefix)] == prefix]
             asked = sum(len(rows) * math.prod(a.shape[1:]) * a.dtype.numpy_dtype.itemsize for _, a in wanted)
-            if asked > memory_size():
+            if asked > (memory_size() or 2**40):
                 raise ValueError(f"its arrays say that they have {mebibytes(asked)}, more than this machine")
             reading = [array[list(rows)].read() for _, array in wanted]
             for (path, _), future in zip(wanted, reading):
@@ -249,6 +251,7 @@ class BlockFolder:
 
 
 _verified: dict[str, bytes] = {}
+"""Folder of a step -> its manifest, of those that this process has read whole."""
 
 
 def _write(path: Any, tree: Any) -> None:
@@ -272,6 +275,7 @@ def _write(path: Any, tree: Any) -> None:
 
 
 def _name(path: tuple[Any, ...]) -> tuple[str, ...]:
+    """A leaf's place in a state, as Orbax names it."""
     return tuple(str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in path)
 
 
@@ -284,4 +288,4 @@ def _bytes(tree: Any) -> int:
 def block_folders(path: Any) -> list[BlockFolder]:
     """The folders of all blocks, in order."""
     blocks = files.spread(path, files.folders, files.folders(path / "cohorts"))
-    return [BlockFolder(folder) for found in blocks for folder in found if folder.name.isdigit()]
+    return [BlockFolder(folder) for cohort in blocks for folder in cohort if folder.name.isdigit()]

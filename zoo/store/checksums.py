@@ -25,9 +25,9 @@ class CheckpointCorrupt(ValueError):
 
 def seal(folder: Any, step: int, members: Sequence[str]) -> None:
     """Write the manifest of a folder whose files are all there."""
-    found = [(n, s) for n, s in sizes(folder).items() if n != MANIFEST and not PurePosixPath(n).name.startswith(".")]
-    digests = spread(folder, lambda file: sha256(folder / file[0], file[1]), found)
-    files = {name: {"bytes": size, "sha256": digest} for (name, size), digest in zip(found, digests)}
+    known = [(n, s) for n, s in sizes(folder).items() if n != MANIFEST and not PurePosixPath(n).name.startswith(".")]
+    digests = spread(folder, lambda file: sha256(folder / file[0], file[1]), known)
+    files = {name: {"bytes": size, "sha256": digest} for (name, size), digest in zip(known, digests)}
     content = {"files": files, "format": FORMAT, "members": list(members), "step": step}
     write_atomically(folder / MANIFEST, _line({**content, "seal": _sha256(_line(content))}))
 
@@ -54,12 +54,12 @@ def sealed(folder: Any, step: int) -> dict[str, Any]:
     for name, entry in content["files"].items():
         file = folder / name
         try:
-            found = size(name)
+            length = size(name)
         except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that no file system takes
             read_json_bytes(path)  # the manifest is still there: the step is not just being removed
             raise CheckpointCorrupt(f"Step {step} is damaged: {file} is missing.") from None
-        if found != entry["bytes"]:
-            raise CheckpointCorrupt(f"Step {step} is damaged: {file} has {found} bytes instead of {entry['bytes']}.")
+        if length != entry["bytes"]:
+            raise CheckpointCorrupt(f"Step {step} is damaged: {file} has {length} bytes instead of {entry['bytes']}.")
     return content
 
 

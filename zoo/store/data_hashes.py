@@ -1,14 +1,11 @@
 """The data that a directory was begun with, by their hashes."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zoo.spec.encoding import canonical_json
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_data(path: Any, task: Any, known: dict[str, str]) -> None:
@@ -28,9 +25,9 @@ def check_data(path: Any, task: Any, known: dict[str, str]) -> None:
     digest = hashlib.sha256()
     for name, array in sorted(data.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).data)
-    found, key = digest.hexdigest()[:16], canonical_json(task)
-    if known.setdefault(key, found) != found:
+    hashed, key = digest.hexdigest()[:16], canonical_json(task)
+    if known.setdefault(key, hashed) != hashed:
         raise ValueError(
-            f"{path} was begun with other data of the task {key}: their hash was {known[key]} and is {found} now; "
+            f"{path} was begun with other data of the task {key}: their hash was {known[key]} and is {hashed} now; "
             "bring the files back, or choose another --out."
         )

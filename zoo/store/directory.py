@@ -37,32 +37,46 @@ class Store:
       zoo: what it holds.
       kept: checkpoints of a block that stay, beside step 0.
       writes: whether this process writes what there is once for all: of several, one does.
+
+    Attributes:
+      path: of the directory.
+      manifest: what it says of itself, of `zoo.store.manifest.read_manifest`, as last read or written.
+      zoo: what the manifest's spec and retries describe: the one that was given, where there are no retries. It is
+        parsed and expanded again only when another process has changed them.
     """
 
     def __init__(self, directory: Any, zoo: Zoo, kept: int = KEPT, writes: bool = True):
         self.path = files.directory(directory)
         self.kept, self.writes = kept, writes
         self._lock = threading.Lock()
-        self._open(zoo)
-        self.read()
-
-    def _open(self, zoo: Zoo) -> None:
         check_place(self.path)
         if not (self.path / "zoo.json").exists():
             self.path.mkdir(parents=True, exist_ok=True)
             manifest.create(self.path, zoo)
-        found = manifest.read_manifest(self.path)["spec"]
-        if changes := list(differences(found, zoo.to_json())):
+        self.zoo, self._spec = zoo, zoo.to_json()
+        self._described = manifest.description({"spec": self._spec})
+        self.read()
+
+    @property
+    def cohorts(self) -> list[Cohort]:
+        """The cohorts of the zoo."""
+        return self.zoo.cohorts
+
+    def read(self) -> None:
+        """Read the manifest again: what other processes have written, and members that were added.
+
+        Raises:
+          ValueError: it is damaged, or its spec is not that of the zoo.
+        """
+        content = manifest.read_manifest(self.path)
+        if changes := list(differences(content["spec"], self._spec)):
             where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
             more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
             raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
-
-    def read(self) -> None:
-        """Read the manifest again: what other processes have written, and members that were added."""
-        self.manifest = manifest.read_manifest(self.path)
-        self.zoo = manifest.zoo_of(self.manifest)
-        self.cohorts = self.zoo.cohorts
-        manifest.check_cohorts(self.path, self.manifest)
+        if (described := manifest.description(content)) != self._described:
+            self.zoo, self._described = manifest.zoo_of(content), described
+        manifest.check_cohorts(self.path, content, self.zoo)
+        self.manifest = content
 
     def record(self, **entries: Any) -> None:
         """Write entries into `zoo.json`; of several processes, one does."""

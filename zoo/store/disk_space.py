@@ -13,24 +13,17 @@ MOST_TRACED = 8
 """Cohorts whose checkpoints are computed; of a larger zoo as many, evenly spread, stand for all."""
 
 
-def _member_bytes(cohort: Cohort) -> int:
-    import jax
-
-    from zoo.training import program
-
-    floats = jax.tree.map(lambda x: x[0], program.floats_of(cohort))
-    state = jax.eval_shape(program.program_of(cohort).init, floats)
-    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-
-
 def needed(cohorts: list[Cohort], kept: int) -> int:
     """About how many bytes the checkpoints of some cohorts will take: the untrained networks, and the newest ones."""
     if not cohorts:
         return 0
-    some = np.unique(np.linspace(0, len(cohorts) - 1, min(MOST_TRACED, len(cohorts))).round().astype(int)).tolist()
-    measured = sum(_member_bytes(cohorts[i]) * len(cohorts[i].members) for i in some)
-    share = sum(len(cohorts[i].members) for i in some) / sum(len(cohort.members) for cohort in cohorts)
-    return int(measured / share * (1 + kept))
+    from zoo.training.shapes import state_bytes
+
+    spread = np.linspace(0, len(cohorts) - 1, min(MOST_TRACED, len(cohorts)))
+    traced = [cohorts[i] for i in np.unique(spread.round().astype(int))]
+    traced_bytes = sum(state_bytes(cohort) * len(cohort.members) for cohort in traced)
+    share = sum(len(cohort.members) for cohort in traced) / sum(len(cohort.members) for cohort in cohorts)
+    return int(traced_bytes / share * (1 + kept))
 
 
 def check_disk(path: Any, cohorts: list[Cohort], kept: int) -> None:

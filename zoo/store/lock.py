@@ -8,9 +8,9 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
-from zoo.files import is_remote
+from zoo.buckets import is_remote
 
 try:
     import fcntl
@@ -33,7 +33,7 @@ def locked(path: Any, run: str = "", share: int | None = None, patience: float =
       patience: seconds to wait for what another holds.
 
     Raises:
-      Held: another run holds it, or another process has the same share.
+      DirectoryInUse: another run holds it, or another process has the same share.
     """
     if is_remote(path) or fcntl is None:
         yield
@@ -59,7 +59,7 @@ def locked(path: Any, run: str = "", share: int | None = None, patience: float =
             yield
 
 
-def _joined(file: Any, run: str, who: str) -> bool:
+def _joined(file: TextIO, run: str, who: str) -> bool:
     """Whether this process holds the directory now: as the first, or as another of the same run."""
     if _try_lock(file, fcntl.LOCK_EX):
         _write(file, f"{run}\n{who}")
@@ -73,7 +73,7 @@ def _joined(file: Any, run: str, who: str) -> bool:
     return False
 
 
-def _holder(path: Any, file: Any) -> str:
+def _holder(path: Any, file: TextIO) -> str:
     """Who holds a directory: of a run in shares one that is at work now."""
     for share_file in sorted(path.glob(".lock.*")):
         if _is_locked(share_file):
@@ -90,14 +90,15 @@ def wait_for_others(path: Any, shares: int, done: Callable[[], bool], patience: 
       done: whether all is done.
       patience: seconds without anyone at work; in a bucket, where that cannot be seen, all there is.
     """
-    seen = time.monotonic()
-    while not done() and time.monotonic() - seen < patience:
+    seen_at = time.monotonic()
+    while not done() and time.monotonic() - seen_at < patience:
         if not is_remote(path) and any(_is_locked(path / f".lock.{i}") for i in range(shares)):
-            seen = time.monotonic()
+            seen_at = time.monotonic()
         time.sleep(1)
 
 
 def _is_locked(file: Any) -> bool:
+    """Whether another process holds a lock file alone; false where there is none."""
     try:
         with _opened(file) as opened:
             return fcntl is not None and not _try_lock(opened, fcntl.LOCK_SH)
@@ -105,11 +106,13 @@ def _is_locked(file: Any) -> bool:
         return False
 
 
-def _opened(path: Any) -> Any:
+def _opened(path: Any) -> TextIO:
+    """A lock file, made where there is none; what is in it stays."""
     return open(path, "a+")
 
 
-def _try_lock(file: Any, kind: int) -> bool:
+def _try_lock(file: TextIO, kind: int) -> bool:
+    """Take a lock, alone (`LOCK_EX`) or with others (`LOCK_SH`); whether it could be taken now."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
         return True
@@ -117,12 +120,12 @@ def _try_lock(file: Any, kind: int) -> bool:
         return False
 
 
-def _read(file: Any) -> str:
+def _read(file: TextIO) -> str:
     file.seek(0)
     return file.read()
 
 
-def _write(file: Any, text: str) -> None:
+def _write(file: TextIO, text: str) -> None:
     file.truncate(0)
     file.write(text)
     file.flush()

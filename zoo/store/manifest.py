@@ -8,6 +8,7 @@ Each is written by whoever comes first, whole, and the others read it: processes
 """
 
 import importlib.metadata
+import json
 import platform
 import re
 from typing import Any
@@ -16,6 +17,7 @@ from zoo.files import read_json, to_json, write_once
 from zoo.spec.zoo import Zoo
 
 FORMAT = 2
+"""Of a zoo directory; `zoo.json` names it."""
 
 _KINDS = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
 
@@ -78,20 +80,32 @@ def read_manifest(path: Any) -> dict[str, Any]:
             "recipe": _recipe(place, ran.get("recipe")),
             "evaluate_every": ran.get("evaluate_every"),
             "precision": ran.get("precision"),
+            "solved": _number(place, "solved", ran.get("solved")),
         }
     return manifest
 
 
-def check_cohorts(path: Any, manifest: dict[str, Any]) -> None:
-    """Refuse a manifest whose cohorts are not those of its spec: somebody has changed it."""
+def check_cohorts(path: Any, manifest: dict[str, Any], zoo: Zoo) -> None:
+    """Refuse a manifest whose cohorts are not those of its spec: somebody has changed it.
+
+    Args:
+      path: of the directory.
+      manifest: of `read_manifest`.
+      zoo: of `zoo_of`.
+    """
     said = {cohort: {"members": entry["members"]} for cohort, entry in manifest["cohorts"].items()}
-    if said != sizes(zoo_of(manifest)):
+    if said != sizes(zoo):
         raise ValueError(f"{path / 'zoo.json'} has been changed: its cohorts are not those of its spec; bring it back.")
 
 
 def recipes(retries: int) -> str:
     """The file with the recipes that cohorts are to begin with; those that a retry has added have one of their own."""
     return f"recipes-{retries}.json" if retries else "recipes.json"
+
+
+def description(manifest: dict[str, Any]) -> str:
+    """What `zoo_of` depends on, the spec and the retries of a manifest, as a line of JSON."""
+    return json.dumps([manifest["spec"], manifest.get("retries", [])], sort_keys=True)
 
 
 def zoo_of(manifest: dict[str, Any]) -> Zoo:
@@ -118,14 +132,20 @@ def _recipe(file: Any, recipe: Any) -> dict[str, Any] | None:
     """A recipe as a file has it, checked."""
     if recipe is None:
         return None
-    good = isinstance(recipe, dict) and recipe.keys() == _RECIPE.keys()
-    good = good and all(isinstance(recipe[n], t) and not isinstance(recipe[n], bool) for n, t in _RECIPE.items())
-    if not good or recipe["block"] < 1 or not re.fullmatch(r"map|vmap|[1-9]\d{0,5}", str(recipe["inner"])):
+    is_one = isinstance(recipe, dict) and recipe.keys() == _RECIPE.keys()
+    is_one = is_one and all(isinstance(recipe[n], t) and not isinstance(recipe[n], bool) for n, t in _RECIPE.items())
+    if not is_one or recipe["block"] < 1 or not re.fullmatch(r"map|vmap|[1-9]\d{0,5}", str(recipe["inner"])):
         raise ValueError(f"{file} cannot be read: {recipe!r:.80} is no recipe.")
     return recipe
 
 
 def _versions() -> dict[str, str]:
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    found = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+
+
+def _number(file: Any, name: str, value: Any) -> float | None:
+    """A number as a file has it, checked; None where an earlier version wrote none."""
+    if value is None or type(value) in (int, float):
+        return value
+    raise ValueError(f"{file} cannot be read: {name} is {value!r:.80}, and must be a number.")

@@ -1,6 +1,7 @@
 """The member table: one row per network, from the spec and from what its block says."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,21 @@ from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.training.status import word_of
 
 
+class Standing(NamedTuple):
+    """How a member stood at its block's newest checkpoint.
+
+    Attributes:
+      status: see `zoo.training.status`; None where no checkpoint holds it yet.
+      step: that it has reached.
+      loss, score: of its last evaluation; NaN before.
+    """
+
+    status: int | None = None
+    step: int = 0
+    loss: float = float("nan")
+    score: float = float("nan")
+
+
 def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
     """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it.
 
@@ -21,30 +37,40 @@ def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
       zoo: what is in it.
       strict: whether a block whose newest checkpoint is damaged is an error; else the one before speaks.
     """
-    results = {}
-    read = BlockFolder.curves if strict else BlockFolder.whole_curves
-    for curves in files.spread(path, read, block_folders(path)):
-        if curves:
-            columns = [curves[f"member_{name}"].tolist() for name in ("status", "step", "loss", "score")]
-            results.update(zip(curves["members"].tolist(), zip(*columns)))
+    standings = _standings(path, strict)
     rows = []
     for member in zoo.members:
-        status, step, loss, score = results.get(member.id, (None, 0, np.nan, np.nan))
-        name, model = name_of(member.task), name_of(member.model)
-        rows.append(
-            (
-                member.id,
-                zoo.homes[member.id],
-                name,
-                model,
-                member.seed,
-                word_of(status, score, member.task.solved),
-                step,
-                loss,
-                score,
-            )
-        )
+        now = standings.get(member.id, Standing())
+        about = (member.id, zoo.homes[member.id], name_of(member.task), name_of(member.model), member.seed)
+        rows.append((*about, word_of(now.status, now.score, member.task.solved), now.step, now.loss, now.score))
     table = pd.DataFrame(rows, columns=list(MEMBER_COLUMNS))
     for column, values in varied(zoo.members).items():
         table[column] = [str(v) if isinstance(v, tuple) else v for v in values]
     return table
+
+
+def refreshed(path: Any, table: pd.DataFrame, solved: Mapping[str, float]) -> pd.DataFrame:
+    """A table that was written earlier, with how its members stand now; what the spec says is in it already.
+
+    Args:
+      path: of the directory.
+      table: of all its members.
+      solved: cohort -> the score from which on its task counts as solved.
+    """
+    standings = _standings(path, strict=True)
+    now = [standings.get(member, Standing()) for member in table["member"]]
+    words = [word_of(one.status, one.score, solved[cohort]) for one, cohort in zip(now, table["cohort"])]
+    numbers = np.array([one[2:] for one in now], np.float64).reshape(-1, 2)
+    steps = [one.step for one in now]
+    return table.assign(status=words, steps=steps, loss=numbers[:, 0], score=numbers[:, 1])
+
+
+def _standings(path: Any, strict: bool) -> dict[str, Standing]:
+    """Member -> how it stands, by the blocks' curves."""
+    standings: dict[str, Standing] = {}
+    read = BlockFolder.curves if strict else BlockFolder.whole_curves
+    for curves in files.spread(path, read, block_folders(path)):
+        if curves:
+            columns = [curves[f"member_{name}"].tolist() for name in Standing._fields]
+            standings.update(zip(curves["members"].tolist(), map(Standing, *columns)))
+    return standings

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from zoo import files, lookup, wording
+from zoo.buckets import BucketError, is_remote
+from zoo.spec.encoding import described
 from zoo.spec.member import MEMBER_COLUMNS, Member
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import read_manifest, zoo_of
-from zoo.store.members import member_table
+from zoo.store.members import member_table, refreshed
+from zoo.training.status import UNFINISHED
 
 
 class Trained:
@@ -27,18 +30,23 @@ class Trained:
     """
 
     def __init__(self, directory: str | os.PathLike[str]):
-        self.path = files.directory(directory) if files.is_remote(directory) else Path(directory)
+        self.path = files.directory(directory) if is_remote(directory) else Path(directory)
         self.manifest = read_manifest(self.path)
 
     @functools.cached_property
     def members(self) -> pd.DataFrame:
         """One row per member: member, cohort, task, model, seed, status, steps, loss, score, every varied field."""
-        table = self.written()
-        # Somebody may have trained since the table was written.
-        expected = sum(entry["members"] for entry in self.manifest["cohorts"].values())
-        if table is None or len(table) != expected or {"pending", "training"} & set(table["status"]):
+        table, cohorts = self.written(), self.manifest["cohorts"]
+        if table is None or len(table) != sum(entry["members"] for entry in cohorts.values()):
             return member_table(self.path, self.zoo)
-        return table
+        if not set(UNFINISHED) & set(table["status"]):
+            return table
+        # Somebody may have trained since the table was written. What counts as solved is known without the tasks, which
+        # need JAX, except in directories of earlier versions.
+        solved = {cohort: entry["solved"] for cohort, entry in cohorts.items() if entry["solved"] is not None}
+        if set(table["cohort"]) <= solved.keys():
+            return refreshed(self.path, table, solved)
+        return member_table(self.path, self.zoo)
 
     def written(self) -> pd.DataFrame | None:
         """The content of `members.csv`, which may be old; None where there is none."""
@@ -47,7 +55,7 @@ class Trained:
             table = pd.read_csv(io.BytesIO(files.read(file)))
         except FileNotFoundError:
             return None
-        except files.BucketError:
+        except BucketError:
             raise
         except (ValueError, OSError) as error:  # pandas' errors are ValueErrors
             why = wording.first_line(error)
@@ -62,10 +70,6 @@ class Trained:
         return zoo_of(self.manifest)
 
     @functools.cached_property
-    def _specs(self) -> dict[str, Member]:
-        return {member.id: member for member in self.zoo.members}
-
-    @functools.cached_property
     def _places(self) -> dict[str, tuple[BlockFolder, int]]:
         """Member -> its block and row there, by the ids that were saved with the block."""
         folders = block_folders(self.path)
@@ -78,9 +82,18 @@ class Trained:
 
     def member(self, member: str) -> Member:
         """The spec of one member; a ValueError with the nearest ids where there is none."""
-        if member not in self._specs:
-            raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, self._specs)}.")
-        return self._specs[member]
+        known = self.zoo.by_id
+        if member not in known:
+            raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, known)}.")
+        return known[member]
+
+    def fields_of(self, member: str) -> dict[str, Any]:
+        """Task, model and training of a member, each field -> value, and its seed, as `zoo.json` has them: read without
+        the classes, which need JAX. A ValueError with the nearest ids where there is no such member."""
+        specs = [self.manifest["spec"], *self.manifest.get("retries", [])]
+        if (fields := described(specs, member)) is None:
+            raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, self.members['member'])}.")
+        return fields
 
     def task(self, member: str) -> Any:
         """The task of a member."""
@@ -88,19 +101,26 @@ class Trained:
 
     def model(self, member: str) -> Any:
         """The model of a member, ready for `apply`: sizes, dt and convolution form filled in."""
-        from zoo.training.program import bound_model
+        from zoo.training.binding import bound_model
 
-        found = self.member(member)
+        spec = self.member(member)
         cohort = self.members.set_index("member").at[member, "cohort"]
         recipe = self.manifest["cohorts"][cohort]["recipe"] or {}
-        return bound_model(found.model, found.task, conv_form=recipe.get("conv_form", "columns"))
+        return bound_model(spec.model, spec.task, conv_form=recipe.get("conv_form", "columns"))
 
     def variables(self, members: str | Sequence[str], *, initial: bool = False) -> dict[str, Any]:
         """What `model.apply` takes: parameters and, where there are any, batch statistics.
 
         Args:
-          members: one id, or several ids of one cohort, whose arrays get a leading member axis.
+          members: one id, or several ids of one cohort, whose arrays get a leading member axis, in the order given.
           initial: before training instead of after.
+
+        Returns:
+          "params" and "stats" or so as nested dicts of arrays; `(member, ...)`, or of one id without that axis.
+
+        Raises:
+          ValueError: an unknown id, none, members of several cohorts, or one without a checkpoint.
+          CheckpointCorrupt: a file is not as it was written.
         """
         single = isinstance(members, str)
         ids = [members] if single else list(members) if isinstance(members, Iterable) else []
@@ -149,8 +169,8 @@ class Trained:
             frame = {"member": np.tile(members, len(steps)), "step": np.repeat(steps, len(members))}
             frame |= {n: curves[n].reshape(-1) for n in ("train_loss", "loss", "score")}
             # After a member's own last step its block's evaluations repeat its last one.
-            own = steps[:, None] <= curves["member_step"][None, :]
-            frames.append(pd.DataFrame(frame)[own.reshape(-1)])
+            is_trained = steps[:, None] <= curves["member_step"][None, :]
+            frames.append(pd.DataFrame(frame)[is_trained.reshape(-1)])
         columns = ["member", "step", "train_loss", "loss", "score"]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from zoo import files
 from zoo.store import checksums
 from zoo.store.checkpoints import BlockFolder, block_folders
-from zoo.store.manifest import check_cohorts, read_manifest
+from zoo.store.manifest import check_cohorts, read_manifest, zoo_of
 from zoo.store.reader import Trained
 
 
 class Verified(NamedTuple):
-    """What a look at everything has found.
+    """What reading every file has shown.
 
     Attributes:
       blocks, checkpoints, bytes: how much was read.
@@ -39,22 +39,43 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     path = files.directory(directory)
     changed = []
     try:
-        check_cohorts(path, read_manifest(path))
+        manifest = read_manifest(path)
+        check_cohorts(path, manifest, zoo_of(manifest))
     except ValueError as error:
         if not (path / "zoo.json").exists():
             raise
         changed = [str(error)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # a digest leaves the other threads alone
-        found: list[Any] = list(pool.map(_block, block_folders(path)))
-    members = {member for _, _, held in found for member in held}
-    damaged = {name for name, each, _ in found if each.faults}
-    faults = [*changed, *(fault for _, each, _ in found for fault in each.faults), *_lost(path, members, damaged)]
-    checkpoints, size, unfinished = (sum(each[i] for _, each, _ in found) for i in (1, 2, 3))
-    return Verified(len(found), checkpoints, size, unfinished, faults)
+        blocks = list(pool.map(_block, block_folders(path)))
+    members = {member for block in blocks for member in block.members}
+    damaged = {block.cohort for block in blocks if block.faults}
+    return Verified(
+        blocks=len(blocks),
+        checkpoints=sum(block.checkpoints for block in blocks),
+        bytes=sum(block.bytes for block in blocks),
+        unfinished=sum(block.unfinished for block in blocks),
+        faults=[*changed, *(fault for block in blocks for fault in block.faults), *_lost(path, members, damaged)],
+    )
 
 
-def _block(folder: BlockFolder) -> tuple[str, Verified, list[str]]:
-    """A block's cohort, what was found in it, and the members that it holds."""
+class _VerifiedBlock(NamedTuple):
+    """What reading every file of a block has shown.
+
+    Attributes:
+      cohort: its cohort's id.
+      members: that its newest whole checkpoint holds.
+      checkpoints, bytes, unfinished, faults: as of `Verified`.
+    """
+
+    cohort: str
+    members: list[str]
+    checkpoints: int
+    bytes: int
+    unfinished: int
+    faults: list[str]
+
+
+def _block(folder: BlockFolder) -> _VerifiedBlock:
     checkpoints = size = unfinished = 0
     faults, members, steps = [], [], []
     for step in folder.numbers():
@@ -71,7 +92,7 @@ def _block(folder: BlockFolder) -> tuple[str, Verified, list[str]]:
             size += sum(entry["bytes"] for entry in content["files"].values())
     if steps and 0 not in steps and not faults:
         faults.append(f"{folder.path} has no step 0: the untrained networks are missing.")
-    return folder.path.parent.name, Verified(1, checkpoints, size, unfinished, faults), members
+    return _VerifiedBlock(folder.path.parent.name, members, checkpoints, size, unfinished, faults)
 
 
 def _lost(path: Any, members: set[str], damaged: set[str]) -> list[str]:

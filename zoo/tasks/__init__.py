@@ -21,7 +21,7 @@ A task of images (`_images.py` holds what they share) has three more:
   whole set is read there.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class Trials(NamedTuple):
     conditions: dict[str, jax.Array]
 
 
+@runtime_checkable
 class Task(Protocol):
     """What training and analysis ask of a task; see the module's text."""
 

@@ -1,6 +1,5 @@
 """The direction of an update, and the schedule that its size follows."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,14 +9,14 @@ import optax
 from zoo.spec.settings import Training
 
 
-def optimizer_of(training: Training) -> Callable[[Training], optax.GradientTransformation]:
-    """Settings -> the direction of the update, before the learning rate; the settings may hold tracers.
+def optimizer_of(training: Training) -> optax.GradientTransformation:
+    """The direction of the update, before the learning rate; the settings may hold tracers.
 
     The rate multiplies afterwards: `optax.inject_hyperparams` would not give the bits of the plain optimizer.
     """
     if training.optimizer == "sgd":
-        return lambda settings: optax.trace(decay=settings.momentum)  # pyright: ignore[reportArgumentType]
-    return lambda settings: optax.scale_by_adam()
+        return optax.trace(decay=training.momentum)
+    return optax.scale_by_adam()
 
 
 def multiplier(training: Training, step: Any) -> jax.Array:

@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.activations.extraction import layer_names, representations
-from analysis.activations.probes import probes_of, shapes_of
+from analysis.activations.extraction import representations
+from analysis.activations.probes import layer_names, probes_of, shapes_of
 from analysis.activations.spaces import parse
 from analysis.activations.stimuli import Stimuli
-from analysis.geometry.category_structure import category_index
+from analysis.geometry.category_structure import classes_of, dissimilarities
 from models import cnn, vanilla
 from zoo import Training, Zoo, train
 from zoo.tasks import digits, flipflop
-from zoo.training import program as training_program
+from zoo.training.binding import floats_of
+from zoo.training.program import program_of
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_cohorts_on_many_devices_stand_in_order_and_one_that_fails_ends_all(zoo,
         calls.append(arguments)
         raise MemoryError("no room")
 
-    monkeypatch.setattr(module, "_found", broken)
+    monkeypatch.setattr(module, "_labelled", broken)
     with pytest.raises(MemoryError, match="no room"):
         representations(zoo, task="digits")
     assert calls
@@ -118,8 +119,10 @@ def test_category_structure_comes_from_all_units_whatever_the_space(zoo):
     units = items(representations(zoo, task="digits", untrained=True, space="units"))
     for row in table.to_dict("records"):
         name = f"{row['member']}/{row['layer']}" + ("" if row["trained"] else "/untrained")
-        wanted = category_index(units[name], found.conditions["label"])
-        np.testing.assert_allclose([row["within"], row["between"], row["index"]], wanted, atol=1e-5)
+        x = np.float64(units[name]).reshape(len(units[name]), -1)
+        within, between = dissimilarities(x, classes_of(found.conditions["label"]), np)
+        values = [row["within"], row["between"], row["index"]]
+        np.testing.assert_allclose(values, [within, between, between - within], atol=1e-5)
     places = table[table["layer"] == "conv2"][["depth", "depth_fraction"]].drop_duplicates()
     assert places.to_numpy().tolist() == [[1, 0.5]]
     last = table[table["layer"] == "dense1"]
@@ -192,8 +195,8 @@ def test_members_of_another_versions_fields_are_refused_and_not_silently_left_ou
 
 def test_a_program_represents_whatever_inputs_it_is_given(zoo):
     (cohort, *_) = zoo.zoo.cohorts
-    program = training_program.program_of(cohort)
-    floats = jax.tree.map(lambda x: x[0], training_program.floats_of(cohort))
+    program = program_of(cohort)
+    floats = jax.tree.map(lambda x: x[0], floats_of(cohort))
     state = jax.eval_shape(program.init, floats)
     shapes = jax.eval_shape(program.represent, state.params, state.stats, floats, np.zeros((5, 8, 8, 1), np.float32))
     assert {x.shape[0] for x in shapes.values()} == {5}

@@ -1,11 +1,14 @@
 """Layers against layers: what a loop over all pairs of networks gives, whichever networks can be asked."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from analysis.geometry.layer_correspondence import DEPTHS, KINDS, correspondence
+from analysis.labelled_comparison import Comparison, Measured, MeasureRecord
 
 SHALLOW, DEEP = ("conv1", "dense1"), ("conv1", "conv2", "conv3", "dense1")
 
@@ -24,11 +27,16 @@ def comparison(members, seed=0):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     states = ["" if trained else "/untrained" for trained in table["trained"]]
     names = (table["member"] + "/" + table["layer"] + states).to_numpy()
-    coords = {dimension: (dimension, names) for dimension in "ab"}
-    coords |= {
-        f"{name}_{dimension}": (dimension, column.to_numpy()) for dimension in "ab" for name, column in table.items()
-    }
-    return xr.Dataset({"cka": (("a", "b"), vectors @ vectors.T, {"name": "cka"})}, coords, {"excluded": ""})
+    record = MeasureRecord("cka", "similarity", 8)
+    return Comparison(table.set_index(pd.Index(names)), {"cka": Measured(record, vectors @ vectors.T)}, layers="all")
+
+
+def with_values(result, values):
+    return dataclasses.replace(result, measures={"cka": dataclasses.replace(result.measures["cka"], values=values)})
+
+
+def with_labels(result, **columns):
+    return dataclasses.replace(result, items=result.items.assign(**columns))
 
 
 MIXED = [("m0", DEEP, "x"), ("m1", SHALLOW, "y"), ("m2", DEEP, "x"), ("m3", SHALLOW, "y"), ("m4", DEEP, "z")]
@@ -41,7 +49,8 @@ def blocks(result, members, untrained=False):
         for b, layers_b, y in members:
             if a != b:
                 names = [[f"{m}/{layer}{state}" for layer in layers] for m, layers in ((a, layers_a), (b, layers_b))]
-                yield result["cka"].sel(a=names[0], b=names[1]).to_numpy(), x == y, layers_a == layers_b
+                rows = [result.items.index.get_indexer(part) for part in names]
+                yield result.measures["cka"].values[np.ix_(*rows)], x == y, layers_a == layers_b
 
 
 def bilinear(block):
@@ -92,24 +101,25 @@ def test_copies_of_one_network_identify_every_layer():
     members = [(f"m{i}", DEEP, "x") for i in range(3)]
     result = comparison(members)
     place = {layer: i for i, layer in enumerate(DEEP)}
-    codes = [place[layer] for layer in result["layer_a"].to_numpy()]
-    result["cka"] = (("a", "b"), np.eye(4)[codes] @ np.eye(4)[codes].T)
+    codes = [place[layer] for layer in result.items["layer"]]
+    result = with_values(result, np.eye(4)[codes] @ np.eye(4)[codes].T)
     assert correspondence(result, "cka")["identified"].to_numpy().tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("why", ["excluded", "undefined", "diverged"])
 def test_networks_that_are_not_whole_do_not_count(why):
     result = comparison(MIXED)
-    without = correspondence(result.sel(a=result.member_a != "m4", b=result.member_b != "m4"), "cka", ["channels"])
+    without = correspondence(result.select(np.flatnonzero(result.items["member"] != "m4")), "cka", ["channels"])
     if why == "excluded":
         lost = ["m4/conv2", "m4/dense1/untrained"]
-        result = result.sel(a=~result.a.isin(lost), b=~result.b.isin(lost)).assign_attrs(excluded="; ".join(lost))
+        result = result.select(np.flatnonzero(~result.items.index.isin(lost)))
+        result = dataclasses.replace(result, excluded=tuple(lost))
     elif why == "undefined":
-        gone = result.a.isin(["m4/conv1", "m4/conv1/untrained"]).to_numpy()
-        result["cka"] = result["cka"].where(~(gone[:, None] | gone[None]))
+        gone = result.items.index.isin(["m4/conv1", "m4/conv1/untrained"])
+        values = np.where(gone[:, None] | gone[None], np.nan, result.measures["cka"].values)
+        result = with_values(result, values)
     else:
-        lost = (result.member_a == "m4").to_numpy()
-        result = result.assign_coords(status_a=("a", np.where(lost, "diverged", "solved")))
+        result = with_labels(result, status=np.where(result.items["member"] == "m4", "diverged", "solved"))
         without_untrained = without["similarity"].sel(kind=KINDS[2])
         whole = correspondence(result, "cka", ["channels"])
         assert not np.allclose(whole["similarity"].sel(kind=KINDS[2]), without_untrained), "before training it is whole"
@@ -122,9 +132,7 @@ def test_networks_that_share_a_seed_are_no_pair_before_training():
     """They start alike: their similarity would say nothing."""
     members = [("m0", DEEP, "x"), ("m1", DEEP, "y"), ("m2", DEEP, "y")]
     result = comparison(members)
-    for dimension in "ab":
-        seeds = [0 if member in ("m0", "m1") else 1 for member in result[f"member_{dimension}"].to_numpy()]
-        result = result.assign_coords({f"seed_{dimension}": (dimension, seeds)})
+    result = with_labels(result, seed=[0 if member in ("m0", "m1") else 1 for member in result.items["member"]])
     assert correspondence(result, "cka", ["channels"])["pairs"].to_numpy().tolist() == [2, 4, 4]
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.inference.factors import sampled, scaled
 from analysis.inference.field_tests import run_field_tests
 from analysis.report.summary import field_lines
 
@@ -78,16 +77,6 @@ def test_a_number_drawn_at_random_is_tested_as_a_number_and_held_constant_as_one
     assert "given rate" in tests.loc["model", "unit"]
     assert "within strata of model" in tests.loc["rate", "unit"]
     assert (tests["not_held"] == "").all()
-
-
-def test_fields_of_numbers_are_told_from_fields_of_text_and_scaled_where_they_span_decades() -> None:
-    table = pd.DataFrame({"rate": 10.0 ** -np.arange(30), "text": list(map(str, range(30))), "l2": [1, 2, 3] * 10})
-    table["flag"] = [True, False] * 15
-    assert sampled(table, ["rate", "text", "l2", "flag"]) == ["rate"]
-    values, logarithm = scaled(table["rate"].to_numpy())
-    np.testing.assert_allclose(values, -np.arange(30.0))
-    assert logarithm
-    assert [scaled(np.array(values))[1] for values in ([1, 5], [-1, 100], [0, 100], [1, 100])] == [False] * 3 + [True]
 
 
 def test_interactions_are_tested_on_request_also_with_near_copies() -> None:

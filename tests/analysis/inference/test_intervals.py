@@ -9,7 +9,8 @@ from scipy.stats import rankdata
 
 from analysis.activations.types import RDMs
 from analysis.engine.all_pairs import similarities
-from analysis.inference.field_effects import within_between
+from analysis.engine.preparation import prepare
+from analysis.inference.group_similarities import within_between
 from analysis.inference.intervals import (
     block_means,
     bootstrap_configurations,
@@ -80,7 +81,7 @@ def test_the_closed_form_equals_leaving_out_and_computing_again(measure, times):
 
     values = [cosines(np.delete(np.arange(n), i)) for i in range(n)]
     wanted = np.sqrt((n - 1) ** 2 / n * np.var(values, axis=0, ddof=1))
-    found = jackknife(measure, [members[:2], members[2:]], dtype="float64")
+    found = jackknife(prepare(measure, [members[:2], members[2:]], "float64"))
     np.testing.assert_allclose(found.se, wanted, atol=1e-10)
     value, off = cosines(np.arange(n)), ~np.eye(3, dtype=bool)
     half = stats.t.ppf(0.975, n - 1) * wanted[off] / (1 - value[off] ** 2)  # on Fisher's scale
@@ -91,8 +92,8 @@ def test_the_closed_form_equals_leaving_out_and_computing_again(measure, times):
 
 def test_limits_of_a_distance_lie_evenly_around_it():
     x = normal(0, 2, 7, 1, 4)
-    found = jackknife(cka.Measure(angular=True), [x], dtype="float64")
-    value = similarities([cka.Measure(angular=True)], [x], dtype="float64")[0].value
+    found = jackknife(prepare(cka.Measure(angular=True), [x], "float64"))
+    value = similarities([prepare(cka.Measure(angular=True), [x], "float64")])[0].value
     np.testing.assert_allclose((found.low + found.high) / 2, value, atol=1e-10)
     np.testing.assert_allclose((found.high - found.low) / 2, stats.t.ppf(0.975, 6) * found.se, atol=1e-10)
 
@@ -105,31 +106,31 @@ def test_a_measure_without_a_closed_form_is_computed_again_without_each_stimulus
         for i in range(6)
     ]
     wanted = np.sqrt(25 / 6 * np.var(values, axis=0, ddof=1))
-    np.testing.assert_allclose(jackknife(measure, groups, dtype="float64").se, wanted, atol=1e-10)
+    np.testing.assert_allclose(jackknife(prepare(measure, groups, "float64")).se, wanted, atol=1e-10)
 
 
 def test_ready_rdms_and_patterns_stand_side_by_side():
     x = normal(0, 3, 8, 1, 4)
     measure = rsa.Measure(rdm="euclidean", compare="pearson")
     distances = ((x[:, :, None, 0] - x[:, None, :, 0]) ** 2).mean(3)
-    mixed = jackknife(measure, [x[:1], RDMs(distances[1:])], dtype="float64")
-    np.testing.assert_allclose(mixed.se, jackknife(measure, [x], dtype="float64").se, atol=1e-10)
+    mixed = jackknife(prepare(measure, [x[:1], RDMs(distances[1:])], "float64"))
+    np.testing.assert_allclose(mixed.se, jackknife(prepare(measure, [x], "float64")).se, atol=1e-10)
 
 
 def test_strips_of_any_length_and_single_precision_give_the_same():
     groups = [normal(0, 3, 23, 2, 5), normal(1, 2, 23, 2, 8)]
     measure = cka.Measure()
-    whole = jackknife(measure, groups, dtype="float64")
-    parts = jackknife(measure, groups, dtype="float64", budget=2**16)
+    whole = jackknife(prepare(measure, groups, "float64"))
+    parts = jackknife(prepare(measure, groups, "float64"), budget=2**16)
     for one, other in zip(whole, parts):
         np.testing.assert_allclose(one, other, atol=1e-12)
-    np.testing.assert_allclose(jackknife(measure, groups).se, whole.se, atol=1e-5)
+    np.testing.assert_allclose(jackknife(prepare(measure, groups)).se, whole.se, atol=1e-5)
 
 
 def test_a_member_with_itself_is_certain_and_a_flat_one_unknown():
     x = normal(0, 3, 9, 1, 4)
     x[2] = 1
-    found = jackknife(cka.Measure(), [x], dtype="float64")
+    found = jackknife(prepare(cka.Measure(), [x], "float64"))
     np.testing.assert_allclose(found.se.diagonal()[:2], 0, atol=1e-12)
     assert np.isnan(found.se[2]).all()
     assert np.isnan(found.low[:, 2]).all()
@@ -137,7 +138,7 @@ def test_a_member_with_itself_is_certain_and_a_flat_one_unknown():
 
 def test_too_few_stimuli_are_refused():
     with pytest.raises(ValueError, match="of 4 stimuli has no jackknife; it needs at least 5, so that 4 stay"):
-        jackknife(cka.Measure(), [normal(0, 2, 4, 1, 3)])
+        jackknife(prepare(cka.Measure(), [normal(0, 2, 4, 1, 3)]))
 
 
 class Population:
@@ -171,14 +172,14 @@ class Population:
         return float(np.mean(hits))
 
     def by_jackknife(self, a, b):
-        found = jackknife(self.measure, [a, b])
+        found = jackknife(prepare(self.measure, [a, b]))
         return found.low[0, 1], found.high[0, 1]
 
     def by_duplicates(self, a, b, draws=80):
         """The obvious bootstrap: stimuli with replacement, copies and all."""
         orders = np.random.default_rng(3).integers(a.shape[1], size=(draws, a.shape[1]))
         stacked = [np.stack([x[0, order] for order in orders]) for x in (a, b)]
-        value = similarities([self.measure], stacked)[0].value[np.arange(draws), np.arange(draws, 2 * draws)]
+        value = similarities([prepare(self.measure, stacked)])[0].value[np.arange(draws), np.arange(draws, 2 * draws)]
         return np.quantile(value, [0.025, 0.975])
 
 

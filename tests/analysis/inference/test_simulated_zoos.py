@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 from threadpoolctl import threadpool_limits
 
-from analysis.inference.field_effects import explained
+from analysis.inference.field_effects import FieldPlan, explained
 
 DIMENSIONS = 6
 
@@ -91,9 +91,9 @@ def found(
         kept = np.sort(draw.permutation(len(part))[: round(len(part) * (1 - missing))])
         part, distance = part.iloc[kept].reset_index(drop=True), distance[np.ix_(kept, kept)]
         fields, pair = [name for name in part if name != "seed"], ":" in tested
-        settings = dict(only=[] if pair else [tested], interactions=[tested] if pair else False)
         numbers = ["rate"] if "rate" in part else []
-        tests = explained(distance, part, fields, numbers=numbers, permutations=permutations, seed=i, **settings)
+        plan = FieldPlan(fields, [] if pair else [tested], numbers=numbers, interactions=[tested] if pair else False)
+        tests = explained(distance, part, plan, permutations=permutations, seed=i)
         count += tests.loc[tested, "testable"] and tests.loc[tested, column] <= 0.05
     return count / zoos
 
@@ -163,7 +163,9 @@ def test_neighbours_tell_labels_no_better_than_permuted_ones_without_an_effect_a
     gain = {}
     for size in (0.0, 1.5):
         rows = [
-            explained(members(table, draw, between=2.0, model=size), table, [*TWO], only=["model"], permutations=49)
+            explained(
+                members(table, draw, between=2.0, model=size), table, FieldPlan([*TWO], only=["model"]), permutations=49
+            )
             for _ in range(30)
         ]
         gain[size] = np.mean([row["knn"] - row["knn_chance"] for row in rows])

@@ -1,71 +1,50 @@
-"""Dispersion against Anderson (2006), written with principal coordinates."""
+"""Sums of squares against projections written out, deviations against principal coordinates."""
 
-import itertools
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import f_oneway
 
 from analysis.geometry.embedding import gower
-from analysis.inference.field_effects import explained
-from analysis.inference.sums_of_squares import bases, deviations, indicators
+from analysis.inference.sums_of_squares import bases, deviations, f_ratio, indicators, partition
+from tests.analysis.inference.centroids import coordinates, seven_points, to_centroids
+from tests.typecheck import assert_shapes
 
 
-def coordinates(distance):
-    """Principal coordinates, and whether an axis is real (1) or imaginary (-1)."""
-    sizes, vectors = np.linalg.eigh(gower(distance))
-    return vectors * np.sqrt(np.abs(sizes)), np.sign(sizes)
-
-
-def to_centroids(x, signs, labels):
-    """Distances to the centroid of one's group, as unbiased as those of larger groups."""
-    found = np.empty(len(x))
-    for label in np.unique(labels):
-        group = labels == label
-        squares = (x[group] - x[group].mean(0)) ** 2 @ signs
-        found[group] = np.sqrt(np.maximum(squares, 0) / (1 - 1 / group.sum()))
-    return found
-
-
-def f_of(distances, labels):
-    return f_oneway(*(distances[labels == label] for label in np.unique(labels))).statistic
-
-
-@pytest.fixture
-def distance():
-    """Not Euclidean: some eigenvalues are negative."""
-    x = np.random.default_rng(2).standard_normal((7, 3)) * np.repeat([3.0, 1.0], [3, 4])[:, None]
-    return np.abs(x[:, None] - x).sum(-1) ** 1.3
-
-
-def test_deviations_are_distances_to_the_spatial_centroid_of_the_group(distance):
+def test_deviations_are_distances_to_the_spatial_centroid_of_the_group():
+    distance = seven_points()
     labels = np.repeat([0, 1], [3, 4])
     assert np.linalg.eigvalsh(gower(distance))[0] < -1
     expected = to_centroids(*coordinates(distance), labels)
     np.testing.assert_allclose(deviations(gower(distance), bases(indicators(labels), [])), expected, atol=1e-10)
 
 
-def test_dispersion_is_an_anova_of_distances_and_its_null_permutes_aligned_units(distance):
-    labels = np.repeat([0, 1], [3, 4])
-    table = pd.DataFrame({"model": labels, "run": range(7)})
-    row = explained(distance, table, ["model"], not_held=["run"]).loc["model"]
-    x, signs = coordinates(distance)
-    observed = f_of(to_centroids(x, signs, labels), labels)
-    assert row.dispersion_f == pytest.approx(observed, abs=1e-8)
-    aligned = x - np.stack([x[labels == label].mean(0) for label in (0, 1)])[labels]
-    found = []
-    for ones in itertools.combinations(range(7), 4):
-        moved = np.isin(np.arange(7), ones).astype(int)
-        found.append(f_of(to_centroids(aligned, signs, moved), moved))
-    assert row.distinct == len(found) == 35
-    assert row.dispersion_p == pytest.approx(np.mean(np.array(found) >= observed - 1e-9))
+def test_without_other_terms_the_ratio_is_that_of_an_anova():
+    labels, values = np.repeat([0, 1, 2], [3, 4, 5]), np.random.default_rng(0).standard_normal(12)
+    model = bases(indicators(labels), [])
+    assert_shapes(model)
+    sums = partition(np.outer(values, values), model)
+    assert sums.total == pytest.approx(sums.effect + sums.residual)
+    assert (model.df, model.df_residual) == (2, 9)
+    expected = f_oneway(*(values[labels == label] for label in range(3))).statistic
+    assert f_ratio(sums, model) == pytest.approx(expected)
 
 
-def test_groups_of_two_have_equal_distances_and_show_no_dispersion():
-    x = np.random.default_rng(0).standard_normal((12, 3))
-    table = pd.DataFrame({"model": np.repeat(range(6), 2), "run": range(12)})
-    row = explained(np.sqrt(((x[:, None] - x) ** 2).sum(-1)), table, ["model"], not_held=["run"]).loc["model"]
-    assert math.isnan(row.dispersion_f)
-    assert row.dispersion_p == 1
+def test_a_term_is_given_what_the_others_leave_of_it():
+    draw = np.random.default_rng(1)
+    x, term, other = draw.standard_normal((10, 3)), draw.standard_normal((10, 1)), draw.standard_normal((10, 2))
+
+    def explained(*columns):
+        basis = np.column_stack([np.ones(10), *columns])
+        return np.trace(x.T @ basis @ np.linalg.pinv(basis) @ x)
+
+    sums = partition(x @ x.T, bases(term, [other]))
+    assert sums.effect == pytest.approx(explained(other, term) - explained(other))
+    assert sums.residual == pytest.approx(np.sum(x**2) - explained(other, term))
+    assert partition(x @ x.T, bases(other[:, :1], [other])).effect == pytest.approx(0, abs=1e-12), "nothing is left"
+
+
+def test_without_a_residual_there_is_no_ratio():
+    model = bases(indicators(np.arange(4)), [])
+    assert math.isnan(f_ratio(partition(np.eye(4), model), model))

@@ -7,6 +7,7 @@ import pytest
 from scipy import linalg
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare
 from analysis.measures import _spectra, cca
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -27,7 +28,7 @@ def two(rows=40, units=(9, 6), times=1):
 
 def pair(measure, a, b, dtype="float64"):
     """The value for two arrays (stimulus, time, unit)."""
-    return similarities([measure], [a[None], b[None]], dtype=dtype)[0].value[0, 1]
+    return similarities([prepare(measure, [a[None], b[None]], dtype)])[0].value[0, 1]
 
 
 def oracle(a, b, summary):
@@ -92,7 +93,7 @@ def test_svcca_keeps_the_fewest_components_that_explain_the_share(measure, shape
 def test_pwcca_reads_how_much_of_b_is_found_in_a():
     a = normal(0, 60, 1, 5)
     b = np.concatenate([10 * a, normal(1, 60, 1, 5)], 2)  # half of b, most of its variance, is in a
-    both = similarities([PWCCA], [a[None], b[None]], dtype="float64")[0].value
+    both = similarities([prepare(PWCCA, [a[None], b[None]], "float64")])[0].value
     assert both[1, 0] == pytest.approx(1), "all of a is in b"
     few = np.concatenate([a[..., :2], normal(2, 60, 1, 3)], 2)
     loud, quiet = (few * np.r_[[scale] * 2, [1] * 3] for scale in (30, 1))
@@ -110,7 +111,7 @@ def test_chance_of_mean_squared_cca_is_the_mean_over_all_permutations(center, ti
     a, b = normal(0, 5, times, 2) + 2 * course, normal(1, 5, times, 3) - course
     shuffled = np.stack([b[list(order)] for order in itertools.permutations(range(5))])
     measure = cca.Measure(summary="squared", center=center)
-    result = similarities([measure], [a[None], shuffled], dtype="float64")[0]
+    result = similarities([prepare(measure, [a[None], shuffled], "float64")])[0]
     chance = np.broadcast_to(result.chance, result.value.shape)[0, 1]
     assert result.value[0, 1:].mean() == pytest.approx(chance, abs=1e-12)
     if times == 1:
@@ -119,11 +120,11 @@ def test_chance_of_mean_squared_cca_is_the_mean_over_all_permutations(center, ti
 
 def test_noise_has_its_chance_level():
     groups = [normal(0, 15, 100, 1, 40), normal(1, 15, 100, 1, 20)]
-    result = similarities([SQUARED], groups)[0]
+    result = similarities([prepare(SQUARED, groups)])[0]
     pairs = np.triu_indices(30, 1)
     assert result.value[pairs].mean() == pytest.approx(result.chance[pairs].mean(), abs=0.003)
     assert result.chance[0, 1] == pytest.approx(40 / 99, abs=1e-6)
-    assert np.isnan(similarities([MEAN], groups)[0].chance)
+    assert np.isnan(similarities([prepare(MEAN, groups)])[0].chance)
 
 
 # --- the engine's ways -----------------------------------------------------------------------------------------------
@@ -134,9 +135,9 @@ def test_noise_has_its_chance_level():
 def test_an_accelerator_gives_what_the_host_gives(monkeypatch, summary, variance):
     groups = [normal(0, 3, 30, 1, 12), normal(1, 3, 30, 1, 7)]
     measure = cca.Measure(summary=summary, variance=variance)
-    on_host = similarities([measure], groups)[0].value
+    on_host = similarities([prepare(measure, groups)])[0].value
     monkeypatch.setattr(_spectra, "host", lambda: False)
-    np.testing.assert_allclose(similarities([measure], groups)[0].value, on_host, atol=1e-5)
+    np.testing.assert_allclose(similarities([prepare(measure, groups)])[0].value, on_host, atol=1e-5)
 
 
 def test_mean_squared_cca_is_the_same_by_way_of_rows_and_of_units():
@@ -145,7 +146,7 @@ def test_mean_squared_cca_is_the_same_by_way_of_rows_and_of_units():
     maps = np.concatenate([SQUARED.left(state, np.arange(25), np.arange(25)) for state in states])
     ranks = np.concatenate([state["rank"] for state in states])
     expected = maps @ maps.T / np.minimum(ranks[:, None], ranks)
-    np.testing.assert_allclose(similarities([SQUARED], groups)[0].value, expected, atol=1e-5)
+    np.testing.assert_allclose(similarities([prepare(SQUARED, groups)])[0].value, expected, atol=1e-5)
 
 
 # --- at the door -----------------------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ def test_mean_squared_cca_is_the_same_by_way_of_rows_and_of_units():
 def test_silence_and_rounding_noise_have_no_canonical_correlation(measure, variance):
     a = normal(0, 4, 12, 1, 6).astype("float32")
     a[1], a[2] = 0, np.float32(0.1) * (1 + np.float32(1e-7) * normal(1, 12, 1, 6))
-    value = similarities([cca.Measure(summary=measure.summary, variance=variance)], [a])[0].value
+    value = similarities([prepare(cca.Measure(summary=measure.summary, variance=variance), [a])])[0].value
     assert np.isnan(value[1:3]).all()
     assert np.isnan(value[:, 1:3]).all()
     assert np.isfinite(value[np.ix_([0, 3], [0, 3])]).all()

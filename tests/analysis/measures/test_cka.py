@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import cka, rsa
 
 
@@ -14,7 +15,7 @@ def normal(seed, *shape):
 
 def pair(measure, a, b, dtype="float64"):
     """The value for two arrays (stimulus, time, unit)."""
-    return similarities([measure], [a[None], b[None]], dtype=dtype)[0].value[0, 1]
+    return similarities([prepare(measure, [a[None], b[None]], dtype)])[0].value[0, 1]
 
 
 def song_cka(a, b):
@@ -74,7 +75,7 @@ def test_cka_of_trajectories_equals_the_dense_map(dtype, atol):
     chosen = [
         cka.Measure(center=center, debiased=debiased) for center in ("time", "grand") for debiased in (True, False)
     ]
-    for measure, result in zip(chosen, similarities(chosen, [a[None], b[None]], dtype=dtype)):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [a[None], b[None]], dtype))):
         expected = cosine(*(dense_map(x, measure.center, measure.debiased) for x in (a, b)))
         assert result.value[0, 1] == pytest.approx(expected, abs=atol), measure.name
 
@@ -98,7 +99,7 @@ def test_time_enters_as_named(time):
 
 def test_noise_has_debiased_cka_of_zero_and_biased_cka_of_its_chance_level():
     groups = [normal(0, 20, 50, 1, 1000)]
-    debiased, biased = similarities([cka.Measure(), cka.Measure(debiased=False)], groups)
+    debiased, biased = similarities(prepare_all([cka.Measure(), cka.Measure(debiased=False)], groups))
     pairs = np.triu_indices(20, 1)
     assert abs(debiased.value[pairs].mean()) < 0.005
     assert debiased.value[pairs].min() < 0, "values below 0 are kept"
@@ -111,8 +112,8 @@ def test_unrelated_autocorrelated_networks_have_debiased_cka_of_zero():
     steps = normal(0, 30, 8, 100, 20)
     x = np.cumsum(steps, 2) + 10 * np.cumsum(normal(1, 1, 1, 100, 20), 2)  # random walks and a common time course
     pairs = np.triu_indices(30, 1)
-    assert abs(similarities([cka.Measure()], [x])[0].value[pairs].mean()) < 0.02
-    by_row = similarities([cka.Measure()], [x.reshape(30, 800, 1, 20)])[0].value[pairs]
+    assert abs(similarities([prepare(cka.Measure(), [x])])[0].value[pairs].mean()) < 0.02
+    by_row = similarities([prepare(cka.Measure(), [x.reshape(30, 800, 1, 20)])])[0].value[pairs]
     assert by_row.mean() > 0.3, "the trap: rows of a trajectory taken for independent samples"
 
 
@@ -142,7 +143,7 @@ def test_kernels_equal_numpy_biased_and_debiased(kernel, dtype, atol):
     biased = cosine(centring @ k @ centring, centring @ m @ centring)
     debiased = cosine(*(u_centred(one) for one in (k, m)))
     chosen = [cka.Measure(kernel=kernel, debiased=False), cka.Measure(kernel=kernel)]
-    for result, expected in zip(similarities(chosen, [a[None], b[None]], dtype=dtype), (biased, debiased)):
+    for result, expected in zip(similarities(prepare_all(chosen, [a[None], b[None]], dtype)), (biased, debiased)):
         assert result.value[0, 1] == pytest.approx(expected, abs=atol)
 
 
@@ -171,7 +172,8 @@ def test_one_minus_cka_breaks_the_triangle_inequality_and_the_angle_does_not():
     line, other = np.linalg.qr(x - x.mean(0))[0].T[:, :, None, None]
     groups = [np.stack([line, other]), np.concatenate([line, other], -1)[None]]
     similarity, angle = (
-        similarities([cka.Measure(debiased=False, angular=a)], groups, dtype="float64")[0].value for a in (False, True)
+        similarities([prepare(cka.Measure(debiased=False, angular=a), groups, "float64")])[0].value
+        for a in (False, True)
     )
     distance = 1 - similarity
     assert distance[0, 1] > distance[0, 2] + distance[2, 1] + 0.2, "1 > .29 + .29: two lines, and the plane of both"
@@ -184,7 +186,7 @@ def test_a_few_outlying_stimuli_make_unrelated_networks_alike_for_cka_and_not_fo
     x = normal(0, 2, 400, 1, 100)
     x[:, :stimuli, :, 0] += 100
     biased, debiased, ranks = (
-        similarities([m], [x], dtype="float64")[0].value[0, 1]
+        similarities([prepare(m, [x], "float64")])[0].value[0, 1]
         for m in (cka.Measure(debiased=False), cka.Measure(), rsa.Measure())
     )
     assert biased > 0.6

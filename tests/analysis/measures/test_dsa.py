@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from analysis.engine.all_pairs import similarities
 from analysis.engine.pair_tiles import pair_values
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import cka, dsa
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -74,7 +75,7 @@ def transported(a, b):
 def test_eigenvalues_are_compared_by_their_best_matching(delays, center, dtype, atol):
     a, b = network(0), network(1, units=6)
     measure = dsa.Measure(delays=delays, rank=5, center=center)
-    value = similarities([measure], [a[None], b[None]], dtype=dtype)[0].value[0, 1]
+    value = similarities([prepare(measure, [a[None], b[None]], dtype)])[0].value[0, 1]
     expected = transported(*(fitted(x, delays, 5, center) for x in (a, b)))
     assert value == pytest.approx(expected, abs=atol)
 
@@ -95,7 +96,7 @@ def test_an_input_that_all_stimuli_share_drops_out_with_center_time():
         driven[:, t] = driven[:, t - 1] @ flow.T + drive[t]
     members = np.stack([run(flow, start), driven])
     chosen = [dsa.Measure(delays=1, rank=4, center=center) for center in ("time", "grand")]
-    without, left_in = (found.value[0, 1] for found in similarities(chosen, [members], dtype="float64"))
+    without, left_in = (found.value[0, 1] for found in similarities(prepare_all(chosen, [members], "float64")))
     assert without < 1e-10
     assert left_in > 0.01
 
@@ -123,7 +124,7 @@ def test_the_angle_between_vector_fields_is_that_of_a_long_search():
     members = np.stack([network(seed) for seed in range(FIVE)])
     expected = nearest_by_scipy(fitted(members[0], 1, 4), fitted(members[1], 1, 4), 4)
     for dtype in ("float64", "float32"):
-        value = similarities([ANGULAR], [members], dtype=dtype)[0].value[0, 1]
+        value = similarities([prepare(ANGULAR, [members], dtype)])[0].value[0, 1]
         assert value == pytest.approx(expected, abs=1e-5), dtype
 
 
@@ -143,7 +144,7 @@ def test_normal_flows_lie_as_far_apart_as_their_eigenvalues():
 def test_a_copy_seen_through_other_units_is_at_distance_zero(measure):
     a = network(0)
     members = np.stack([a, 3 * a @ orthogonal(1, 8), a[..., ::-1] + 2, a, network(1)])
-    value = similarities([measure], [members], dtype="float64")[0].value
+    value = similarities([prepare(measure, [members], "float64")])[0].value
     np.testing.assert_allclose(value[:4, :4], 0, atol=1e-7)
     np.testing.assert_array_equal(value.diagonal(), 0)
     assert value[0, 4] > 0.05
@@ -153,10 +154,10 @@ def test_a_copy_seen_through_other_units_is_at_distance_zero(measure):
 def test_distances_keep_the_triangle_inequality_and_the_sides_are_alike(measure):
     members = np.stack([network(seed) for seed in range(FIVE)])
     slack = 1e-12 if measure.compare == "eigenvalues" else 1e-4  # of the search
-    found = similarities([measure], [members], dtype="float64")[0]
+    found = similarities([prepare(measure, [members], "float64")])[0]
     assert (found.value[:, None] <= found.value[:, :, None] + found.value.T[None] + slack).all()
     assert np.isnan(found.chance)
-    swapped = similarities([measure], [members[::-1]], dtype="float64")[0].value[::-1, ::-1]
+    swapped = similarities([prepare(measure, [members[::-1]], "float64")])[0].value[::-1, ::-1]
     np.testing.assert_allclose(swapped, found.value, atol=slack)
 
 
@@ -171,7 +172,9 @@ def test_equal_geometry_with_other_dynamics_is_alike_to_cka_and_apart_to_dsa_and
     members.append(run(block_diag(still, turning(slow)), normal(4, 40, 16)) @ orthogonal(5, 16))
     geometry, dynamics = (
         found.value
-        for found in similarities([cka.Measure(), dsa.Measure(delays=1, rank=16)], [np.stack(members)], dtype="float64")
+        for found in similarities(
+            prepare_all([cka.Measure(), dsa.Measure(delays=1, rank=16)], [np.stack(members)], "float64")
+        )
     )
     assert geometry[0, 1] > 0.99, "the code of the stimuli is the same, what moves is small"
     gaps = np.abs(np.exp(1j * np.array(slow)) - np.exp(1j * np.array(fast)))
@@ -191,7 +194,7 @@ def test_components_that_are_missing_count_as_eigenvalues_of_zero():
 def test_a_silent_member_has_no_value(measure):
     members = np.stack([network(seed) for seed in range(FIVE)])
     members[1] = 0.1
-    value = similarities([measure], [members], dtype="float64")[0].value
+    value = similarities([prepare(measure, [members], "float64")])[0].value
     assert np.isnan(value[1]).all()
     assert np.isnan(value).sum() == 2 * FIVE - 1
 

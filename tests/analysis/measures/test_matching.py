@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment, linprog
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import matching
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -16,7 +17,7 @@ def normal(seed, *shape):
 
 def pair(measure, a, b, dtype="float64"):
     """The value for two arrays (stimulus, time, unit)."""
-    return similarities([measure], [a[None], b[None]], dtype=dtype)[0].value[0, 1]
+    return similarities([prepare(measure, [a[None], b[None]], dtype)])[0].value[0, 1]
 
 
 def two(p, q, times=1):
@@ -59,14 +60,14 @@ def test_soft_is_the_best_transport_by_assignment_of_copies_and_by_the_simplex(p
 
 def test_soft_of_equal_populations_is_one_to_one():
     a, b = two(10, 10)
-    soft, strict = similarities([matching.Measure(match="soft"), matching.Measure()], [a[None], b[None]])
+    soft, strict = similarities(prepare_all([matching.Measure(match="soft"), matching.Measure()], [a[None], b[None]]))
     np.testing.assert_allclose(soft.value, strict.value, atol=1e-6)
 
 
 @PRECISIONS
 def test_best_reads_a_predicts_b(dtype, atol):
     a, b = two(8, 5)
-    found = similarities([matching.Measure(match="best")], [a[None], b[None]], dtype=dtype)[0].value
+    found = similarities([prepare(matching.Measure(match="best"), [a[None], b[None]], dtype)])[0].value
     r = correlations(a, b)
     assert found[0, 1] == pytest.approx(r.max(0).mean(), abs=atol)
     assert found[1, 0] == pytest.approx(r.max(1).mean(), abs=atol)
@@ -79,7 +80,7 @@ def test_the_distance_is_the_soft_matching_distance_of_normalised_units_and_keep
     members = [normal(k, 3, 12, 1, units) for k, units in enumerate((4, 6, 9))]
     members[1][..., :4] += 2 * members[0]
     members[2][..., :6] -= members[1]
-    value = similarities([measure], members, dtype="float64")[0].value
+    value = similarities([prepare(measure, members, "float64")])[0].value
     for i, j in ((0, 3), (0, 6), (4, 8)):
         a, b = (members[k // 3][k % 3] for k in (i, j))
         r = correlations(a, b)

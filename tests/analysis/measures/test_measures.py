@@ -1,12 +1,26 @@
 """Every measure of the folder keeps the contract, with its default choices and with many others."""
 
+import re
+
 import numpy as np
 import pytest
 
 from analysis.activations.types import Repeats
-from analysis.engine.all_pairs import prepare, similarities
+from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_group
 from analysis.geometry.embedding import true_distance
-from analysis.measures import cca, cka, dsa, matching, neighbors, predictivity, procrustes, rsa
+from analysis.measures import (
+    InnerMeasure,
+    PairMeasure,
+    cca,
+    cka,
+    dsa,
+    matching,
+    neighbors,
+    predictivity,
+    procrustes,
+    rsa,
+)
 from zoo import lookup
 
 DEFAULTS = [lookup.find("measure", family).Measure() for family in lookup.names("measure")]
@@ -70,7 +84,7 @@ def group(measure, x):
 
 
 def values(measure, x):
-    return similarities([measure], [group(measure, x)], dtype="float64")[0]
+    return similarities([prepare(measure, [group(measure, x)], "float64")])[0]
 
 
 def transformed(x):
@@ -98,7 +112,7 @@ def test_claimed_invariances_hold_and_unclaimed_ones_fail(measure):
             for kind in transformed(a)
         ]
         given = [other, group(measure, a[None]), *changed]
-        found = similarities([measure], given, dtype="float64")[0].value
+        found = similarities([prepare(measure, given, "float64")])[0].value
     for kind, value in zip(transformed(a), found[0, 2:]):
         difference = abs(value - found[0, 1])
         if kind in measure.invariances:
@@ -129,7 +143,7 @@ def test_a_distance_and_the_angle_of_a_similarity_keep_the_triangle_inequality_w
     x[1:5] = x[0] + 0.3 * x[1:5]  # near and far ones
     half = 5 if measure.fault(*shape[:2], 2) else 2  # units that are enough for it
     nested = [x[:3, ..., :half], x[:3, ..., -half:], x]  # of two widths, and both together
-    found = similarities([measure], [group(measure, part) for part in nested], dtype="float64")[0].value
+    found = similarities([prepare(measure, [group(measure, part) for part in nested], "float64")])[0].value
     distance = true_distance(found, measure.kind)
     a, b, c = np.ix_(*[np.arange(len(distance))] * 3)
     assert (distance[a, c] <= distance[a, b] + distance[b, c] + 1e-6).all()
@@ -138,7 +152,7 @@ def test_a_distance_and_the_angle_of_a_similarity_keep_the_triangle_inequality_w
 @pytest.mark.parametrize("measure", [cca.Measure(), matching.Measure()], ids=lambda measure: measure.name)
 def test_what_claims_no_metric_breaks_the_triangle_inequality_on_nested_populations(measure):
     x = normal(0, 1, 30, 1, 4)
-    found = similarities([measure], [x[..., :2], x[..., 2:], x], dtype="float64")[0].value
+    found = similarities([prepare(measure, [x[..., :2], x[..., 2:], x], "float64")])[0].value
     distance = true_distance(found, measure.kind)
     assert distance[0, 1] > distance[0, 2] + distance[2, 1] + 0.1, "both are contained in the third"
 
@@ -149,9 +163,11 @@ def test_what_claims_no_metric_breaks_the_triangle_inequality_on_nested_populati
 )
 def test_single_precision_does_not_see_the_scale_of_activity(measure, scale):
     x = normal(0, 3, *shape_of(measure)).astype("float32")
-    one, other = (similarities([measure], [group(measure, part)])[0].value for part in (x, np.float32(scale) * x))
+    one, other = (
+        similarities([prepare(measure, [group(measure, part)])])[0].value for part in (x, np.float32(scale) * x)
+    )
     if "repeats" in measure.takes and not plain(measure):
-        other = similarities([measure], [Repeats(np.float32(scale) * group(measure, x).array)])[0].value
+        other = similarities([prepare(measure, [Repeats(np.float32(scale) * group(measure, x).array)])])[0].value
     np.testing.assert_allclose(other, one, atol=2e-5)
 
 
@@ -160,7 +176,7 @@ def test_a_name_carries_the_choices_and_the_parts_of_the_contract_are_there(meas
     family = type(measure).__module__.rpartition(".")[2]
     assert measure.name.startswith(f"{family}(")
     assert measure.kind in ("similarity", "distance", "score")
-    assert measure.form in ("inner", "pair")
+    assert isinstance(measure, {"inner": InnerMeasure, "pair": PairMeasure}[measure.form])
     assert isinstance(measure.symmetric, bool)
     assert measure.estimator
     assert measure.takes
@@ -175,7 +191,7 @@ def test_a_state_has_the_member_axis_first_and_nothing_of_stimuli_squared(measur
     if getattr(measure, "ranks", "") == "exact" or getattr(measure, "folds", 0):
         pytest.skip("exact ranks are asked for at the price of holding them, and folds at that of a fold squared")
     n, times, units = 60, 2, 3
-    state = prepare(measure, group(measure, normal(0, 2, n, times, units).astype("float32")))
+    state = prepare_group(measure, group(measure, normal(0, 2, n, times, units).astype("float32")))
     small = 8 * rsa.KNOTS  # cells of a table, whatever the number of stimuli
     for name, leaf in state.items():
         assert leaf.shape[0] == 2, name
@@ -197,6 +213,42 @@ def test_chance_in_closed_form_is_the_mean_over_permuted_stimuli(measure):
     found = np.concatenate([part.value[0, 1:] for part in parts])
     flattery = 0.02 * ("penalty" in measure.extras)  # the penalty is chosen by the error that is reported
     assert abs(found.mean() - chance) < 4 * found.std() / 240**0.5 + flattery
+
+
+@EVERY
+def test_cosines_of_maps_have_no_negative_eigenvalue_and_only_these_claim_to_be_cosines(measure):
+    """A matrix of cosines is the Gram matrix of unit vectors."""
+    value = np.asarray(values(measure, normal(0, 8, *shape_of(measure))).value, np.float64)
+    if measure.cosine:
+        np.testing.assert_allclose(value.diagonal(), 1)
+        assert np.linalg.eigvalsh(value).min() > -1e-9
+    whole_maps = isinstance(measure, rsa.Measure | cka.Measure) and measure.kind == "similarity"
+    assert measure.cosine == (whole_maps and measure.identity == 1)
+
+
+@EVERY
+def test_what_is_declared_of_nulls_rdms_and_fewer_stimuli_fits_what_a_measure_is(measure):
+    assert measure.null_always == (isinstance(measure, cka.Measure) and not measure.debiased)
+    assert (measure.rdm_compare is not None) == ("rdms" in measure.takes)
+    for one_row in (False, True):
+        centring = measure.recentring(one_row)
+        assert centring in (None, "hollow", "full", "entries", "grand", "none")
+        assert centring is None or measure.cosine, "only a cosine of linear maps follows from rows and columns"
+
+
+@pytest.mark.parametrize(
+    ("family", "choices", "sentence"),
+    [
+        (cka, dict(debiased=1), "cka has no debiased=1; allowed: True, False."),
+        (cka, dict(bandwidth=0), "cka has no bandwidth=0.0; it must be above 0.0."),
+        (cka, dict(degree=True), "cka has no degree=True; it must be of type int."),
+        (cka, dict(degree=1), "cka has no degree=1; it must be at least 2."),
+        (neighbors, dict(k=2.0), "neighbors has no k=2.0; it must be of type int."),
+    ],
+)
+def test_a_choice_outside_its_limits_is_refused_with_them(family, choices, sentence):
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        family.Measure(**choices)
 
 
 def test_an_unknown_choice_is_refused_with_the_allowed_ones():

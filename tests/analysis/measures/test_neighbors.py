@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare
 from analysis.measures import neighbors
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -16,7 +17,7 @@ def normal(seed, *shape):
 
 def result(measure, a, b, dtype="float64"):
     """Value and chance for two arrays (stimulus, time, unit)."""
-    found = similarities([measure], [a[None], b[None]], dtype=dtype)[0]
+    found = similarities([prepare(measure, [a[None], b[None]], dtype)])[0]
     return found.value[0, 1], found.chance if np.ndim(found.chance) == 0 else found.chance[0, 1]
 
 
@@ -67,7 +68,7 @@ def test_chance_with_ties_is_the_mean_over_permutations():
     b[30:] = b[30]
     draw, measure = np.random.default_rng(3), neighbors.Measure(k=3)
     shuffled = np.stack([a, *(b[draw.permutation(60)] for _ in range(120))])
-    found = similarities([measure], [shuffled])[0]
+    found = similarities([prepare(measure, [shuffled])])[0]
     values = found.value[0, 1:]
     assert abs(found.chance[0, 1] - values.mean()) < 4 * values.std() / 120**0.5
     assert found.chance[0, 1] > 1.2 * 3 / 59, "more neighbours are shared by chance than without ties"

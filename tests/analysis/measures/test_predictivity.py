@@ -6,6 +6,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import _crossvalidation as cv
 from analysis.measures import predictivity
 from analysis.measures._choice import measure as named
@@ -29,7 +30,7 @@ def related(stimuli, times, units, targets, seed=0):
 def run(measure, *members, dtype="float64"):
     alike = len({x.shape for x in members}) == 1
     groups = [np.stack(members)] if alike else [x[None] for x in members]
-    return similarities([measure], groups, dtype=dtype)[0]
+    return similarities([prepare(measure, groups, dtype)])[0]
 
 
 def held_out(measure, a, b, model):
@@ -79,7 +80,7 @@ SHAPES = [  # stimuli, times, units, units of the target; held as factors, and a
 def test_all_ordered_pairs_equal_ridge_in_a_loop_and_carry_the_penalty(shape, dtype, atol):
     members = related(*shape)
     chosen = [Measure(), Measure(folds=5), Measure(center="grand")][: 2 if shape[1] == 1 else 3]
-    for measure, result in zip(chosen, similarities(chosen, [x[None] for x in members], dtype=dtype)):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [x[None] for x in members], dtype))):
         for i, j in ((0, 1), (1, 0), (1, 1)):
             value, penalty, _ = ridge(measure, members[i], members[j])
             assert result.value[i, j] == pytest.approx(value, abs=atol), measure.name
@@ -89,8 +90,8 @@ def test_all_ordered_pairs_equal_ridge_in_a_loop_and_carry_the_penalty(shape, dt
 def test_blocks_of_any_size_and_members_of_one_group_give_the_same():
     x = normal(0, 3, 23, 2, 4)
     for measure in (Measure(), Measure(folds=4)):
-        whole = similarities([measure], [x], dtype="float64")[0].value
-        parts = similarities([measure], [x[:1], x[1:]], dtype="float64", budget=2**12)[0].value
+        whole = similarities([prepare(measure, [x], "float64")])[0].value
+        parts = similarities([prepare(measure, [x[:1], x[1:]], "float64")], budget=2**12)[0].value
         np.testing.assert_allclose(whole, parts, atol=1e-12)
 
 
@@ -130,7 +131,7 @@ def test_a_stimulus_far_from_all_others_costs_no_precision():
     x = normal(0, 2, 60, 1, 12)
     x[:, 3, :, 0] += 100
     chosen = [Measure(), Measure(folds=5)]
-    both = (similarities(chosen, [x.astype("float32")], dtype=dtype) for dtype in ("float64", "float32"))
+    both = (similarities(prepare_all(chosen, [x.astype("float32")], dtype)) for dtype in ("float64", "float32"))
     for measure, double, single in zip(chosen, *both):
         expected = ridge(measure, *x.astype("float32").astype(float))[0]
         assert double.value[0, 1] == pytest.approx(expected, abs=1e-10)
@@ -168,7 +169,9 @@ def test_chance_is_what_the_mean_of_the_other_stimuli_gives(folds, center):
 def test_noise_scatters_around_chance():
     x = normal(0, 20, 60, 1, 10)
     apart = ~np.eye(20, dtype=bool)
-    exact, folds, correlation = similarities([Measure(), Measure(folds=5), Measure(score="correlation", folds=5)], [x])
+    exact, folds, correlation = similarities(
+        prepare_all([Measure(), Measure(folds=5), Measure(score="correlation", folds=5)], [x])
+    )
     for result in (exact, folds):
         assert abs(result.value[apart].mean() - result.chance) < 0.006
         assert result.value[apart].min() < result.chance, "what is worse than the mean stays so"

@@ -6,6 +6,7 @@ from scipy import linalg
 from scipy.spatial import procrustes as scipy_procrustes
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import _spectra, procrustes
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -24,7 +25,7 @@ def two(rows=40, units=(9, 6), times=1):
 
 def pair(measure, a, b, dtype="float64"):
     """The value for two arrays (stimulus, time, unit)."""
-    return similarities([measure], [a[None], b[None]], dtype=dtype)[0].value[0, 1]
+    return similarities([prepare(measure, [a[None], b[None]], dtype)])[0].value[0, 1]
 
 
 def whitened(x, alpha):
@@ -90,7 +91,7 @@ def test_a_representation_is_at_0_from_itself_and_close_ones_keep_their_small_di
     a = normal(0, 40, 1, 9)
     a /= np.linalg.norm(a - a.mean(0))
     turned = np.stack([a, a, a @ linalg.qr(normal(1, 9, 9))[0], a + 1e-3 * normal(2, 40, 1, 9) / 360**0.5])
-    value = similarities([procrustes.Measure(distance=distance)], [turned], dtype=dtype)[0].value
+    value = similarities([prepare(procrustes.Measure(distance=distance), [turned], dtype)])[0].value
     assert (value.diagonal() == 0).all()
     assert value[0, 1] == 0
     assert value[0, 2] < (1e-6 if dtype == "float32" else 5e-8)
@@ -101,7 +102,7 @@ def test_a_representation_is_at_0_from_itself_and_close_ones_keep_their_small_di
 @pytest.mark.parametrize("measure", [procrustes.Measure(distance=d) for d in ("angular", "euclidean")], ids=str)
 def test_no_detour_is_shorter(measure):
     groups = [normal(0, 6, 12, 1, 5), normal(1, 6, 12, 1, 20), normal(2, 2, 12, 1, 1)]
-    d = similarities([measure], groups, dtype="float64")[0].value
+    d = similarities([prepare(measure, groups, "float64")])[0].value
     assert (d[:, None] <= d[:, :, None] + d[None] + 1e-12).all()
 
 
@@ -123,9 +124,9 @@ def test_matrix_products_alone_find_the_nuclear_norm_from_below_whatever_the_spe
 def test_an_accelerator_gives_what_the_host_gives(monkeypatch, choices):
     groups = [normal(0, 3, 24, 1, 12), normal(1, 3, 24, 1, 7)]
     measure = procrustes.Measure(**choices)
-    on_host = similarities([measure], groups)[0].value
+    on_host = similarities([prepare(measure, groups)])[0].value
     monkeypatch.setattr(_spectra, "host", lambda: False)
-    in_program = similarities([measure], groups)[0].value
+    in_program = similarities([prepare(measure, groups)])[0].value
     np.testing.assert_allclose(in_program, on_host, atol=1e-5 * np.nanmax(on_host))
 
 
@@ -172,7 +173,7 @@ def test_a_held_out_alignment_leaves_out_what_the_others_do_not_span(dtype, atol
 def test_held_out_noise_scatters_around_0_where_the_fitted_cosine_is_high():
     groups = [normal(0, 12, 40, 1, 60)]
     pairs = np.triu_indices(12, 1)
-    fitted, tested = similarities([procrustes.Measure(), procrustes.Measure(folds=5)], groups)
+    fitted, tested = similarities(prepare_all([procrustes.Measure(), procrustes.Measure(folds=5)], groups))
     assert np.cos(fitted.value[pairs]).mean() > 0.7
     assert abs(tested.value[pairs].mean()) < 0.02
     assert tested.value[pairs].min() < 0
@@ -186,7 +187,7 @@ def test_held_out_noise_scatters_around_0_where_the_fitted_cosine_is_high():
 def test_silence_and_rounding_noise_have_no_distance(choices):
     a = normal(0, 4, 12, 1, 6).astype("float32")
     a[1], a[2] = 0, np.float32(0.1) * (1 + np.float32(1e-7) * normal(1, 12, 1, 6))
-    value = similarities([procrustes.Measure(**choices)], [a])[0].value
+    value = similarities([prepare(procrustes.Measure(**choices), [a])])[0].value
     assert np.isnan(value[1:3]).all()
     assert np.isnan(value[:, 1:3]).all()
     assert np.isfinite(value[np.ix_([0, 3], [0, 3])]).all()

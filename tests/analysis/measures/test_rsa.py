@@ -11,6 +11,7 @@ from scipy.stats import kendalltau, rankdata, spearmanr
 
 from analysis.activations.types import RDMs, Repeats
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import _kendall, cka, rsa
 
 DTYPES = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -22,7 +23,7 @@ def normal(seed, *shape):
 
 def pair(measure, a, b, dtype="float64"):
     """The value for two arrays (stimulus, time, unit)."""
-    return similarities([measure], [a[None], b[None]], dtype=dtype)[0].value[0, 1]
+    return similarities([prepare(measure, [a[None], b[None]], dtype)])[0].value[0, 1]
 
 
 def cosine(a, b):
@@ -155,7 +156,7 @@ def test_every_rdm_under_every_comparison_equals_its_formula(rdm, dtype, atol):
     a, b = (x.astype(dtype).astype(float) for x in members(rdm, units=5))
     chosen = [rsa.Measure(rdm=rdm, compare=compare) for compare in rsa.COMPARE]
     x, y = dense_rdm(a, rdm), dense_rdm(b, rdm)
-    for measure, result in zip(chosen, similarities(chosen, [group(rdm, a, b)], dtype=dtype)):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [group(rdm, a, b)], dtype))):
         assert result.value[0, 1] == pytest.approx(compared(x, y, measure.compare), abs=atol), measure.name
 
 
@@ -168,7 +169,7 @@ def test_rsa_of_trajectories_equals_the_dense_rdm(rdm, center):
     chosen = [rsa.Measure(rdm=rdm, compare=compare, center=center) for compare in rsa.COMPARE]
     chosen.append(rsa.Measure(rdm=rdm, center=center, ranks="exact"))
     x, y = dense_rdm(a, rdm, center), dense_rdm(b, rdm, center)
-    for measure, result in zip(chosen, similarities(chosen, [group(rdm, a), group(rdm, b)], dtype="float64")):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [group(rdm, a), group(rdm, b)], "float64"))):
         assert result.value[0, 1] == pytest.approx(compared(x, y, measure.compare, center), abs=1e-10), measure.name
 
 
@@ -176,7 +177,7 @@ def test_mahalanobis_of_repeats_is_whitened_by_their_residuals():
     a, b = members("crossnobis", units=5)
     expected = compared(dense_rdm(a, "mahalanobis"), dense_rdm(b, "mahalanobis"), "cosine")
     measure = rsa.Measure(rdm="mahalanobis", compare="cosine")
-    value = similarities([measure], [Repeats(np.stack([a, b]))], dtype="float64")[0].value
+    value = similarities([prepare(measure, [Repeats(np.stack([a, b]))], "float64")])[0].value
     assert value[0, 1] == pytest.approx(expected, abs=1e-10)
 
 
@@ -187,7 +188,8 @@ def test_a_ready_rdm_gives_what_the_patterns_it_was_made_of_give(dtype, atol):
     chosen = [rsa.Measure(rdm="euclidean", compare=compare) for compare in rsa.COMPARE]
     chosen.append(rsa.Measure(rdm="euclidean", ranks="exact"))
     both = zip(
-        similarities(chosen, [a[None], b[None]], dtype=dtype), similarities(chosen, [a[None], ready], dtype=dtype)
+        similarities(prepare_all(chosen, [a[None], b[None]], dtype)),
+        similarities(prepare_all(chosen, [a[None], ready], dtype)),
     )
     for measure, (patterns, mixed) in zip(chosen, both):
         np.testing.assert_allclose(mixed.value, patterns.value, atol=atol, err_msg=measure.name)
@@ -233,7 +235,7 @@ def test_with_ties_rho_a_and_tau_a_are_below_one_with_itself_and_equal_their_for
     a = np.random.default_rng(0).integers(0, 2, (9, 1, 4)) / 3
     b = a + 0.3 * normal(1, 9, 1, 4)
     measure = rsa.Measure(rdm="euclidean", compare=compare)
-    value = similarities([measure], [np.stack([a, b])], dtype="float64")[0].value
+    value = similarities([prepare(measure, [np.stack([a, b])], "float64")])[0].value
     x, y = (dense_rdm(z, "euclidean") for z in (a, b))
     np.testing.assert_allclose(value[0], [compared(x, x, compare), compared(x, y, compare)], atol=1e-10)
     assert value[0, 0] < 0.95
@@ -244,7 +246,7 @@ def test_with_ties_rho_a_and_tau_a_are_below_one_with_itself_and_equal_their_for
 
 def test_all_comparisons_are_kendalls_tau_where_nothing_ties():
     x = normal(0, 3, 25, 1, 6) + normal(1, 1, 25, 1, 6)
-    value = similarities([rsa.Measure(compare="tau-a", comparisons=0)], [x], dtype="float64")[0].value
+    value = similarities([prepare(rsa.Measure(compare="tau-a", comparisons=0), [x], "float64")])[0].value
     entries = [pdist(one[:, 0], "correlation") for one in x]
     expected = [[kendalltau(a, b)[0] for b in entries] for a in entries]
     np.testing.assert_allclose(value, expected, atol=1e-12)
@@ -253,12 +255,12 @@ def test_all_comparisons_are_kendalls_tau_where_nothing_ties():
 def test_sampled_comparisons_err_by_their_stated_standard_error_and_are_the_same_for_all_members():
     x = normal(0, 30, 40, 1, 6) + normal(1, 1, 40, 1, 6)
     both = [rsa.Measure(compare="tau-a", comparisons=count) for count in (0, 10_000)]
-    exact, sampled = (result.value for result in similarities(both, [x]))
+    exact, sampled = (result.value for result in similarities(prepare_all(both, [x])))
     off = np.triu_indices(30, 1)
     error = (sampled - exact)[off] / np.sqrt((1 - exact[off] ** 2) / 10_000)
     assert 0.8 < error.std() < 1.25
     np.testing.assert_array_equal(sampled.diagonal(), 1)
-    parts = similarities(both[1:], [x[:10], x[10:]])[0].value
+    parts = similarities(prepare_all(both[1:], [x[:10], x[10:]]))[0].value
     np.testing.assert_array_equal(parts, sampled)
 
 
@@ -267,7 +269,7 @@ def test_comparisons_of_trajectories_stay_within_two_times_when_sampled_too():
     a, b = (np.exp(course) * normal(seed, 24, 4, 5) for seed in (0, 1))
     sampled = dict(rdm="euclidean", compare="tau-a", comparisons=20_000)
     chosen = [rsa.Measure(center=center, **sampled) for center in ("time", "grand")]
-    within, across = (result.value[0, 1] for result in similarities(chosen, [a[None], b[None]]))
+    within, across = (result.value[0, 1] for result in similarities(prepare_all(chosen, [a[None], b[None]])))
     assert abs(within) < 0.1 < 0.5 < across
     counts = [sum(rows * entries for rows, entries in _kendall._sets(24, 4, w).values()) for w in (True, False)]
     assert counts[0] == counts[1], "every entry stands in one set"
@@ -290,7 +292,7 @@ def test_the_whitened_cosine_of_euclidean_rdms_is_biased_cka(center):
     a, b = members("euclidean", times=3)
     whitened = rsa.Measure(rdm="euclidean", compare="whitened-cosine", center=center)
     one, other = similarities(
-        [whitened, cka.Measure(debiased=False, center=center)], [a[None], b[None]], dtype="float64"
+        prepare_all([whitened, cka.Measure(debiased=False, center=center)], [a[None], b[None]], "float64")
     )
     np.testing.assert_allclose(one.value, other.value, atol=1e-12)
     np.testing.assert_allclose(one.chance, other.chance, atol=1e-12)
@@ -304,10 +306,10 @@ def test_chance_is_the_mean_over_all_permutations_of_the_stimuli(times, center):
     chosen = [
         rsa.Measure(compare=compare, center=center) for compare in rsa.COMPARE if times == 1 or compare != "tau-a"
     ]
-    for measure, result in zip(chosen, similarities(chosen, [np.stack([a, *shuffled])], dtype="float64")):
+    for measure, result in zip(chosen, similarities(prepare_all(chosen, [np.stack([a, *shuffled])], "float64"))):
         chance = np.broadcast_to(result.chance, result.value.shape)[0, 1:]
         assert result.value[0, 1:].mean() == pytest.approx(chance.mean(), abs=1e-10), measure.name
-    unknown = similarities([rsa.Measure(compare="tau-a")], [np.stack([a, b])])[0].chance
+    unknown = similarities([prepare(rsa.Measure(compare="tau-a"), [np.stack([a, b])])])[0].chance
     assert np.isnan(unknown).all() == (times > 1)
 
 
@@ -324,7 +326,7 @@ def test_an_rdm_has_the_invariances_that_it_claims_and_no_others(rdm):
     given = np.stack([other, x, *changed.values()])
     measure = rsa.Measure(rdm=rdm, compare="cosine")
     groups = [Repeats(given) if rdm == "crossnobis" else given[:, 0]]
-    value = similarities([measure], groups, dtype="float64")[0].value[0, 1:]
+    value = similarities([prepare(measure, groups, "float64")])[0].value[0, 1:]
     for kind, of_changed in zip(changed, value[1:]):
         assert (abs(of_changed - value[0]) < 1e-9) == (kind in measure.invariances), kind
 
@@ -346,7 +348,7 @@ def test_a_unit_without_noise_is_left_out_if_it_is_silent_and_undefined_if_it_ha
     silent[..., 0] = 0.3
     noiseless[..., 0] = normal(5, 14, 1)
     groups = [Repeats(np.stack([b[..., :5], silent, noiseless]))]
-    value = similarities([measure], groups, dtype="float64")[0].value
+    value = similarities([prepare(measure, groups, "float64")])[0].value
     x, y = dense_rdm(b[..., :5], "crossnobis"), dense_rdm(silent[..., 1:], "crossnobis")
     assert value[0, 1] == pytest.approx(compared(x, y, "pearson"), abs=1e-10)
     assert np.isnan(value[2]).all()
@@ -368,9 +370,9 @@ def test_silent_patterns_count_as_uncorrelated():
 @pytest.mark.parametrize("compare", rsa.COMPARE)
 def test_an_rdm_without_structure_is_not_given_a_value(compare):
     same = normal(0, 1, 1, 6) + np.zeros((14, 1, 1))  # all stimuli alike
-    value = similarities([rsa.Measure(rdm="euclidean", compare=compare)], [np.stack([same, normal(1, 14, 1, 6)])])[
-        0
-    ].value
+    value = similarities(
+        [prepare(rsa.Measure(rdm="euclidean", compare=compare), [np.stack([same, normal(1, 14, 1, 6)])])]
+    )[0].value
     assert np.isnan(value[0]).all()
     assert value[1, 1] == pytest.approx(1, abs=1e-5)
 
@@ -380,7 +382,7 @@ def test_an_rdm_without_structure_is_not_given_a_value(compare):
 def test_entries_that_differ_by_rounding_only_are_not_ranked(compare, stimuli):
     along = np.exp(normal(0, stimuli, 1, 1)) * np.arange(1, 8)  # all patterns in one direction
     measure = rsa.Measure(rdm="cosine", compare=compare)
-    value = similarities([measure], [np.stack([along, normal(1, stimuli, 1, 7)])])[0].value
+    value = similarities([prepare(measure, [np.stack([along, normal(1, stimuli, 1, 7)])])])[0].value
     assert np.isnan(value[0]).all()
     assert value[1, 1] == pytest.approx(1, abs=1e-5)
 

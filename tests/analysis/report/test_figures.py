@@ -8,14 +8,15 @@ import pytest
 from matplotlib.patches import Ellipse, Rectangle
 
 from analysis.geometry.embedding import angular
+from analysis.labelled_comparison import MeasureRecord
 from analysis.report import figures, maps, relations
 from analysis.report.score_chart import scores
 from analysis.scoring.measure_agreement import agreement
 from analysis.scoring.recording_scores import COLUMNS
 
-ATTRS: dict[Any, Any] = {"name": "cka", "kind": "similarity", "n_stimuli": 48, "chance": 0.0}
-DISTANCE = ATTRS | {"name": "procrustes", "kind": "distance", "chance": float("nan")}
-SCORE = ATTRS | {"name": "predictivity", "kind": "score", "symmetric": 0}
+RECORD = MeasureRecord("cka", "similarity", 48, chance=0.0)
+DISTANCE = MeasureRecord("procrustes", "distance", 48)
+SCORE = MeasureRecord("predictivity", "score", 48, symmetric=False)
 
 
 def zoo(configurations: int = 8, seeds: int = 2, apart: float = 1.0) -> tuple[pd.DataFrame, np.ndarray]:
@@ -40,8 +41,8 @@ def with_guests(table: pd.DataFrame, similarity: np.ndarray) -> tuple[pd.DataFra
     guests = pd.DataFrame({"item": ["f/it/1", "f/it/mean", "baseline/pixels"], "recording": ["f/it", "f/it", "pixels"]})
     guests["source"] = ["recording", "recording", "baseline"]
     guests["subject"] = ["1", "mean", ""]
-    both: Any = pd.concat([table.assign(trained=table["trained"].astype(str), source="", subject=""), guests])
-    text = [column for column in both if column not in ("hidden", "seed")]
+    both: Any = pd.concat([table.assign(source="zoo", subject=""), guests.assign(trained=True)])
+    text = [column for column in both if column not in ("hidden", "seed", "trained")]
     both[text] = both[text].fillna("")
     count = len(table)
     whole = np.eye(count + 3)
@@ -57,7 +58,7 @@ def drawn(figure: Any) -> Any:
 
 def test_the_tree_shows_trained_networks_in_the_order_of_its_leaves() -> None:
     table, similarity = zoo(apart=3.0)
-    figure = drawn(relations.clusters(similarity, table, ["model", "hidden"], ATTRS, "zoo"))
+    figure = drawn(relations.clusters(similarity, table, ["model", "hidden"], RECORD, "zoo"))
     branches, bars, matrix = figure.axes[:3]
     names = [label.get_text() for label in matrix.get_yticklabels()]
     assert len(names) == 16
@@ -78,7 +79,7 @@ def test_a_tree_is_drawn_of_three_to_a_thousand_items(items: int) -> None:
     table, similarity = zoo(max(items // 2, 2))
     rows = np.flatnonzero(table["trained"])[:items]
     part = table.iloc[rows].reset_index(drop=True)
-    figure = relations.clusters(similarity[np.ix_(rows, rows)], part, ["model", "hidden"], ATTRS, "zoo")
+    figure = relations.clusters(similarity[np.ix_(rows, rows)], part, ["model", "hidden"], RECORD, "zoo")
     assert (figure is None) == (items < 3)
     if figure is not None:
         drawn(figure)
@@ -101,6 +102,14 @@ def test_a_distance_is_drawn_as_it_is_and_yellow_where_items_are_alike() -> None
     assert "metric MDS of procrustes," in points.get_suptitle()
 
 
+def test_a_caption_says_whether_chance_is_known_differs_or_is_not_known() -> None:
+    known = MeasureRecord("cka", "similarity", 48, chance=0.0, chance_sd=0.01)
+    differing = MeasureRecord("rsa", "similarity", 48, chance_by_pair=True)
+    assert figures.about(known) == "n = 48 stimuli, chance 0 ± 0.01"
+    assert figures.about(differing) == "n = 48 stimuli, chance differs by pair"
+    assert figures.about(DISTANCE) == "n = 48 stimuli, chance level not known in closed form"
+
+
 def test_a_score_names_its_direction_keeps_low_values_and_has_no_map() -> None:
     table, similarity = zoo()
     similarity[0, 1] = -40.0
@@ -117,15 +126,15 @@ def test_a_score_names_its_direction_keeps_low_values_and_has_no_map() -> None:
 def test_recordings_are_named_stars_and_stand_last_in_the_matrix() -> None:
     table, similarity = with_guests(*zoo())
     assert figures.states_of(table)[-3:].tolist() == ["recording", "recording", "baseline"]
-    assert figures.states_of(table)[:2].tolist() == ["trained", "trained"], "their state may have become text"
-    figure = drawn(maps.mds(similarity, table, ["model"], ATTRS, "zoo"))
+    assert figures.states_of(table)[:2].tolist() == ["trained", "trained"]
+    figure = drawn(maps.mds(similarity, table, ["model"], RECORD, "zoo"))
     assert {text.get_text() for text in figure.axes[0].texts} == {"it", "pixels"}, "single subjects have no name"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["trained", "untrained", "recording", "baseline"]
     similarity[-3] = similarity[:, -3] = np.nan
-    heat = drawn(figures.heat_map(similarity, table, ["model"], ATTRS, "zoo"))
+    heat = drawn(figures.heat_map(similarity, table, ["model"], RECORD, "zoo"))
     assert [label.get_text() for label in heat.axes[0].get_yticklabels()][-2:] == ["it", "pixels"]
-    tree = drawn(relations.clusters(similarity, table, ["model"], ATTRS, "zoo"))
+    tree = drawn(relations.clusters(similarity, table, ["model"], RECORD, "zoo"))
     assert "16 trained networks, 1 recording, 1 baseline:" in tree.get_suptitle()
 
 
@@ -136,16 +145,16 @@ def ellipses(axes: Any) -> int:
 def test_means_have_ellipses_over_configurations_where_there_are_enough_else_over_networks_or_none() -> None:
     fields = ["model", "hidden"]
     table, similarity = zoo(12)
-    many = drawn(maps.mds(similarity, table, fields, ATTRS, "zoo"))
+    many = drawn(maps.mds(similarity, table, fields, RECORD, "zoo"))
     assert [ellipses(axes) for axes in many.axes] == [4, 0], "two models, trained and untrained; two nets a width"
     assert "over configurations" in many.axes[0].get_title(loc="left")
     table, similarity = zoo(4, seeds=4)
-    few = drawn(maps.mds(similarity, table, fields, ATTRS, "zoo"))
+    few = drawn(maps.mds(similarity, table, fields, RECORD, "zoo"))
     assert [ellipses(axes) for axes in few.axes] == [4, 4]
     assert "over networks" in few.axes[0].get_title(loc="left")
     assert "for these configurations only" in few.get_suptitle()
     table, similarity = zoo(4, seeds=1)
-    none = drawn(maps.mds(similarity, table, fields, ATTRS, "zoo"))
+    none = drawn(maps.mds(similarity, table, fields, RECORD, "zoo"))
     assert ellipses(none.axes[0]) == 0
     assert "ellipses" not in none.get_suptitle()
 
@@ -214,3 +223,12 @@ def test_a_table_of_scores_that_is_not_one_is_refused() -> None:
         scores(table_of_scores(kind="model"), "zoo")
     with pytest.raises(ValueError, match="shows one recording; this table has 2"):
         scores(pd.concat([table_of_scores(), table_of_scores(recording="V4")]), "zoo")
+
+
+def test_a_stopped_members_curve_stays_where_it_is_in_the_picture() -> None:
+    frame = pd.DataFrame(
+        {"member": list("aabbb"), "step": [0, 1, 0, 1, 2], "loss": [1.0, 0.1, 1.0, 9.0, 9.0], "score": [0.5] * 5}
+    )
+    figure = figures.curves(frame, {"a": "g", "b": "g"}, chance=0.1, solved=0.9, title="t")
+    medians = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(medians, [1.0, 4.55, 4.55])

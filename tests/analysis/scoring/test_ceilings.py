@@ -9,16 +9,15 @@ from scipy.spatial.distance import squareform
 from scipy.stats import rankdata, spearmanr
 
 from analysis.engine.all_pairs import similarities
+from analysis.engine.preparation import prepare
 from analysis.measures import cka, rsa
 from analysis.scoring.ceilings import (
     compare_rdms,
     map_ceiling,
     noise_ceiling,
-    pattern_ceiling,
     scores,
     spearman_brown,
     split_half,
-    subject_scores,
 )
 
 COMPARE = ["cosine", "pearson", "spearman", "rho-a", "tau-a", "whitened-cosine", "whitened-pearson"]
@@ -82,7 +81,7 @@ def test_no_rdm_beats_the_upper_ceiling(compare):
     vectors = subjects(1)
     upper = noise_ceiling(vectors, compare).upper
     rivals = np.concatenate([vectors, subjects(2, 50), pooled(vectors, "cosine") + 0.1 * subjects(3, 50)])
-    assert subject_scores(rivals, vectors, compare).mean.max() <= upper + 1e-12
+    assert compare_rdms(rivals, vectors, compare).mean(1).max() <= upper + 1e-12
 
 
 @pytest.mark.parametrize("compare", [name for name in COMPARE if name != "tau-a"])
@@ -90,7 +89,7 @@ def test_comparisons_are_those_of_the_rsa_measure(compare):
     x = np.random.default_rng(0).standard_normal((4, 9, 1, 6))
     distances = ((x[:, :, None, 0] - x[:, None, :, 0]) ** 2).mean(3)
     measure = rsa.Measure(rdm="euclidean", compare=compare)
-    value = similarities([measure], [x], dtype="float64")[0].value
+    value = similarities([prepare(measure, [x], "float64")])[0].value
     np.testing.assert_allclose(compare_rdms(distances, distances, compare), value, atol=1e-10)
 
 
@@ -111,7 +110,7 @@ def test_a_subjects_own_rdms_are_left_out_together():
 
 def test_a_score_is_the_mean_over_subjects_with_its_standard_error():
     vectors, models = subjects(0), subjects(1, 3)
-    found = subject_scores(models, vectors)
+    found = scores(compare_rdms(models, vectors))
     wanted = np.array([[spearmanr(m, v).statistic for v in vectors] for m in models])
     np.testing.assert_allclose(found.each, wanted, atol=1e-12)
     np.testing.assert_allclose(found.mean, wanted.mean(1), atol=1e-12)
@@ -128,7 +127,7 @@ def test_the_ceiling_of_maps_follows_from_the_similarities_alone():
         for k in range(4)
     ]
     measure = cka.Measure()
-    value = similarities([measure], [p[None] for p in patterns], dtype="float64")[0].value
+    value = similarities([prepare(measure, [p[None] for p in patterns], "float64")])[0].value
     found = map_ceiling(value)
     maps = []
     for pattern in patterns:
@@ -143,17 +142,6 @@ def test_the_ceiling_of_maps_follows_from_the_similarities_alone():
         others, everyone = sum(maps) - own, sum(maps)
         wanted = [np.vdot(own, mean) / np.linalg.norm(mean) for mean in (others, everyone)]
         np.testing.assert_allclose(found.each[i], wanted, atol=1e-10)
-
-
-def test_the_ceiling_of_patterns_compares_with_the_mean_pattern():
-    draw = np.random.default_rng(0)
-    x = draw.standard_normal((9, 4)) + draw.standard_normal((3, 9, 4))
-    measure = rsa.Measure()
-    found = pattern_ceiling(measure, x, dtype="float64")
-    for i in range(3):
-        for k, mean in enumerate((np.delete(x, i, 0).mean(0), x.mean(0))):
-            value = similarities([measure], [np.stack([x[i], mean])[:, :, None]], dtype="float64")[0].value[0, 1]
-            assert found.each[i, k] == pytest.approx(value, abs=1e-10)
 
 
 def test_split_half_reliability_is_that_of_the_construction():
@@ -185,7 +173,6 @@ def test_bad_rdms_are_refused_in_one_sentence():
         (lambda: compare_rdms(vectors, subjects(0, n=7)), "RDMs of 8 and of 7 stimuli"),
         (lambda: map_ceiling(np.eye(3) * 2), "1 on the diagonal"),
         (lambda: map_ceiling(np.ones((2, 3))), "must be subject x subject"),
-        (lambda: pattern_ceiling(cka.Measure(), np.ones((1, 5, 3))), "at least 2 subjects"),
         (lambda: split_half(np.ones((1, 5, 3))), "at least 2 repeats"),
     ]:
         with pytest.raises(ValueError, match=words):

@@ -1,14 +1,11 @@
-"""Agreement of measures over pairs, and similarities with a third representation taken out, against plain NumPy."""
+"""Agreement of measures over pairs of members, against plain NumPy."""
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.stats import rankdata, spearmanr
 
-from analysis.engine.all_pairs import similarities
-from analysis.measures import cka, rsa
-from analysis.scoring.ceilings import subject_scores
-from analysis.scoring.measure_agreement import agreement, partial, partial_score
+from analysis.scoring.measure_agreement import agreement
 
 
 def symmetric(seed, n):
@@ -79,78 +76,3 @@ def test_wrong_values_are_refused():
         agreement({"x": np.eye(4)}, {})
     with pytest.raises(ValueError, match="2 group labels for 4 members"):
         agreement({"x": np.eye(4)}, {"x": "score"}, ["a", "b"])
-    with pytest.raises(ValueError, match="1 on the diagonal"):
-        partial(np.zeros((3, 3)), [0])
-    with pytest.raises(ValueError, match=r"confounds .* have no similarity"):
-        partial(np.eye(3), [])
-
-
-# --- a third representation taken out --------------------------------------------------------------------------------
-
-
-def residual(x, others):
-    return x - others @ np.linalg.lstsq(others, x, rcond=None)[0]
-
-
-@pytest.mark.parametrize("confounds", [[2], [2, 5], [2, 5, -4]])
-def test_partial_similarity_is_the_cosine_of_what_is_left_of_the_maps(confounds):
-    maps = np.random.default_rng(0).standard_normal((6, 40)) + np.random.default_rng(1).standard_normal(40)
-    unit = maps / np.linalg.norm(maps, axis=1, keepdims=True)
-    found = partial(unit @ unit.T, confounds)
-    left = np.stack([residual(row, maps[confounds].T) for row in maps])
-    kept = np.delete(np.arange(6), confounds)
-    left = left[kept] / np.linalg.norm(left[kept], axis=1, keepdims=True)
-    np.testing.assert_allclose(found[np.ix_(kept, kept)], left @ left.T, atol=1e-10)
-    assert np.isnan(found[confounds]).all()
-
-
-def test_what_two_networks_share_only_with_their_input_is_gone():
-    draw = np.random.default_rng(0)
-    stimuli = draw.standard_normal((60, 5))
-    members = [stimuli @ draw.standard_normal((5, 400)) + draw.standard_normal((60, 400)) for _ in range(2)]
-    groups = [np.stack(members)[:, :, None], stimuli[None, :, None]]
-    for measure in (cka.Measure(), rsa.Measure(rdm="euclidean", compare="pearson")):
-        value = similarities([measure], groups)[0].value
-        left = partial(value, [2])
-        assert value[0, 1] > 0.5
-        assert abs(left[0, 1]) < 0.25 * value[0, 1]
-        assert left[0, 0] == pytest.approx(1)
-
-
-def test_members_without_a_value_stay_unknown_and_harm_no_other():
-    g = np.corrcoef(np.random.default_rng(0).standard_normal((5, 30)))
-    with_gap = g.copy()
-    with_gap[4], with_gap[:, 4] = np.nan, np.nan
-    np.testing.assert_allclose(partial(with_gap, [0])[:4, :4], partial(g, [0])[:4, :4])
-    assert np.isnan(partial(with_gap, [0])[4]).all()
-
-
-@pytest.mark.parametrize("compare", ["pearson", "spearman"])
-def test_partial_scores_are_partial_correlations_of_each_subject(compare):
-    draw = np.random.default_rng(0)
-    confounds = draw.standard_normal((2, 45))
-    subjects = draw.standard_normal((4, 45)) + confounds.sum(0)
-    models = draw.standard_normal((3, 45)) + confounds[0]
-    found = partial_score(models, subjects, confounds, compare)
-    rank = rankdata if compare == "spearman" else np.asarray
-    others = np.column_stack([np.ones(45), *(rank(c) for c in confounds)])
-    for i, model in enumerate(models):
-        for j, subject in enumerate(subjects):
-            wanted = np.corrcoef(residual(rank(model), others), residual(rank(subject), others))[0, 1]
-            assert found.each[i, j] == pytest.approx(wanted)
-    np.testing.assert_allclose(found.mean, found.each.mean(1))
-    np.testing.assert_allclose(found.se, found.each.std(1, ddof=1) / 2)
-
-
-@pytest.mark.parametrize("compare", ["cosine", "rho-a", "tau-a", "whitened-cosine"])
-def test_a_confound_that_is_like_nothing_changes_little_and_a_model_that_is_one_is_unknown(compare):
-    draw = np.random.default_rng(0)
-    shared = draw.standard_normal(190)
-    confound = draw.standard_normal((1, 190))
-    subjects, models = (shared + draw.standard_normal((count, 190)) for count in (4, 2))
-    plain = subject_scores(models, subjects, compare).mean
-    own = [subject_scores(m[None], m[None], compare).mean[0] for m in models]
-    found = partial_score(np.concatenate([models, confound]), subjects, confound, compare)
-    np.testing.assert_allclose(found.mean[:2], plain, atol=0.06)
-    assert np.isnan(found.mean[2])
-    assert max(own) <= 1 + 1e-12

@@ -1,5 +1,6 @@
 """Scores of networks against recordings: per subject, beside baselines and a ceiling on the same scale."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,14 +11,14 @@ from scipy.spatial.distance import squareform
 from scipy.stats import rankdata, spearmanr
 
 import run_zoo
-from analysis import comparison
 from analysis.activations.probes import Probe
 from analysis.activations.recordings import Outside, halves
 from analysis.activations.types import RDM, Group, Representations
-from analysis.comparison import compare
+from analysis.comparison import comparison_of
+from analysis.labelled_comparison import Comparison
 from analysis.measures import _choice
-from analysis.scoring.recording_scores import COLUMNS, networks, outside, partial, score_lines, scores
-from analysis.zoo_comparison import compare_zoo, slices
+from analysis.scoring.recording_scores import COLUMNS, outside, score_lines, scores
+from analysis.zoo_comparison import Request, compare_zoo, slices
 from models import mlp
 from zoo import Training, Zoo, train
 from zoo.tasks import digits, reach
@@ -59,7 +60,7 @@ def made() -> tuple[Representations, list[Outside]]:
 
 
 FOUND, OTHERS = made()
-RESULT = compare(FOUND, ["cka", "rsa"], others=OTHERS)
+RESULT = comparison_of(FOUND, ["cka", "rsa"], OTHERS)
 TABLE = scores(RESULT, OTHERS)
 
 
@@ -100,7 +101,23 @@ def test_partial_scores_are_correlations_of_residual_ranks():
     found = row(measure="rsa", recording="it", layer="second", kind="network", name="m0")
     assert found["partial"] == pytest.approx(expected, abs=1e-5)
     assert np.isnan(row(measure="rsa", recording="it", kind="baseline", name="silhouette")["partial"])
-    assert partial(0.5, 0.5, 1.0) != partial(0.5, 0.5, 1.0), "nothing is left of the control itself"
+
+
+def test_of_a_network_that_is_the_silhouette_but_for_rounding_no_partial_score_is_told():
+    """In single precision a formula without a limit would return the rounding of 1 - r^2."""
+    draw = np.random.default_rng(1)
+    copies = (OUTLINES + 3e-4 * draw.normal(size=(2, N, OUTLINES.shape[1]))).astype(np.float32)
+    labels = pd.DataFrame(
+        {"member": ["m0", "m1"], "layer": "rate", "trained": True, "model": "gru", "status": "solved"}
+    )
+    shown = Representations((Group(("m0/rate", "m1/rate"), labels, copies),), "probe")
+    comparison = comparison_of(shown, ["cka", "rsa(compare=pearson)"], OTHERS)
+    near = comparison.select(np.array([0, 1, comparison.names.index("baseline/silhouette")]))
+    assert all(0 < 1 - np.float64(m.values[0, 2]) ** 2 < 1e-5 for m in near.measures.values())
+    table = scores(comparison, OTHERS)
+    assert table[table["kind"] == "network"]["score"].notna().all()
+    assert table[table["kind"] == "network"]["partial"].isna().all()
+    assert table[(table["name"] == "kind") & (table["measure"] == "rsa")]["partial"].notna().all()
 
 
 def test_the_ceiling_is_on_the_scale_of_one_subject_and_bounds_the_best_model():
@@ -129,7 +146,7 @@ def test_baselines_and_other_recordings_are_rows_beside_the_networks():
 
 def test_an_rdm_takes_part_in_rsa_only_and_diverged_networks_are_left_out():
     assert set(TABLE[TABLE["measure"] == "cka"]["recording"]) == {"cells"}
-    assert "it/0" in RESULT["cka"].attrs["empty"]
+    assert "it/0" in RESULT.measures["cka"].record.empty
     assert set(TABLE[TABLE["kind"] == "network"]["name"]) == {"m0", "m1"}
     assert set(TABLE[TABLE["kind"] == "untrained"]["name"]) == {"m0", "m1", "m2"}
 
@@ -142,12 +159,21 @@ def test_negative_scores_are_kept():
 
 
 def test_networks_alone_have_their_labels_as_they_were():
-    alone = networks(RESULT)
-    assert alone["a"].to_numpy().tolist() == [name for group in FOUND.groups for name in group.names]
-    assert not {"source_a", "recording_a", "subject_b"} & set(alone.coords)
-    for name, kind in {"hidden": "i", "units": "i", "l2": "f", "trained": "b", "layer": "U"}.items():
-        assert alone[f"{name}_a"].dtype.kind == alone[f"{name}_b"].dtype.kind == kind, name
-    assert networks(alone) is alone
+    alone = RESULT.networks()
+    assert alone.names == [name for group in FOUND.groups for name in group.names]
+    assert not {"source", "recording", "subject"} & set(alone.items)
+    for name, kind in {"hidden": "int64", "units": "int64", "l2": "float64", "trained": "bool"}.items():
+        assert str(alone.items[name].dtype) == kind, name
+    assert str(RESULT.items["hidden"].dtype) == "Int64", "whole numbers also beside what has none"
+    assert alone.networks() is alone
+
+
+def test_whole_numbers_that_were_given_as_floats_stay_floats():
+    shown = Representations(
+        tuple(Group(g.names, g.labels.assign(tau=100.0), g.array) for g in FOUND.groups), FOUND.probe
+    )
+    alone = comparison_of(shown, ["rsa"], OTHERS).networks()
+    assert str(alone.items["tau"].dtype) == "float64"
 
 
 def test_what_came_from_outside_joins_every_layer_after_its_networks():
@@ -160,12 +186,12 @@ def test_what_came_from_outside_joins_every_layer_after_its_networks():
     assert table["hidden"].tolist()[:6] == [64] * 6
     assert all(isinstance(value, int) for value in table["hidden"][:6])
     assert table["source"].tolist()[:6] == ["zoo"] * 6
-    assert similarity[0, 6] == RESULT["rsa"].sel(a="m0/second", b="it/0")
-    assert [len(table) for _, _, table, _ in slices(networks(RESULT))] == [6] * 4
+    assert similarity[0, 6] == RESULT.dataset()["rsa"].sel(a="m0/second", b="it/0")
+    assert [len(table) for _, _, table, _ in slices(RESULT.networks())] == [6] * 4
 
 
 def test_lines_name_layer_references_ceiling_and_n():
-    lines = list(score_lines(TABLE[TABLE["measure"] == "rsa"]))
+    lines = list(score_lines(TABLE[TABLE["measure"] == "rsa"], RESULT.measures))
     assert lines[0].startswith("against it (rsa, mean over 5 subjects, n = 12 stimuli; noise ceiling .")
     assert "mean of 2 networks at their best layer here, " in lines[1]
     assert "given the silhouette" in lines[1]
@@ -224,22 +250,24 @@ def test_recordings_join_the_comparison_of_a_directory_and_leave_it_again(tmp_pa
     rdms = np.stack([squareform(DRAW.uniform(size=190)) for _ in range(3)])
     np.savez(tmp_path / "brain.npz", it=rdms)
     lines: list[str] = []
-    settings: Any = dict(exclude_degenerate=True, say=lines.append)
-    compare_zoo(trained.path, ["rsa"], against=[tmp_path / "brain.npz"], export=["csv"], **settings)
+    plain_request = Request(["rsa"], exclude_degenerate=True)
+    request = dataclasses.replace(plain_request, against=[tmp_path / "brain.npz"], export=["csv"])
+    compare_zoo(trained.path, request, lines.append)
     folder = trained.path / "analysis"
     table = pd.read_csv(folder / "digits-scores.csv")
     assert set(table["recording"]) == {"brain/it"}
     assert set(table["subjects"]) == {3}
     assert any(line.startswith("against brain/it (rsa, mean over 3 subjects, n = 20 stimuli") for line in lines)
-    whole = comparison.load(folder / "digits.nc")
-    assert {"brain/it/1", "brain/it/mean", "baseline/pixels"} <= set(whole["a"].to_numpy())
+    whole = Comparison.load(folder / "digits.nc")
+    assert {"brain/it/1", "brain/it/mean", "baseline/pixels"} <= set(whole.names)
     assert (folder / "digits-pairs.csv").exists()
     (tmp_path / "brain.pkl").touch()
     assert run_zoo.main(["compare", str(trained.path), "--against", str(tmp_path / "brain.pkl")]) == 2
     assert "is a pickle" in capsys.readouterr().err
-    compare_zoo(trained.path, ["rsa"], **settings)
+    compare_zoo(trained.path, plain_request, lines.append)
     assert not (folder / "digits-scores.csv").exists()
     assert not (folder / "digits-pairs.csv").exists()
-    plain, alone = comparison.load(folder / "digits.nc"), networks(whole)
-    np.testing.assert_allclose(alone["rsa"], plain["rsa"], atol=1e-6)
-    assert plain.attrs == alone.attrs
+    plain, alone = Comparison.load(folder / "digits.nc"), whole.networks()
+    np.testing.assert_allclose(alone.measures["rsa"].values, plain.measures["rsa"].values, atol=1e-6)
+    assert plain.measures["rsa"].record == alone.measures["rsa"].record
+    pd.testing.assert_frame_equal(plain.items, alone.items)

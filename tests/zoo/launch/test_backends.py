@@ -1,133 +1,58 @@
-"""Launching: SkyPilot takes the checked-in file, and every command in it and in the guide is one of run_zoo.py."""
+"""What runs shares somewhere else: its options are checked, and what went wrong there is one sentence here."""
 
-import re
-import shlex
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tyro
-import yaml
 
-import run_zoo
-from zoo.files import is_remote
-from zoo.spec.spec_file import take_overrides
-
-ROOT = Path(__file__).parent.parent.parent.parent
-FILE = "docs/launch/skypilot.yaml"
-TASK: dict[str, Any] = yaml.safe_load((ROOT / FILE).read_text())
-GUIDE = (ROOT / "docs" / "launching.md").read_text()
-
-# What a file may hold at its top and in `resources`: the schemas of SkyPilot 0.14.1, without what is internal.
-TOP = {
-    "name",
-    "workdir",
-    "num_nodes",
-    "resources",
-    "envs",
-    "secrets",
-    "file_mounts",
-    "volumes",
-    "setup",
-    "run",
-    "config",
-}
-RESOURCES = {
-    *("infra", "accelerators", "accelerator_args", "use_spot", "job_recovery", "instance_type", "cpus", "memory"),
-    *("disk_size", "disk_tier", "network_tier", "image_id", "ports", "labels", "any_of", "ordered"),
-}
-RECOVERY = {"strategy", "max_restarts_on_errors", "recover_on_exit_codes"}
-RUNTIMES = {"tpu-v5litepod": "v2-alpha-tpuv5-lite", "tpu-v5p": "v2-alpha-tpuv5", "tpu-v6e": "v2-alpha-tpuv6e"}
+from zoo.launch.backends import BACKENDS, Slurm
 
 
-def commands(text: str) -> list[str]:
-    """What follows `run_zoo.py` in every command of a text, up to what ends a command, variables filled in."""
-    joined = re.sub(r"\\\n\s*", "", text)
-    found = re.findall(r"python run_zoo\.py ((?:\"\$\w+\"|[^\"`&|;#\n])+)", joined)
-    return [re.sub(r"\$\{?\w+\}?", "1", command).strip() for command in found]
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Slurm, list[str]]:
+    """Processes of this machine in SLURM's place, and what was said of that."""
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    said: list[str] = []
+    return Slurm({}, said.append), said
 
 
-def parsed(command: str) -> Any:
-    """A command of run_zoo.py, as `main` reads it; nothing runs."""
-    words, _ = take_overrides(shlex.split(command))
-    return tyro.extras.subcommand_cli_from_dict(run_zoo.COMMANDS, args=words, prog="run_zoo.py")
+def ended(backend: Any, function: Any, *args: Any) -> Any:
+    """A job that has ended."""
+    job = backend.submit(function, *args)
+    job.wait()
+    assert backend.ended(job)
+    return job
 
 
-def test_the_skypilot_file_has_only_keys_that_skypilot_knows() -> None:
-    assert {"name", "workdir", "resources", "envs", "setup", "run"} <= TASK.keys() <= TOP
-    assert TASK["resources"].keys() <= RESOURCES
-    assert TASK["resources"]["accelerator_args"].keys() <= {
-        "runtime_version",
-        "tpu_name",
-        "tpu_vm",
-        "gcp_queued_resource",
-    }
-    assert all(isinstance(value, str) for value in TASK["envs"].values())
+def test_where_there_is_no_slurm_jobs_are_processes_of_this_machine_and_that_is_said(slurm: Any) -> None:
+    backend, said = slurm
+    assert backend.at_once == os.cpu_count()
+    assert said == [f"There is no SLURM here: the shares run as processes of this machine, {os.cpu_count()} at a time."]
+    assert backend.result(ended(backend, os.path.basename, "a/b")) == "b"
 
 
-def test_it_runs_on_a_spot_tpu_whose_image_fits() -> None:
-    resources = TASK["resources"]
-    assert resources["use_spot"] is True
-    assert resources["accelerator_args"]["runtime_version"] == RUNTIMES[resources["accelerators"].rpartition("-")[0]]
+def test_an_error_of_a_job_is_its_last_line(slurm: Any) -> None:
+    backend, _ = slurm
+    with pytest.raises(RuntimeError, match=r"^ValueError: invalid literal for int\(\) with base 10: 'x'$"):
+        backend.result(ended(backend, int, "x"))
 
 
-def test_it_is_started_again_after_it_was_stopped_and_not_after_bad_input() -> None:
-    recovery = TASK["resources"]["job_recovery"]
-    assert recovery.keys() <= RECOVERY
-    assert recovery["recover_on_exit_codes"] == [143]
-    assert not recovery.get("max_restarts_on_errors")
+def test_an_option_that_a_backend_does_not_know_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"--engine does not suit SLURM: .*nonsense"):
+        Slurm({"nonsense": 1}, print)
 
 
-@pytest.mark.parametrize("script", ["setup", "run"])
-def test_its_scripts_use_only_variables_that_it_declares(script: str) -> None:
-    used = set(re.findall(r"\$\{?(\w+)", TASK[script]))
-    assert {name for name in used if not name.startswith("SKYPILOT_")} <= TASK["envs"].keys()
-
-
-def test_its_command_is_one_of_run_zoo_and_what_it_says_to_change_is_in_it() -> None:
-    (command,) = commands(TASK["run"])
-    assert isinstance(parsed(command), run_zoo.Train)
-    assert set(re.findall(r"\$\{?(\w+)", TASK["run"])) == TASK["envs"].keys()
-
-
-def test_it_does_not_compare_in_a_bucket() -> None:
-    (command,) = commands(TASK["run"])
-    assert not (is_remote(TASK["envs"]["OUT"]) and isinstance(parsed(command), run_zoo.Run))
-
-
-def test_it_installs_an_extra_that_there_is() -> None:
-    import tomllib
-
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(re.findall(r"\.\[(\w+)\]", TASK["setup"])) <= extras.keys()
-
-
-def test_the_guide_names_the_file() -> None:
-    assert f"sky jobs launch {FILE} " in GUIDE
-    assert {f"--env {name}=" for name in TASK["envs"]} <= set(re.findall(r"--env \w+=", GUIDE))
-
-
-@pytest.mark.parametrize("command", commands(GUIDE.replace("bin/python", "python")))
-def test_every_command_of_the_guide_is_one_of_run_zoo(command: str) -> None:
-    assert parsed(command)
-
-
-def test_no_command_of_the_guide_is_overlooked() -> None:
-    assert len(commands(GUIDE.replace("bin/python", "python"))) == GUIDE.count("run_zoo.py ") >= 8
-
-
-def test_a_wrong_flag_would_be_found(capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(SystemExit):
-        parsed("train demo --out zoos/demo --graze 25")
-    assert "--graze" in capsys.readouterr().err
-
-
-def test_every_flag_that_the_guide_speaks_of_is_one_of_run_zoo(capsys: pytest.CaptureFixture) -> None:
-    # Flags of other tools stand with their tool, in one pair of backticks.
-    prose = "\n".join(line for line in GUIDE.splitlines() if not line.startswith("    "))
-    spoken = [span for span in re.findall(r"`([^`]+)`", prose) if span.startswith("--")]
-    with pytest.raises(SystemExit, match="0"):
-        parsed("run --help")
-    known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
-    assert {"--grace", "--save-every", "--engine"} <= {flag for span in spoken for flag in span.split()}
-    assert {flag for span in spoken for flag in re.findall(r"--[a-z][a-z-]+", span)} <= known
+@pytest.mark.parametrize(("name", "package"), [("slurm", "submitit"), ("ray", "ray")])
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(
+    name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ValueError, match=rf"--on {name} needs the package {package}: pip install -e '\.\[{name}\]'\."):
+        BACKENDS[name]({}, print)

@@ -12,12 +12,21 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.faults.rig import ROOT, assert_same, everything, finished, start, wait_until
+from tests.faults.rig import (
+    ROOT,
+    assert_same,
+    everything,
+    finished,
+    start,
+    wait_until,
+)
 from zoo import train
 from zoo.launch import launching
 from zoo.spec.spec_file import read_spec
 
 pytestmark = pytest.mark.timeout(500)
+
+
 SPEC = "tests/faults/specs/sixteen.py"
 
 
@@ -84,19 +93,6 @@ def test_a_second_run_on_a_directory_whose_shares_are_at_work_is_refused_and_a_s
     assert_same(everything(out), expected)
 
 
-def test_what_is_bad_on_every_machine_is_said_once_and_not_tried_again(tmp_path: Path) -> None:
-    out = tmp_path / "zoo"
-    for flags, sentence in {
-        ("--shares", "0"): "--shares is 0; it must be from 1 to 10000",
-        ("--engine", "cpus"): "--engine has 'cpus'; it must be KEY=VALUE",
-        ("--engine", "nonsense=1"): "--engine does not suit SLURM: ",
-        ("--block", "0"): "block is 0; it must be at least 1",
-    }.items():
-        text = finished(start(words(out, "slurm", *flags)), status=2)
-        assert sentence in text
-        assert "Traceback" not in text
-
-
 class Failing:
     """An engine whose jobs die at once, or say that what they were asked for is bad."""
 
@@ -116,6 +112,22 @@ class Failing:
         raise RuntimeError("the node is gone")
 
     def cancel(self, job: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("shares", "options", "settings", "sentence"),
+    [
+        (0, [], {}, "--shares is 0; it must be from 1 to 10000"),
+        (2, ["cpus"], {}, "--engine has 'cpus'; it must be KEY=VALUE"),
+        (2, [], {"block": 0}, "block is 0; it must be at least 1"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_before_a_share_is_started(
+    shares: int, options: list[str], settings: Any, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(launching.BACKENDS, "slurm", lambda options, say: pytest.fail("a backend was made"))
+    with pytest.raises(ValueError, match=sentence):
+        launching.launch(read_spec(SPEC), tmp_path / "zoo", "slurm", shares, options, **settings)
 
 
 @pytest.mark.parametrize("bad", ["", "the zoo has no task"])

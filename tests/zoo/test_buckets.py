@@ -130,7 +130,7 @@ def test_what_others_write_is_seen_and_of_two_who_write_once_one_is_first(bucket
         """
 import os, urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from zoo import files
+from zoo import buckets, files
 from zoo.store.checkpoints import BlockFolder
 path = files.directory("gs://bucket/other")
 block = BlockFolder(path / "cohorts" / "c" / "0000")
@@ -142,7 +142,7 @@ assert block.numbers() == list(range(10)) and files.sizes(block.path)["9/y"] == 
 with ThreadPoolExecutor(8) as pool:
     first = list(pool.map(lambda i: files.write_once(path / "once", str(i).encode()), range(8)))
 assert sum(first) == 1 and files.read(path / "once") == str(first.index(True)).encode()
-files.MOST_AT_ONCE = 2**18
+buckets.MOST_AT_ONCE = 2**18
 files.write_atomically(path / "large", content := os.urandom(3 * 2**18 + 4) + b"\\r")
 import hashlib
 assert files.sha256(path / "large", len(content)) == hashlib.sha256(content).hexdigest()

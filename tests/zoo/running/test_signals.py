@@ -27,21 +27,24 @@ sys.stdout.flush()
 os._exit(status)
 """
 SLOW = """
-import sys, threading, time
+import os, sys, time
 import run_zoo
-real = executor.Executable.compiled
+from zoo.devices.executable import Executable
+from zoo.running import cohort_queue
+real = Executable.compiled
 def compiled(self, device):
     open(sys.argv[1], "w").close()
     for _ in range(1200):  # as a compiler that nobody can interrupt
         time.sleep(0.1)
     return real(self, device)
-executor.Executable.compiled = compiled
-executor.fitted = lambda cohort, recipe, device, *rest: (lambda e: (e.compiled(device), e)[1])(
-    executor.Executable(cohort, recipe)
-)
+Executable.compiled = compiled
+def fitted(cohort, recipe, device, *rest):
+    executable = Executable(cohort, recipe)
+    executable.compiled(device)
+    return executable
+cohort_queue.fitted = fitted
 status = run_zoo.main(sys.argv[2:])
 sys.stdout.flush()
-import os
 os._exit(status)
 """
 

@@ -106,11 +106,12 @@ import jax
 index, mode = int(sys.argv[1]), sys.argv[3]
 jax.config.update("jax_enable_recoverability", True)
 jax.distributed.initialize(sys.argv[2], 2, index, heartbeat_timeout_seconds=10)
-from jax._src import distributed
+from zoo.launch.jax_coordination import Coordination
 from zoo.launch.processes import Slice
-together = Slice(distributed.global_state.client, index, 2, patience=6)
+coordination = Coordination()
+together = Slice(coordination, patience=6)
 together.notice()
-distributed.global_state.client.wait_at_barrier("said", 60000)
+coordination.barrier("said", 60)
 print("ready", flush=True)
 deadline = time.monotonic() + 60
 while not together.notice() and (mode == "notice" or index):

@@ -1,0 +1,110 @@
+"""The files of one comparison of a zoo directory: each is named here once, for who writes it and for who reads it.
+
+All lie in the folder `analysis` of the zoo and begin with the comparison's name, which is the task's, and on images of
+a file `<task>-<name of the file>`.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import xarray as xr
+
+__all__ = [
+    "CATEGORIES",
+    "COMPARISON",
+    "ENDS",
+    "EXPORTS",
+    "FIELDS",
+    "FOLDER",
+    "JOURNAL",
+    "LAYERS",
+    "MEANS",
+    "MEAN_RDMS",
+    "SCORES",
+    "names",
+    "path_of",
+    "read_dataset",
+    "remove",
+    "write_dataset",
+]
+
+FOLDER = "analysis"
+"""The folder of a zoo directory that its comparisons lie in."""
+
+JOURNAL = ".journal"
+"""The folder in it that a killed comparison goes on from, when it is given the same command again."""
+
+COMPARISON = ".nc"
+"""The similarity of every pair of items under every measure; see `analysis.labelled_comparison`."""
+
+MEAN_RDMS = "-rdms.nc"
+"""The mean RDM of every model and layer, trained and untrained."""
+
+FIELDS = "-fields.csv"
+"""The tests of the varied fields; a comparison without this file was not written to its end."""
+
+MEANS = "-means.csv"
+"""The mean similarity per measure, layer and pair of models, trained and untrained."""
+
+CATEGORIES = "-categories.csv"
+"""The category structure per member, layer and condition, where a probe of images has classes."""
+
+LAYERS = "-layers.nc"
+"""Which depth of one network is like which depth of another, where all layers were compared."""
+
+SCORES = "-scores.csv"
+"""How like each recording every network and baseline is, where there are recordings."""
+
+EXPORTS = {"zarr": ".zarr", "csv": "-pairs.csv", "rsatoolbox": "-rdms.h5"}
+"""Formats for other programs, made on request, and what their files end with."""
+
+ENDS = (COMPARISON, MEAN_RDMS, FIELDS, MEANS, CATEGORIES, LAYERS, SCORES, *EXPORTS.values())
+"""What the files of one comparison end with."""
+
+
+def path_of(zoo: Path, name: str, end: str) -> Path:
+    """The file of a comparison.
+
+    Args:
+      zoo: the zoo directory.
+      name: of the comparison.
+      end: one of `ENDS`.
+    """
+    return zoo / FOLDER / f"{name}{end}"
+
+
+def names(zoo: Path) -> list[str]:
+    """The names of the comparisons that were written to their end, sorted."""
+    return [path.name.removesuffix(FIELDS) for path in sorted((zoo / FOLDER).glob(f"*{FIELDS}"))]
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it; does nothing where there is none."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Writes netCDF; a reader sees the old file or the new one, never a part."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        dataset.to_netcdf(part, engine="h5netcdf")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Reads what `write_dataset` wrote, whole.
+
+    Raises:
+      ValueError: there is no such file, or it cannot be read.
+    """
+    try:
+        return xr.load_dataset(path, engine="h5netcdf")
+    except FileNotFoundError:
+        raise ValueError(f"There is no comparison at {path}.") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is not a readable comparison ({error}).") from error

@@ -1,0 +1,133 @@
+"""A measure's states of the members of a request, made once for their values, nulls and intervals."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from analysis.activations.inputs import stimuli_of
+from analysis.activations.types import RDMs, Repeats, array_of
+from analysis.arithmetic import in_precision
+from analysis.measures import InnerMeasure, Measure
+from analysis.measures._family import State
+
+__all__ = ["Group", "Prepared", "in_order", "prepare", "prepare_all", "prepare_group", "taken"]
+
+Group = np.ndarray | Repeats | RDMs
+"""Members of one shape: `(member, stimulus, time, unit)`, or one of the others."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """A measure and the groups of a request, with what the measure made of them.
+
+    Attributes:
+      measure: see `analysis.measures`.
+      groups: all groups of the request, of equal stimulus counts.
+      states: one per group. None where the measure cannot be had of the group, and of a Pair measure, whose states
+        serve nothing but its tiles and are made with these.
+      dtype: "float32" or "float64": the precision of the states and of all that is computed from them.
+    """
+
+    measure: Measure
+    groups: tuple[Group, ...]
+    states: tuple[State | None, ...]
+    dtype: str
+
+    @property
+    def inner(self) -> InnerMeasure:
+        """The measure, known to be an Inner one: for code that is reached by these only."""
+        return cast(InnerMeasure, self.measure)
+
+    @property
+    def taken_groups(self) -> list[Group]:
+        """The groups that the measure can be had of."""
+        return [group for group in self.groups if taken(self.measure, group)]
+
+    @property
+    def taken_states(self) -> list[State]:
+        """The states that there are, in the order of the groups."""
+        return [state for state in self.states if state is not None]
+
+    @property
+    def places(self) -> list[np.ndarray]:
+        """For each group that the measure can be had of, where its members stand among all."""
+        ends = np.cumsum([0, *(len(array_of(group)) for group in self.groups)])
+        spans = zip(self.groups, ends, ends[1:])
+        return [np.arange(start, end) for group, start, end in spans if taken(self.measure, group)]
+
+    @property
+    def members(self) -> np.ndarray:
+        """Where the members that the measure can be had of stand among all, `(member,)`."""
+        return np.concatenate(self.places or [np.empty(0, int)])
+
+    @property
+    def count(self) -> int:
+        """All members, also those that the measure cannot be had of."""
+        return sum(len(array_of(group)) for group in self.groups)
+
+    @property
+    def stimuli(self) -> int:
+        """The stimuli of every group."""
+        return stimuli_of(self.groups[0])
+
+    @property
+    def rows(self) -> int:
+        """The rows per stimulus in the measure's maps: the time steps of the members that have them, or 1."""
+        if self.measure.time != "samples":
+            return 1
+        return max((array_of(group).shape[-2] for group in self.groups if not isinstance(group, RDMs)), default=1)
+
+
+def prepare(measure: Measure, groups: Sequence[Group], dtype: str = "float32") -> Prepared:
+    """A measure's states of the groups of a request.
+
+    Args:
+      measure: see `analysis.measures`.
+      groups: members of equal stimulus counts; units may differ between groups, times only where the measure leaves
+        one row per stimulus.
+      dtype: "float32" or "float64" (on CPU).
+    """
+    inner = measure.form == "inner"
+    with in_precision(dtype):
+        states = [
+            prepare_group(measure, as_taken(measure, group, dtype)) if inner and taken(measure, group) else None
+            for group in groups
+        ]
+    return Prepared(measure, tuple(groups), tuple(states), dtype)
+
+
+def prepare_all(measures: Iterable[Measure], groups: Sequence[Group], dtype: str = "float32") -> list[Prepared]:
+    """The measures of one request, each as `prepare` gives it."""
+    return [prepare(measure, groups, dtype) for measure in measures]
+
+
+def prepare_group(measure: Measure, group: Group) -> State:
+    """A measure's state of one group of any kind that it takes."""
+    if isinstance(group, np.ndarray):
+        return measure.prepare(group)
+    of_kind: Any = measure  # the two below stand only where `takes` says so
+    return of_kind.prepare_rdms(group.array) if isinstance(group, RDMs) else of_kind.prepare_repeats(group.array)
+
+
+def taken(measure: Measure, group: Group) -> bool:
+    """Whether a measure can be had of a group: ready RDMs and single patterns are not enough for all."""
+    if isinstance(group, RDMs):
+        return "rdms" in measure.takes
+    return isinstance(group, Repeats) or bool({"patterns", "trajectories"} & set(measure.takes))
+
+
+def as_taken(measure: Measure, group: Group, dtype: str) -> Group:
+    """A group as a measure takes it: in `dtype`, and repeats as their mean for a measure that does not take them."""
+    if isinstance(group, Repeats) and "repeats" not in measure.takes:
+        return group.array.mean(1).astype(dtype)
+    array = array_of(group).astype(dtype, copy=False)
+    return array if isinstance(group, np.ndarray) else type(group)(array)
+
+
+def in_order(group: Group, order: np.ndarray) -> Group:
+    """A group with only the stimuli `order`, in this order."""
+    if isinstance(group, RDMs):
+        return RDMs(group.array[:, order][:, :, order])
+    return Repeats(group.array[:, :, order]) if isinstance(group, Repeats) else group[:, order]

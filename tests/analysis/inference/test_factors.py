@@ -1,0 +1,38 @@
+"""Which fields a comparison asks about: numbers told from text, many levels from few."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.inference.factors import MISSING, depths, sampled, scaled, singular, texts_of
+
+
+def test_fields_of_numbers_are_told_from_fields_of_text_and_scaled_where_they_span_decades() -> None:
+    table = pd.DataFrame({"rate": 10.0 ** -np.arange(30), "text": list(map(str, range(30))), "l2": [1, 2, 3] * 10})
+    table["flag"] = [True, False] * 15
+    assert sampled(table, ["rate", "text", "l2", "flag"]) == ["rate"]
+    values, logarithm = scaled(table["rate"].to_numpy())
+    np.testing.assert_allclose(values, -np.arange(30.0))
+    assert logarithm
+    assert [scaled(np.array(values))[1] for values in ([1, 5], [-1, 100], [0, 100], [1, 100])] == [False] * 3 + [True]
+
+
+def test_few_levels_are_never_too_many_and_beyond_them_it_is_half_of_the_configurations() -> None:
+    def table(levels: int, others: int) -> pd.DataFrame:
+        return pd.DataFrame([(a, b) for a in range(levels) for b in range(others)], columns=["kernel", "l2"])
+
+    assert singular(table(6, 1), ["kernel", "l2"]) == [], "six levels, each of one configuration"
+    assert singular(table(7, 1), ["kernel", "l2"]) == ["kernel"]
+    assert singular(table(7, 2), ["kernel", "l2"]) == [], "each level has two configurations"
+    assert singular(table(25, 9), ["kernel", "l2"]) == ["kernel"], "more levels than a legend names"
+
+
+def test_what_a_member_does_not_have_is_a_level_of_its_own() -> None:
+    table = pd.DataFrame({"leak": ["rate", None, np.nan], "l2": [1e-4, 1e-5, np.nan]})
+    assert texts_of(table, "leak").tolist() == ["rate", MISSING, MISSING]
+    assert texts_of(table, "l2").tolist() == ["0.0001", "1e-05", MISSING]
+
+
+def test_entries_of_tuples_are_counted_once_where_their_numbers_never_differ() -> None:
+    table = pd.DataFrame({"channels": ["(4, 8)", "(4,)"], "kernel": ["(3, 3)", "5"], "dense": ["(6,)", "(6, 6, 6)"]})
+    assert depths(table, ["channels", "kernel"]) == ["2", "1"]
+    assert depths(table, ["channels", "dense"]) == ["2, 1", "1, 3"]

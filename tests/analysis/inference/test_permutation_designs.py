@@ -1,0 +1,72 @@
+"""What a test exchanges: configurations within strata of the other fields, members where these are too few."""
+
+import math
+
+import numpy as np
+import pytest
+
+from analysis.inference.permutation_designs import GENERAL, THESE, MemberLabels, designs, joined
+from tests.typecheck import assert_shapes
+
+
+def crossed(seeds, shared=True, **levels):
+    """Labels of a crossed grid, one member per configuration and seed."""
+    codes = np.indices([*levels.values(), seeds]).reshape(len(levels) + 1, -1)
+    seed = codes[-1] if shared else np.arange(codes.shape[1])
+    return MemberLabels(dict(zip(levels, codes)), {}, seed)
+
+
+def test_labels_are_permuted_over_configurations_within_strata_of_the_other_fields():
+    general, _ = designs(crossed(4, model=2, l2=6), ["model"], ["l2"], [])
+    assert_shapes(general)
+    assert (general.about, general.within, general.residuals) == (GENERAL, ("l2",), False)
+    assert len(general.strata) == 12, "seeds are no replicates"
+    assert (general.arrangements, general.distinct) == (2**6, 2**5), (
+        "with both names exchanged it is the same partition"
+    )
+    assert general.smallest(9999) == 1 / 32
+    assert general.smallest(9) == 1 / 10
+
+
+def test_fields_that_are_not_held_make_configurations_and_no_strata():
+    general, _ = designs(crossed(2, model=2, kernel=5), ["model"], [], ["kernel"])
+    assert len(general.strata) == 10
+    assert general.within == ()
+    assert general.arrangements == math.comb(10, 5)
+
+
+def test_members_are_exchanged_within_seeds_that_the_levels_share_and_freely_where_they_share_none():
+    for shared, within, arrangements in ((True, ("seed",), 6**5), (False, (), math.factorial(15) // 120**3)):
+        _, these = designs(crossed(5, shared, model=3), ["model"], [], [])
+        assert (these.about, these.within) == (THESE, within)
+        assert these.arrangements == arrangements
+
+
+def test_beside_a_number_residuals_are_exchanged_within_strata_only_where_these_allow_a_small_p():
+    for count, per_stratum, within in ((24, 12, ("l2",)), (8, 2, ())):
+        cells = np.arange(count)
+        labels = {"model": cells % 2, "rate": cells, "l2": cells // per_stratum}
+        rates = {"rate": np.random.default_rng(0).standard_normal(count)}
+        general = next(designs(MemberLabels(labels, rates, None), ["model"], ["rate", "l2"], []))
+        assert general.residuals
+        assert general.within == within
+        assert general.distinct == general.arrangements, "residuals have no names to be exchanged"
+
+
+def test_an_interaction_is_given_the_effects_of_its_fields_and_exchanges_residuals_freely():
+    general = next(designs(crossed(1, model=2, l2=3, hidden=2), ["model", "l2"], ["hidden"], []))
+    assert [columns.shape for columns in general.main_effects] == [(12, 2), (12, 3)]
+    assert (general.model.df, general.residuals, general.within) == (2, True, ())
+    assert general.arrangements == math.factorial(12)
+
+
+@pytest.mark.parametrize("model", [np.arange(6), np.zeros(6, int)], ids=["no residual", "one level"])
+def test_what_leaves_nothing_to_compare_with_cannot_be_tested(model):
+    general = next(designs(MemberLabels({"model": model}, {}, None), ["model"], [], []))
+    assert not general.testable
+    assert general.smallest(9999) == 1
+
+
+def test_combinations_of_labels_are_numbered():
+    assert joined([np.array([1, 0, 1, 1]), np.array([0, 0, 0, 2])], 4).tolist() == [1, 0, 1, 2]
+    assert joined([], 3).tolist() == [0, 0, 0]

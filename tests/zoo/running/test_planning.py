@@ -1,0 +1,48 @@
+"""What training a zoo would take is said without training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import vanilla
+from zoo import Training, Zoo, product
+from zoo.running import planning
+from zoo.tasks import flipflop
+
+
+def tiny(**changes: Any) -> Zoo:
+    settings = dict(steps=4, batch=4, evaluate_every=2)
+    return Zoo(
+        "tiny",
+        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
+        model=vanilla.Model(hidden=3),
+        training=Training(**{**settings, **changes}),
+        seeds=range(4),
+    )
+
+
+def test_the_plan_counts_without_training(tmp_path: Path) -> None:
+    (row,) = planning.plan(tiny(), block=2)
+    assert (row.members, row.blocks, row.steps) == (4, 2, 4)
+    assert row.megabytes > 0
+    assert row.seconds > 0
+
+
+def test_the_plan_of_many_cohorts_measures_a_few_and_says_which(monkeypatch: Any) -> None:
+    zoo = Zoo(
+        "many",
+        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
+        model=product(vanilla.Model, hidden=range(1, 13)),
+        training=Training(steps=4, batch=4),
+        seeds=2,
+    )
+    monkeypatch.setattr(planning, "MOST_MEASURED", 2)
+    monkeypatch.setattr(planning, "MEASURE_SECONDS", float("inf"))  # however slow the machine
+    said: list[str] = []
+    rows = planning.plan(zoo, say=said.append)
+    assert [row.cohort for row in rows] == [cohort.id for cohort in zoo.cohorts]
+    assert len(said) == 2
+    assert [not np.isnan(row.megabytes) for row in rows] == [True] + 10 * [False] + [True]
+    assert rows[5].seconds == pytest.approx((rows[0].seconds + rows[-1].seconds) / 2)

@@ -1,0 +1,20 @@
+"""Lists of instances: products, pairs, draws."""
+
+import numpy as np
+
+from zoo import Training, log_uniform, sampled, uniform, zipped
+
+
+def test_zipped_pairs_and_sampled_draws_within_bounds_by_its_key() -> None:
+    pairs = zipped(Training, learning_rate=[1e-3, 1e-2], steps=[10, 20], batch=8)
+    assert [(t.learning_rate, t.steps, t.batch) for t in pairs] == [(1e-3, 10, 8), (1e-2, 20, 8)]
+    draw = dict(learning_rate=log_uniform(1e-4, 1e-2), l2=uniform(0.0, 1.0), optimizer=["adam", "sgd"])
+    drawn = sampled(Training, 400, key=1, **draw)
+    rates = np.log10([t.learning_rate for t in drawn])
+    assert drawn == sampled(Training, 400, key=1, **draw)
+    assert drawn != sampled(Training, 400, key=2, **draw)
+    assert rates.min() >= -4 and rates.max() <= -2  # noqa: PT018
+    assert abs(rates.mean() + 3) < 0.1
+    assert {t.optimizer for t in drawn} == {"adam", "sgd"}
+    without = sampled(Training, 400, key=1, learning_rate=log_uniform(1e-4, 1e-2))
+    assert [t.learning_rate for t in without] == [t.learning_rate for t in drawn]

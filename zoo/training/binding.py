@@ -1,0 +1,95 @@
+"""A member's task, model and settings with its own floats filled in, and its streams of random numbers."""
+
+import dataclasses
+import zlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from zoo.spec.cohorts import Cohort
+from zoo.spec.encoding import canonical_json
+from zoo.spec.fields import values_of
+from zoo.spec.member import SECTIONS, Member
+from zoo.spec.settings import Training
+
+_INIT, _DATA, _NOISE = range(3)  # the streams of a member
+
+
+class Floats(NamedTuple):
+    """What differs between the members of a cohort: arguments of the program, one value per member.
+
+    Attributes:
+      task, model, training: traced field -> value, float32.
+      seed: uint32.
+    """
+
+    task: dict[str, Any]
+    model: dict[str, Any]
+    training: dict[str, Any]
+    seed: Any
+
+
+class Bound(NamedTuple):
+    """One member's parts, whose traced fields hold its own floats: tracers inside a program.
+
+    Attributes:
+      task: a `Task` of `zoo.tasks`.
+      model: a `Model` of `models`, with what the task and the recipe fill in.
+      training: the settings.
+    """
+
+    task: Any
+    model: Any
+    training: Training
+
+
+def floats_of(cohort: Cohort) -> Floats:
+    """The floats and seeds of a cohort's members, stacked: `(member,)` NumPy arrays."""
+    sections = [{n: np.asarray(v, np.float32) for n, v in cohort.floats(s).items()} for s in SECTIONS]
+    return Floats(*sections, seed=np.asarray([member.seed for member in cohort.members], np.uint32))
+
+
+def bound_model(model: Any, task: Any, **given: Any) -> Any:
+    """The model with what belongs to the task (sizes, dt) and the recipe (`conv_form`) filled in, where it asks."""
+    values = {"outputs": task.outputs, "dt": task.dt, **given}
+    return model.clone(**{n: v for n, v in values.items() if hasattr(model, n)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Binder:
+    """From a member's floats to its parts; all members of a cohort share one.
+
+    Attributes:
+      member: the cohort's first, which stands for all that is static.
+      given: fields of the model that the recipe fills in (`conv_form`), where the model has them.
+    """
+
+    member: Member
+    given: dict[str, Any]
+
+    def bind(self, floats: Floats) -> Bound:
+        """The parts of the member with these floats."""
+        parts = zip(self.member[1:4], floats[:3])
+        task, model, training = (type(part)(**{**values_of(part), **values}) for part, values in parts)
+        return Bound(task, bound_model(model, task, **self.given), training)
+
+    def initial_key(self, floats: Floats) -> jax.Array:
+        """The key of a member's initial parameters."""
+        return _stream(floats, _INIT)
+
+    def data_key(self, floats: Floats) -> jax.Array:
+        """The key of its trials: of its own stream, or of the one that all members with its task share."""
+        training = self.member.training
+        if training.data == "own":
+            return _stream(floats, _DATA)
+        shared = zlib.crc32(canonical_json(self.member.task).encode())
+        return jax.random.fold_in(jax.random.key(training.data_seed, impl="threefry2x32"), shared)
+
+    def noise_key(self, floats: Floats, step: jax.Array) -> jax.Array:
+        """The key of the noise and dropout of one training step."""
+        return jax.random.fold_in(_stream(floats, _NOISE), step)
+
+
+def _stream(floats: Floats, which: int) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(floats.seed, impl="threefry2x32"), which)
