@@ -19,12 +19,17 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress, arg
 
-from zoo import check_neighbours
+try:
+    from zoo import check_neighbours
+
+    check_neighbours("analysis")
+except ImportError as error:
+    print(f"run_zoo.py: {error}", file=sys.stderr)
+    sys.exit(2)
+
 from zoo.spec.spec_file import Overrides, read_spec, take_overrides
 from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table, say
 from zoo.wording import counted, plain
-
-check_neighbours("analysis")
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -250,7 +255,7 @@ class Report:
     dir: Directory
 
     def __call__(self) -> None:
-        from analysis.report.drawing import report
+        from analysis.report.writing import report
 
         for line in report(_here(self.dir)):
             say(line)
@@ -342,10 +347,11 @@ def _use_data(directory: Path | None) -> None:
 def _all_done(out: str) -> bool:
     from zoo import load
     from zoo.files import directory
+    from zoo.training.status import UNFINISHED
 
     if not (directory(out) / "members.csv").exists():
         return False
-    return not {"pending", "training"} & set(load(out).members["status"])
+    return not set(UNFINISHED) & set(load(out).members["status"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

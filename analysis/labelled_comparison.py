@@ -1,7 +1,8 @@
 """What a comparison is: one typed table of its items, the values of every measure, and what holds for all of them.
 
-Everything in `analysis` works on a `Comparison`. An `xarray.Dataset`, with every label as a coordinate twice, is only
-what leaves the program: `Comparison.dataset()`, and the netCDF file that `Comparison.save` writes.
+What is made of a comparison, tests, scores, exports and pictures, takes a `Comparison`. An `xarray.Dataset`, with every
+label as a coordinate twice, is only what leaves the program: `Comparison.dataset()`, and the netCDF file that
+`Comparison.save` writes.
 """
 
 import dataclasses

@@ -32,6 +32,7 @@ from analysis.scoring.partialling import check_control, confound, with_partial
 from analysis.scoring.recording_scores import outside, score_lines, scores
 from zoo.lookup import nearest
 from zoo.store.reader import Trained, load
+from zoo.training.status import UNFINISHED
 
 __all__ = ["Request", "Slice", "compare_zoo", "mean_rdms", "slices"]
 
@@ -80,7 +81,7 @@ class Request:
         return Choices(self.dtype, layers, self.exclude_degenerate, self.nulls, self.intervals)
 
 
-class Plan(NamedTuple):
+class CheckedRequest(NamedTuple):
     """A request that was checked against the directory; nothing of it was computed.
 
     Attributes:
@@ -142,7 +143,7 @@ def compare_zoo(directory: Path, request: Request = Request(), say: Callable[[st
       say: takes one line per probe and measure.
     """
     trained = load(directory)
-    if unfinished := sum(status in ("pending", "training") for status in trained.members["status"]):
+    if unfinished := sum(status in UNFINISHED for status in trained.members["status"]):
         say(f"{unfinished} of {len(trained.members)} members are not trained to their end and are left out")
     plan = _plan(trained, request, say)
     journal = trained.path / artefacts.FOLDER / artefacts.JOURNAL
@@ -157,7 +158,7 @@ def compare_zoo(directory: Path, request: Request = Request(), say: Callable[[st
     artefacts.remove(journal)
 
 
-def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Plan:
+def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> CheckedRequest:
     """What is to be done; a request that cannot be met ends here, before anything is computed."""
     measures = [_choice.measure(name) for name in request.measures]
     exports.check_formats(request.export)
@@ -173,7 +174,7 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Plan
     if request.control:
         check_control(request.control, measures, probes.values())
     recordings = outside(request.against, probes, stimuli, measures=measures, say=say)
-    return Plan(measures, stimuli, probes, layers, recordings)
+    return CheckedRequest(measures, stimuli, probes, layers, recordings)
 
 
 def _layers_of(trained: Trained, wanted: Sequence[str], probes: Mapping[str, Probe]) -> dict[str, list[str] | None]:
@@ -192,7 +193,7 @@ def _layers_of(trained: Trained, wanted: Sequence[str], probes: Mapping[str, Pro
     return {task: layers for task, layers in by_task.items() if layers}
 
 
-def _result(trained: Trained, request: Request, plan: Plan, task: str, journal: Path) -> TaskResult:
+def _result(trained: Trained, request: Request, plan: CheckedRequest, task: str, journal: Path) -> TaskResult:
     """One task's representations and their comparison."""
     options: dict[str, Any] = dict(task=task, untrained=True, space=request.space, probe=plan.stimuli)
     shown = representations(trained, plan.layers[task], **options)

@@ -10,7 +10,7 @@ The contract of a model:
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
   compiled program may differ in it, and code must not branch on it. Every other field, and `Static[float]`, is
   *static*. A field declared with `off` (noise, dropout) costs nothing at its off value: guard the mechanism with `on`.
-  Fields declared with `given` (output size, dt, convolution form) are filled in by the task and the executor.
+  Fields declared with `given` (output size, dt, convolution form) are filled in by the task and the recipe.
 - `family` is "recurrent" or "feedforward" or "convolutional": recipes are chosen by it.
 - A recurrent model also has `initial_state(trials)` and a deterministic `step(state, input) -> (state, rate)`,
   reached by `method="step"`: the code that was trained, for fixed points, Jacobians and lesions.

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from zoo.wording import counted, plain
 
-__all__ = ["console", "counted", "plain", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
+__all__ = ["console", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 

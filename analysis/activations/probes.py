@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.activations.stimuli import Stimuli
+from zoo.training.status import UNFINISHED
 
 __all__ = ["MOST_TIMES", "Probe", "finished", "finished_alike", "kept_every", "layer_names", "probes_of", "shapes_of"]
 
@@ -140,7 +141,7 @@ def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
 
 def finished(trained: Any) -> Any:
     """Which rows of the member table are of members that are trained to their end."""
-    return ~trained.members["status"].isin(["pending", "training"])
+    return ~trained.members["status"].isin(UNFINISHED)
 
 
 def finished_alike(trained: Any, ids: Iterable[str]) -> int:

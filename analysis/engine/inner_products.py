@@ -24,7 +24,7 @@ from analysis.measures._family import Span, State, index
 __all__ = ["all_inner_products", "block_size", "gram_products", "local_devices"]
 
 ROWS = 128  # rows of a block: enough for the matrix products' speed, few enough to skip most of the lower half
-LANES = 16
+MULTIPLE = 16
 
 
 def block_size(members: int, stimuli: int, times: int, itemsize: int = 4, budget: int = BUDGET) -> int:
@@ -32,11 +32,11 @@ def block_size(members: int, stimuli: int, times: int, itemsize: int = 4, budget
     rows = min(ROWS, int((budget / (2 * members * itemsize)) ** 0.5))
     most = max(1, rows // times)
     even = -(-stimuli // -(-stimuli // most))
-    whole = -(-even // LANES) * LANES  # the last block may overlap: that costs less than a product of odd size
+    whole = -(-even // MULTIPLE) * MULTIPLE  # the last block may overlap: that costs less than a product of odd size
     return min(whole, stimuli) if whole <= most else even
 
 
-class Plan(NamedTuple):
+class Walk(NamedTuple):
     """What is fixed while blocks are added; the static argument of the compiled program.
 
     Attributes:
@@ -57,16 +57,16 @@ class Plan(NamedTuple):
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -> Any:
+def _add_block(walk: Walk, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -> Any:
     """Adds block (p, q) of every measure to its sums; the last block starts with stimuli of the one before, at 0."""
-    spans = [Span(jnp.minimum(k * plan.block, plan.stimuli - plan.block), plan.block) for k in (p, q)]
-    counted = (index(spans[0]) >= p * plan.block)[:, None] & (index(spans[1]) >= q * plan.block)[None]
+    spans = [Span(jnp.minimum(k * walk.block, walk.stimuli - walk.block), walk.block) for k in (p, q)]
+    counted = (index(spans[0]) >= p * walk.block)[:, None] & (index(spans[1]) >= q * walk.block)[None]
     weight = jnp.where(counted, jnp.where(p < q, 2.0, 1.0), 0.0).astype(arrays[0].dtype)
-    weights = [jnp.repeat(jnp.repeat(weight, times, 0), times, 1).reshape(1, -1) for times in plan.times]
+    weights = [jnp.repeat(jnp.repeat(weight, times, 0), times, 1).reshape(1, -1) for times in walk.times]
 
     def of_members(states: Any) -> list[Any]:
         maps: list[Any] = []
-        for measure, weight, state in zip(plan.measures, weights, states):
+        for measure, weight, state in zip(walk.measures, weights, states):
             if state is None:
                 maps.append(None)
             elif measure.symmetric:
@@ -76,14 +76,14 @@ def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -
         return maps
 
     def of_group(states: Any) -> list[Any]:
-        if not plan.single or all(state is None for state in states):
+        if not walk.single or all(state is None for state in states):
             return of_members(states)
         by_member = jax.lax.map(lambda member: of_members(jax.tree.map(lambda leaf: leaf[None], member)), states)
         return jax.tree.map(lambda maps: maps.reshape(-1, maps.shape[-1]), by_member)
 
-    groups = [of_group(states) for states in _restored(plan.tree, arrays)]
+    groups = [of_group(states) for states in _restored(walk.tree, arrays)]
     added = []
-    for k, (measure, times, (inner, total)) in enumerate(zip(plan.measures, plan.times, sums)):
+    for k, (measure, times, (inner, total)) in enumerate(zip(walk.measures, walk.times, sums)):
         maps = [of_measures[k] for of_measures in groups if of_measures[k] is not None]
         if measure.symmetric:
             left = right = jnp.concatenate(maps)
@@ -91,7 +91,7 @@ def _add_block(plan: Plan, sums: Any, arrays: list[jax.Array], p: Any, q: Any) -
             left, right = (jnp.concatenate(side) for side in zip(*maps))
         inner = inner + jnp.einsum("ae,be->ab", left, right, precision=HIGHEST)
         if measure.totals:
-            both = left.reshape(-1, plan.block, times, plan.block, times).sum((1, 3))
+            both = left.reshape(-1, walk.block, times, walk.block, times).sum((1, 3))
             both = (both + both.swapaxes(1, 2)) / 2  # the block and its mirror image
             total = total + jnp.where(p < q, 2.0, 1.0).astype(total.dtype) ** 0.5 * both
         added.append((inner, total))
@@ -166,21 +166,21 @@ def all_inner_products(
     dtype = next(array.dtype for array in arrays if np.issubdtype(array.dtype, np.floating))
     shapes = [_maps(measure, [of_group[k] for of_group in states]) for k, measure in enumerate(measures)]
     block = block_size(max(map(max, shapes)), stimuli, max(times), dtype.itemsize, budget)
-    plan = Plan(tuple(measures), block, tuple(times), tree, stimuli, devices[0].platform == "cpu")
+    walk = Walk(tuple(measures), block, tuple(times), tree, stimuli, devices[0].platform == "cpu")
     count = -(-stimuli // block)
     todo = [(p, q) for p in range(count) for q in range(p, count)]
     journal = journal or Journal(None)
-    words = [*map(fingerprint, measures), plan.block, times, stimuli, tree, len(devices), devices[0].platform]
+    words = [*map(fingerprint, measures), walk.block, times, stimuli, tree, len(devices), devices[0].platform]
     key = digest(words, map(np.asarray, arrays)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))
     # The sums of each device: put together only in the end, a resumed run has the same bits.
-    by_device = [_begun(plan, shapes, dtype, before, lane, device) for lane, device in enumerate(devices)]
+    by_device = [_begun(walk, shapes, dtype, before, lane, device) for lane, device in enumerate(devices)]
     held = {device: jax.device_put(arrays, device) for device in devices}
 
     def advance(lane: int, block: tuple[int, int]) -> Any:
         with in_precision(dtype.name):  # which belongs to a thread
-            return jax.block_until_ready(_add_block(plan, by_device[lane], held[devices[lane]], *block))
+            return jax.block_until_ready(_add_block(walk, by_device[lane], held[devices[lane]], *block))
 
     with ThreadPoolExecutor(len(devices)) as pool:
         for begin in range(done, len(todo), len(devices)):
@@ -196,11 +196,11 @@ def all_inner_products(
 
 
 def _begun(
-    plan: Plan, shapes: Sequence[tuple[int, int]], dtype: Any, before: dict[str, np.ndarray], lane: int, device: Any
+    walk: Walk, shapes: Sequence[tuple[int, int]], dtype: Any, before: dict[str, np.ndarray], lane: int, device: Any
 ) -> Any:
     """The sums of a device that a killed run left; else zeros, `(left maps, right maps)` and those of totals."""
     sums = []
-    for k, (measure, (a, b), times) in enumerate(zip(plan.measures, shapes, plan.times)):
+    for k, (measure, (a, b), times) in enumerate(zip(walk.measures, shapes, walk.times)):
         total = (b, times, times) if measure.totals else (1, 1, 1)
         zeros = np.zeros((a, b), dtype), np.zeros(total, dtype)
         sums.append(tuple(before.get(f"{k} {part} {lane}", of) for part, of in enumerate(zeros)))

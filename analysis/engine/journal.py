@@ -18,10 +18,10 @@ from zoo.files import write_atomically
 __all__ = ["Journal", "digest", "fingerprint"]
 
 SECONDS = 30.0
-"""Between two writings,"""
+"""At least so much time passes between two writings."""
 
 SHARE = 20
-"""and as many times what the last one took."""
+"""At least so many times what the last writing took passes until the next."""
 
 
 class Journal:
@@ -29,11 +29,10 @@ class Journal:
 
     Args:
       folder: where files are kept; None keeps nothing.
-      seconds: between two writings.
     """
 
-    def __init__(self, folder: Path | None, seconds: float = SECONDS):
-        self.folder, self.seconds, self.last, self.took = folder, seconds, time.monotonic(), 0.0
+    def __init__(self, folder: Path | None):
+        self.folder, self.last, self.took = folder, time.monotonic(), 0.0
 
     def read(self, key: str) -> dict[str, np.ndarray]:
         """What was last written under this key; nothing where there is none, or what there is was torn."""
@@ -48,7 +47,7 @@ class Journal:
     @property
     def due(self) -> bool:
         """Whether it is time to write; a large file, that takes seconds, is written less often."""
-        wait = max(self.seconds, SHARE * self.took)
+        wait = max(SECONDS, SHARE * self.took)
         return self.folder is not None and time.monotonic() - self.last >= wait
 
     def write(self, key: str, **arrays: Any) -> None:

@@ -12,9 +12,9 @@ from analysis.arithmetic import in_precision
 from analysis.measures import InnerMeasure, Measure
 from analysis.measures._family import State
 
-__all__ = ["Group", "Prepared", "in_order", "prepare", "prepare_all", "prepare_group", "taken"]
+__all__ = ["GroupArray", "Prepared", "in_order", "prepare", "prepare_all", "prepare_group", "taken"]
 
-Group = np.ndarray | Repeats | RDMs
+GroupArray = np.ndarray | Repeats | RDMs
 """Members of one shape: `(member, stimulus, time, unit)`, or one of the others."""
 
 
@@ -31,7 +31,7 @@ class Prepared:
     """
 
     measure: Measure
-    groups: tuple[Group, ...]
+    groups: tuple[GroupArray, ...]
     states: tuple[State | None, ...]
     dtype: str
 
@@ -41,7 +41,7 @@ class Prepared:
         return cast(InnerMeasure, self.measure)
 
     @property
-    def taken_groups(self) -> list[Group]:
+    def taken_groups(self) -> list[GroupArray]:
         """The groups that the measure can be had of."""
         return [group for group in self.groups if taken(self.measure, group)]
 
@@ -80,7 +80,7 @@ class Prepared:
         return max((array_of(group).shape[-2] for group in self.groups if not isinstance(group, RDMs)), default=1)
 
 
-def prepare(measure: Measure, groups: Sequence[Group], dtype: str = "float32") -> Prepared:
+def prepare(measure: Measure, groups: Sequence[GroupArray], dtype: str = "float32") -> Prepared:
     """A measure's states of the groups of a request.
 
     Args:
@@ -98,12 +98,12 @@ def prepare(measure: Measure, groups: Sequence[Group], dtype: str = "float32") -
     return Prepared(measure, tuple(groups), tuple(states), dtype)
 
 
-def prepare_all(measures: Iterable[Measure], groups: Sequence[Group], dtype: str = "float32") -> list[Prepared]:
+def prepare_all(measures: Iterable[Measure], groups: Sequence[GroupArray], dtype: str = "float32") -> list[Prepared]:
     """The measures of one request, each as `prepare` gives it."""
     return [prepare(measure, groups, dtype) for measure in measures]
 
 
-def prepare_group(measure: Measure, group: Group) -> State:
+def prepare_group(measure: Measure, group: GroupArray) -> State:
     """A measure's state of one group of any kind that it takes."""
     if isinstance(group, np.ndarray):
         return measure.prepare(group)
@@ -111,14 +111,14 @@ def prepare_group(measure: Measure, group: Group) -> State:
     return of_kind.prepare_rdms(group.array) if isinstance(group, RDMs) else of_kind.prepare_repeats(group.array)
 
 
-def taken(measure: Measure, group: Group) -> bool:
+def taken(measure: Measure, group: GroupArray) -> bool:
     """Whether a measure can be had of a group: ready RDMs and single patterns are not enough for all."""
     if isinstance(group, RDMs):
         return "rdms" in measure.takes
     return isinstance(group, Repeats) or bool({"patterns", "trajectories"} & set(measure.takes))
 
 
-def as_taken(measure: Measure, group: Group, dtype: str) -> Group:
+def as_taken(measure: Measure, group: GroupArray, dtype: str) -> GroupArray:
     """A group as a measure takes it: in `dtype`, and repeats as their mean for a measure that does not take them."""
     if isinstance(group, Repeats) and "repeats" not in measure.takes:
         return group.array.mean(1).astype(dtype)
@@ -126,7 +126,7 @@ def as_taken(measure: Measure, group: Group, dtype: str) -> Group:
     return array if isinstance(group, np.ndarray) else type(group)(array)
 
 
-def in_order(group: Group, order: np.ndarray) -> Group:
+def in_order(group: GroupArray, order: np.ndarray) -> GroupArray:
     """A group with only the stimuli `order`, in this order."""
     if isinstance(group, RDMs):
         return RDMs(group.array[:, order][:, :, order])

@@ -19,7 +19,7 @@ are no more than `permutations`, else that many are drawn.
 - A field that only some members have (missing in the others) is tested within the members that have it; the members
   of a field common to all are averaged over the fields that only some have.
 - Beside the test of location stands one of dispersion (PERMDISP, Anderson 2006): by the same permutations, whether
-  cases of one level lie further from the centroid of their level than units of another. Where it is small too, the
+  cases of one level lie further from the centroid of their level than cases of another. Where it is small too, the
   p of the field may be about spread.
 """
 

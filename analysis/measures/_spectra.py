@@ -111,7 +111,7 @@ def nuclear_norms(a: Any, b: Any) -> Any:
     return by_member(norms, a)
 
 
-def newton_schulz(m: jax.Array) -> jax.Array:
+def newton_schulz(m: jax.Array | np.ndarray) -> jax.Array:
     """Nuclear norms of `m` `(..., p, q)` by matrix products only: `<Q, m>` with the polar factor Q of m.
 
     The cubic iteration `Q <- Q (3 - Q' Q) / 2` from `m / |m|` raises every singular value of Q towards 1 and none

@@ -74,7 +74,7 @@ class Measure(Family):
         silent = (size == n - 1).all(1, keepdims=True)
         return dict(near=bits, size=np.where(silent, np.nan, size).astype(x.dtype), more=more)
 
-    def _neighbors(self, x: np.ndarray, noise: float) -> np.ndarray:
+    def _neighbors(self, x: np.ndarray, noise: float | np.floating) -> np.ndarray:
         """Whether column j is a neighbour of row i, `(stimulus, stimulus)`, in double precision."""
         x = x.astype(np.float64)
         if self.metric == "cosine":

@@ -143,7 +143,7 @@ class Measure(Family):
             states = list(pool.map(partial(self._one, noise=noise, kind=kind), x))
         return {name: _stacked([state[name] for state in states]) for name in states[0]}
 
-    def _one(self, x: np.ndarray, noise: float, kind: np.dtype) -> State:
+    def _one(self, x: np.ndarray, noise: float | np.floating, kind: np.dtype) -> State:
         """One member's state, without the member axis."""
         stimuli, times, _ = x.shape
         folds = cv.split(stimuli, self.folds)
@@ -332,7 +332,7 @@ def _operators(z: np.ndarray, size: np.ndarray, penalties: np.ndarray, base: np.
     return dict(columns=columns, f=f, v=np.stack([cv.leverage(columns, of_penalty) for of_penalty in f]))
 
 
-def _rest(state: State, y: jax.Array, place: int) -> jax.Array:
+def _rest(state: State, y: jax.Array, place: Any) -> jax.Array:
     """Target less held-out prediction at one penalty, `(a, b, fold, row, unit)`."""
     if "c" in state:
         flat = y.reshape(len(y), -1, y.shape[3])

@@ -1,4 +1,4 @@
-"""Similarity with something else taken out: the input's squares geometry, that of a condition, or an outline."""
+"""Similarity with something else taken out: the input's own geometry, that of a condition, or an outline."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ SPENT = 1e-5
 
 
 def partial(similarity: np.ndarray, confounds: Sequence[int]) -> np.ndarray:
-    """Similarities with those of one or more members taken out, such as the input's squares (Cui et al. 2022).
+    """Similarities with those of one or more members taken out, such as the input's own (Cui et al. 2022).
 
     For a measure that is the cosine of one map per member (CKA, correlations of RDMs), g, the cosine of what is left of
     two maps once their projection on the confounds' maps C is subtracted:

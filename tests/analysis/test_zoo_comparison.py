@@ -12,7 +12,7 @@ from analysis.activations.types import Group, Representations
 from analysis.inference.factors import depths, told_apart
 from analysis.inference.field_tests import group_means, run_field_tests
 from analysis.labelled_comparison import MeasureRecord
-from analysis.report import figures, maps
+from analysis.report import embedding_maps, figures
 from analysis.report.summary import category_lines, field_lines
 from analysis.zoo_comparison import mean_rdms
 
@@ -134,7 +134,7 @@ def test_a_slice_of_one_network_or_of_one_level_is_tested_and_drawn(items: int) 
     assert not tests["testable"].any()
     assert len(group_means(similarity, table, fields, {"measure": "cka"}))
     record = MeasureRecord("cka", "similarity", 100, chance=0.0)
-    for draw in (figures.heat_map, maps.mds):
+    for draw in (figures.heat_map, embedding_maps.mds):
         draw(similarity, table, told_apart(table, fields), record, "zoo").canvas.draw()
 
 
@@ -146,7 +146,7 @@ def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
     record = MeasureRecord("cka", "similarity", 100, chance=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a legend larger than its figure leaves no room for the axes
-        maps.mds(similarity, table, fields, record, "zoo").canvas.draw()
+        embedding_maps.mds(similarity, table, fields, record, "zoo").canvas.draw()
         heat = figures.heat_map(similarity, table, ["activation", "layers", "gain"], record, "zoo")
         heat.canvas.draw()
     names = [label.get_text() for label in heat.axes[0].get_yticklabels()]
@@ -157,7 +157,7 @@ def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
 def test_pictures_of_a_thousand_items_fit_their_page() -> None:
     table, similarity = many(256, 2)
     record = MeasureRecord("cka", "similarity", 100, chance=0.0)
-    figure = maps.mds(similarity, table, ["channels", "kernel"], record, "zoo")
+    figure = embedding_maps.mds(similarity, table, ["channels", "kernel"], record, "zoo")
     assert "classical MDS (1024 items)" in figure.get_suptitle()
     assert "256 levels" in figure.axes[0].get_title(loc="left")
     assert figure.axes[0].get_legend() is None

@@ -57,7 +57,7 @@ def command(zoo: str, out: Path | str, *flags: str, save_every: float = 0.02) ->
 
 
 def start(words: Sequence[str], **environment: str) -> subprocess.Popen[str]:
-    """A run as a process of two virtual devices."""
+    """A run as a process of two lanes."""
     settings = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": str(ROOT), **environment}
     return subprocess.Popen(words, cwd=ROOT, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 

@@ -15,7 +15,6 @@ from zoo import load, train
 from zoo.files import read_arrays
 from zoo.launch.share_progress import Listener
 from zoo.spec.zoo import Zoo
-from zoo.store.checksums import sealed, verify
 from zoo.store.manifest import read_manifest, zoo_of
 
 EXAMPLES = {False: 300, True: 2000}
@@ -155,7 +154,8 @@ def test_any_spec_is_read_or_refused(examples: int, whole: Path) -> None:
 def test_any_checkpoint_manifest_is_read_or_refused_and_never_leads_out_of_its_folder(
     examples: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo.store import checksums
+    from zoo.store import sealing
+    from zoo.store.sealing import sealed_manifest, verify_step
 
     copy = Path(shutil.copytree(whole, tmp_path / "zoo"))
     folder = folders(copy)[0].path / "0"
@@ -164,7 +164,7 @@ def test_any_checkpoint_manifest_is_read_or_refused_and_never_leads_out_of_its_f
     def read(content: bytes) -> None:
         for again in (content, resealed(content)):
             file.write_bytes(again)
-            for use in (sealed, verify):
+            for use in (sealed_manifest, verify_step):
                 read_or_refused(lambda use=use: inside(folder, use(folder, 0)))
 
     def resealed(content: bytes) -> bytes:
@@ -172,7 +172,7 @@ def test_any_checkpoint_manifest_is_read_or_refused_and_never_leads_out_of_its_f
         try:
             value = json.loads(content)
             value.pop("seal", None)
-            return checksums._line({**value, "seal": checksums._sha256(checksums._line(value))})
+            return sealing._line({**value, "seal": sealing._sha256(sealing._line(value))})
         except (ValueError, AttributeError, TypeError):
             return content
 

@@ -19,7 +19,7 @@ from tests.faults.rig import (
     start,
 )
 from zoo import train
-from zoo.store.checksums import verify
+from zoo.store.sealing import verify_step
 
 ROUNDS = {"rnn": (6, 35), "cnn": (4, 15)}
 """Kills in CI, and in the long run."""
@@ -50,7 +50,7 @@ def test_after_every_kill_all_listed_steps_are_whole_the_newest_is_right_and_the
         for folder in folders(out):
             steps = folder.steps()
             for step in steps:
-                verify(folder.path / str(step), step)
+                verify_step(folder.path / str(step), step)
             if steps:
                 truth.check(folder, steps[-1])
                 restored += 1

@@ -1,9 +1,13 @@
 """Compiled programs, kept on the disk between runs; and what they are compiled with."""
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import jax
 
+from zoo.buckets import is_remote
+from zoo.files import check_writable
 from zoo.machine import cache_folder
 
 
@@ -26,5 +30,17 @@ def compiler_of(device: Any) -> Any:
     JAX names the program of a GPU without its number, and that of any other device with it.
     """
     config: Any = jax.config
-    kept = config.jax_enable_compilation_cache and config.jax_compilation_cache_dir
+    kept = config.jax_enable_compilation_cache and _can_keep(config.jax_compilation_cache_dir)
     return device.platform if kept and device.platform == "gpu" else device
+
+
+@functools.cache
+def _can_keep(folder: str | None) -> bool:
+    """Whether programs can be kept there: else the next device would find nothing, and wait for nothing."""
+    if folder is None or is_remote(folder):
+        return folder is not None
+    try:
+        check_writable(Path(folder))
+    except OSError:
+        return False
+    return True

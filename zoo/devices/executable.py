@@ -17,8 +17,8 @@ from jax.sharding import SingleDeviceSharding
 
 from zoo.devices.blocks import Block, over_members
 from zoo.devices.compilation import compiler_of, compiler_options
-from zoo.devices.placement import on_device
 from zoo.devices.recipe import Recipe
+from zoo.devices.task_data import on_device
 from zoo.spec.cohorts import Cohort
 from zoo.training import evaluation, program
 from zoo.training.binding import Floats, floats_of

@@ -16,10 +16,7 @@ def start(threads: int | None = None) -> None:
     Args:
       threads: of XLA's CPU pool, as a directory's manifest records it; default the number of cores.
     """
-    config: Any = jax.config
-    try:
-        jax.config.update("jax_num_cpu_devices", config.jax_num_cpu_devices)  # refused once a backend runs
-    except RuntimeError:
+    if _backend_runs():
         return
     if threads is not None:
         os.environ["NPROC"] = str(threads)
@@ -27,6 +24,18 @@ def start(threads: int | None = None) -> None:
     global _threads
     _threads = int(os.environ["NPROC"])  # what the backend will read; later changes do not count
     compilation.keep()
+
+
+def _backend_runs() -> bool:
+    """Whether it is too late. JAX says so only of a setting that would change: it is changed, and put back."""
+    config: Any = jax.config
+    asked = config.jax_num_cpu_devices
+    try:
+        jax.config.update("jax_num_cpu_devices", 1 if asked != 1 else 2)
+        jax.config.update("jax_num_cpu_devices", asked)
+    except RuntimeError:
+        return True
+    return False
 
 
 def start_as(manifest: dict[str, Any]) -> dict[str, Any] | None:

@@ -87,5 +87,5 @@ def _moved(name: str) -> ValueError:
 
     return ValueError(
         f"jax {jax.__version__} has no jax._src.{name}, by which processes that train together meet (jax 0.10 has): "
-        "update this program, or train with --processes left out."
+        "update this program, install jax 0.10, or train in one process."
     )

@@ -50,7 +50,7 @@ def joined(
     run = _agreed(coordination, spec) if coordination.count > 1 else ""
     share = Share(coordination.index, coordination.count, run)
     if stay and coordination.count > 1:
-        together = Slice(coordination)
+        together = ConnectedProcesses(coordination)
         together.notice()
         coordination.barrier("zoo-said", MEETING_SECONDS)  # everyone has said something to be heard of
         return Cluster(share, together.notice, together.leave, announced=True)
@@ -140,7 +140,7 @@ def _on_tpu() -> bool:
     return bool(glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*"))
 
 
-class Slice:
+class ConnectedProcesses:
     """Processes that stay connected: a notice to one reaches all, and process 0, whose end would end all, leaves last.
 
     Args:

@@ -1,6 +1,7 @@
 """One cohort's way through a run: its program, the blocks that nobody has taken yet, and what comes back of them."""
 
 import enum
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -239,7 +240,8 @@ class CohortQueue:
     def _fix(self, executable: Executable, again: bool = False) -> Recipe:
         member = self.cohort.members[0]
         about = {"evaluate_every": executable.evaluate_every, "precision": member.training.precision}
-        about["solved"] = float(member.task.solved)  # so that the member table is read without the task
+        if math.isfinite(member.task.solved):
+            about["solved"] = float(member.task.solved)  # so that the member table is read without the task
         return self._store.fix(self.cohort.id, executable.recipe, again, **about)
 
     def _refuse_if_too_large(self, executable: Executable, device: Any) -> None:

@@ -15,10 +15,10 @@ from zoo.spec.zoo import Zoo
 from zoo.training import shapes
 
 MOST_MEASURED = 8
-"""Cohorts that are compiled and timed, at most;"""
+"""Cohorts that are compiled and timed at most; of a larger zoo these, evenly spread, stand for all."""
 
 MEASURE_SECONDS = 6.0
-"""no further one after this time; of a larger zoo, these, evenly spread, stand for all."""
+"""After this time no further cohort is compiled and timed."""
 
 CHECK_SECONDS = 6.0
 """After this time no further cohort is traced, to see whether its task and model fit together and how large it is."""
@@ -50,7 +50,7 @@ class PlanRow(NamedTuple):
     checked: bool
 
 
-class Measured(NamedTuple):
+class ShortRun(NamedTuple):
     """What a short run of a cohort showed.
 
     Attributes:
@@ -86,17 +86,17 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
     sizes: dict[int, int] = {}
     for i in _until(CHECK_SECONDS, order):
         sizes[i] = shapes.state_bytes(cohorts[i])
-    measured: dict[int, Measured] = {}
+    measured: dict[int, ShortRun] = {}
     for i in _until(MEASURE_SECONDS, order[:MOST_MEASURED]):
         say(f"compiling and timing cohort {i + 1} of {len(cohorts)}, {cohorts[i].id}")
-        measured[i] = _measured(cohorts[i], choose(cohorts[i]), len(cohorts))
+        measured[i] = _short_run(cohorts[i], choose(cohorts[i]), len(cohorts))
     per_member = [one.seconds / len(cohorts[i].members) for i, one in measured.items() if not np.isnan(one.seconds)]
     typical_seconds = float(np.mean(per_member)) if per_member else float("nan")
     typical_size = float(np.mean(list(sizes.values())))
     rows = []
     for i, cohort in enumerate(cohorts):
         count = len(cohort.members)
-        about = measured.get(i) or Measured(choose(cohort), float("nan"), typical_seconds * count)
+        about = measured.get(i) or ShortRun(choose(cohort), float("nan"), typical_seconds * count)
         blocks = -(-count // about.recipe.block)
         disk = 3 * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
         steps = cohort.members[0].training.steps
@@ -130,7 +130,7 @@ def _until(seconds: float, items: Sequence[int]) -> Iterator[int]:
         yield item
 
 
-def _measured(cohort: Cohort, recipe: Recipe, cohorts: int) -> Measured:
+def _short_run(cohort: Cohort, recipe: Recipe, cohorts: int) -> ShortRun:
     devices = startup.lanes()
     begin = time.perf_counter()
     executable = fitted(cohort, recipe, devices[0])
@@ -141,4 +141,4 @@ def _measured(cohort: Cohort, recipe: Recipe, cohorts: int) -> Measured:
     idle = max(1.0, len(devices) / blocks) if cohorts < len(devices) else 1.0
     # No rate: the block did not fit any more, whatever took the memory since.
     seconds = compiling + cohort.members[0].training.steps * count / (rate or float("nan")) * idle
-    return Measured(executable.recipe, executable.bytes_needed(devices[0]) / 2**20, seconds)
+    return ShortRun(executable.recipe, executable.bytes_needed(devices[0]) / 2**20, seconds)

@@ -90,6 +90,7 @@ class View:
         """How many members of each cohort are trained here, where others train the rest."""
         with self._lock:
             self._here.update(members)
+            self._counted.clear()  # a table may have been drawn before
 
     def compiling(self, cohort: str) -> None:
         """A worker turns to a cohort."""

@@ -1,4 +1,4 @@
-"""Train a zoo: cohorts are compiled and their blocks trained on all local devices; the same call resumes."""
+"""Train a zoo: cohorts are compiled and their blocks trained in all lanes; the same call resumes."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from zoo import files
 from zoo.devices import startup, tuning
 from zoo.devices.default_recipes import default_recipe
 from zoo.devices.memory import bytes_free, peak
-from zoo.devices.placement import forget_data
 from zoo.devices.recipe import Recipe
+from zoo.devices.task_data import forget_data
 from zoo.running.cohort_queue import CohortQueue
 from zoo.running.progress import Display, view
 from zoo.running.scheduler import Scheduler

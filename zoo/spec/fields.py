@@ -35,7 +35,7 @@ class Field(NamedTuple):
 
 @functools.cache
 def fields_of(cls: type) -> dict[str, Field]:
-    """The spec's fields of a class, in order, without those that the task or the executor fills in."""
+    """The spec's fields of a class, in order, without those that the task or the recipe fills in."""
     hints = typing.get_type_hints(cls, include_extras=True)
     result = {}
     for field in dataclasses.fields(cls):

@@ -20,7 +20,7 @@ from zoo import files
 from zoo.buckets import is_remote
 from zoo.files import bytes_left, read_arrays, remove, write_atomically
 from zoo.machine import memory_size
-from zoo.store.checksums import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed, verify
+from zoo.store.sealing import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed_manifest, verify_step
 from zoo.wording import first_line, mebibytes
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class BlockFolder:
 
     def _is_sealed(self, step: int) -> bool:
         try:
-            return bool(sealed(self.path / str(step), step))
+            return bool(sealed_manifest(self.path / str(step), step))
         except (FileNotFoundError, NotADirectoryError, CheckpointCorrupt):
             return False
 
@@ -76,7 +76,7 @@ class BlockFolder:
             if newest is not None and step:
                 continue
             try:
-                verify(self.path / str(step), step)
+                verify_step(self.path / str(step), step)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # never finished
             except CheckpointCorrupt as error:
@@ -159,7 +159,7 @@ class BlockFolder:
         """
         for step in reversed(self.numbers()):
             try:
-                return sealed(self.path / str(step), step)
+                return sealed_manifest(self.path / str(step), step)
             except FileNotFoundError:
                 continue
             except CheckpointCorrupt as error:
@@ -235,7 +235,7 @@ class BlockFolder:
         try:
             stamp = files.read(path / MANIFEST)
             if _verified.get(str(path)) != stamp:
-                verify(path, step)
+                verify_step(path, step)
                 _verified[str(path)] = stamp
         except FileNotFoundError:
             raise CheckpointCorrupt(f"Step {step} is damaged: {path / MANIFEST} is missing.") from None

@@ -24,7 +24,7 @@ class DirectoryInUse(ValueError):
 
 @contextmanager
 def locked(path: Any, run: str = "", share: int | None = None, patience: float = 1.0) -> Iterator[None]:
-    """Hold a directory for the time of a block.
+    """Hold a directory while the `with` statement runs.
 
     Args:
       path: of the zoo directory.

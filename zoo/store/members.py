@@ -55,11 +55,13 @@ def refreshed(path: Any, table: pd.DataFrame, solved: Mapping[str, float]) -> pd
     Args:
       path: of the directory.
       table: of all its members.
-      solved: cohort -> the score from which on its task counts as solved.
+      solved: cohort -> the score from which on its task counts as solved; those that nobody has begun may lack it.
     """
     standings = _standings(path, strict=True)
     now = [standings.get(member, Standing()) for member in table["member"]]
-    words = [word_of(one.status, one.score, solved[cohort]) for one, cohort in zip(now, table["cohort"])]
+    words = [
+        word_of(one.status, one.score, solved.get(cohort, float("nan"))) for one, cohort in zip(now, table["cohort"])
+    ]
     numbers = np.array([one[2:] for one in now], np.float64).reshape(-1, 2)
     steps = [one.step for one in now]
     return table.assign(status=words, steps=steps, loss=numbers[:, 0], score=numbers[:, 1])

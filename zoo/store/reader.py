@@ -42,10 +42,13 @@ class Trained:
         if not set(UNFINISHED) & set(table["status"]):
             return table
         # Somebody may have trained since the table was written. What counts as solved is known without the tasks, which
-        # need JAX, except in directories of earlier versions.
-        solved = {cohort: entry["solved"] for cohort, entry in cohorts.items() if entry["solved"] is not None}
-        if set(table["cohort"]) <= solved.keys():
-            return refreshed(self.path, table, solved)
+        # need JAX, of every cohort that was begun, except in directories of earlier versions.
+        solved = {c: entry["solved"] for c, entry in cohorts.items() if entry["solved"] is not None}
+        waiting = {c for c, entry in cohorts.items() if entry["recipe"] is None}
+        if set(table["cohort"]) <= solved.keys() | waiting:
+            current = refreshed(self.path, table, solved)
+            if not set(current.loc[current["status"] != "pending", "cohort"]) & waiting:  # begun just now
+                return current
         return member_table(self.path, self.zoo)
 
     def written(self) -> pd.DataFrame | None:

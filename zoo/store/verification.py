@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from zoo import files
-from zoo.store import checksums
+from zoo.store import sealing
 from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import check_cohorts, read_manifest, zoo_of
 from zoo.store.reader import Trained
@@ -80,10 +80,10 @@ def _block(folder: BlockFolder) -> _VerifiedBlock:
     faults, members, steps = [], [], []
     for step in folder.numbers():
         try:
-            content = checksums.verify(folder.path / str(step), step)
+            content = sealing.verify_step(folder.path / str(step), step)
         except (FileNotFoundError, NotADirectoryError):
             unfinished += 1
-        except checksums.CheckpointCorrupt as error:
+        except sealing.CheckpointCorrupt as error:
             faults.append(str(error))
         else:
             checkpoints += 1

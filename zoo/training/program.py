@@ -128,7 +128,7 @@ def _step(binder: Binder, rule: Rule, state: State, floats: Floats, data: Any) -
     updates, optimizer_state = optimizer_of(training).update(gradient, state.optimizer, state.params)
     if training.optimizer == "adamw":
         updates = jax.tree.map(lambda u, p: u + training.l2 * p if p.ndim > 1 else u, updates, state.params)
-    # This is where a learning rate is applied.
+    # The rate is applied here and not by the optimizer: so it may be a tracer, and the bits are the plain optimizer's.
     rate = training.learning_rate * multiplier(training, state.step)
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     new = state._replace(

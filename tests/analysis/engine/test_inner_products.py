@@ -26,9 +26,9 @@ def test_nothing_of_members_by_stimuli_squared_is_held_and_what_measures_share_i
     tree, arrays = inner_products.distinct([[measure.prepare(x) for measure in measures]])
     large = [array for array in arrays if array.size == x.size]
     assert len(large) == 2, "centred patterns of both forms of CKA are one array, z-scored ones of RSA another"
-    plan = inner_products.Plan(measures, block_size(members, stimuli, 1), (1, 1, 1), tree, stimuli, True)
+    walk = inner_products.Walk(measures, block_size(members, stimuli, 1), (1, 1, 1), tree, stimuli, True)
     sums = tuple((jnp.zeros((members, members)), jnp.zeros((1, 1, 1))) for _ in measures)
-    program = inner_products._add_block.lower(plan, sums, arrays, 0, 0).compile()
+    program = inner_products._add_block.lower(walk, sums, arrays, 0, 0).compile()
     memory = program.memory_analysis()
     assert memory.temp_size_in_bytes + memory.output_size_in_bytes < members * stimuli**2 * 4
     assert memory.argument_size_in_bytes < 3 * x.nbytes
@@ -39,9 +39,9 @@ def test_a_gram_block_that_measures_share_is_made_once():
     count = {}
     for name, measures in {"one": (cka.Measure(),), "two": (cka.Measure(), cka.Measure(debiased=False))}.items():
         tree, arrays = inner_products.distinct([[measure.prepare(x) for measure in measures]])
-        plan = inner_products.Plan(measures, 40, (1,) * len(measures), tree, 40, True)
+        walk = inner_products.Walk(measures, 40, (1,) * len(measures), tree, 40, True)
         sums = tuple((jnp.zeros((8, 8)), jnp.zeros((1, 1, 1))) for _ in measures)
-        program = inner_products._add_block.lower(plan, sums, arrays, 0, 0).compile()
+        program = inner_products._add_block.lower(walk, sums, arrays, 0, 0).compile()
         count[name] = program.cost_analysis()["flops"]
     product = 2 * 8 * 8 * 40 * 40
     assert count["two"] - count["one"] < 1.5 * product, "one more product of maps, and no more Gram blocks"

@@ -1,5 +1,7 @@
 """The journal: nothing is computed twice after a kill, and nothing goes on from what is torn or of another request."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ def test_a_killed_comparison_goes_on_from_its_last_writing(measure, tmp_path, mo
     request = [prepare(measure, groups, "float64")]
     whole = similarities(request, budget=2**14)[0]
     monkeypatch.setattr(journal, "SHARE", 0)
-    monkeypatch.setattr(journal.Journal.__init__, "__defaults__", (0.0,))
+    monkeypatch.setattr(journal, "SECONDS", 0.0)
     module, name = (pair_tiles, "_tile") if measure.form == "pair" else (inner_products, "_add_block")
     step, count = getattr(module, name), []
 
@@ -79,3 +81,29 @@ def test_a_torn_journal_is_begun_again(tmp_path):
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
     np.testing.assert_array_equal(similarities([prepare(cka.Measure(), groups)], journal=tmp_path)[0].value, whole)
+
+
+def test_a_file_that_takes_long_to_write_is_written_less_often(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(journal, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    kept = journal.Journal(tmp_path)
+    now[0] = journal.SECONDS - 1
+    assert not kept.due
+    now[0] = journal.SECONDS
+    assert kept.due
+    kept.took, kept.last = 2 * journal.SECONDS / journal.SHARE, now[0]
+    now[0] += 2 * journal.SECONDS - 1
+    assert not kept.due
+    now[0] += 1
+    assert kept.due
+    assert not journal.Journal(None).due
+
+
+def test_a_key_holds_all_that_decides_a_result():
+    x = np.arange(6.0)
+    keys = [
+        journal.digest(words, [array])
+        for words, array in (("ab", x), ("ba", x), ("ab", -x), ("ab", x[None]), ("ab", x.astype("float32")))
+    ]
+    assert len(set(keys)) == 5
+    assert journal.digest("ab", [x.copy()]) == keys[0]

@@ -9,7 +9,7 @@ from matplotlib.patches import Ellipse, Rectangle
 
 from analysis.geometry.embedding import angular
 from analysis.labelled_comparison import MeasureRecord
-from analysis.report import figures, maps, relations
+from analysis.report import embedding_maps, figures, relations
 from analysis.report.score_chart import scores
 from analysis.scoring.measure_agreement import agreement
 from analysis.scoring.recording_scores import COLUMNS
@@ -96,7 +96,9 @@ def test_a_distance_is_drawn_as_it_is_and_yellow_where_items_are_alike() -> None
     assert "grey: undefined" in heat.axes[0].get_title(loc="left")
     assert "chance level not known" in heat.axes[0].get_title(loc="left")
     assert "distance, procrustes" in heat.axes[1].get_ylabel()
-    tree, points = (drawn(draw(value, table, ["model"], DISTANCE, "zoo")) for draw in (relations.clusters, maps.mds))
+    tree, points = (
+        drawn(draw(value, table, ["model"], DISTANCE, "zoo")) for draw in (relations.clusters, embedding_maps.mds)
+    )
     assert "15 trained networks: average linkage of procrustes," in tree.get_suptitle()
     assert "1 item without all distances left out" in tree.get_suptitle()
     assert "metric MDS of procrustes," in points.get_suptitle()
@@ -120,14 +122,14 @@ def test_a_score_names_its_direction_keeps_low_values_and_has_no_map() -> None:
     assert axes.images[0].norm.vmin > -40
     assert axes.images[0].colorbar.extend == "min", "an arrow says that there is more below"
     with pytest.raises(ValueError, match="A score has no distance"):
-        maps.mds(similarity, table, ["model"], SCORE, "zoo")
+        embedding_maps.mds(similarity, table, ["model"], SCORE, "zoo")
 
 
 def test_recordings_are_named_stars_and_stand_last_in_the_matrix() -> None:
     table, similarity = with_guests(*zoo())
     assert figures.states_of(table)[-3:].tolist() == ["recording", "recording", "baseline"]
     assert figures.states_of(table)[:2].tolist() == ["trained", "trained"]
-    figure = drawn(maps.mds(similarity, table, ["model"], RECORD, "zoo"))
+    figure = drawn(embedding_maps.mds(similarity, table, ["model"], RECORD, "zoo"))
     assert {text.get_text() for text in figure.axes[0].texts} == {"it", "pixels"}, "single subjects have no name"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["trained", "untrained", "recording", "baseline"]
@@ -145,16 +147,16 @@ def ellipses(axes: Any) -> int:
 def test_means_have_ellipses_over_configurations_where_there_are_enough_else_over_networks_or_none() -> None:
     fields = ["model", "hidden"]
     table, similarity = zoo(12)
-    many = drawn(maps.mds(similarity, table, fields, RECORD, "zoo"))
+    many = drawn(embedding_maps.mds(similarity, table, fields, RECORD, "zoo"))
     assert [ellipses(axes) for axes in many.axes] == [4, 0], "two models, trained and untrained; two nets a width"
     assert "over configurations" in many.axes[0].get_title(loc="left")
     table, similarity = zoo(4, seeds=4)
-    few = drawn(maps.mds(similarity, table, fields, RECORD, "zoo"))
+    few = drawn(embedding_maps.mds(similarity, table, fields, RECORD, "zoo"))
     assert [ellipses(axes) for axes in few.axes] == [4, 4]
     assert "over networks" in few.axes[0].get_title(loc="left")
     assert "for these configurations only" in few.get_suptitle()
     table, similarity = zoo(4, seeds=1)
-    none = drawn(maps.mds(similarity, table, fields, RECORD, "zoo"))
+    none = drawn(embedding_maps.mds(similarity, table, fields, RECORD, "zoo"))
     assert ellipses(none.axes[0]) == 0
     assert "ellipses" not in none.get_suptitle()
 
@@ -163,8 +165,8 @@ def test_networks_that_share_cohort_and_seed_are_drawn_together() -> None:
     table, _ = zoo(4, seeds=3)
     table["cohort"], table["penalty"] = "one", table["hidden"]
     network = np.ones(len(table), bool)
-    words, units = maps.units_of(table, "penalty", table["trained"].to_numpy(), network, ["model", "penalty"])
-    assert words == maps.NETWORKS
+    words, units = embedding_maps.units_of(table, "penalty", table["trained"].to_numpy(), network, ["model", "penalty"])
+    assert words == embedding_maps.NETWORKS
     assert len(set(units)) == 3, "copies of one network under several penalties are one unit"
 
 

@@ -20,7 +20,7 @@ from zoo.devices.startup import lanes
 from zoo.running import packing
 from zoo.store import checkpoints
 from zoo.store.checkpoints import BlockFolder
-from zoo.store.checksums import CheckpointCorrupt
+from zoo.store.sealing import CheckpointCorrupt
 
 
 def test_old_checkpoints_go_and_step_0_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from tests.faults.rig import ZOOS, assert_same, everything, folders
 from zoo import train
 from zoo.devices.startup import lanes
 from zoo.store import checkpoints, disk_space
-from zoo.store.checksums import verify
+from zoo.store.sealing import verify_step
 
 
 def test_a_full_disk_is_refused_before_the_start_and_said_while_saving_and_what_was_saved_stands(
@@ -37,7 +37,7 @@ def test_a_full_disk_is_refused_before_the_start_and_said_while_saving_and_what_
     assert any(steps.values())
     for folder in folders(small_disk / "zoo"):
         for step in folder.steps():
-            verify(folder.path / str(step), step)
+            verify_step(folder.path / str(step), step)
     (small_disk / "other").unlink()
     monkeypatch.setattr(checkpoints, "RESERVE", 0)
     train(ZOOS["rnn"], small_disk / "zoo", quiet=True)

@@ -14,8 +14,8 @@ from tests.faults.rig import (
 )
 from tests.zoo.small_zoos import block_of, files
 from zoo import train
-from zoo.store import checksums
-from zoo.store.checksums import CheckpointCorrupt, verify
+from zoo.store import sealing
+from zoo.store.sealing import CheckpointCorrupt, verify_step
 
 
 def test_a_flipped_bit_in_any_file_of_a_checkpoint_is_caught_and_named(copy: Path) -> None:
@@ -28,11 +28,11 @@ def test_a_flipped_bit_in_any_file_of_a_checkpoint_is_caught_and_named(copy: Pat
                 file.write_bytes(content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :])
                 tried += 1
                 try:
-                    verify(block.path / str(step), step)
+                    verify_step(block.path / str(step), step)
                 except CheckpointCorrupt as error:
                     caught += str(file) in str(error) and f"Step {step} " in str(error)
                 file.write_bytes(content)
-            verify(block.path / str(step), step)
+            verify_step(block.path / str(step), step)
     assert tried > 100
     assert caught == tried
 
@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_read_now_is_not_damage_and_nothing_is_set_aside(
     def busy(*_: Any) -> str:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(checksums, "sha256", busy)
+    monkeypatch.setattr(sealing, "sha256", busy)
     with pytest.raises(OSError, match="Too many open files"):
         train(ZOOS["rnn"], copy, quiet=True)
     monkeypatch.undo()
@@ -60,16 +60,14 @@ def test_a_file_that_cannot_be_read_now_is_not_damage_and_nothing_is_set_aside(
 
 def test_a_checkpoint_of_a_newer_version_is_refused_and_not_trained_over(copy: Path) -> None:
 
-    from zoo.store import checksums
+    from zoo.store import sealing
 
     block = block_of(copy)
     newest = block.path / str(block.steps()[-1])
     content = json.loads((newest / "manifest.json").read_bytes())
     content = {**content, "format": 2}
     del content["seal"]
-    (newest / "manifest.json").write_bytes(
-        checksums._line({**content, "seal": checksums._sha256(checksums._line(content))})
-    )
+    (newest / "manifest.json").write_bytes(sealing._line({**content, "seal": sealing._sha256(sealing._line(content))}))
     before = {p: p.read_bytes() for p in (copy / "cohorts").rglob("*") if p.is_file()}
     with pytest.raises(ValueError, match=r"has format 2, of another version of this program; this version reads"):
         train(ZOOS["rnn"], copy, quiet=True)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from tests.zoo.small_zoos import THREE
-from zoo.devices import placement
+from zoo.devices import task_data
 from zoo.devices.default_recipes import default_recipe
 from zoo.devices.executable import Executable
 
@@ -12,8 +12,8 @@ from zoo.devices.executable import Executable
 def test_a_data_set_lies_on_a_device_once_for_all_cohorts() -> None:
     device = jax.local_devices()[0]
     arrays = [Executable(c, default_recipe(c)).data for c in THREE.cohorts]
-    placed = [placement.on_device(data, device)["images"] for data in arrays]
+    placed = [task_data.on_device(data, device)["images"] for data in arrays]
     assert placed[0] is placed[1] is placed[2]
-    other = placement.on_device(arrays[0], jax.local_devices()[1])["images"]
+    other = task_data.on_device(arrays[0], jax.local_devices()[1])["images"]
     assert other is not placed[0]
     assert placed[0].dtype == jnp.uint8

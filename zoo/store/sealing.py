@@ -32,7 +32,7 @@ def seal(folder: Any, step: int, members: Sequence[str]) -> None:
     write_atomically(folder / MANIFEST, _line({**content, "seal": _sha256(_line(content))}))
 
 
-def sealed(folder: Any, step: int) -> dict[str, Any]:
+def sealed_manifest(folder: Any, step: int) -> dict[str, Any]:
     """The manifest of a step, if it agrees with itself and every file is there in its size; contents are not read.
 
     Raises:
@@ -63,9 +63,9 @@ def sealed(folder: Any, step: int) -> dict[str, Any]:
     return content
 
 
-def verify(folder: Any, step: int) -> dict[str, Any]:
-    """The manifest of a step, after every byte of every file was read; raises as `sealed`."""
-    content = sealed(folder, step)
+def verify_step(folder: Any, step: int) -> dict[str, Any]:
+    """The manifest of a step, after every byte of every file was read; raises as `sealed_manifest`."""
+    content = sealed_manifest(folder, step)
     digests = spread(folder, lambda file: sha256(folder / file[0], file[1]["bytes"]), content["files"].items())
     for name, entry in content["files"].items():
         file = folder / name
@@ -75,8 +75,8 @@ def verify(folder: Any, step: int) -> dict[str, Any]:
 
 
 def read_sealed(folder: Any, step: int, name: str) -> bytes:
-    """The content of one file of a step, as it was written; raises as `sealed`."""
-    entry = sealed(folder, step)["files"].get(name)
+    """The content of one file of a step, as it was written; raises as `sealed_manifest`."""
+    entry = sealed_manifest(folder, step)["files"].get(name)
     content = read(folder / name) if entry else b""
     if entry is None or _sha256(content) != entry["sha256"]:
         raise CheckpointCorrupt(f"Step {step} is damaged: {folder / name} is not as it was written.")

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from analysis import artefacts
 from analysis.geometry.embedding import FEWEST_UNITS
 from analysis.inference.factors import told_apart
-from analysis.report import depth, figures, maps, relations
+from analysis.report import depth, embedding_maps, figures, relations
 from analysis.report.compared import Compared, in_order, read_comparisons
 from analysis.report.score_chart import scores
 from analysis.report.summary import summary_lines
@@ -81,7 +81,7 @@ def _pictures(compared: Compared) -> Pictures:
 
 def _defined(whole: Slice) -> Slice:
     """A slice without the networks of which nothing is known; what came from elsewhere stays, with empty cells."""
-    guests = np.isin(figures.states_of(whole.table), list(maps.GUESTS))
+    guests = np.isin(figures.states_of(whole.table), list(embedding_maps.GUESTS))
     rows = np.flatnonzero(np.isfinite(whole.values).any(1) | guests)
     return whole._replace(table=whole.table.iloc[rows].reset_index(drop=True), values=whole.values[np.ix_(rows, rows)])
 
@@ -93,7 +93,7 @@ def _of_slice(compared: Compared, shown: Slice, present: list[str]) -> Pictures:
     yield f"{start}-heatmap", figures.heat_map(shown.values, shown.table, present, record, title)
     if record.kind == "score" or not len(shown.table):
         return  # a score has no distance: nothing to lay out
-    yield f"{start}-mds", maps.mds(shown.values, shown.table, present, record, title, compared.fields)
+    yield f"{start}-mds", embedding_maps.mds(shown.values, shown.table, present, record, title, compared.fields)
     if (clusters := relations.clusters(shown.values, shown.table, present, record, title)) is not None:
         yield f"{start}-clusters", clusters
 
