@@ -21,7 +21,10 @@ This package knows only jax and flax.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    import jax
 
 __all__ = ["STATIC", "BrokenLimit", "Each", "Static", "broken_limit", "given", "off", "on", "setting"]
 
@@ -103,3 +106,16 @@ def given(default: Any) -> Any:
 def on(value: Any, off_value: float = 0.0) -> bool:
     """Whether a mechanism declared with `off` is compiled in: always when traced, else unless at its off value."""
     return not isinstance(value, (int, float)) or value != off_value
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What training and analysis ask of a `Model`; see the module's text."""
+
+    family: ClassVar[str]
+    outputs: int
+
+    def init(self, rngs: Any, inputs: "jax.Array") -> Any: ...
+    def init_with_output(self, rngs: Any, inputs: "jax.Array") -> tuple[Any, Any]: ...
+    def apply(self, variables: Any, inputs: "jax.Array", **settings: Any) -> Any: ...
+    def clone(self, **fields: Any) -> "Network": ...

@@ -2,11 +2,18 @@
 
 import ast
 import importlib
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from models import Network
 from zoo import lookup
+from zoo.rules import Rule
+from zoo.tasks import Task
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "zoo", "analysis", "run_zoo")
@@ -19,8 +26,9 @@ FLOORS = {
         ("lookup", "machine", "wording"),
         ("buckets",),
         ("files",),
-        ("spec", "data"),
+        ("data",),
         ("rules", "tasks"),
+        ("spec",),
         ("training",),
         ("devices",),
         ("store",),
@@ -111,6 +119,14 @@ def test_every_file_of_a_folder_is_found_by_its_name(kind: str, contract: str) -
         assert lookup.describe(kind, name)
 
 
+def test_every_model_task_and_rule_has_what_its_protocol_asks_for() -> None:
+    for kind, protocol in {"model": Network, "task": Task, "rule": Rule}.items():
+        asked = {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}
+        for name in lookup.names(kind):
+            contract = getattr(lookup.find(kind, name), kind.capitalize())
+            assert all(hasattr(contract, attribute) for attribute in asked), (kind, name)
+
+
 def test_every_preset_defines_a_zoo_with_its_own_name_and_a_command() -> None:
 
     assert {"demo", "flipflop", "sine", "context"} <= set(lookup.names("preset"))
@@ -129,11 +145,42 @@ def test_a_wrong_name_is_answered_with_the_nearest(kind: str) -> None:
 
 
 def test_zoo_imports_lazily() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys, zoo; assert 'jax' not in sys.modules; from zoo import load; load; assert 'flax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=240)
     assert importlib.import_module("zoo").__all__
+
+
+@pytest.mark.parametrize(
+    ("foreign", "words"),
+    [
+        ("models", ["-c", "from zoo import load"]),
+        ("models", ["run_zoo.py", "list"]),
+        ("analysis", ["run_zoo.py", "list"]),
+    ],
+)
+def test_another_package_of_an_everyday_name_is_named_in_one_sentence(
+    foreign: str, words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / f"{foreign}.py").write_text("")
+    command = [sys.executable, *(str(ROOT / word) if word.endswith(".py") else word for word in words)]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == (2 if "run_zoo.py" in words else 1)
+    last = done.stderr.strip().splitlines()[-1]
+    assert (
+        f"`import {foreign}` finds {tmp_path / foreign}.py and not {ROOT / foreign}, which this program needs" in last
+    )
+    assert "run_zoo.py" not in words or len(done.stderr.strip().splitlines()) == 1
+
+
+def test_docs_name_only_files_and_modules_that_there_are() -> None:
+    for path in [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text()
+        for name in re.findall(r"`((?:models|zoo|analysis|tests|benchmarks)/[\w/]+\.py)`", text):
+            assert (ROOT / name).is_file(), f"{path.name} names {name}"
+    rooms = re.findall(r"^\| `.*$", (ROOT / "docs" / "house.md").read_text(), re.MULTILINE)
+    for row in rooms:
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            assert list(ROOT.glob(f"*/{name}")) or list(ROOT.glob(f"*/*/{name}")), f"docs/house.md names {name}"

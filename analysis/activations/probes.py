@@ -9,7 +9,7 @@ import numpy as np
 from analysis.activations.stimuli import Stimuli
 from zoo.training.status import UNFINISHED
 
-__all__ = ["MOST_TIMES", "Probe", "finished", "finished_alike", "kept_every", "layer_names", "probes_of", "shapes_of"]
+__all__ = ["MOST_TIMES", "Probe", "finished", "finished_alike", "kept_every", "probes_of", "shapes_of"]
 
 MOST_TIMES = 25
 """Time steps of a trajectory that are kept unless a time step is asked for: its neighbours say the same again."""
@@ -112,12 +112,6 @@ def kept_every(probe: Probe, time_step: float | None = None) -> int:
     if every < 1 or abs(every * probe.dt - time_step) > 1e-6 * probe.dt:
         raise ValueError(f"time_step is {time_step} ms; it must be a multiple of the task's {probe.dt} ms.")
     return every
-
-
-def layer_names(trained: Any, task: str) -> list[str]:
-    """What the models of a task return, in order: layers, their input before f (`.pre`), "output"; nothing is run."""
-    known = probes_of(trained)[task]
-    return list(dict.fromkeys(name for cohort in known.cohorts for name in shapes_of(cohort, known.inputs)))
 
 
 def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:

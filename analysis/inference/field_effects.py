@@ -35,11 +35,11 @@ from jaxtyping import Float, Int
 
 from analysis.geometry.embedding import gower
 from analysis.inference.factors import MISSING, MOST_LEVELS, scaled, texts_of
+from analysis.inference.field_p_values import permutation_p
 from analysis.inference.nearest_neighbours import hits, nearest
 from analysis.inference.permutation_designs import GENERAL, SEED, Design, MemberLabels, designs
 from analysis.inference.resampling import arrangements, holm, relabellings
 from analysis.inference.sums_of_squares import TINY, bases, deviations, f_ratio, partition
-from analysis.inference.term_tests import permutation_p
 
 __all__ = ["COLUMNS", "FieldPlan", "explained", "pairs"]
 

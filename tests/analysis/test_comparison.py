@@ -1,45 +1,16 @@
 """compare: labelled matrices out, bad input refused in one sentence at the door."""
 
-import dataclasses
 import json
 import re
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from analysis.activations.types import RDM, Group, Repeats, Representations
+from analysis.activations.types import Repeats
 from analysis.comparison import compare, measure
 from analysis.measures import cka, rsa
+from tests.analysis.compared_items import arrays, normal, rdm, zoo
 from zoo import lookup
-
-
-def normal(seed, *shape):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
-
-
-def zoo():
-    """Two members of 5 units and one of 7, two layers each, with labels of every kind."""
-    small = pd.DataFrame(
-        {
-            "member": ["m0", "m0", "m1", "m1"],
-            "layer": ["hidden", "readout"] * 2,
-            "model": "gru",
-            "model.noise": [0.1, 0.1, 0.2, 0.2],
-            "leak": None,
-            "trained": [True, True, False, False],
-        }
-    )
-    large = pd.DataFrame(
-        {"member": "m2", "layer": ["hidden", "readout"], "model": "vanilla", "leak": "rate", "trained": True}
-    )
-    names = [f"{row.member}/{row.layer}" for row in [*small.itertuples(), *large.itertuples()]]
-    groups = (
-        Group(tuple(names[:4]), small, normal(0, 4, 8, 3, 5)),
-        Group(tuple(names[4:]), large, normal(1, 2, 8, 3, 7)),
-    )
-    return Representations(groups, probe="a1b2", conditions={}, dt=10.0)
 
 
 def test_a_mapping_keeps_its_order_and_unit_counts_are_free():
@@ -110,31 +81,6 @@ def test_a_wrong_measure_is_refused_with_what_is_allowed(choice, sentence):
         measure(choice)
 
 
-def arrays(**changed):
-    return {"x": normal(0, 9, 4), "y": normal(1, 9, 5)} | changed
-
-
-BAD = [
-    ({}, "There is nothing to compare"),
-    (arrays(y=normal(1, 9)), "Representation 'y' has shape (9,); it must be (stimulus, unit) or"),
-    (arrays(y=np.array([["a"]])), "Representation 'y' holds <U1; it must hold real numbers"),
-    (arrays(y=normal(1, 8, 4)), "'x' has 9 stimuli and 'y' has 8; all must be given the same stimuli"),
-    ({name: array[:3] for name, array in arrays().items()}, "needs at least 4 stimuli; there are 3"),
-    (arrays(y=np.full((9, 4), np.nan)), "'y' holds 36 NaN and 0 infinite values; exclude_degenerate=True"),
-    (arrays(y=np.full((9, 4), 1e300)), "'y' holds 0 NaN and 36 infinite values"),
-    (arrays(y=np.ones((9, 4))), "'y' is constant over its stimuli; exclude_degenerate=True"),
-    (arrays(y=normal(1, 9, 2, 4)), "'x' has 1 time steps and 'y' has 2; cka(kernel=linear, debiased) needs equal"),
-    ([normal(0, 9, 4)], "compare takes Representations or a mapping of name to array, not a list"),
-]
-
-
-@pytest.mark.parametrize(("given", "sentence"), BAD, ids=[sentence[:40] for _, sentence in BAD])
-def test_bad_input_gets_one_sentence_that_names_it(given, sentence):
-    with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
-        compare(given, "cka")
-    assert "\n" not in str(caught.value)
-
-
 def test_wrong_options_are_refused_with_the_allowed_ones():
     with pytest.raises(ValueError, match="dtype is 'float16'; allowed: float32, float64"):
         compare(arrays(), dtype="float16")
@@ -144,59 +90,10 @@ def test_wrong_options_are_refused_with_the_allowed_ones():
         compare(arrays(), ())
 
 
-def test_degenerate_items_are_named_by_member_and_layer_and_left_out_only_when_asked():
-    bad = zoo()
-    bad.groups[1].array[0] = 3.0
-    with pytest.raises(ValueError, match=r"'m2/hidden' \(member m2, layer hidden\) is constant over its stimuli"):
-        compare(bad, "cka")
-    result = compare(bad, "cka", exclude_degenerate=True)
-    whole = compare(zoo(), "cka")
-    assert json.loads(result.attrs["excluded"]) == ["m2/hidden"]
-    kept = [name for name in whole.a.values if name != "m2/hidden"]
-    assert result.a.values.tolist() == kept
-    assert result.units_a.values.tolist() == [5, 5, 5, 5, 7]
-    np.testing.assert_allclose(result.cka, whole.cka.sel(a=kept, b=kept), atol=1e-6)
-    with pytest.raises(ValueError, match="All 2 representations are NaN or constant"):
-        compare({"x": np.ones((9, 4)), "y": np.ones((9, 3))}, "cka", exclude_degenerate=True)
-
-
 def test_an_item_without_structure_is_listed_as_undefined():
     result = compare({"x": normal(0, 9, 4), "simplex": np.eye(9)}, "cka")
     assert json.loads(result.cka.attrs["undefined"]) == ["simplex"]
     assert np.isnan(result.cka.sel(a="simplex")).all()
-
-
-def test_two_items_of_one_name_are_refused():
-    group = zoo().groups[0]
-    twice = Representations((group, group))
-    with pytest.raises(ValueError, match="Two representations are called 'm0/hidden'; names must differ"):
-        compare(twice)
-
-
-class Recording(NamedTuple):
-    """What `others` takes: anything with a name, an array and labels."""
-
-    name: str
-    array: object
-    labels: dict
-
-
-def rdm(x):
-    d = ((x[:, None] - x) ** 2).sum(-1)
-    return RDM((d + d.T) / 2)
-
-
-def test_what_comes_from_elsewhere_joins_every_layer():
-    found = zoo()
-    found = dataclasses.replace(found, groups=[dataclasses.replace(g, array=g.array[:, :, 0]) for g in found.groups])
-    others = [Recording("v1", normal(5, 8, 4), {"recording": "v1", "source": "recording"})]
-    result = compare(found, "cka", others=others)
-    own = compare(found, "cka")
-    assert result.a.values.tolist() == [*own.a.values, "v1"]
-    np.testing.assert_allclose(result.cka[:-1, :-1], own.cka, atol=1e-6)
-    assert np.isfinite(result.cka.sel(b="v1")).all(), "recordings have no layer of their own"
-    assert result.source_a.values.tolist() == ["zoo"] * 6 + ["recording"]
-    assert result.trained_a.dtype == bool
 
 
 def test_a_ready_rdm_takes_part_in_rsa_only_and_its_cells_elsewhere_say_why():
@@ -218,35 +115,7 @@ def test_repeats_are_averaged_by_a_measure_that_does_not_take_them():
     np.testing.assert_allclose(value, compare({"x": x, "r": repeats.mean(0)}, "cka", dtype="float64").cka, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["cka", "rsa(compare=tau-a)", "procrustes", "matching", "cca", "dsa(rank=2)"])
-def test_unequal_time_axes_are_refused_under_every_measure_of_rows(name):
-    given = {"a": normal(0, 12, 5, 3), "b": normal(1, 12, 7, 3)}
-    with pytest.raises(ValueError, match=r"'a' has 5 time steps and 'b' has 7; .* needs equal time axes"):
-        compare(given, name)
-
-
 def test_permutations_that_would_not_end_are_refused():
     given = {str(i): normal(i, 9, 4) for i in range(40)}
     with pytest.raises(ValueError, match=r"z and p of procrustes.* take 999 comparisons of all 40 items"):
         compare(given, "procrustes", nulls=True)
-
-
-WRONG = [
-    ({"r": normal(0, 3, 3)}, "procrustes", "needs at least 4 stimuli; there are 3"),
-    ({"r": normal(0, 3, 3)}, "cka(biased)", "needs at least 4 stimuli; there are 3"),
-    ({"r": rdm(normal(0, 9, 3)), "s": rdm(normal(1, 9, 3))}, "cka", "cannot be had of ready RDMs; rsa can"),
-    ({"r": RDM(normal(0, 9, 9))}, "rsa", "RDM 'r' must be symmetric with zeros on its diagonal"),
-    ({"r": RDM(normal(0, 9, 8))}, "rsa", "RDM 'r' has shape (9, 8); it must be (stimulus, stimulus)"),
-    ({"r": RDM(1 - np.eye(9)), "s": rdm(normal(1, 9, 3))}, "rsa", "is an RDM whose entries are all the same"),
-    ({"r": normal(0, 9, 3)}, "rsa(rdm=crossnobis)", "needs repeats, (repeat, stimulus, unit); 'r' has none"),
-    ({"r": normal(0, 9, 3)}, "dsa", "needs trajectories, (stimulus, time, unit); 'r' has none: leave the measure out"),
-    ({"r": normal(0, 9, 30)}, "cca", "variance=0.99"),
-    ({"r": normal(0, 9, 3)}, "neighbors", "choose a smaller k"),
-]
-
-
-@pytest.mark.parametrize(("given", "chosen", "sentence"), WRONG, ids=[sentence[:40] for *_, sentence in WRONG])
-def test_a_measure_that_cannot_be_had_is_refused_with_the_fix(given, chosen, sentence):
-    with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
-        compare(given, chosen)
-    assert "\n" not in str(caught.value)

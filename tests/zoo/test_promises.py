@@ -61,10 +61,11 @@ def test_bits_do_not_depend_on_the_number_of_lanes(name: str, count: int, refere
     chex.assert_trees_all_equal(bits(tmp_path / "zoo", members), bits(reference[name], members))
 
 
-def test_bits_on_two_virtual_devices_are_those_of_one(reference: Any, tmp_path: Any) -> None:
-    train(ZOOS["cnn"], tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:2])
-    members = load(reference["cnn"]).members["member"].tolist()
-    chex.assert_trees_all_equal(bits(tmp_path / "zoo", members), bits(reference["cnn"], members))
+@pytest.mark.parametrize(("name", "count"), [("cnn", 2), ("rnn", 4)])
+def test_bits_on_several_devices_are_those_of_one(name: str, count: int, reference: Any, tmp_path: Any) -> None:
+    train(ZOOS[name], tmp_path / "zoo", quiet=True, devices=jax.local_devices()[:count])
+    members = load(reference[name]).members["member"].tolist()
+    chex.assert_trees_all_equal(bits(tmp_path / "zoo", members), bits(reference[name], members))
 
 
 @pytest.mark.parametrize("name", ZOOS)

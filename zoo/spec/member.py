@@ -1,10 +1,14 @@
 """What one network is: a task, a model, training settings and a seed; and the columns that a table of them has."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from models import Network
 from zoo.spec.fields import fields_of
 from zoo.spec.settings import Training
+
+if TYPE_CHECKING:
+    from zoo.tasks import Task
 
 SECTIONS = ("task", "model", "training")
 """The parts of a spec, in the order of a member's fields."""
@@ -23,8 +27,8 @@ class Member(NamedTuple):
     """
 
     id: str
-    task: Any
-    model: Any
+    task: "Task"
+    model: Network
     training: Training
     seed: int
 

@@ -5,11 +5,12 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from models import Network
 from zoo import files, lookup, wording
 from zoo.buckets import BucketError, is_remote
 from zoo.spec.encoding import described
@@ -19,6 +20,9 @@ from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import read_manifest, zoo_of
 from zoo.store.members import member_table, refreshed
 from zoo.training.status import UNFINISHED
+
+if TYPE_CHECKING:
+    from zoo.tasks import Task
 
 
 class Trained:
@@ -98,11 +102,11 @@ class Trained:
             raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, self.members['member'])}.")
         return fields
 
-    def task(self, member: str) -> Any:
+    def task(self, member: str) -> "Task":
         """The task of a member."""
         return self.member(member).task
 
-    def model(self, member: str) -> Any:
+    def model(self, member: str) -> Network:
         """The model of a member, ready for `apply`: sizes, dt and convolution form filled in."""
         from zoo.training.binding import bound_model
 

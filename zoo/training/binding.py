@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from models import Network
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import canonical_json
-from zoo.spec.fields import values_of
+from zoo.spec.fields import replaced
 from zoo.spec.member import SECTIONS, Member
 from zoo.spec.settings import Training
+from zoo.tasks import Task
 
 _INIT, _DATA, _NOISE = range(3)  # the streams of a member
 
@@ -34,13 +36,13 @@ class Bound(NamedTuple):
     """One member's parts, whose traced fields hold its own floats: tracers inside a program.
 
     Attributes:
-      task: a `Task` of `zoo.tasks`.
-      model: a `Model` of `models`, with what the task and the recipe fill in.
+      task: of `zoo.tasks`.
+      model: of `models`, with what the task and the recipe fill in.
       training: the settings.
     """
 
-    task: Any
-    model: Any
+    task: Task
+    model: Network
     training: Training
 
 
@@ -50,7 +52,7 @@ def floats_of(cohort: Cohort) -> Floats:
     return Floats(*sections, seed=np.asarray([member.seed for member in cohort.members], np.uint32))
 
 
-def bound_model(model: Any, task: Any, **given: Any) -> Any:
+def bound_model(model: Network, task: Task, **given: Any) -> Network:
     """The model with what belongs to the task (sizes, dt) and the recipe (`conv_form`) filled in, where it asks."""
     values = {"outputs": task.outputs, "dt": task.dt, **given}
     return model.clone(**{n: v for n, v in values.items() if hasattr(model, n)})
@@ -70,9 +72,9 @@ class Binder:
 
     def bind(self, floats: Floats) -> Bound:
         """The parts of the member with these floats."""
-        parts = zip(self.member[1:4], floats[:3])
-        task, model, training = (type(part)(**{**values_of(part), **values}) for part, values in parts)
-        return Bound(task, bound_model(model, task, **self.given), training)
+        task = replaced(self.member.task, floats.task)
+        model = bound_model(replaced(self.member.model, floats.model), task, **self.given)
+        return Bound(task, model, replaced(self.member.training, floats.training))
 
     def initial_key(self, floats: Floats) -> jax.Array:
         """The key of a member's initial parameters."""
@@ -86,7 +88,7 @@ class Binder:
         shared = zlib.crc32(canonical_json(self.member.task).encode())
         return jax.random.fold_in(jax.random.key(training.data_seed, impl="threefry2x32"), shared)
 
-    def noise_key(self, floats: Floats, step: jax.Array) -> jax.Array:
+    def noise_key(self, floats: Floats, step: Any) -> jax.Array:
         """The key of the noise and dropout of one training step."""
         return jax.random.fold_in(_stream(floats, _NOISE), step)
 

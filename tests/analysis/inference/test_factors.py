@@ -36,3 +36,17 @@ def test_entries_of_tuples_are_counted_once_where_their_numbers_never_differ() -
     table = pd.DataFrame({"channels": ["(4, 8)", "(4,)"], "kernel": ["(3, 3)", "5"], "dense": ["(6,)", "(6, 6, 6)"]})
     assert depths(table, ["channels", "kernel"]) == ["2", "1"]
     assert depths(table, ["channels", "dense"]) == ["2, 1", "1, 3"]
+
+
+def test_depth_counts_entries_once_where_they_agree_and_apart_where_they_do_not() -> None:
+    table = pd.DataFrame(
+        {
+            "channels": ["(8, 16)", "(8,)", "(8, 16, 32)"],
+            "kernel": ["(3, 5)", "3", "(3, 1, 1)"],
+            "dense": ["()", "(32, 64, 32)", "(32,)"],
+            "gain": [0.1, 0.2, 0.3],
+        }
+    )
+    assert depths(table, ["channels", "kernel"]) == ["2", "1", "3"]
+    assert depths(table, ["gain", "kernel", "channels", "dense"]) == ["2, 0", "1, 3", "3, 1"]
+    assert depths(table, ["gain"]) == []

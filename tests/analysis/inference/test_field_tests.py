@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.inference.field_tests import run_field_tests
-from analysis.report.summary import field_lines
+from analysis.inference.factors import told_apart
+from analysis.inference.field_tests import group_means, run_field_tests
+from analysis.labelled_comparison import MeasureRecord
+from analysis.report import embedding_maps, figures
+from tests.analysis.sampled_zoos import of_many_depths, sampled
 
 LABEL = {"measure": "cka", "layer": "rate"}
 
@@ -92,15 +95,58 @@ def test_interactions_are_tested_on_request_also_with_near_copies() -> None:
         run_field_tests(similarity, table, fields, LABEL, interactions=["l2:rate"])
 
 
-def test_a_report_says_where_those_that_solved_the_task_differ_and_what_a_test_is_about() -> None:
-    rows = [
-        dict(field="model", members="all", p=0.01, about="these configurations only"),
-        dict(field="l2", members="all", p=0.01, about="configurations in general"),
-        dict(field="model", members="solved", p=0.2, about="these configurations only"),
-        dict(field="l2", members="solved", p=0.02, about="configurations in general"),
-    ]
-    shared = dict(testable=True, share=0.5, distinct=100, smallest_p=1e-4, averaged_over="", not_held="")
-    lines = list(field_lines(pd.DataFrame([row | shared | dict(solved="36 of 48") for row in rows]), "cka", "rate"))
-    assert len(lines) == 2
-    assert lines[0].endswith("about these configurations only; among the 36 of 48 members that solved the task p = 0.2")
-    assert lines[1].endswith("smallest possible p 0.0001)")
+def population(generator: np.random.Generator, shared: bool) -> tuple[pd.DataFrame, np.ndarray]:
+    """A null zoo: four widths (cohorts) x three penalties x two seeds; with shared seeds penalties are near copies."""
+    rows, points = [], []
+    for hidden, (i, l2), seed in product([8, 16, 32, 64], enumerate([1e-6, 1e-5, 1e-4]), range(2)):
+        rows.append({"hidden": hidden, "l2": l2, "seed": seed if shared else 10 * i + seed, "cohort": f"c{hidden}"})
+    table = pd.DataFrame(rows).assign(trained=True, status="solved")
+    network = {}
+    for row in table.itertuples():
+        key = (row.hidden, row.seed)
+        network.setdefault(key, generator.normal(size=6))
+        points.append(network[key] + 0.05 * generator.normal(size=6))
+    vectors = np.array(points)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return table, vectors @ vectors.T
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_networks_that_share_a_seed_are_not_counted_as_independent_evidence(shared: bool) -> None:
+    generator, low = np.random.default_rng(0), 0
+    for _ in range(100):
+        table, similarity = population(generator, shared)
+        tests = run_field_tests(similarity, table, ["hidden", "l2"], {"measure": "cka"}).set_index("field")
+        assert tests.loc["hidden", "averaged_over"] == ("l2" if shared else "")
+        # Shared: four means are left, one per width; what is claimed is about these, from their two seeds.
+        assert tests.loc["hidden", "about"] == ("these configurations only" if shared else "configurations in general")
+        low += tests.loc["hidden", "testable"] and tests.loc["hidden", "p"] <= 0.05
+    assert 1 <= low <= 12, "5 %, within sampling error"
+
+
+def test_hundreds_of_architectures_take_seconds_and_few_rows() -> None:
+    table, similarity = sampled(256, 2)
+    fields = ["channels", "kernel", "gain"]
+    tests: Any = run_field_tests(similarity, table, fields, {"measure": "cka"}).set_index("field")
+    assert tests["testable"].to_dict() == {"channels": False, "gain": True, "kernel": True}
+    assert tests.loc["channels", "levels"] == 256
+    assert tests.loc["kernel", "not_held"] == "channels", "with it every architecture is alone in its stratum"
+    assert tests.loc["gain", "tested_as"] == "value", "a number drawn for every architecture"
+    means = group_means(similarity, table, fields, {"measure": "cka"})
+    assert len(means) < 50
+    assert set(means["groups"]) == {"kernel"}
+
+
+@pytest.mark.parametrize("items", [1, 2, 4])
+def test_a_slice_of_one_network_or_of_one_level_is_tested_and_drawn(items: int) -> None:
+    table, similarity = of_many_depths(4, 1)
+    rows = [0, 4, 1, 5][:items]
+    table, similarity = table.iloc[rows].reset_index(drop=True).assign(activation="elu"), similarity[np.ix_(rows, rows)]
+    fields = ["channels", "kernel", "activation"]
+    tests: Any = run_field_tests(similarity, table, fields, {"measure": "cka", "layer": "conv6"})
+    assert "activation" not in set(tests["field"])
+    assert not tests["testable"].any()
+    assert len(group_means(similarity, table, fields, {"measure": "cka"}))
+    record = MeasureRecord("cka", "similarity", 100, chance=0.0)
+    for draw in (figures.heat_map, embedding_maps.mds):
+        draw(similarity, table, told_apart(table, fields), record, "zoo").canvas.draw()

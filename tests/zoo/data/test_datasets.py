@@ -2,22 +2,19 @@
 
 import functools
 import gzip
-import hashlib
 import io
 import lzma
 import os
 import re
-import socket
 import struct
 import tarfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.zoo.data.served import IMAGES, Web, declare, digest, forget, put, sentence, tree
 from zoo.data import datasets
 from zoo.data.datasets import File, checked, digits, load, split
 
@@ -27,48 +24,6 @@ PUBLISHED = Path(os.environ.get("ZOO_TEST_DATA") or Path(__file__).parents[4] / 
 
 def published(name: str):
     return pytest.mark.skipif(not (PUBLISHED / name).is_dir(), reason=f"no copy of {name}; ZOO_TEST_DATA names one")
-
-
-def digest(kind: str, raw: bytes) -> str:
-    return hashlib.new(kind, raw, usedforsecurity=False).hexdigest()
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
-
-
-def declare(monkeypatch, contents: dict[str, bytes]) -> None:
-    """Let these be MNIST's published files."""
-    files = []
-    for file in datasets.FILES["mnist"]:
-        raw = contents[file.name]
-        shape = (60 if "train" in file.name else 20, 28, 28)[: len(file.shape)]
-        files.append(File(file.name, len(raw), f"sha256:{digest('sha256', raw)}", shape))
-    monkeypatch.setitem(datasets.FILES, "mnist", tuple(files))
-
-
-def closed_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as load_block:
-        load_block.bind(("127.0.0.1", 0))
-        return load_block.getsockname()[1]
-
-
-@pytest.fixture
-def small(monkeypatch, tmp_path) -> dict[str, bytes]:
-    """A small MNIST: its files' contents, which the program takes for the published ones. The cache is empty."""
-    monkeypatch.delenv("ZOO_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "*")
-    random = np.random.default_rng(0)
-    contents = {}
-    for file in datasets.FILES["mnist"]:
-        count = 60 if "train" in file.name else 20
-        array = random.integers(0, 256, (count, 28, 28)) if "images" in file.name else np.arange(count) % 10
-        contents[file.name] = gzip.compress(idx(array.astype(np.uint8)), mtime=0)
-    declare(monkeypatch, contents)
-    return contents
 
 
 @pytest.fixture
@@ -101,72 +56,6 @@ def archive(contents: dict[str, bytes], folder: str = "cifar-10-batches-bin/", *
             member.size = len(raw)
             tar.addfile(member, io.BytesIO(raw))
     return target.getvalue()
-
-
-def put(folder: Path, contents: dict[str, bytes]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, raw in contents.items():
-        (folder / name).write_bytes(raw)
-    return folder
-
-
-def tree(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-class Web:
-    """A server on this machine. `pages`: path -> content, or a status, or (content, bytes that are really sent)."""
-
-    def __init__(self):
-        web = self
-        self.pages: dict[str, bytes | int | tuple[bytes, int]] = {}
-        self.asked: list[str] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
-
-            def do_GET(self):
-                web.asked.append(self.path)
-                page = web.pages.get(self.path, 404)
-                if isinstance(page, int):
-                    self.send_error(page)
-                    return
-                raw, sent = page if isinstance(page, tuple) else (page, len(page))
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw[:sent])
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-
-@pytest.fixture
-def web():
-    web = Web()
-    yield web
-    web.server.shutdown()
-    web.server.server_close()
-
-
-@pytest.fixture
-def mirrors(monkeypatch, web) -> tuple[str, str]:
-    """Two addresses of MNIST and one of CIFAR-10, all of the server."""
-    addresses = web.address + "one/", web.address + "two/"
-    monkeypatch.setitem(datasets.ADDRESSES, "mnist", addresses)
-    monkeypatch.setitem(datasets.ADDRESSES, "cifar10", addresses[:1])
-    return addresses
-
-
-def sentence(error: pytest.ExceptionInfo) -> str:
-    """The error's text, which must be one line, whatever it is made of."""
-    assert "\n" not in str(error.value)
-    assert error.value.__suppress_context__ or error.value.__context__ is None
-    return str(error.value)
 
 
 # files that are there
@@ -230,9 +119,6 @@ def test_a_wrong_name_or_number_of_batches_is_answered():
             load("cifar10", batches=number)
 
 
-IMAGES = "t10k-images-idx3-ubyte.gz"
-
-
 def test_a_truncated_file_is_named_with_both_sizes(small, tmp_path):
     size = len(small[IMAGES])
     folder = put(tmp_path, {**small, IMAGES: small[IMAGES][:-7]})
@@ -272,74 +158,6 @@ def test_what_does_not_unpack_to_the_array_is_refused(small, tmp_path, monkeypat
     with pytest.raises(ValueError, match=words) as error:
         load("mnist", put(tmp_path, {**small, IMAGES: raw}))
     assert str(tmp_path / IMAGES) in sentence(error)
-
-
-# the cache
-
-
-def forget() -> None:
-    """As another process, which has only the cache on the disk."""
-    datasets._load.cache_clear()
-
-
-def test_what_is_missing_is_downloaded_once(small, web, mirrors, tmp_path):
-    web.pages = {f"/one/{name}": raw for name, raw in small.items()}
-    first = load("mnist")
-    assert web.asked == [f"/one/{name}" for name in small]
-    assert tree(tmp_path / "cache" / "model-zoo" / "data") == sorted(f"mnist/{name}" for name in small)
-    forget()
-    again = load("mnist")
-    assert len(web.asked) == 4
-    assert again is not first
-    np.testing.assert_array_equal(again.train_images, first.train_images)
-
-
-@pytest.mark.parametrize("fault", ["down", "missing", "other", "cut", "short"])
-def test_where_one_mirror_fails_the_next_serves(small, web, mirrors, monkeypatch, fault):
-    web.pages = {f"/two/{name}": raw for name, raw in small.items()}
-    good = small[IMAGES]
-    if fault == "down":
-        monkeypatch.setitem(datasets.ADDRESSES, "mnist", (f"http://127.0.0.1:{closed_port()}/", mirrors[1]))
-    elif fault != "missing":
-        page = {"other": good[:-1] + bytes([good[-1] ^ 1]), "cut": (good, 500), "short": good[:500]}[fault]
-        web.pages[f"/one/{IMAGES}"] = page
-    assert len(load("mnist").test_images) == 20
-    assert web.asked.count(f"/two/{IMAGES}") == 1
-
-
-def test_where_every_mirror_fails_all_are_named_and_nothing_is_kept(small, web, mirrors, tmp_path):
-    web.pages[f"/two/{next(iter(small))}"] = b"<html>Please log in.</html>"
-    with pytest.raises(ValueError, match="could not be downloaded") as error:
-        load("mnist")
-    name, size = next(iter(small)), len(next(iter(small.values())))
-    assert sentence(error) == (
-        f"mnist: {name} could not be downloaded from {mirrors[0]}{name} (status 404) or {mirrors[1]}{name} (expected "
-        f"{size} bytes, found 27); put a copy into a directory and name that by ZOO_DATA or --data-dir."
-    )
-    assert not tree(tmp_path)
-
-
-def test_without_a_network_one_sentence_says_what_to_do(small, monkeypatch):
-    nowhere = f"http://127.0.0.1:{closed_port()}"
-    monkeypatch.setitem(datasets.ADDRESSES, "mnist", (f"{nowhere}/a/", f"{nowhere}/b/"))
-    with pytest.raises(ValueError, match=r"/a/train-im.*no connection.* or .*/b/train-im.*ZOO_DATA or --data") as error:
-        load("mnist")
-    sentence(error)
-
-
-def test_a_damaged_file_in_the_cache_is_fetched_again(small, web, mirrors, tmp_path):
-    web.pages = {f"/one/{name}": raw for name, raw in small.items()}
-    put(tmp_path / "cache" / "model-zoo" / "data" / "mnist", {**small, IMAGES: b"half"})
-    assert len(load("mnist").test_images) == 20
-    assert web.asked == [f"/one/{IMAGES}"]
-
-
-def test_a_cache_that_cannot_be_made_is_named(small, monkeypatch, tmp_path):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(ValueError, match=r"mnist: the cache directory .*file/model-zoo/data/mnist cannot be") as error:
-        load("mnist")
-    sentence(error)
 
 
 # CIFAR-10
@@ -636,20 +454,3 @@ def test_digits_are_split_at_random_into_a_set():
     train, test = split(1797, 0.8, 0)
     np.testing.assert_array_equal(found.train_images, images[train])
     np.testing.assert_array_equal(found.test_labels, labels[test])
-
-
-def test_a_download_is_never_larger_than_the_file(small, web, mirrors, monkeypatch):
-    from zoo.data import downloads
-
-    written, check = [], downloads.wrong_with
-    name = "train-images-idx3-ubyte.gz"
-    web.pages = {f"/one/{n}": raw for n, raw in small.items()} | {f"/two/{n}": raw for n, raw in small.items()}
-    web.pages[f"/one/{name}"] = small[name] + bytes(10**7)
-
-    def wrong_with(path, file):
-        written.append(path.stat().st_size)
-        return check(path, file)
-
-    monkeypatch.setattr(downloads, "wrong_with", wrong_with)
-    assert load("mnist").train_images.shape == (60, 28, 28)  # from the second address
-    assert max(written) <= max(map(len, small.values()))

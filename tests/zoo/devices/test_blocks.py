@@ -7,7 +7,7 @@ import pytest
 from models import vanilla
 from zoo import Training, Zoo, product
 from zoo.devices.blocks import blocks_of, over_members
-from zoo.devices.recipe import Recipe, with_block
+from zoo.devices.recipe import Recipe
 from zoo.tasks import flipflop
 
 ZOO = Zoo(
@@ -36,12 +36,3 @@ def test_a_function_of_one_member_is_mapped_and_further_arguments_are_shared(inn
     mapped = over_members(lambda x, y, shared: x * y + shared, Recipe(4, inner, "columns", 1), stacked=2)
     x, y = jnp.arange(4.0), jnp.arange(4.0) + 1
     np.testing.assert_array_equal(mapped(x, y, jnp.float32(10)), x * y + 10)
-
-
-@pytest.mark.parametrize(
-    ("inner", "block", "expected"), [(4, 8, 4), (4, 6, 3), (4, 7, 1), (4, 2, 2), ("map", 7, "map")]
-)
-def test_groups_divide_the_block_for_a_remainder_would_change_bits(
-    inner: str | int, block: int, expected: str | int
-) -> None:
-    assert with_block(Recipe(64, inner, "columns", 1), block) == Recipe(block, expected, "columns", 1)

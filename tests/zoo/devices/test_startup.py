@@ -1,8 +1,26 @@
-"""One CPU device serves all lanes."""
+"""JAX is set up before its first use; a CPU's lanes share one device, and every accelerator is a lane of its own."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import jax
+import pytest
+
 from tests.faults import rig
+from tests.zoo.devices.fakes import FakeDevice
+from zoo.devices import startup
+
+ROOT = Path(__file__).parents[3]
+
+
+def python(code: str, **environment: str) -> str:
+    """What code prints in a process of its own, without the settings of these tests."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("NPROC", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    settings = {**kept, "PYTHONPATH": str(ROOT), **environment}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=settings, capture_output=True, text=True, check=True, timeout=240).stdout
 
 
 def test_a_program_is_compiled_once_for_all_lanes_of_a_cpu(tmp_path: Path) -> None:
@@ -10,3 +28,38 @@ def test_a_program_is_compiled_once_for_all_lanes_of_a_cpu(tmp_path: Path) -> No
     rig.finished(rig.start(words, JAX_NUM_CPU_DEVICES="4", XDG_CACHE_HOME=str(tmp_path)))
     kept = (tmp_path / "model-zoo" / "programs").glob("*-cache")
     assert sorted(file.name.split("-")[0] for file in kept) == ["jit__initial", "jit_mapped"]
+
+
+def test_every_accelerator_is_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [FakeDevice(i, "gpu") for i in range(3)]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+    assert startup.lanes() == devices
+
+
+@pytest.mark.parametrize(
+    ("environment", "lanes"),
+    [
+        ({}, startup.cores()),
+        ({"JAX_NUM_CPU_DEVICES": "1"}, 1),
+        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, 3),
+    ],
+)
+def test_a_cpu_has_a_lane_per_core_or_as_many_as_are_asked_for(environment: dict[str, str], lanes: int) -> None:
+    code = (
+        "from zoo.devices import startup; startup.start(); lanes = startup.lanes();"
+        "print(len(lanes), len(set(lanes)), startup.threads() == startup.cores())"
+    )
+    assert python(code, **environment).split() == [str(lanes), "1", "True"]
+
+
+def test_once_a_backend_runs_the_threads_are_what_they_are() -> None:
+    code = (
+        "import jax; from zoo.devices import startup; startup.start(threads=3); jax.devices();"
+        "startup.start(threads=5); print(startup.threads(), jax.config.jax_num_cpu_devices)"
+    )
+    assert python(code).split() == ["3", "-1"]
+    code = (
+        "import jax; jax.devices(); from zoo.devices import startup; startup.start(threads=5); print(startup.threads())"
+    )
+    assert python(code).split() == [str(startup.cores())]

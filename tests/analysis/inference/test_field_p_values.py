@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import f_oneway
 
 from analysis.inference.field_effects import FieldPlan, explained
+from analysis.inference.field_p_values import permutation_p
 from analysis.inference.permutation_designs import MemberLabels, designs
-from analysis.inference.term_tests import permutation_p
 from tests.analysis.inference.centroids import coordinates, seven_points, to_centroids
 
 

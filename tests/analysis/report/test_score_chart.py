@@ -1,0 +1,40 @@
+"""The chart of scores: what stands where, with nothing clipped, and which tables are none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.patches import Rectangle
+
+from analysis.report.score_chart import scores
+from tests.analysis.report.pictures import drawn, table_of_scores
+
+
+def test_scores_stand_per_layer_then_baselines_with_nothing_clipped() -> None:
+    figure = drawn(scores(table_of_scores(), "zoo"))
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "dense1", "pixels", "V1"]
+    heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle) and 0 < bar.get_width() < 1]
+    np.testing.assert_allclose(heights, [0.11, 0.11, 0.31, 0.31, -3.0, 0.7])
+    low, high = axes.get_ylim()
+    assert low < -3.02, "a score below any axis one would choose"
+    assert high > 0.72, "and one above the ceiling"
+    assert figure.get_suptitle().startswith("zoo: IT")
+    assert "n = 92 stimuli, 4 subjects" in axes.get_title(loc="left")
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"trained", "untrained", "noise ceiling", "silhouette taken out"} <= set(legend)
+
+
+def test_scores_without_ceiling_untrained_or_partial_are_drawn_and_not_in_the_legend() -> None:
+    table = table_of_scores(ceiling_lower=np.nan, ceiling_upper=np.nan, partial=np.nan, subjects=np.nan, sem=np.nan)
+    figure = drawn(scores(table[table["kind"] == "network"], "zoo"))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trained"]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["conv1", "dense1"]
+
+
+def test_a_table_of_scores_that_is_not_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no column 'partial'; it needs measure, recording"):
+        scores(table_of_scores().drop(columns="partial"), "zoo")
+    with pytest.raises(ValueError, match="has kind 'model'; allowed: network, untrained, baseline, recording"):
+        scores(table_of_scores(kind="model"), "zoo")
+    with pytest.raises(ValueError, match="shows one recording; this table has 2"):
+        scores(pd.concat([table_of_scores(), table_of_scores(recording="V4")]), "zoo")

@@ -1,0 +1,49 @@
+"""The lines of a report: what a test found, what could not be tested, and where a category index rises."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.inference.field_tests import run_field_tests
+from analysis.report.summary import category_lines, field_lines
+from tests.analysis.sampled_zoos import of_many_depths
+
+
+def test_a_report_says_where_those_that_solved_the_task_differ_and_what_a_test_is_about() -> None:
+    rows = [
+        dict(field="model", members="all", p=0.01, about="these configurations only"),
+        dict(field="l2", members="all", p=0.01, about="configurations in general"),
+        dict(field="model", members="solved", p=0.2, about="these configurations only"),
+        dict(field="l2", members="solved", p=0.02, about="configurations in general"),
+    ]
+    shared = dict(testable=True, share=0.5, distinct=100, smallest_p=1e-4, averaged_over="", not_held="")
+    lines = list(field_lines(pd.DataFrame([row | shared | dict(solved="36 of 48") for row in rows]), "cka", "rate"))
+    assert len(lines) == 2
+    assert lines[0].endswith("about these configurations only; among the 36 of 48 members that solved the task p = 0.2")
+    assert lines[1].endswith("smallest possible p 0.0001)")
+
+
+def test_fields_drawn_at_random_are_tested_with_their_number_of_entries_held_constant() -> None:
+    table, similarity = of_many_depths(200, 2)
+    tests = run_field_tests(similarity, table, ["channels", "kernel", "activation"], {}).set_index("field")
+    assert list(tests.index[tests["testable"].to_numpy(bool)]) == ["activation", "depth"]
+    assert "(activation x depth x channels x kernel)" in tests.loc["activation", "unit"]
+    lines = list(field_lines(tests.reset_index(), "cka", "conv1"))
+    assert lines[0].startswith("  activation: explains")
+    assert "not held constant in these tests" in lines[2]
+    assert lines[2].endswith("channels, kernel")
+    assert len(lines) == 3
+
+
+def test_a_slice_of_few_networks_names_what_cannot_be_tested_in_one_line() -> None:
+    table, similarity = of_many_depths(3, 2)
+    tests = run_field_tests(similarity, table, ["channels", "kernel", "activation"], {})
+    lines = list(field_lines(tests, "cka", "conv6"))
+    assert len(lines) == 1
+    assert lines[0].startswith("  too few configurations at conv6 for a test of channels, kernel")
+
+
+def test_a_network_whose_last_layer_is_dead_neither_rises_nor_falls() -> None:
+    table = pd.DataFrame({"member": list("aaabbb"), "depth": [0, 1, 2] * 2, "index": [0.1, 0.3, np.nan, 0.1, 0.3, 0.5]})
+    table = table.assign(layer=table["depth"], condition="label", trained=True)
+    (line,) = category_lines(pd.concat([table, table.assign(trained=False)]))
+    assert "0.10 -> 0.50 trained (of 2, rises in 1, falls in 0)" in line
