@@ -55,7 +55,7 @@ def test_a_private_name_that_has_moved_is_a_sentence_that_names_it_and_the_versi
         delattr(state, name)
     version = re.escape(jax.__version__)
     with pytest.raises(
-        ValueError, match=rf"jax {version} has no jax\._src\.distributed\.\S*{name}, .*--processes left"
+        ValueError, match=rf"jax {version} has no jax\._src\.distributed\.\S*{name}, .*train in one process"
     ):
         Coordination()
 
