@@ -107,9 +107,9 @@ index, mode = int(sys.argv[1]), sys.argv[3]
 jax.config.update("jax_enable_recoverability", True)
 jax.distributed.initialize(sys.argv[2], 2, index, heartbeat_timeout_seconds=10)
 from zoo.launch.jax_coordination import Coordination
-from zoo.launch.processes import Slice
+from zoo.launch.processes import ConnectedProcesses
 coordination = Coordination()
-together = Slice(coordination, patience=6)
+together = ConnectedProcesses(coordination, patience=6)
 together.notice()
 coordination.barrier("said", 60)
 print("ready", flush=True)
