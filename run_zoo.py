@@ -27,6 +27,7 @@ except ImportError as error:
     print(f"run_zoo.py: {error}", file=sys.stderr)
     sys.exit(2)
 
+from zoo.running import settings
 from zoo.spec.spec_file import Overrides, read_spec, take_overrides
 from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table, say
 from zoo.wording import counted, plain
@@ -65,11 +66,11 @@ class Train:
 
     spec: Annotated[Positional[str], arg(metavar="SPEC", help="A preset, or a Python file that defines `zoo`.")]
     out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
-    save_every: Seconds = 60.0
+    save_every: Seconds = settings.SAVE_EVERY
     """Time between two checkpoints of a block."""
-    keep: Annotated[int, arg(metavar="N")] = 2
+    keep: Annotated[int, arg(metavar="N")] = settings.KEPT
     """Checkpoints of a block that stay, beside the untrained networks."""
-    grace: Seconds = 25.0
+    grace: Seconds = settings.GRACE
     """Time to save in after SIGTERM or Ctrl-C; a second one ends at once."""
     block: Count = None
     """Members that one call advances on one device, instead of the recipe's."""

@@ -21,7 +21,7 @@ from tests.faults.rig import (
 from zoo import train
 from zoo.store.sealing import verify_step
 
-ROUNDS = {"rnn": (6, 35), "cnn": (4, 15)}
+ROUNDS = {"rnn": (3, 35), "cnn": (2, 15)}
 """Kills in CI, and in the long run."""
 
 

@@ -34,7 +34,7 @@ def test_from_every_save_point_every_member_ends_with_the_same_bits(kept: tuple[
     expected = everything(path)
     points = sorted({step for folder in folders(path) for step in folder.steps()})
     assert len(points) >= 5
-    every = max(1, len(points) // 12)  # of many, some; the first and the last are among them
+    every = max(1, len(points) // 6)  # of many, some; the first and the last are among them
     states = set()
     for i, point in enumerate(sorted({*points[::every], points[-1]})):
         copy = Path(shutil.copytree(path, tmp_path / str(point)))

@@ -38,6 +38,18 @@ THREE = Zoo(
 """Three cohorts of two members that learn from the same images."""
 
 
+def tiny(**changes: Any) -> Zoo:
+    """One cohort of four members with these fields of Training."""
+    settings = dict(steps=4, batch=4, evaluate_every=2)
+    return Zoo(
+        "tiny",
+        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
+        model=vanilla.Model(hidden=3),
+        training=Training(**{**settings, **changes}),
+        seeds=range(4),
+    )
+
+
 def everyone(path: Path) -> dict[str, Any]:
     """Member -> its parameters."""
     trained = load(path)

@@ -4,6 +4,9 @@ import dataclasses
 
 from zoo.store.checkpoints import KEPT
 
+SAVE_EVERY = 60.0
+"""Seconds between two checkpoints of a block: what a kill costs at most."""
+
 GRACE = 25.0
 """Seconds that a run has to save after a signal: most machines that are taken away say so half a minute before."""
 
@@ -24,7 +27,7 @@ class Settings:
       ValueError: a time that is not above 0, or a count below 1.
     """
 
-    save_every: float = 60.0
+    save_every: float = SAVE_EVERY
     keep: int = KEPT
     grace: float = GRACE
     block: int | None = None

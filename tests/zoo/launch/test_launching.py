@@ -27,7 +27,7 @@ from zoo.spec.spec_file import read_spec
 pytestmark = pytest.mark.timeout(500)
 
 
-SPEC = "tests/faults/specs/sixteen.py"
+SPEC = "tests/faults/specs/eight.py"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def words(out: Path, engine: str, *flags: str) -> list[str]:
     base = [sys.executable, "run_zoo.py", "train", SPEC, "--out", str(out), "--on", engine, "--shares", "2"]
-    return [*base, "--save-every", "0.05", *flags]
+    return [*base, "--save-every", "0.5", *flags]
 
 
 def workers(out: Path) -> list[psutil.Process]:
@@ -70,11 +70,11 @@ def test_slurm_jobs_of_which_one_is_killed_give_the_bits_of_one_machine(
 ) -> None:
     out = tmp_path / "zoo"
     process = start(words(out, "slurm"), JAX_NUM_CPU_DEVICES="1", XDG_CACHE_HOME=os.environ["XDG_CACHE_HOME"])
-    wait_until(lambda: blocks_begun(out) > 4 and workers(out), process)
+    wait_until(lambda: blocks_begun(out) > 2 and workers(out), process)
     kill_one(out)
     text = finished(process)
     assert "it is started again" in text
-    assert "32/32 done" in text
+    assert "16/16 done" in text
     assert_same(everything(out), expected)
 
 
@@ -167,9 +167,9 @@ def test_ray_tasks_of_which_one_is_killed_give_the_bits_of_one_machine(
 ) -> None:
     out = tmp_path / "zoo"
     process = start(words(out, "ray"), RAY_ADDRESS=ray_cluster.address)
-    wait_until(lambda: blocks_begun(out) > 4 and workers(out), process)
+    wait_until(lambda: blocks_begun(out) > 2 and workers(out), process)
     kill_one(out)
     text = finished(process)
-    assert "32/32 done" in text
+    assert "16/16 done" in text
     assert "has begun again" in text or "it is started again" in text
     assert_same(everything(out), expected)

@@ -7,20 +7,10 @@ import numpy as np
 import pytest
 
 from models import vanilla
+from tests.zoo.small_zoos import tiny
 from zoo import Training, Zoo, product
 from zoo.running import planning
 from zoo.tasks import flipflop
-
-
-def tiny(**changes: Any) -> Zoo:
-    settings = dict(steps=4, batch=4, evaluate_every=2)
-    return Zoo(
-        "tiny",
-        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
-        model=vanilla.Model(hidden=3),
-        training=Training(**{**settings, **changes}),
-        seeds=range(4),
-    )
 
 
 def test_the_plan_counts_without_training(tmp_path: Path) -> None:

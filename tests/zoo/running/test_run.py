@@ -7,25 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import vanilla
-from tests.zoo.small_zoos import FOUR, THREE, unchanged
-from zoo import Training, Zoo, train
+from tests.zoo.small_zoos import FOUR, THREE, tiny, unchanged
+from zoo import train
 from zoo.devices import tuning
 from zoo.devices.startup import lanes
 from zoo.running import cohort_queue, scheduler
 from zoo.store.verification import verify
-from zoo.tasks import flipflop
-
-
-def tiny(**changes: Any) -> Zoo:
-    settings = dict(steps=4, batch=4, evaluate_every=2)
-    return Zoo(
-        "tiny",
-        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
-        model=vanilla.Model(hidden=3),
-        training=Training(**{**settings, **changes}),
-        seeds=range(4),
-    )
 
 
 def test_a_diverged_member_is_labelled_and_the_run_ends_well(tmp_path: Path) -> None:
