@@ -96,6 +96,8 @@ class Train:
     """Print the plan and train nothing."""
     task: Annotated[str | None, arg(metavar="NAME")] = None
     """Train on this task instead, with its defaults; --task.x sets its fields."""
+    rule: Annotated[str | None, arg(metavar="NAME")] = None
+    """Train by this learning rule instead, with its defaults; --rule.x sets its fields."""
     data_dir: DataDirectory = None
     """Where image sets lie, instead of ZOO_DATA or a download."""
     overrides: Suppress[Fixed[Overrides]] = ()
@@ -104,7 +106,7 @@ class Train:
 
     def __call__(self) -> None:
         _use_data(self.data_dir)
-        zoo = read_spec(self.spec, self.overrides, self.task)
+        zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         if self.dry_run:
             from zoo.running.planning import plan
 

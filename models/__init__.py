@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["STATIC", "BrokenLimit", "Each", "Static", "broken_limit", "given", "off", "on", "setting"]
+__all__ = ["STATIC", "BrokenLimit", "Each", "Static", "broken_limit", "given", "off", "on", "setting", "since"]
 
 STATIC = "static"
 T = TypeVar("T")
@@ -96,6 +96,18 @@ def off(value: float, *, least: float | None = 0.0, below: float | None = None, 
     """
     field = setting(value, least=least, below=below, most=most)
     return dataclasses.field(default=value, metadata={**field.metadata, "off": value})
+
+
+def since(field: Any) -> Any:
+    """A field that a class got after networks of it had been trained.
+
+    At its default it is in no id, JSON or cohort key: what was trained before keeps its names.
+
+    Args:
+      field: the default, or what `setting` or `off` gives.
+    """
+    field = field if isinstance(field, dataclasses.Field) else setting(field)
+    return dataclasses.field(default=field.default, metadata={**field.metadata, "since": True})
 
 
 def given(default: Any) -> Any:

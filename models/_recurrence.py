@@ -1,18 +1,19 @@
-"""What the recurrent architectures share: the scan over time, initial recurrent weights, noise.
+"""The scan over time of the recurrent architectures, with its backward pass; initial recurrent weights; noise.
 
-A cell is two pure functions of a state (an array, or a NamedTuple of arrays, each `(trial, unit)`):
+What an architecture says is three pure functions of a state, an array or a NamedTuple of arrays `(trial, unit)`:
 
-    cell(floats, state, drive, recurrent, noise) -> state
-    rate(state) -> (trial, unit)
+    cell(q, state, drive, recurrent, noise) -> state
+    observe(q, state) -> {"rate": (trial, unit), ...}     what is returned and compared, the rate first
+    transmit(q, state, rate) -> (trial, unit)             what goes into the recurrent weights
 
 `drive` is the projected input `x_t W_in + b`, computed for all time steps in one product outside the scan, and
-`recurrent` is `rate(state) W + bias`, one product per step; the cell gets both as a list with one (trial, unit) array
-per gate. `noise` is an array or None; `floats` holds the traced fields that the cell needs, such as alpha.
+`recurrent` is `transmit(...) W + bias`, one product per step; the cell gets both as a list with one (trial, unit) array
+per gate. `noise` is an array or None; `q` holds the numbers that the functions need, such as alpha.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,43 @@ from jax import lax
 from models._layers import scaled
 
 Gates = Sequence[jax.Array]
-Cell = Callable[[Any, Any, Gates, Gates, jax.Array | None], Any]
-Rate = Callable[[Any], jax.Array]
+Perturb = tuple[jax.Array, jax.Array] | None
+
+
+class Roles(NamedTuple):
+    """The three functions of an architecture; nothing traced may be closed over.
+
+    Attributes:
+      cell: the next state.
+      observe: what is shown of a state.
+      transmit: what goes into the recurrent weights; None where it is the rate.
+    """
+
+    cell: Callable[[Any, Any, Gates, Gates, jax.Array | None], Any]
+    observe: Callable[[Any, Any], dict[str, jax.Array]]
+    transmit: Callable[[Any, Any, jax.Array], jax.Array] | None
+
+
+class Weights(NamedTuple):
+    """What a step needs beside the state.
+
+    Attributes:
+      recurrent: `(unit, gates x unit)`.
+      bias: `(gates x unit,)`, or None where the drive's bias says it all.
+      fixed: numbers of the functions that are not trained, name -> array: no gradient flows to them.
+      trained: those that are.
+    """
+
+    recurrent: jax.Array
+    bias: jax.Array | None
+    fixed: dict[str, Any]
+    trained: dict[str, Any]
+
+    @property
+    def quantities(self) -> dict[str, Any]:
+        """`q` of the functions."""
+        return {**self.fixed, **self.trained}
+
 
 INITS = ("orthogonal", "normal", "identity")
 
@@ -60,6 +96,13 @@ def gate_bias(gates: int, gate: int, value: Any) -> Callable[..., jax.Array]:
     return blocks
 
 
+def time_step(dt: float) -> float:
+    """dt, ms, of a network that needs steps of some ms."""
+    if dt <= 0:
+        raise ValueError(f"dt is {dt} ms, but a continuous network needs a task with steps of some ms.")
+    return dt
+
+
 def by_time(x: jax.Array) -> jax.Array:
     """(trial, time, unit) to (time, trial, unit), the scan's order."""
     if x.ndim != 3:
@@ -87,123 +130,126 @@ def split(x: jax.Array, units: int) -> list[jax.Array]:
     return jnp.split(x, x.shape[-1] // units, axis=-1)
 
 
+def shown(roles: Roles, q: Any, state: Any, perturb: Perturb = None) -> tuple[dict[str, jax.Array], jax.Array]:
+    """What is observed of a state, and what it transmits.
+
+    Args:
+      roles: of the architecture.
+      q: its numbers.
+      state: to look at.
+      perturb: (scale, shift) of the rate, each `(unit,)`: lesions and drives.
+    """
+    observed = dict(roles.observe(q, state))
+    rate = observed["rate"]
+    if perturb is not None:
+        scale, shift = perturb
+        observed["rate"] = rate = rate * scale[None] + shift[None]
+    return observed, rate if roles.transmit is None else roles.transmit(q, state, rate)
+
+
 def advance(
-    cell: Cell, rate: Rate, weight: jax.Array, bias: jax.Array | None, floats: Any, state: Any, drive: jax.Array
-) -> Any:
-    """One noise-free time step: the next state, of arguments as in `unroll`; `drive` is (trial, gates x unit)."""
-    return _advance(cell, rate, weight, bias, floats, state, split(drive, weight.shape[0]))
-
-
-def _advance(
-    cell: Cell,
-    rate: Rate,
-    weight: Any,
-    bias: Any,
-    floats: Any,
+    roles: Roles,
+    weights: Weights,
     state: Any,
-    drive: Any,
-    noise: Any = None,
+    drive: Gates,
+    noise: jax.Array | None = None,
     tap: Any = None,
+    perturb: Perturb = None,
 ) -> Any:
-    recurrent = rate(state) @ weight
-    if bias is not None:
-        recurrent = recurrent + bias[None]
-    gates = split(recurrent, weight.shape[0])
+    """One time step: the next state, of arguments as in `unroll`; `drive` has one `(trial, unit)` array per gate."""
+    q = weights.quantities
+    recurrent = shown(roles, q, state, perturb)[1] @ weights.recurrent
+    if weights.bias is not None:
+        recurrent = recurrent + weights.bias[None]
+    gates = split(recurrent, weights.recurrent.shape[0])
     if tap is not None:
         gates = [plus(gate, zero) for gate, zero in zip(gates, tap)]
-    return cell(floats, state, drive, gates, noise)
+    return roles.cell(q, state, drive, gates, noise)
 
 
 def unroll(
-    cell: Cell,
-    rate: Rate,
-    weight: jax.Array,
-    bias: jax.Array | None,
-    floats: Any,
+    roles: Roles,
+    weights: Weights,
     state: Any,
     drive: jax.Array,
     noise: jax.Array | None = None,
     *,
     inside: tuple[int, ...] = (),
-) -> jax.Array:
-    """Runs a cell over time; gives the rates, (time, trial, unit).
+    perturb: Perturb = None,
+) -> dict[str, jax.Array]:
+    """Runs a cell over time; gives what is observed, name -> `(time, trial, unit)`.
 
     Equal to a `lax.scan` of `advance`, gradients included, but faster to train: a plain scan's backward pass adds
-    `rate_{t-1}^T delta_t` to the gradient of `weight` at every step; here delta, the gradient of the recurrent input,
-    is kept for all steps and the weight's gradient is formed afterwards as one product,
-    `dW = sum_t rate_{t-1}^T delta_t`.
+    `transmitted_{t-1}^T delta_t` to the gradient of the weights at every step; here delta, the gradient of the
+    recurrent input, is kept for all steps and the weights' gradient is formed afterwards as one product,
+    `dW = sum_t transmitted_{t-1}^T delta_t`.
     It has a custom reverse rule: `jax.grad`, also `jvp` of `grad`, work through it, a bare `jax.jvp` does not;
     for forward-mode derivatives use the model's `step`.
 
     Args:
-      cell, rate: see the module's text; static, and nothing traced may be closed over.
-      weight: (unit, gates x unit).
-      bias: (gates x unit,), or None where the drive's bias says it all.
-      floats: traced numbers for the cell: hyperparameters, to which no gradient flows.
+      roles: static, and nothing traced may be closed over.
+      weights: what a step needs.
       state: initial state; cast to the drive's dtype.
       drive: (time, trial, gates x unit).
       noise: (time, trial, unit) or None.
       inside: the gates whose recurrent input the cell does not simply add to their drive. Their delta is taken at
         a zero added to the recurrent input; that of the others is the drive's gradient.
+      perturb: (scale, shift) of the rates at every step; then the scan is a plain one.
     """
     dtype = drive.dtype
-    state, floats = jax.tree.map(lambda x: jnp.asarray(x, dtype), (state, floats))
+    state, fixed, trained = jax.tree.map(lambda x: jnp.asarray(x, dtype), (state, weights.fixed, weights.trained))
+    weights = weights._replace(fixed=fixed, trained=trained)
     # Gates go into the scan as separate arrays: XLA's CPU code for slices of one is 2.7 times slower (GRU, forward).
-    return _unroll(cell, rate, inside, weight, bias, floats, state, split(drive, weight.shape[0]), noise)
+    gates = split(drive, weights.recurrent.shape[0])
+    if perturb is not None:
+        return _scan(roles, weights, state, gates, noise, None, perturb)[0]
+    return _unroll(roles, inside, weights, state, gates, noise)
 
 
 def _scan(
-    cell: Cell, rate: Rate, weight: Any, bias: Any, floats: Any, state: Any, drive: Any, noise: Any, tap: Any
-) -> jax.Array:
-    def body(state: Any, now: Any) -> tuple[Any, jax.Array]:
-        state = _advance(cell, rate, weight, bias, floats, state, *now)
-        return state, rate(state)
+    roles: Roles, weights: Weights, state: Any, drive: Any, noise: Any, tap: Any, perturb: Perturb = None
+) -> tuple[dict[str, jax.Array], jax.Array | None]:
+    """What is observed, and what is transmitted where that is not the rate, by time."""
+
+    def body(state: Any, now: Any) -> tuple[Any, Any]:
+        state = advance(roles, weights, state, *now, perturb)
+        observed, transmitted = shown(roles, weights.quantities, state, perturb)
+        return state, (observed, None if roles.transmit is None else transmitted)
 
     return lax.scan(body, state, (drive, noise, tap))[1]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _unroll(
-    cell: Cell,
-    rate: Rate,
-    inside: tuple[int, ...],
-    weight: Any,
-    bias: Any,
-    floats: Any,
-    state: Any,
-    drive: Any,
-    noise: Any,
-) -> jax.Array:
-    return _scan(cell, rate, weight, bias, floats, state, drive, noise, None)
+    roles: Roles, inside: tuple[int, ...], weights: Weights, state: Any, drive: Any, noise: Any
+) -> dict[str, jax.Array]:
+    return _scan(roles, weights, state, drive, noise, None)[0]
 
 
 def _forward(
-    cell: Cell,
-    rate: Rate,
-    inside: tuple[int, ...],
-    weight: Any,
-    bias: Any,
-    floats: Any,
-    state: Any,
-    drive: Any,
-    noise: Any,
-) -> tuple[jax.Array, Any]:
-    # weight and bias are constants of this vjp: their gradients come from delta, after the backward scan. So are the
-    # floats: nobody trains a hyperparameter, and its gradient would be a reduction in every step.
-    run = partial(_scan, cell, rate, weight, bias, floats)
+    roles: Roles, inside: tuple[int, ...], weights: Weights, state: Any, drive: Any, noise: Any
+) -> tuple[dict[str, jax.Array], Any]:
+    # The recurrent weights and the bias are constants of this vjp: their gradients come from delta, after the backward
+    # scan. So are the fixed numbers: nobody trains a hyperparameter, and its gradient would be a reduction per step.
+    def run(trained: Any, *args: Any) -> Any:
+        return _scan(roles, weights._replace(trained=trained), *args)
+
     tap = [jnp.zeros_like(gate) if i in inside else None for i, gate in enumerate(drive)]
-    rates, pullback = jax.vjp(run, state, drive, noise, tap)
-    previous = jnp.concatenate([rate(state)[None], rates[:-1]])
-    return rates, (pullback, previous, weight, bias, floats)
+    (observed, transmitted), pullback = jax.vjp(run, weights.trained, state, drive, noise, tap)
+    first = shown(roles, weights.quantities, state)[1]
+    later = observed["rate"] if transmitted is None else transmitted
+    previous = jnp.concatenate([first[None], later[:-1]])
+    return observed, (pullback, previous, weights, None if transmitted is None else jnp.zeros_like(transmitted))
 
 
-def _backward(cell: Cell, rate: Rate, inside: tuple[int, ...], residuals: Any, cotangent: jax.Array) -> tuple[Any, ...]:
-    pullback, previous, weight, bias, floats = residuals
-    d_state, d_drive, d_noise, d_tap = pullback(cotangent)
+def _backward(roles: Roles, inside: tuple[int, ...], residuals: Any, cotangent: Any) -> tuple[Any, ...]:
+    pullback, previous, weights, nothing = residuals
+    d_trained, d_state, d_drive, d_noise, d_tap = pullback((cotangent, nothing))
     delta = jnp.concatenate([plain if tap is None else tap for plain, tap in zip(d_drive, d_tap)], axis=-1)
-    d_weight = jnp.einsum("tbi,tbj->ij", previous, delta).astype(weight.dtype)
-    d_bias = None if bias is None else delta.sum((0, 1)).astype(bias.dtype)
-    return d_weight, d_bias, jax.tree.map(jnp.zeros_like, floats), d_state, d_drive, d_noise
+    d_weight = jnp.einsum("tbi,tbj->ij", previous, delta).astype(weights.recurrent.dtype)
+    d_bias = None if weights.bias is None else delta.sum((0, 1)).astype(weights.bias.dtype)
+    d_weights = Weights(d_weight, d_bias, jax.tree.map(jnp.zeros_like, weights.fixed), d_trained)
+    return d_weights, d_state, d_drive, d_noise
 
 
 _unroll.defvjp(_forward, _backward)

@@ -10,27 +10,19 @@ torch's second biases of r and z add to the first and are left out. The readout 
 Noise, in training only: `sigma xi` added to h at every step, xi standard normal (form "raw"; there is no dt here).
 """
 
-from functools import partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from models import given, off, on, setting
+from models import given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import Cell, Rate, advance, by_time, by_trial, normals, plus, recurrent_init, unroll
+from models._recurrence import plus
+from models._recurrent import Recurrent
 
 
-def _cell(name: str, floats: Any, state: Any, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
-    del floats
-    reset = jax.nn.sigmoid(drive[0] + recurrent[0])
-    update = jax.nn.sigmoid(drive[1] + recurrent[1])
-    candidate = activation(name)(drive[2] + reset * recurrent[2])
-    return plus(candidate + update * (state - candidate), noise)
-
-
-class Model(nn.Module):
+class Model(Recurrent):
     """See the module's text.
 
     Attributes:
@@ -47,37 +39,20 @@ class Model(nn.Module):
     noise: float = off(0.0)
     outputs: int = given(1)
 
-    family: ClassVar[str] = "recurrent"
+    gates: ClassVar[int] = 3
+    inside: ClassVar[tuple[int, ...]] = (2,)
 
     def setup(self) -> None:
-        shape = (self.hidden, 3 * self.hidden)
-        self.input = nn.Dense(3 * self.hidden)
-        self.recurrent = self.param("recurrent", recurrent_init("orthogonal", self.gain, gates=3), shape)
+        super().setup()
         self.recurrent_bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (self.hidden,))
-        self.readout = nn.Dense(self.outputs)
 
-    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Outputs (trial, time, unit) and {"rate": (trial, time, unit)}, h, of inputs (trial, time, unit)."""
-        drive = self.input(by_time(inputs))
-        noise = None
-        if train and on(self.noise):
-            noise = self.noise * normals(self.make_rng("noise"), drive, self.hidden)
-        state = self.initial_state(inputs.shape[0])
-        rates = unroll(*self._cell(), self.recurrent, self._bias(), {}, state, drive, noise, inside=(2,))
-        return by_trial(self.readout(rates)), {"rate": by_trial(rates)}
+    def cell(self, q: Any, state: jax.Array, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
+        """The next h."""
+        reset = jax.nn.sigmoid(drive[0] + recurrent[0])
+        update = jax.nn.sigmoid(drive[1] + recurrent[1])
+        candidate = activation(self.activation)(drive[2] + reset * recurrent[2])
+        return plus(candidate + update * (state - candidate), noise)
 
-    def initial_state(self, trials: int) -> jax.Array:
-        """Zeros, (trial, unit)."""
-        return jnp.zeros((trials, self.hidden))
-
-    def step(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and rate."""
-        cell, rate = self._cell()
-        state = advance(cell, rate, self.recurrent, self._bias(), {}, state, self.input(input))
-        return state, rate(state)
-
-    def _cell(self) -> tuple[Cell, Rate]:
-        return partial(_cell, self.activation), activation("linear")
-
-    def _bias(self) -> jax.Array:
+    def bias(self) -> jax.Array:
+        """c for the candidate, 0 for the gates."""
         return jnp.concatenate([jnp.zeros(2 * self.hidden, self.recurrent_bias.dtype), self.recurrent_bias])

@@ -10,16 +10,15 @@ biases add to the first and are left out. The readout is `y = h W_out + b_out`; 
 Noise, in training only: `sigma xi` added to h at every step, xi standard normal (form "raw"; there is no dt here).
 """
 
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from models import given, off, on, setting
+from models import given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import Cell, Rate, advance, by_time, by_trial, gate_bias, normals, plus, recurrent_init, unroll
+from models._recurrence import gate_bias, plus
+from models._recurrent import Recurrent
 
 
 class State(NamedTuple):
@@ -34,19 +33,7 @@ class State(NamedTuple):
     c: jax.Array
 
 
-def _cell(name: str, floats: Any, state: State, drive: Any, recurrent: Any, noise: Any) -> State:
-    del floats
-    phi = activation(name)
-    write, forget, candidate, read = (d + r for d, r in zip(drive, recurrent))
-    c = jax.nn.sigmoid(forget) * state.c + jax.nn.sigmoid(write) * phi(candidate)
-    return State(plus(jax.nn.sigmoid(read) * phi(c), noise), c)
-
-
-def _rate(state: State) -> jax.Array:
-    return state.h
-
-
-class Model(nn.Module):
+class Model(Recurrent):
     """See the module's text.
 
     Attributes:
@@ -65,34 +52,23 @@ class Model(nn.Module):
     noise: float = off(0.0)
     outputs: int = given(1)
 
-    family: ClassVar[str] = "recurrent"
+    gates: ClassVar[int] = 4
 
-    def setup(self) -> None:
-        shape = (self.hidden, 4 * self.hidden)
-        self.input = nn.Dense(4 * self.hidden, bias_init=gate_bias(4, 1, self.forget_bias))
-        self.recurrent = self.param("recurrent", recurrent_init("orthogonal", self.gain, gates=4), shape)
-        self.readout = nn.Dense(self.outputs)
+    def input_bias(self) -> Any:
+        return gate_bias(4, 1, self.forget_bias)
 
-    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Outputs (trial, time, unit) and {"rate": (trial, time, unit)}, h, of inputs (trial, time, unit)."""
-        drive = self.input(by_time(inputs))
-        noise = None
-        if train and on(self.noise):
-            noise = self.noise * normals(self.make_rng("noise"), drive, self.hidden)
-        state = self.initial_state(inputs.shape[0])
-        rates = unroll(*self._cell(), self.recurrent, None, {}, state, drive, noise)
-        return by_trial(self.readout(rates)), {"rate": by_trial(rates)}
+    def cell(self, q: Any, state: State, drive: Any, recurrent: Any, noise: Any) -> State:
+        """The next h and c."""
+        phi = activation(self.activation)
+        write, forget, candidate, read = (d + r for d, r in zip(drive, recurrent))
+        c = jax.nn.sigmoid(forget) * state.c + jax.nn.sigmoid(write) * phi(candidate)
+        return State(plus(jax.nn.sigmoid(read) * phi(c), noise), c)
+
+    def observe(self, q: Any, state: State) -> dict[str, jax.Array]:
+        """h."""
+        return {"rate": state.h}
 
     def initial_state(self, trials: int) -> State:
         """Zeros."""
         zeros = jnp.zeros((trials, self.hidden))
         return State(zeros, zeros)
-
-    def step(self, state: State, input: jax.Array) -> tuple[State, jax.Array]:
-        """One noise-free time step: state and input (trial, unit) to the next state and rate (trial, unit)."""
-        cell, rate = self._cell()
-        state = advance(cell, rate, self.recurrent, None, {}, state, self.input(input))
-        return state, rate(state)
-
-    def _cell(self) -> tuple[Cell, Rate]:
-        return partial(_cell, self.activation), _rate

@@ -25,40 +25,18 @@ The rectified form's state is what f acts on. The first two leave the stationary
 independent of dt. The discrete network has a = 1.
 """
 
-from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from models import Static, given, off, on, setting
+from models import Static, given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import (
-    INITS,
-    Cell,
-    Rate,
-    advance,
-    by_time,
-    by_trial,
-    normals,
-    plus,
-    recurrent_init,
-    unroll,
-)
+from models._recurrence import INITS, normals, plus, recurrent_init, time_step
+from models._recurrent import Recurrent
 
 
-def _cell(name: str, form: str, floats: Any, state: Any, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
-    f, a, z = activation(name), floats["alpha"], recurrent[0] + drive[0]
-    if form == "discrete":
-        return plus(f(z), noise)
-    if form == "rate":
-        return plus((1 - a) * state + a * f(z), noise)
-    current = plus((1 - a) * state + a * z, noise)
-    return f(current) if form == "rectified" else current
-
-
-class Model(nn.Module):
+class Model(Recurrent):
     """See the module's text.
 
     Attributes:
@@ -87,46 +65,35 @@ class Model(nn.Module):
     outputs: int = given(1)
     dt: Static[float] = given(0.0)
 
-    family: ClassVar[str] = "recurrent"
+    def cell(self, q: Any, state: jax.Array, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
+        """The next rates r, or currents h for leak = "current"."""
+        f, a, z = activation(self.activation), q["alpha"], recurrent[0] + drive[0]
+        if not self.continuous:
+            return plus(f(z), noise)
+        if self.leak == "rate":
+            return plus((1 - a) * state + a * f(z), noise)
+        current = plus((1 - a) * state + a * z, noise)
+        return f(current) if self.leak == "rectified" else current
 
-    def setup(self) -> None:
-        self.input = nn.Dense(self.hidden)
-        self.recurrent = self.param(
-            "recurrent", recurrent_init(self.initial_weights, self.gain), (self.hidden, self.hidden)
-        )
-        self.readout = nn.Dense(self.outputs)
+    def observe(self, q: Any, state: jax.Array) -> dict[str, jax.Array]:
+        """The rates."""
+        current = self.continuous and self.leak == "current"
+        return {"rate": activation(self.activation if current else "linear")(state)}
 
-    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Outputs (trial, time, unit) and {"rate": (trial, time, unit)} of inputs (trial, time, unit)."""
-        drive = self.input(by_time(inputs))
-        alpha, noise = self._alpha(), None
-        if train and on(self.noise):
-            scale = {"state": jnp.sqrt(2 * alpha), "inside": jnp.sqrt(2 / alpha), "raw": 1.0}[self.noise_form]
-            noise = self.noise * scale * normals(self.make_rng("noise"), drive, self.hidden)
-            if self.noise_form == "inside":
-                drive, noise = drive + noise, None
-        state = self.initial_state(inputs.shape[0])
-        rates = unroll(*self._cell(), self.recurrent, None, {"alpha": alpha}, state, drive, noise)
-        return by_trial(self.readout(rates)), {"rate": by_trial(rates)}
+    def hyperparameters(self) -> dict[str, Any]:
+        """alpha."""
+        return {"alpha": self._alpha()}
 
-    def initial_state(self, trials: int) -> jax.Array:
-        """Zeros, (trial, unit): rates r, or currents h for leak = "current"."""
-        return jnp.zeros((trials, self.hidden))
+    def initial_weights_of(self) -> Any:
+        return recurrent_init(self.initial_weights, self.gain)
 
-    def step(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and rate."""
-        cell, rate = self._cell()
-        state = advance(cell, rate, self.recurrent, None, {"alpha": self._alpha()}, state, self.input(input))
-        return state, rate(state)
-
-    def _cell(self) -> tuple[Cell, Rate]:
-        form = self.leak if self.continuous else "discrete"
-        rate = activation(self.activation) if form == "current" else activation("linear")
-        return partial(_cell, self.activation, form), rate
+    def noise_of(self, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        alpha = self._alpha()
+        scale = {"state": jnp.sqrt(2 * alpha), "inside": jnp.sqrt(2 / alpha), "raw": 1.0}[self.noise_form]
+        noise = self.noise * scale * normals(self.make_rng("noise"), drive, self.hidden)
+        return (drive + noise, None) if self.noise_form == "inside" else (drive, noise)
 
     def _alpha(self) -> jax.Array | float:
         if not self.continuous:
             return 1.0
-        if self.dt <= 0:
-            raise ValueError(f"dt is {self.dt} ms, but a continuous network needs a task with steps of some ms.")
-        return jnp.minimum(self.dt / self.tau, 1.0)
+        return jnp.minimum(time_step(self.dt) / self.tau, 1.0)

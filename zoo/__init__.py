@@ -6,17 +6,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.devices.population import population_map
     from zoo.running.run import train
     from zoo.spec.axes import log_uniform, product, sampled, uniform, zipped
     from zoo.spec.settings import Training
     from zoo.spec.zoo import Zoo
     from zoo.store.reader import load
 
-__all__ = ["Training", "Zoo", "load", "log_uniform", "product", "sampled", "train", "uniform", "zipped"]
+__all__ = [
+    "Training",
+    "Zoo",
+    "load",
+    "log_uniform",
+    "population_map",
+    "product",
+    "sampled",
+    "train",
+    "uniform",
+    "zipped",
+]
 
 _HOMES = {
     "train": "zoo.running.run",
     "load": "zoo.store.reader",
+    "population_map": "zoo.devices.population",
     "Training": "zoo.spec.settings",
     "Zoo": "zoo.spec.zoo",
     **dict.fromkeys(["log_uniform", "product", "sampled", "uniform", "zipped"], "zoo.spec.axes"),

@@ -24,19 +24,22 @@ def say(line: str) -> None:
 
 
 def print_fields(name: str) -> None:
-    """The fields of a model, a task, the training or a measure, with what they are; or a preset."""
+    """The fields of a model, a task, a rule, the training or a measure, with what they are; or a preset."""
     from zoo import lookup
     from zoo.spec.fields import fields_of
     from zoo.spec.settings import Training
 
-    kinds = [kind for kind in ("model", "task") if name in lookup.names(kind)]
+    kinds = [kind for kind in ("model", "task", "rule") if name in lookup.names(kind)]
     for kind, show in (("preset", _print_preset), ("measure", _print_measure)):
         if name in lookup.names(kind) and not kinds:
             show(name)
             return
     if name != "training" and not kinds:
-        known = [*(n for kind in ("model", "task", "preset", "measure") for n in lookup.names(kind)), "training"]
-        raise ValueError(f"There is no model, task, preset or measure {name!r}; {lookup.nearest(name, known)}.")
+        known = [
+            *(n for kind in ("model", "task", "rule", "preset", "measure") for n in lookup.names(kind)),
+            "training",
+        ]
+        raise ValueError(f"There is no model, task, rule, preset or measure {name!r}; {lookup.nearest(name, known)}.")
     for kind in kinds or ["training"]:
         cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
         rows = []

@@ -11,14 +11,10 @@ from analysis.activations import spaces
 from analysis.activations.probes import Probe, finished, kept_every, probes_of, shapes_of
 from analysis.activations.stimuli import Stimuli
 from analysis.activations.types import Group, Representations
-from analysis.arithmetic import BUDGET
 from analysis.geometry import category_structure
 from zoo.lookup import nearest
 
 __all__ = ["representations"]
-
-AT_ONCE = 32
-"""Members whose activations are computed in one call at most; their largest layer may take `BUDGET` bytes."""
 
 
 def representations(
@@ -203,18 +199,7 @@ class _Run:
         every: int,
         classes: dict[str, np.ndarray],
     ):
-        import jax
         import jax.numpy as jnp
-
-        from zoo.devices.compilation import compiler_options
-        from zoo.training.program import program_of
-
-        recipe = trained.manifest["cohorts"][cohort.id]["recipe"]
-        if recipe is None:
-            raise ValueError(
-                f"{trained.path} has lost the folder of cohort {cohort.id}; `verify` says what is missing."
-            )
-        represent: Any = program_of(cohort, conv_form=recipe["conv_form"]).represent
 
         def patterns(x: Any, layer: str) -> Any:
             if probe.dt:
@@ -225,41 +210,20 @@ class _Run:
             x = x.reshape(len(x), -1)
             return {name: category_structure.dissimilarities(x, of_class, jnp) for name, of_class in classes.items()}
 
-        def reduced(inputs: Any, params: Any, stats: Any, floats: Any) -> Any:
-            whole = represent(params, stats, floats, inputs)
-            with jax.default_matmul_precision("highest"):
-                return {layer: (patterns(whole[layer], layer), structure(whole[layer])) for layer in shapes}
+        def reduced(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
+            outputs, whole = bound.model.apply(variables, inputs)
+            whole = {**whole, "output": outputs}
+            return {layer: (patterns(whole[layer], layer), structure(whole[layer])) for layer in shapes}
 
-        self.batch = jax.jit(
-            lambda inputs, *rows: jax.lax.map(lambda row: reduced(inputs, *row), rows),
-            compiler_options=compiler_options(),
-        )
-        self.trained, self.cohort, self.layers = trained, cohort, list(shapes)
-        self.inputs = jax.device_put(probe.inputs)
-        widths = [space.width(s[1:]) if len(s) == 4 and not probe.dt else int(np.prod(s[1:])) for s in shapes.values()]
-        largest = 4 * len(probe.inputs) * -(-max(widths) // every)
-        self.at_once = max(1, min(AT_ONCE, BUDGET // largest))
+        self.trained, self.cohort, self.layers, self.reduced = trained, cohort, list(shapes), reduced
+        self.inputs = probe.inputs
 
     def __call__(self, ids: list[str], is_trained: bool) -> Iterator[tuple[list[str], str, np.ndarray, Any]]:
         """Members, layer, their patterns `(member, stimulus, ...)` and condition -> (within, between) `(member,)`."""
-        import jax
+        from zoo.devices.population import population_batches
 
-        from zoo.training.binding import floats_of
-
-        places = {member.id: row for row, member in enumerate(self.cohort.members)}
-        floats = floats_of(self.cohort)
-        # Padded to one size: a remainder of its own would be a second program, with other bits.
-        size = min(self.at_once, len(ids))
-        for start in range(0, len(ids), size):
-            members = ids[start : start + size]
-            padded = [*members, *members[-1:] * (size - len(members))]
-            variables = self.trained.variables(members, initial=not is_trained)
-            rows = np.minimum(np.arange(size), len(members) - 1)
-            variables = jax.tree.map(lambda x, rows=rows: x[rows], variables)
-            of_batch = np.array([places[member] for member in padded])
-            traced = jax.tree.map(lambda x, of_batch=of_batch: x[of_batch], floats)
-            activations = self.batch(self.inputs, variables.pop("params"), variables, traced)
+        at = "last" if is_trained else "initial"
+        batches = population_batches(self.trained, self.cohort, self.reduced, [self.inputs], members=ids, at=at)
+        for members, activations in batches:
             for layer in self.layers:
-                count = len(members)
-                patterns, structure = jax.tree.map(lambda x, count=count: np.asarray(x)[:count], activations[layer])
-                yield members, layer, patterns, structure
+                yield members, layer, *activations[layer]

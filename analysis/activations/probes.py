@@ -125,7 +125,7 @@ def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
 
     def forward(floats: Any, inputs: Any) -> Any:
         state = program.init(floats)
-        activations = program.represent(state.params, state.stats, floats, inputs)
+        activations = program.represent(state.variables, floats, inputs)
         order.extend(activations)  # JAX gives a dict back sorted by its keys
         return activations
 

@@ -259,7 +259,7 @@ def test_a_block_stops_when_asked_and_goes_on_to_the_same_bits(reference: Any, t
         assert (0 < folder.steps()[-1] < 8) == (event is stop)
     assert folder.steps()[-1] == 8
     members = [m.id for m in cohort.members[: block.rows]]
-    rows = folder.rows(8, range(block.rows), ("params",))
+    rows = folder.rows(8, range(block.rows), ["params"])["params"]
     whole = load(reference["cnn"]).params(members)
     chex.assert_trees_all_equal(rows, whole)
     assert folder.curves()["step"].tolist() == [0, 3, 6, 8]  # pyright: ignore[reportOptionalSubscript]

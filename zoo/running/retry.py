@@ -55,7 +55,7 @@ def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple
     failed = [everyone[m] for m in table.loc[table["status"] == status, "member"] if m not in tried]
     used: dict[Any, set[int]] = {}
     for member in everyone.values():
-        used.setdefault(member[1:4], set()).add(member.seed)
+        used.setdefault(member.parts, set()).add(member.seed)
     pairs = []
     for member in failed:
         new = _again(member, learning_rate, used)
@@ -75,7 +75,7 @@ def _again(member: Member, learning_rate: float | None, used: dict[Any, set[int]
     if learning_rate is not None:
         training = checked(dataclasses.replace(member.training, learning_rate=learning_rate))
         return _named(member._replace(training=training))
-    seeds = used[member[1:4]]
+    seeds = used[member.parts]
     seed = max(seeds) + 1
     seeds.add(seed)
     return _named(member._replace(seed=seed))

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from zoo.spec.encoding import digest, line
-from zoo.spec.fields import fields_of, label, name_of
+from zoo.spec.encoding import default_rule, digest, line
+from zoo.spec.fields import fields_of, label, name_of, named_values
 from zoo.spec.member import SECTIONS, Member
 
 
@@ -29,9 +29,10 @@ class Cohort(NamedTuple):
 def _static(instance: Any) -> dict[str, Any]:
     """What splits cohorts: static values, and for each field with an off value whether it is on."""
     result: dict[str, Any] = {"": label(instance)}
-    for name, field in fields_of(type(instance)).items():
-        value = getattr(instance, name)
-        if not field.traced:
+    known = fields_of(type(instance))
+    for name, value in named_values(instance).items():
+        field = known.get(name)  # None of a field that the class had once
+        if field is None or not field.traced:
             result[name] = list(value) if isinstance(value, tuple) else value
         elif field.off is not None:
             result[name] = value != field.off
@@ -47,7 +48,9 @@ def grouped(batches: Iterable[tuple[Sequence[Member], int]]) -> list[Cohort]:
     statics: dict[int, str] = {}  # by instance: thousands of members share one
     groups: dict[str, list[Member]] = {}
     for members, generation in batches:
-        instances = members[0][1:4]
+        *instances, rule = members[0].parts
+        if rule != default_rule():
+            instances.append(rule)
         for instance in instances:
             if id(instance) not in statics:
                 statics[id(instance)] = line(_static(instance))

@@ -1,5 +1,6 @@
 """A spec's instances as plain JSON values, and back; hashes of them are what ids are made of."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -7,14 +8,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from zoo import lookup
-from zoo.spec.fields import checked, fields_of, label, name_of, values_of
+from zoo.spec.fields import checked, fields_of, label, name_of, named_values
+from zoo.spec.member import SECTIONS
 from zoo.spec.settings import Training
+
+DEFAULT_RULE = "bptt"
 
 
 def to_json(instance: Any) -> dict[str, Any]:
     """Name, unless it is a Training, and every field of an instance."""
     named = {} if isinstance(instance, Training) else {"name": name_of(instance)}
-    return {**named, **{n: list(v) if isinstance(v, tuple) else v for n, v in values_of(instance).items()}}
+    return {**named, **{n: list(v) if isinstance(v, tuple) else v for n, v in named_values(instance).items()}}
 
 
 def from_json(section: str, values: dict[str, Any]) -> Any:
@@ -23,6 +27,9 @@ def from_json(section: str, values: dict[str, Any]) -> Any:
     cls = Training
     if section != "training":
         cls = getattr(lookup.find(section, values.pop("name")), section.capitalize())
+    for name, value in getattr(cls, "former", {}).items():
+        if values.pop(name, value) != value:
+            raise ValueError(f"{label(cls)}.{name} is a field of another version of this program.")
     for name in values:
         if name not in fields_of(cls):
             raise ValueError(f"{label(cls)} has no field {name!r}; {lookup.nearest(name, fields_of(cls))}.")
@@ -40,21 +47,30 @@ def line(value: Any) -> str:
 
 
 def described(specs: Iterable[dict[str, Any]], member: str) -> dict[str, Any] | None:
-    """The task, model and training of a member, each field -> value, and its seed; None where no spec has it.
+    """The sections of a member, each field -> value, and its seed; None where no spec has it.
 
     Args:
       specs: as `Zoo.to_json` gives them.
       member: an id.
     """
     for grid in (grid for spec in specs for grid in spec["grids"]):
-        for task, model, training in itertools.product(grid["task"], grid["model"], grid["training"]):
+        parts = [grid[section] for section in SECTIONS if section in grid]
+        for task, model, training, *rule in itertools.product(*parts):
             start = f"{task['name']}-{model['name']}-"
+            rule = [of for of in rule if of != {"name": DEFAULT_RULE}]
             for seed in grid["seeds"] if member.startswith(start) else ():
-                if member == start + digest(line([task, model, training, seed])):
-                    sections = {"task": task, "model": model, "training": training}
-                    values = {s: {n: v for n, v in of.items() if n != "name"} for s, of in sections.items()}
+                if member == start + digest(line([task, model, training, seed, *rule])):
+                    sections = dict(zip(SECTIONS, (task, model, training, *rule)))
+                    hidden = {"name", *Training.former}
+                    values = {s: {n: v for n, v in of.items() if n not in hidden} for s, of in sections.items()}
                     return {**values, "seed": seed}
     return None
+
+
+@functools.cache
+def default_rule() -> Any:
+    """The rule of a zoo that names none; it is in no id, JSON or cohort key."""
+    return lookup.find("rule", DEFAULT_RULE).Rule()
 
 
 def digest(text: str) -> str:

@@ -16,7 +16,7 @@ _WORDS = {int: "an integer", bool: "True or False", str: "text"}
 
 
 class Field(NamedTuple):
-    """One field of a task, model or training dataclass.
+    """One field of a task, model, rule or training dataclass.
 
     Attributes:
       name: as declared.
@@ -24,6 +24,8 @@ class Field(NamedTuple):
       traced: whether members of one cohort may differ in it.
       off: the value at which its mechanism is compiled out, or None.
       limits: what `setting` allows.
+      since: whether the class got it after networks had been trained: at its default it is in no id.
+      default: its default; `dataclasses.MISSING` where it has none.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Field(NamedTuple):
     traced: bool
     off: float | None
     limits: dict[str, Any]
+    since: bool
+    default: Any
 
 
 @functools.cache
@@ -46,16 +50,16 @@ def fields_of(cls: type) -> dict[str, Field]:
         base = typing.get_args(hint)[0] if marks else hint
         traced = base is float and STATIC not in marks
         meta = field.metadata
-        result[field.name] = Field(field.name, base, traced, meta.get("off"), meta.get("limits", {}))
+        about = (traced, meta.get("off"), meta.get("limits", {}), meta.get("since", False), field.default)
+        result[field.name] = Field(field.name, base, *about)
     return result
 
 
 def label(instance: Any) -> str:
     """How errors name a class: `gru.Model`, `flipflop.Task`, `Training`."""
     cls = instance if isinstance(instance, type) else type(instance)
-    return (
-        cls.__name__ if cls.__name__ not in ("Model", "Task") else f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
-    )
+    plug_in = cls.__name__ in ("Model", "Task", "Rule")
+    return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}" if plug_in else cls.__name__
 
 
 def canonical(cls: type, field: Field, value: Any) -> Any:
@@ -112,13 +116,20 @@ def checked(instance: Any) -> Any:
 
 
 def name_of(instance: Any) -> str:
-    """The name of a model or task: its file's."""
+    """The name of a model, task or rule: its file's."""
     return type(instance).__module__.rpartition(".")[2]
 
 
 def values_of(instance: Any) -> dict[str, Any]:
     """Field -> value, in order."""
     return {name: getattr(instance, name) for name in fields_of(type(instance))}
+
+
+def named_values(instance: Any) -> dict[str, Any]:
+    """Field -> value of what ids and JSON hold: what the class once had, and no later field at its default."""
+    known = fields_of(type(instance))
+    values = {n: v for n, v in values_of(instance).items() if not (known[n].since and v == known[n].default)}
+    return {**values, **getattr(type(instance), "former", {})}
 
 
 def replaced(instance: Any, values: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What one network is: a task, a model, training settings and a seed; and the columns that a table of them has."""
+"""What one network is: a task, a model, training settings, a rule and a seed; and the columns of a table of them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,9 +8,10 @@ from zoo.spec.fields import fields_of
 from zoo.spec.settings import Training
 
 if TYPE_CHECKING:
+    from zoo.rules import Rule
     from zoo.tasks import Task
 
-SECTIONS = ("task", "model", "training")
+SECTIONS = ("task", "model", "training", "rule")
 """The parts of a spec, in the order of a member's fields."""
 
 MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
@@ -18,11 +19,11 @@ MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps"
 
 
 class Member(NamedTuple):
-    """One network: one task, model, training and seed.
+    """One network: one task, model, training, rule and seed.
 
     Attributes:
       id: `<task>-<model>-<hash of its own fields and seed>`: the same whatever other members exist.
-      task, model, training: the instances.
+      task, model, training, rule: the instances.
       seed: of its initial parameters and, with data="own", its data stream.
     """
 
@@ -30,7 +31,13 @@ class Member(NamedTuple):
     task: "Task"
     model: Network
     training: Training
+    rule: "Rule"
     seed: int
+
+    @property
+    def parts(self) -> tuple["Task", Network, Training, "Rule"]:
+        """Its sections, in their order: all but the seed."""
+        return self.task, self.model, self.training, self.rule
 
 
 def varied(members: Sequence[Member]) -> dict[str, list[Any]]:

@@ -1,6 +1,7 @@
 """How a member is trained: the section `training` of a spec."""
 
 import dataclasses
+from typing import Any, ClassVar
 
 from models import off, setting
 
@@ -30,7 +31,6 @@ class Training:
       data_seed: the seed of the shared stream.
       target: score on the evaluation set at which a member stops; 0 is off.
       evaluate_every: steps between evaluations; 0 chooses it so that evaluations cost at most 2 % of the steps.
-      rule: learning rule, a file of zoo/rules.
       precision: of matrix products: "highest" (float32 everywhere), "high" or "default" (TF32 / bfloat16 passes).
     """
 
@@ -49,5 +49,7 @@ class Training:
     data_seed: int = setting(0, least=0)
     target: float = off(0.0)
     evaluate_every: int = setting(0, least=0)
-    rule: str = "bptt"
     precision: str = setting("highest", choices=("highest", "high", "default"))
+
+    former: ClassVar[dict[str, Any]] = {"rule": "bptt"}
+    """Fields that the class had once: they stay in ids and JSON. The rule is a section of its own now."""

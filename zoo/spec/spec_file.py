@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.spec.member import SECTIONS
+
 Overrides = Sequence[tuple[str, str]]
 """Path of a field and its value as text, as `--model.hidden 32` gives them."""
 
 
-def read_spec(spec: str, overrides: Overrides = (), task: str | None = None) -> Any:
-    """The zoo of a preset or a file, on another task if one is named, with fields set as the command line asks."""
+def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rule: str | None = None) -> Any:
+    """The zoo of a preset or a file, on another task or by another rule if one is named, with fields set as the command
+    line asks."""
     from zoo import lookup
     from zoo.spec.zoo import Zoo
 
@@ -34,6 +37,8 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None) -> 
         raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
     if task is not None:
         zoo = zoo.replace("task", lookup.find("task", task).Task())
+    if rule is not None:
+        zoo = zoo.replace("rule", lookup.find("rule", rule).Rule())
     for path, text in overrides:
         try:
             value = ast.literal_eval(text)
@@ -64,20 +69,24 @@ def _nearest_field(name: str) -> str:
     from zoo.spec.settings import Training
 
     classes = [
-        getattr(lookup.find(kind, n), kind.capitalize()) for kind in ("model", "task") for n in lookup.names(kind)
+        getattr(lookup.find(kind, n), kind.capitalize())
+        for kind in ("model", "task", "rule")
+        for n in lookup.names(kind)
     ]
     return lookup.nearest(name, sorted({field for cls in (*classes, Training) for field in fields_of(cls)}))
 
 
 def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Split `--task.x`, `--model.x`, `--training.x` and `--seeds` with their values from the other arguments."""
+    """Split flags of fields, such as `--task.x`, and `--seeds`, with their values, from the other arguments."""
     rest: list[str] = []
     overrides: list[tuple[str, str]] = []
     words = iter(arguments)
     for word in words:
         flag, equals, value = word.partition("=")
         name = flag.removeprefix("--").replace("-", "_")
-        if not (flag.startswith("--") and (name == "seeds" or name.startswith(("task.", "model.", "training.")))):
+        if not (
+            flag.startswith("--") and (name == "seeds" or name.startswith(tuple(f"{section}." for section in SECTIONS)))
+        ):
             rest.append(word)
             continue
         if not equals and (value := next(words, None)) is None:

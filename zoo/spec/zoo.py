@@ -1,4 +1,4 @@
-"""What a zoo is: tasks x models x training settings x seeds, expanded to members and split into cohorts.
+"""What a zoo is: tasks x models x training settings x rules x seeds, expanded to members and split into cohorts.
 
 Nothing here touches an accelerator.
 """
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from zoo import lookup
 from zoo.spec import encoding
 from zoo.spec.cohorts import Cohort, grouped
+from zoo.spec.encoding import DEFAULT_RULE, default_rule
 from zoo.spec.fields import checked, fields_of, name_of, replaced
 from zoo.spec.member import SECTIONS, Member
 from zoo.spec.settings import Training
@@ -25,41 +26,52 @@ MOST_MEMBERS = 10**6
 
 
 class Grid(NamedTuple):
-    """tasks x models x trainings x seeds.
+    """tasks x models x trainings x rules x seeds.
 
     Attributes:
-      task, model, training, seeds: the values.
+      task, model, training, rule, seeds: the values.
       generation: above 0 of members that were added to a zoo that was trained already: they share no block with others.
     """
 
     task: tuple[Any, ...]
     model: tuple[Any, ...]
     training: tuple[Training, ...]
+    rule: tuple[Any, ...]
     seeds: tuple[int, ...]
     generation: int = 0
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class Zoo:
-    """A set of members: tasks x models x training settings x seeds; zoos add with `+`.
+    """A set of members: tasks x models x training settings x rules x seeds; zoos add with `+`.
 
     Args:
       name: of the zoo.
-      task, model, training: one instance each, or a list, as `product`, `zipped` and `sampled` make.
+      task, model, training, rule: one instance each, or a list, as `product`, `zipped` and `sampled` make; the rule is
+        backpropagation through time, `bptt`, where none is given.
       seeds: which ones, or how many: 3 is 0, 1 and 2.
     """
 
     name: str
     grids: tuple[Grid, ...]
 
-    def __init__(self, name: str, *, task: Any, model: Any, training: Any = None, seeds: int | Iterable[int] = 1):
-        training = Training() if training is None else training
-        parts = [_instances(s, v) for s, v in zip(SECTIONS, (task, model, training))]
+    def __init__(
+        self,
+        name: str,
+        *,
+        task: Any,
+        model: Any,
+        training: Any = None,
+        rule: Any = None,
+        seeds: int | Iterable[int] = 1,
+    ):
+        given = (task, model, Training() if training is None else training, default_rule() if rule is None else rule)
+        parts = [_instances(s, v) for s, v in zip(SECTIONS, given)]
         seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
         for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
             if not values:
                 raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")
-        self._set(name, (Grid(parts[0], parts[1], parts[2], seeds),))
+        self._set(name, (Grid(*parts, seeds),))
 
     def _set(self, name: str, grids: tuple[Grid, ...]) -> "Zoo":
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]{1,80}", name):
@@ -78,7 +90,7 @@ class Zoo:
     @functools.cached_property
     def _batches(self) -> list[tuple[list[Member], int]]:
         """Members that differ in their seeds alone, with their generation; grid after grid."""
-        count = sum(math.prod(map(len, grid[:4])) for grid in self.grids)
+        count = sum(math.prod(map(len, grid[:5])) for grid in self.grids)
         if count > MOST_MEMBERS:
             raise ValueError(f"Zoo {self.name!r} has {count} members; at most {MOST_MEMBERS} are allowed.")
         return [(members, grid.generation) for grid in self.grids for members in _expanded(grid)]
@@ -93,7 +105,7 @@ class Zoo:
             start = f"{name_of(member.task)}-{name_of(member.model)}"
             raise ValueError(
                 f"Two members of zoo {self.name!r} are the same: {member.id} (seed {member.seed}, {start}); "
-                "each task, model, training and seed may stand once."
+                "each task, model, training, rule and seed may stand once."
             )
         return members
 
@@ -117,7 +129,7 @@ class Zoo:
         """The spec as plain JSON values."""
         grids = [
             {
-                **{s: [encoding.to_json(i) for i in getattr(grid, s)] for s in SECTIONS},
+                **{s: [encoding.to_json(i) for i in getattr(grid, s)] for s in _sections(grid)},
                 "seeds": list(grid.seeds),
                 **({"generation": grid.generation} if grid.generation else {}),
             }
@@ -131,7 +143,10 @@ class Zoo:
         try:
             grids = tuple(
                 Grid(
-                    **{s: tuple(encoding.from_json(s, i) for i in grid[s]) for s in SECTIONS},
+                    **{
+                        s: tuple(encoding.from_json(s, i) for i in (grid[s] if s in grid else _ABSENT[s]))
+                        for s in SECTIONS
+                    },
                     seeds=tuple(grid["seeds"]),
                     generation=_count(grid.get("generation", 0)),
                 )
@@ -144,7 +159,7 @@ class Zoo:
     @staticmethod
     def of(name: str, members: Sequence[Member], generation: int = 0) -> "Zoo":
         """The zoo of just these members."""
-        grids = tuple(Grid((m.task,), (m.model,), (m.training,), (m.seed,), generation) for m in members)
+        grids = tuple(Grid(*((part,) for part in m.parts), (m.seed,), generation) for m in members)
         return object.__new__(Zoo)._set(name, grids)
 
     def replace(self, path: str, value: Any) -> "Zoo":
@@ -152,11 +167,11 @@ class Zoo:
 
         Args:
           path: "training.steps", "model.hidden", "task.bits", "seeds", or a field's name alone where it is unique; or
-            "task", the whole.
-          value: the field's value; for "seeds", how many from each grid's first on, or a list; for "task", a task.
+            "task" or "rule", the whole.
+          value: the field's value; for "seeds", how many from each grid's first on, or a list; a task, or a rule.
         """
-        if path == "task":
-            grids = [grid._replace(task=_instances("task", value)) for grid in self.grids]
+        if path in ("task", "rule"):
+            grids = [grid._replace(**{path: _instances(path, value)}) for grid in self.grids]
             return object.__new__(Zoo)._set(self.name, tuple(dict.fromkeys(grids)))
         if path == "seeds":
             listed = isinstance(value, (list, tuple, range))
@@ -213,6 +228,15 @@ def _is_of(section: str, instance: Any) -> bool:
     return package == lookup.FOLDERS[section] and type(instance).__name__ == section.capitalize() and bool(name)
 
 
+_ABSENT: dict[str, Any] = {"rule": [{"name": DEFAULT_RULE}]}
+"""What a section that is not in a grid's JSON holds; the others must be there."""
+
+
+def _sections(grid: Grid) -> tuple[str, ...]:
+    """The sections that a grid's JSON has: rules only where there is one beside the default."""
+    return SECTIONS if grid.rule != (default_rule(),) else SECTIONS[:-1]
+
+
 def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 10**6:
         raise ValueError(f"A generation of the zoo's JSON is {value!r:.80}; it must be a number from 0 on.")
@@ -220,16 +244,19 @@ def _count(value: Any) -> int:
 
 
 def _expanded(grid: Grid) -> Iterator[list[Member]]:
-    """The members of a grid, seeds together. An id is the hash of `[task, model, training, seed]` as a line of JSON."""
+    """The members of a grid, seeds together. An id is the hash of `[task, model, training, seed]` as a line of JSON, or
+    `[task, model, training, seed, rule]` where the rule is not the default."""
     lines = {section: [encoding.canonical_json(i) for i in getattr(grid, section)] for section in SECTIONS}
     choices = itertools.product(*(zip(getattr(grid, section), lines[section]) for section in SECTIONS))
-    for (task, task_line), (model, model_line), (training, training_line) in choices:
+    for parts in choices:
+        (task, model, training, rule), (*before_seed, rule_line) = zip(*parts)
         start = f"{name_of(task)}-{name_of(model)}-"
-        prefix = hashlib.sha256(f"[{task_line},{model_line},{training_line},".encode())
+        prefix = hashlib.sha256(f"[{','.join(before_seed)},".encode())
+        end = "]" if rule == default_rule() else f",{rule_line}]"
         members = []
         for seed in grid.seeds:
             own = prefix.copy()
-            own.update(f"{seed}]".encode())
-            members.append(Member(start + own.hexdigest()[:10], task, model, training, seed))
+            own.update(f"{seed}{end}".encode())
+            members.append(Member(start + own.hexdigest()[:10], task, model, training, rule, seed))
         if members:
             yield members

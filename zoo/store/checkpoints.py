@@ -191,8 +191,9 @@ class BlockFolder:
                 return self.curves(step)
         return None
 
-    def rows(self, step: int, rows: Sequence[int], prefix: tuple[str, ...]) -> dict[str, Any]:
-        """Arrays below `prefix` of a verified checkpoint, as nested dicts, with only the given rows of the member axis.
+    def rows(self, step: int, rows: Sequence[int], parts: Sequence[str]) -> dict[str, Any]:
+        """Parts of the states in a verified checkpoint, such as "params": part -> arrays as nested dicts, with only the
+        given rows of the member axis. A part without arrays is left out.
 
         Raises:
           CheckpointCorrupt: a file is not as it was written.
@@ -200,14 +201,14 @@ class BlockFolder:
         self._verify_once(step)
         tree: dict[str, Any] = {}
         try:
-            wanted = [(path, array) for path, array in self._arrays(step) if path[: len(prefix)] == prefix]
+            wanted = [(path, array) for path, array in self._arrays(step) if path[0] in parts]
             asked = sum(len(rows) * math.prod(a.shape[1:]) * a.dtype.numpy_dtype.itemsize for _, a in wanted)
             if asked > (memory_size() or 2**40):
                 raise ValueError(f"its arrays say that they have {mebibytes(asked)}, more than this machine")
             reading = [array[list(rows)].read() for _, array in wanted]
             for (path, _), future in zip(wanted, reading):
                 branch = tree
-                for part in path[len(prefix) : -1]:
+                for part in path[:-1]:
                     branch = branch.setdefault(part, {})
                 branch[path[-1]] = future.result()
         except Exception as error:

@@ -115,22 +115,58 @@ class Trained:
         recipe = self.manifest["cohorts"][cohort]["recipe"] or {}
         return bound_model(spec.model, spec.task, conv_form=recipe.get("conv_form", "columns"))
 
-    def variables(self, members: str | Sequence[str], *, initial: bool = False) -> dict[str, Any]:
-        """What `model.apply` takes: parameters and, where there are any, batch statistics.
+    def has_checkpoint(self, member: str) -> bool:
+        """Whether there is a checkpoint of a member."""
+        return member in self._places
+
+    def _step(self, folder: BlockFolder, at: str | int) -> int:
+        """The step of a block's checkpoint that is asked for."""
+        if at == "initial":
+            return 0
+        if at == "last":
+            return int((folder.manifest() or {"step": 0})["step"])
+        if at not in (steps := folder.steps()):
+            raise ValueError(
+                f"Block {folder.path} has no checkpoint at step {at!r}; it has {', '.join(map(str, steps))}, "
+                '"initial" and "last".'
+            )
+        return int(at)
+
+    def apply(
+        self, members: str | Sequence[str], inputs: Any, *, at: str | int = "last"
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Outputs and representations of members on inputs of one's own.
 
         Args:
-          members: one id, or several ids of one cohort, whose arrays get a leading member axis, in the order given.
-          initial: before training instead of after.
+          members: one id, or several ids of one cohort.
+          inputs: as the model takes them, `(trial, time, unit)` or `(trial, height, width, channel)`.
+          at: "last", "initial", or a step of which there is a checkpoint.
 
         Returns:
-          "params" and "stats" or so as nested dicts of arrays; `(member, ...)`, or of one id without that axis.
+          `(outputs, representations)` as `model.apply` gives them, `(member, trial, ...)`, or of one id without the
+          member axis.
 
         Raises:
-          ValueError: an unknown id, none, members of several cohorts, or one without a checkpoint.
-          CheckpointCorrupt: a file is not as it was written.
+          ValueError: as for `variables`; inputs of another shape than the task's.
         """
+        from zoo.devices.population import population_map
+
         single = isinstance(members, str)
-        ids = [members] if single else list(members) if isinstance(members, Iterable) else []
+        ids = self._ids(members)
+        inputs, shape = np.asarray(inputs, np.float32), self.task(ids[0]).input_shape
+        is_recurrent = self.member(ids[0]).model.family == "recurrent"  # trials of any length
+        if inputs.ndim != 1 + len(shape) or inputs.shape[1 + is_recurrent :] != shape[is_recurrent:]:
+            raise ValueError(f"inputs have shape {inputs.shape}, but must be trials of {shape}.")
+        home = self.zoo.homes[ids[0]]
+        given = population_map(
+            self, home, lambda bound, v, key, x: bound.model.apply(v, x), [inputs], members=ids, at=at
+        )
+        outputs, layers = given.values
+        return (outputs[0], {name: x[0] for name, x in layers.items()}) if single else (outputs, layers)
+
+    def _ids(self, members: str | Sequence[str]) -> list[str]:
+        """Ids that were asked for, all of one cohort and with a checkpoint."""
+        ids = [members] if isinstance(members, str) else list(members) if isinstance(members, Iterable) else []
         if not ids:
             raise ValueError(f"The members are {members!r}; give one id, or several of one cohort.")
         for member in ids:
@@ -140,6 +176,32 @@ class Trained:
         cohorts = sorted({self._places[member][0].path.parent.name for member in ids})
         if len(cohorts) != 1:
             raise ValueError(f"The members are of {len(cohorts)} cohorts, {', '.join(cohorts)}; ask for one at a time.")
+        return ids
+
+    def variables(
+        self,
+        members: str | Sequence[str],
+        *,
+        initial: bool = False,
+        at: str | int = "last",
+        rule_state: bool = False,
+    ) -> dict[str, Any]:
+        """What `model.apply` takes: parameters and, where there are any, batch statistics and constants.
+
+        Args:
+          members: one id, or several ids of one cohort, whose arrays get a leading member axis, in the order given.
+          initial: before training instead of after; the same as at="initial".
+          at: "last", "initial", or a step of which there is a checkpoint.
+          rule_state: whether to read what the rule remembers, too, as "rule".
+
+        Returns:
+          "params", "batch_stats" or so as nested dicts of arrays; `(member, ...)`, or of one id without that axis.
+
+        Raises:
+          ValueError: an unknown id, none, members of several cohorts, or one without a checkpoint at this step.
+          CheckpointCorrupt: a file is not as it was written.
+        """
+        single, ids = isinstance(members, str), self._ids(members)
         parts: dict[Any, list[tuple[int, int]]] = {}
         for position, member in enumerate(ids):
             folder, row = self._places[member]
@@ -147,8 +209,8 @@ class Trained:
         gathered, order = [], []
         for path, pairs in parts.items():
             folder, rows = BlockFolder(path), [row for _, row in pairs]
-            step = 0 if initial else int((folder.manifest() or {"step": 0})["step"])
-            gathered.append({"params": folder.rows(step, rows, ("params",)), **folder.rows(step, rows, ("stats",))})
+            step = self._step(folder, "initial" if initial else at)
+            gathered.append(_variables(folder, step, rows, rule_state))
             order.extend(position for position, _ in pairs)
         back = np.argsort(order)
 
@@ -180,6 +242,12 @@ class Trained:
             frames.append(pd.DataFrame(frame)[is_trained.reshape(-1)])
         columns = ["member", "step", "train_loss", "loss", "score"]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _variables(folder: BlockFolder, step: int, rows: Sequence[int], rule_state: bool) -> dict[str, Any]:
+    """What `model.apply` takes, of some rows of a block, at one of its checkpoints."""
+    parts = folder.rows(step, rows, ("params", "stats", "constants", *(["rule"] if rule_state else [])))
+    return {**parts.pop("stats", {}), **parts}
 
 
 def load(directory: str | os.PathLike[str]) -> Trained:

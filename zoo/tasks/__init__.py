@@ -19,6 +19,18 @@ A task of images (`_images.py` holds what they share) has three more:
 - `classes`: a name for every label.
 - `places() -> (stimulus,)`: where the probe's images stand in the held-out set as published: what was recorded of the
   whole set is read there.
+
+An *environment* is a task whose input depends on what the network did. It has, instead of `sample`:
+
+- `steps`: time steps of an episode; `input_shape` is `(steps, unit)`, and `outputs` the number of actions, of which the
+  network's outputs are the logits.
+- `reset(key) -> (world, observation)`: a pytree, and `(unit,)`.
+- `act(world, action, key) -> (world, observation, reward, done)`: of one world, pure, fixed shapes; `action` is int32,
+  `reward` and `done` are scalars. Once a world is done, its further rewards do not count.
+- `loss(episode)` and `score(episode)`, of an `Episode`; `evaluation(data=None)`: the keys of the held-out episodes,
+  `(trial,)`. There the network takes its likeliest action.
+- `probe(data=None) -> Trials`: recorded episodes, made by a stored policy and never by a member's, so that all members
+  see the same inputs.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -43,6 +55,24 @@ class Trials(NamedTuple):
     conditions: dict[str, jax.Array]
 
 
+class Episode(NamedTuple):
+    """What networks and their worlds did in turn.
+
+    Attributes:
+      inputs: what was observed before each action, `(trial, time, unit)`.
+      actions: `(trial, time)`, int32.
+      rewards: `(trial, time)`; 0 where the mask is.
+      mask: 1 up to the action that ended the world, 0 after it, `(trial, time)`.
+      worlds: as the last action left them, `(trial, ...)`.
+    """
+
+    inputs: jax.Array
+    actions: jax.Array
+    rewards: jax.Array
+    mask: jax.Array
+    worlds: Any
+
+
 @runtime_checkable
 class Task(Protocol):
     """What training and analysis ask of a task; see the module's text."""
@@ -64,6 +94,37 @@ class Task(Protocol):
     def score(self, outputs: jax.Array, trials: Trials) -> jax.Array: ...
     def evaluation(self, data: Any = None) -> Trials: ...
     def probe(self, data: Any = None) -> Trials: ...
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """What training and analysis ask of an environment; see the module's text."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def dt(self) -> float: ...
+    @property
+    def chance(self) -> float: ...
+    @property
+    def solved(self) -> float: ...
+
+    def data(self) -> dict[str, Any] | None: ...
+    def reset(self, key: jax.Array) -> tuple[Any, jax.Array]: ...
+    def act(self, world: Any, action: jax.Array, key: jax.Array) -> tuple[Any, jax.Array, jax.Array, jax.Array]: ...
+    def loss(self, episode: Episode) -> jax.Array: ...
+    def score(self, episode: Episode) -> jax.Array: ...
+    def evaluation(self, data: Any = None) -> jax.Array: ...
+    def probe(self, data: Any = None) -> Trials: ...
+
+
+def is_environment(task: Any) -> bool:
+    """Whether a task answers to what the network does."""
+    return hasattr(task, "act")
 
 
 def squared_error(outputs: jax.Array, trials: Trials) -> jax.Array:

@@ -1,4 +1,4 @@
-"""A member's task, model and settings with its own floats filled in, and its streams of random numbers."""
+"""A member's parts with its own floats filled in, what a rule may ask of them, and its streams of random numbers."""
 
 import dataclasses
 import zlib
@@ -8,27 +8,35 @@ import jax
 import numpy as np
 
 from models import Network
+from zoo.rules import Rule
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import canonical_json
 from zoo.spec.fields import replaced
 from zoo.spec.member import SECTIONS, Member
 from zoo.spec.settings import Training
-from zoo.tasks import Task
+from zoo.tasks import Episode, Trials, is_environment
+from zoo.training.acting import rollout
+from zoo.training.evaluation import in_parts
+from zoo.training.minimised import objective
 
-_INIT, _DATA, _NOISE = range(3)  # the streams of a member
+Variables = dict[str, Any]
+"""Collection -> arrays: "params" and, where there are any, "batch_stats" and "constants"."""
+
+_INIT, _DATA, _NOISE, _CONSTANTS, _RULE = range(5)  # the streams of a member
 
 
 class Floats(NamedTuple):
     """What differs between the members of a cohort: arguments of the program, one value per member.
 
     Attributes:
-      task, model, training: traced field -> value, float32.
+      task, model, training, rule: traced field -> value, float32.
       seed: uint32.
     """
 
     task: dict[str, Any]
     model: dict[str, Any]
     training: dict[str, Any]
+    rule: dict[str, Any]
     seed: Any
 
 
@@ -39,11 +47,30 @@ class Bound(NamedTuple):
       task: of `zoo.tasks`.
       model: of `models`, with what the task and the recipe fill in.
       training: the settings.
+      rule: of `zoo.rules`.
     """
 
-    task: Task
+    task: Any
     model: Network
     training: Training
+    rule: Rule
+
+    def objective(self, variables: Variables, trials: Trials, noise: jax.Array) -> tuple[jax.Array, Any]:
+        """What is minimised, `(total, (loss, stats))`; see `zoo/training/minimised.py`."""
+        return objective(self, variables, trials, noise)
+
+    def rollout(self, variables: Variables, keys: jax.Array, greedy: bool = False) -> Episode:
+        """What the network and its environment do in turn, an episode per key; see `zoo/training/acting.py`."""
+        return rollout(self.task, self.model, variables, keys, greedy)
+
+    def evaluated(self, variables: Variables, data: Any) -> tuple[jax.Array, jax.Array]:
+        """Loss and score on the evaluation set."""
+        if is_environment(self.task):
+            episode = self.rollout(variables, self.task.evaluation(data), greedy=True)
+            return self.task.loss(episode), self.task.score(episode)
+        trials = self.task.evaluation(data)
+        outputs = in_parts(lambda x: self.model.apply(variables, x)[0], trials.inputs)
+        return self.task.loss(outputs, trials), self.task.score(outputs, trials)
 
 
 def floats_of(cohort: Cohort) -> Floats:
@@ -52,7 +79,7 @@ def floats_of(cohort: Cohort) -> Floats:
     return Floats(*sections, seed=np.asarray([member.seed for member in cohort.members], np.uint32))
 
 
-def bound_model(model: Network, task: Task, **given: Any) -> Network:
+def bound_model(model: Network, task: Any, **given: Any) -> Network:
     """The model with what belongs to the task (sizes, dt) and the recipe (`conv_form`) filled in, where it asks."""
     values = {"outputs": task.outputs, "dt": task.dt, **given}
     return model.clone(**{n: v for n, v in values.items() if hasattr(model, n)})
@@ -74,11 +101,20 @@ class Binder:
         """The parts of the member with these floats."""
         task = replaced(self.member.task, floats.task)
         model = bound_model(replaced(self.member.model, floats.model), task, **self.given)
-        return Bound(task, model, replaced(self.member.training, floats.training))
+        training, rule = replaced(self.member.training, floats.training), replaced(self.member.rule, floats.rule)
+        return Bound(task, model, training, rule)
 
     def initial_key(self, floats: Floats) -> jax.Array:
         """The key of a member's initial parameters."""
         return _stream(floats, _INIT)
+
+    def constants_key(self, floats: Floats) -> jax.Array:
+        """The key of what is drawn once and never trained."""
+        return _stream(floats, _CONSTANTS)
+
+    def rule_key(self, floats: Floats, step: Any) -> jax.Array:
+        """The key of what the rule draws at one training step; of what it begins with, at step -1."""
+        return jax.random.fold_in(_stream(floats, _RULE), step + 1)
 
     def data_key(self, floats: Floats) -> jax.Array:
         """The key of its trials: of its own stream, or of the one that all members with its task share."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from zoo.spec.cohorts import Cohort
+from zoo.tasks import is_environment
 
 EVALUATION_SHARE = 0.02
 """Evaluations may cost this share of the training steps; a forward pass is taken for a third of a step."""
@@ -24,8 +25,9 @@ def evaluate_every(cohort: Cohort, data: Any) -> int:
     asked, steps = member.training.evaluate_every, member.training.steps
     if asked:
         return min(asked, steps)
-    trials = jax.eval_shape(member.task.evaluation, data)
-    return min(steps, math.ceil(len(trials.inputs) / (3 * EVALUATION_SHARE * member.training.batch)))
+    held_out = jax.eval_shape(member.task.evaluation, data)  # trials, or keys of episodes
+    count = len(held_out if is_environment(member.task) else held_out.inputs)
+    return min(steps, math.ceil(count / (3 * EVALUATION_SHARE * member.training.batch)))
 
 
 def in_parts(function: Callable[[jax.Array], jax.Array], inputs: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The direction of an update, and the schedule that its size follows."""
+"""From a gradient to new parameters: clipping, the direction of an update, the schedule that its size follows."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from models import on
 from zoo.spec.settings import Training
 
 
@@ -17,6 +18,20 @@ def optimizer_of(training: Training) -> optax.GradientTransformation:
     if training.optimizer == "sgd":
         return optax.trace(decay=training.momentum)
     return optax.scale_by_adam()
+
+
+def descended(training: Training, params: Any, moments: Any, grads: Any, step: Any) -> tuple[Any, Any, jax.Array]:
+    """The parameters and moments after one step against the gradient, and the gradient's norm before clipping."""
+    norm = optax.tree.norm(grads)
+    if on(training.clip):
+        shrink = jnp.minimum(1.0, training.clip / jnp.maximum(norm, 1e-20))
+        grads = jax.tree.map(lambda g: g * shrink, grads)
+    updates, moments = optimizer_of(training).update(grads, moments, params)
+    if training.optimizer == "adamw":
+        updates = jax.tree.map(lambda u, p: u + training.l2 * p if p.ndim > 1 else u, updates, params)
+    # The rate is applied here and not by the optimizer: so it may be a tracer, and the bits are the plain optimizer's.
+    rate = training.learning_rate * multiplier(training, step)
+    return jax.tree.map(lambda p, u: p - rate * u, params, updates), moments, norm
 
 
 def multiplier(training: Training, step: Any) -> jax.Array:

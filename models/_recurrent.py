@@ -1,0 +1,151 @@
+"""The base class of the recurrent architectures: a new one says its equation, and no more.
+
+An architecture declares its fields and overrides what is its own:
+
+- `cell`, `observe`, `transmit`: see `models/_recurrence.py`. In them static fields are read from `self`, and every
+  number that may be traced, constant or trained from `q`.
+- `hyperparameters()`: numbers of `q` that come from traced fields, such as alpha: no gradient flows to them.
+  `quantities()`: numbers of `q` that are trained, or made of what is trained: they get their gradient.
+- `gates`: how many recurrent inputs each unit has; `inside`: those of them that the cell does not simply add to their
+  drive (a reset gate multiplies one).
+- `setup`, `weight`, `bias`, `initial_state`, `noise_of`, `readout_of`, where the ones here are not right.
+
+A constant of a network, such as a mask or the signs of its units, is drawn once by `self.constant(...)` in `setup`.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from models import on
+from models._recurrence import Roles, Weights, advance, by_time, by_trial, normals, recurrent_init, shown, split, unroll
+
+Perturbation = dict[str, tuple[jax.Array, jax.Array]]
+
+
+class Recurrent(nn.Module):
+    """A recurrent network: inputs, recurrent weights, a linear readout of the rates; the state starts at 0."""
+
+    if TYPE_CHECKING:  # fields that every architecture declares for itself
+        hidden: int
+        gain: float
+        noise: float
+        outputs: int
+
+    family: ClassVar[str] = "recurrent"
+    gates: ClassVar[int] = 1
+    inside: ClassVar[tuple[int, ...]] = ()
+
+    def setup(self) -> None:
+        self.input = nn.Dense(self.gates * self.hidden, bias_init=self.input_bias())
+        shape = (self.hidden, self.gates * self.hidden)
+        self.recurrent = self.param("recurrent", self.initial_weights_of(), shape)
+        self.readout = nn.Dense(self.outputs)
+
+    def constant(self, name: str, draw: Callable[..., jax.Array], shape: tuple[int, ...]) -> jax.Array:
+        """An array that is drawn once, from the seed and a stream of its own, and never trained.
+
+        Args:
+          name: in the collection "constants".
+          draw: `(key, shape) -> array`.
+          shape: of the array.
+        """
+        return self.variable("constants", name, lambda: draw(self.make_rng("constants"), shape)).value
+
+    def input_bias(self) -> Callable[..., jax.Array]:
+        """Initial bias of the drive, `(gates x unit,)`."""
+        return nn.initializers.zeros_init()
+
+    def initial_weights_of(self) -> Callable[..., jax.Array]:
+        """Initial recurrent weights; by default an orthogonal matrix per gate, times `gain`."""
+        return recurrent_init("orthogonal", self.gain, gates=self.gates)
+
+    @nn.nowrap
+    def cell(self, q: Any, state: Any, drive: Any, recurrent: Any, noise: Any) -> Any:
+        """The next state; see `models/_recurrence.py`."""
+        raise NotImplementedError(f"{type(self).__module__}.Model has no cell")
+
+    @nn.nowrap
+    def observe(self, q: Any, state: Any) -> dict[str, jax.Array]:
+        """What is returned and compared, the rate first; by default the state is the rate."""
+        return {"rate": state}
+
+    @nn.nowrap
+    def transmit(self, q: Any, state: Any, rate: jax.Array) -> jax.Array:
+        """What goes into the recurrent weights; by default the rate."""
+        return rate
+
+    def weight(self) -> jax.Array:
+        """The recurrent weights as they act, `(unit, gates x unit)`."""
+        return self.recurrent
+
+    def bias(self) -> jax.Array | None:
+        """A bias of the recurrent input that is not the drive's, `(gates x unit,)`."""
+        return None
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Numbers that come from traced fields."""
+        return {}
+
+    def quantities(self) -> dict[str, Any]:
+        """Numbers that are trained."""
+        return {}
+
+    def noise_of(self, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """The drive `(time, trial, gates x unit)` and the noise `(time, trial, unit)` of a pass in training; by default
+        `sigma xi` at every step, xi standard normal."""
+        return drive, self.noise * normals(self.make_rng("noise"), drive, self.hidden)
+
+    def readout_of(self, observed: dict[str, jax.Array]) -> jax.Array:
+        """The outputs, of what is observed."""
+        return self.readout(observed["rate"])
+
+    def initial_state(self, trials: int) -> Any:
+        """Zeros, (trial, unit)."""
+        return jnp.zeros((trials, self.hidden))
+
+    def __call__(
+        self, inputs: jax.Array, train: bool = False, perturb: Perturbation | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Outputs and what is observed.
+
+        Args:
+          inputs: (trial, time, unit).
+          train: whether there is noise.
+          perturb: {"rate": (scale, shift)}, each (unit,): every rate r becomes scale r + shift before anything reads
+            it, other units among them; (0, 0) is a lesion.
+
+        Returns:
+          (trial, time, unit), and name -> (trial, time, unit), "rate" first.
+        """
+        drive, noise = self.input(by_time(inputs)), None
+        if train and on(self.noise):
+            drive, noise = self.noise_of(drive)
+        state, of_rate = self.initial_state(inputs.shape[0]), (perturb or {}).get("rate")
+        observed = unroll(self._roles(), self._weights(), state, drive, noise, inside=self.inside, perturb=of_rate)
+        return by_trial(self.readout_of(observed)), {name: by_trial(x) for name, x in observed.items()}
+
+    def step(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
+        """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and rate."""
+        state, observed = self._stepped(state, input)
+        return state, observed["rate"]
+
+    def respond(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
+        """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and the outputs."""
+        state, observed = self._stepped(state, input)
+        return state, self.readout_of(observed)
+
+    def _stepped(self, state: Any, input: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
+        roles, weights = self._roles(), self._weights()
+        state = advance(roles, weights, state, split(self.input(input), self.hidden))
+        return state, shown(roles, weights.quantities, state)[0]
+
+    def _roles(self) -> Roles:
+        other = type(self).transmit is not Recurrent.transmit
+        return Roles(self.cell, self.observe, self.transmit if other else None)
+
+    def _weights(self) -> Weights:
+        return Weights(self.weight(), self.bias(), self.hyperparameters(), self.quantities())

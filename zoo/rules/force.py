@@ -1,0 +1,78 @@
+"""FORCE: recursive least squares on the readout, at every few time steps of a trial, while its output is fed back."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from models import setting
+from zoo.rules import Context, Update
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Sussillo & Abbott (2009), Neuron 63, 544. With rates r and error e = y - target before the update,
+
+        k = P r / (1 + r' P r),    P <- P - k (P r)',    W_out <- W_out - k e
+
+    so that P = (alpha I + sum r r')^-1. Of several trials in a batch, all rates of a time step enter at once, by the
+    Woodbury identity. P goes on from step to step; a training step is a pass through the batch's trials, each from the
+    network's initial state. All other weights stay as they are. Nothing of Training but what the engine reads is used.
+
+    Attributes:
+      alpha: regularisation; small values learn fast, and from 0.01 on too fast for a feedback network to follow.
+      every: time steps from one update to the next.
+    """
+
+    alpha: float = setting(1.0, above=0.0)
+    every: int = setting(2, least=1)
+
+    takes: ClassVar[str] = "trials"
+    uses: ClassVar[frozenset[str]] = frozenset()
+
+    def fits(self, model: Any, task: Any) -> str | None:
+        """Recurrent models with a linear readout."""
+        return None if model.family == "recurrent" else f"it needs a recurrent model, and the family is {model.family}"
+
+    def init(self, bound: Any, variables: Any, key: jax.Array) -> jax.Array:
+        """P = I / alpha, `(unit, unit)`."""
+        return jnp.eye(variables["params"]["readout"]["kernel"].shape[0]) / self.alpha
+
+    def update(self, bound: Any, variables: Any, state: jax.Array, batch: Any, ctx: Context) -> Update:
+        """One pass through the trials."""
+        inputs, targets, mask = (jnp.swapaxes(x, 0, 1) for x in (batch.inputs, batch.targets, batch.mask))
+        params, apply = variables["params"], bound.model.apply
+
+        def with_kernel(kernel: jax.Array) -> Any:
+            return {**params, "readout": {**params["readout"], "kernel": kernel}}
+
+        def learn(kernel: jax.Array, P: jax.Array, rates: jax.Array, error: jax.Array) -> Any:
+            seen = P @ rates.T
+            k = (
+                jnp.linalg.solve(jnp.eye(len(rates)) + rates @ seen, seen.T).T
+                if len(rates) > 1
+                else (seen / (1 + rates @ seen))
+            )
+            return kernel - k @ error, P - k @ seen.T
+
+        def step(now: Any, given: Any) -> Any:
+            network, kernel, P = now
+            index, input, target, weight = given
+            current = {**variables, "params": with_kernel(kernel)}
+            network, rate = apply(current, network, input, method="step")
+            error = apply(current, {"rate": rate}, method="readout_of") - target
+            counted = rate * weight[:, None]
+            if self.every == 1:
+                kernel, P = learn(kernel, P, counted, error)
+            else:
+                due = index % self.every == 0
+                kernel, P = lax.cond(due, learn, lambda kernel, P, *_: (kernel, P), kernel, P, counted, error)
+            return (network, kernel, P), jnp.mean(error**2, axis=-1) * weight
+
+        network = apply(variables, batch.inputs.shape[0], method="initial_state")
+        start = (network, params["readout"]["kernel"], state)
+        (_, kernel, P), errors = lax.scan(step, start, (jnp.arange(len(inputs)), inputs, targets, mask))
+        stats = {name: v for name, v in variables.items() if name not in ("params", "constants")}
+        return Update(with_kernel(kernel), P, errors.sum() / mask.sum(), stats)

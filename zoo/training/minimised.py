@@ -1,0 +1,44 @@
+"""What is minimised: the task's loss on a batch of trials, with the regularisers that Training names."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from models import on
+
+FIXED = ("params", "constants")
+"""Collections of variables that a forward pass leaves as they are."""
+
+
+def objective(bound: Any, variables: dict[str, Any], trials: Any, noise: jax.Array) -> tuple[jax.Array, Any]:
+    """What is minimised, with the task's loss and the new batch statistics.
+
+    Args:
+      bound: a member's `zoo.training.binding.Bound`.
+      variables: collection -> arrays.
+      trials: the batch.
+      noise: key of the network's noise and dropout.
+
+    Returns:
+      `(total, (loss, stats))`: `total` is the loss with `l2` times the sum of squared weights (arrays of two axes or
+      more; with adamw the optimizer decays them instead) and `rate_l2` times the mean squared activation.
+    """
+    training, params = bound.training, variables["params"]
+    stats = [name for name in variables if name not in FIXED]
+    rngs = {"noise": noise}
+    (outputs, layers), stats = bound.model.apply(variables, trials.inputs, train=True, rngs=rngs, mutable=stats)
+    loss = bound.task.loss(outputs, trials)
+    total = loss if training.optimizer == "adamw" else loss + training.l2 * sum(map(_square, _weights(params)))
+    if on(training.rate_l2):
+        rates = [x for name, x in layers.items() if not name.endswith(".pre")]
+        total += training.rate_l2 * sum(jnp.mean(x**2) for x in rates) / len(rates)
+    return total, (loss, stats)
+
+
+def _weights(params: Any) -> list[jax.Array]:
+    return [p for p in jax.tree.leaves(params) if p.ndim > 1]
+
+
+def _square(x: jax.Array) -> jax.Array:
+    return jnp.sum(x * x)
