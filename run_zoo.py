@@ -28,7 +28,7 @@ except ImportError as error:
     sys.exit(2)
 
 from zoo.running import settings
-from zoo.spec.spec_file import Overrides, read_spec, take_overrides
+from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of
 from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table, say
 from zoo.wording import counted, plain
 
@@ -40,7 +40,7 @@ Count = Annotated[int | None, arg(metavar="N")]
 
 @dataclasses.dataclass
 class List:
-    """Models, tasks, rules, measures and presets, one line each; with a name, what it is and its fields."""
+    """Models, tasks, rules, measures, assays and presets, one line each; with a name, what it is and its fields."""
 
     name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='One of these, or "training".')] = None
 
@@ -53,7 +53,7 @@ class List:
         for kind in lookup.FOLDERS:
             console.print(f"[bold]{kind}s[/bold]")
             for name in lookup.names(kind):
-                say(f"  {name:<13} {lookup.describe(kind, name)}")
+                say(f"  {name:<14} {lookup.describe(kind, name)}")
 
 
 @dataclasses.dataclass
@@ -252,6 +252,30 @@ class Compare:
 
 
 @dataclasses.dataclass
+class Assay:
+    """Measure one property of every network, trained and untrained: dimensionality, lesions ...
+
+    Options of the assay are flags too: --size 8; `list NAME` shows them. Again with the same options: goes on, or says
+    that it was done.
+    """
+
+    dir: Directory
+    name: Annotated[Positional[str], arg(metavar="NAME", help="An assay; `list` names them.")]
+    at: Annotated[str, arg(metavar="MOMENT")] = "last"
+    """When in training: "last", "initial" or a step of which there is a checkpoint."""
+    data_dir: DataDirectory = None
+    """Where image sets lie, instead of ZOO_DATA or a download."""
+    options: Suppress[Fixed[Overrides]] = ()
+
+    def __call__(self) -> None:
+        from analysis.zoo_assays import assay_of, assay_zoo
+
+        _use_data(self.data_dir)
+        assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
+        assay_zoo(_here(self.dir), assay, self.at, say)
+
+
+@dataclasses.dataclass
 class Report:
     """Draw the pictures of a compared zoo, and print the numbers that matter."""
 
@@ -324,6 +348,7 @@ COMMANDS = {
     "run": Run,
     "train": Train,
     "compare": Compare,
+    "assay": Assay,
     "report": Report,
     "show": Show,
     "verify": Verify,
@@ -363,9 +388,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         words, overrides = take_overrides(sys.argv[1:] if arguments is None else arguments)
+        options: list[tuple[str, str]] = []
+        if words[:1] == ["assay"]:
+            words, options = take_options(words, kept=("at", "data_dir", "help"))
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
         if isinstance(command, Train):
             command.overrides = overrides
+        elif isinstance(command, Assay):
+            command.options = [*overrides, *options]
         elif overrides:
             raise ValueError(f"The flag --{overrides[0][0]} belongs to run and train.")
         command()

@@ -1,16 +1,20 @@
-"""The files of one comparison of a zoo directory: each is named here once, for who writes it and for who reads it.
+"""The files of the comparisons and assays of a zoo directory: each is named here once, for who writes it and for who
+reads it.
 
-All lie in the folder `analysis` of the zoo and begin with the comparison's name, which is the task's, and on images of
-a file `<task>-<name of the file>`.
+All lie in the folder `analysis` of the zoo. Those of a comparison begin with its name, which is the task's, and on
+images of a file `<task>-<name of the file>`. Those of assays lie in the folder `assays` there, one each.
 """
 
+import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
 import xarray as xr
 
 __all__ = [
+    "ASSAYS",
     "CATEGORIES",
     "COMPARISON",
     "ENDS",
@@ -22,6 +26,8 @@ __all__ = [
     "MEANS",
     "MEAN_RDMS",
     "SCORES",
+    "assay_path",
+    "assays",
     "names",
     "path_of",
     "read_dataset",
@@ -33,7 +39,11 @@ FOLDER = "analysis"
 """The folder of a zoo directory that its comparisons lie in."""
 
 JOURNAL = ".journal"
-"""The folder in it that a killed comparison goes on from, when it is given the same command again."""
+"""The folder in it that a killed comparison goes on from, when it is given the same command again; assays have one in
+their own folder."""
+
+ASSAYS = "assays"
+"""The folder in it that the results of assays lie in."""
 
 COMPARISON = ".nc"
 """The similarity of every pair of items under every measure; see `analysis.labelled_comparison`."""
@@ -79,6 +89,24 @@ def names(zoo: Path) -> list[str]:
     return [path.name.removesuffix(FIELDS) for path in sorted((zoo / FOLDER).glob(f"*{FIELDS}"))]
 
 
+def assay_path(zoo: Path, name: str) -> Path:
+    """The file of an assay's result.
+
+    Args:
+      zoo: the zoo directory.
+      name: of the assay, with its options and the moment of training that it is of.
+    """
+    stem = re.sub(r"[^\w.,=()@-]+", "_", name.replace(", ", ","))
+    if stem != name.replace(", ", ","):  # two names must not share a file
+        stem += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return zoo / FOLDER / ASSAYS / f"{stem}.nc"
+
+
+def assays(zoo: Path) -> list[Path]:
+    """The results of assays that were written, sorted."""
+    return sorted((zoo / FOLDER / ASSAYS).glob("[!.]*.nc"))
+
+
 def remove(path: Path) -> None:
     """Removes a file, or a folder with all that is in it; does nothing where there is none."""
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -96,8 +124,12 @@ def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+def read_dataset(path: str | os.PathLike[str], what: str = "comparison") -> xr.Dataset:
     """Reads what `write_dataset` wrote, whole.
+
+    Args:
+      path: of the file.
+      what: how errors call what is in it.
 
     Raises:
       ValueError: there is no such file, or it cannot be read.
@@ -105,6 +137,6 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     try:
         return xr.load_dataset(path, engine="h5netcdf")
     except FileNotFoundError:
-        raise ValueError(f"There is no comparison at {path}.") from None
+        raise ValueError(f"There is no {what} at {path}.") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a readable comparison ({error}).") from error
+        raise ValueError(f"{path} is not a readable {what} ({error}).") from error

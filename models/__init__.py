@@ -2,19 +2,39 @@
 
 The contract of a model:
 
-- `model.apply(variables, inputs, train=False, rngs=None) -> (outputs, representations)`.
+- `model.apply(variables, inputs, train=False, perturb=None, rngs=None) -> (outputs, representations)`.
   `inputs` is `(trial, time, unit)` or `(trial, height, width, channel)`; `outputs` is `(trial, time, unit)` or
   `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs. A name that
   ends in ".pre" is what the nonlinearity of that layer got: kept for those who ask for it by name.
-  Variables are `params` and, where there are any, `batch_stats`. Random numbers come from the stream `"noise"`.
+  It computes in the precision of its inputs and variables.
+- Variables come in three collections; a name in them has no dot. `params` are trained. `batch_stats`, where there are
+  any, are renewed by a pass in training. `constants`, where there are any, are drawn once, by `init`, from a stream of
+  their own, and nothing changes them: masks, signs, time constants per unit, fixed weights.
+- Random numbers come from three streams: "params" and "constants" in `init`, and "noise" in a pass in training. A pass
+  without training draws none.
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
   compiled program may differ in it, and code must not branch on it. Every other field, and `Static[float]`, is
-  *static*. A field declared with `off` (noise, dropout) costs nothing at its off value: guard the mechanism with `on`.
+  *static*. What is drawn depends on the key and on static fields alone; a traced field scales or shifts it, so that one
+  seed starts alike under all its values. A field declared with `off` (noise, dropout) acts in training only and costs
+  nothing at its off value: guard the mechanism with `on`.
   Fields declared with `given` (output size, dt, convolution form) are filled in by the task and the recipe.
 - `family` is "recurrent" or "feedforward" or "convolutional": recipes are chosen by it.
-- A recurrent model also has `initial_state(trials)` and a deterministic `step(state, input) -> (state, rate)`,
-  reached by `method="step"`: the code that was trained, for fixed points, Jacobians and lesions.
+- `perturb` is {layer: (scale, shift)}, each `(unit,)`, or `(channel,)` of a map: after the layer's nonlinearity r
+  becomes scale r + shift, before anything else reads it, and so it is returned. (0, 0) is a lesion, (1, s) a drive.
+  A layer is a name in `representations` without ".pre"; of a recurrent model it is "rate". None costs nothing.
 - No linen submodule is called inside a raw `lax.scan`: take the parameters first.
+
+A recurrent model says three things of its state, which may be any tree of arrays `(trial, unit)`: how it goes on, what
+is shown of it, and what its units send to each other (`models/_recurrent.py`: `cell`, `observe`, `transmit`). What is
+shown are its representations: "rate" first, then what else there is, such as the variables of synapses. It also has
+three methods, reached by `method=`: the code that was trained, one time step at a time and without noise, for fixed
+points, Jacobians and environments.
+
+- `initial_state(trials) -> state`.
+- `step(state, input) -> (state, rate)`; `input` is `(trial, unit)`.
+- `respond(state, input) -> (state, outputs)`.
+
+Gradients of outputs and representations are those of a plain `lax.scan` of these methods, for every parameter.
 
 This package knows only jax and flax.
 """
@@ -26,7 +46,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 if TYPE_CHECKING:
     import jax
 
-__all__ = ["STATIC", "BrokenLimit", "Each", "Static", "broken_limit", "given", "off", "on", "setting", "since"]
+__all__ = [
+    "STATIC",
+    "BrokenLimit",
+    "Each",
+    "Network",
+    "RecurrentNetwork",
+    "Static",
+    "broken_limit",
+    "given",
+    "off",
+    "on",
+    "setting",
+    "since",
+]
 
 STATIC = "static"
 T = TypeVar("T")
@@ -131,3 +164,12 @@ class Network(Protocol):
     def init_with_output(self, rngs: Any, inputs: "jax.Array") -> tuple[Any, Any]: ...
     def apply(self, variables: Any, inputs: "jax.Array", **settings: Any) -> Any: ...
     def clone(self, **fields: Any) -> "Network": ...
+
+
+@runtime_checkable
+class RecurrentNetwork(Network, Protocol):
+    """What is asked of a recurrent `Model` besides; reached by `apply(variables, ..., method="step")`."""
+
+    def initial_state(self, trials: int) -> Any: ...
+    def step(self, state: Any, input: "jax.Array") -> tuple[Any, "jax.Array"]: ...
+    def respond(self, state: Any, input: "jax.Array") -> tuple[Any, "jax.Array"]: ...

@@ -1,6 +1,6 @@
-"""What several architectures share: activations, scaled initial weights, dropout."""
+"""What several architectures share: activations, scaled initial weights, dropout, perturbed rates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,6 +10,8 @@ from flax import linen as nn
 from models import on
 
 Activation = Callable[[jax.Array], jax.Array]
+Perturbation = Mapping[str, tuple[Any, Any]]
+"""Layer -> (scale, shift), each `(unit,)` or `(channel,)`."""
 
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": jnp.tanh,
@@ -54,8 +56,42 @@ def dropout(x: jax.Array, rate: Any, key: jax.Array) -> jax.Array:
     return jnp.where(jax.random.bernoulli(key, keep, x.shape), x / keep, jnp.zeros_like(x))
 
 
+def perturbed(r: jax.Array, perturb: Perturbation | None, layer: str, axis: int = -1) -> jax.Array:
+    """`scale r + shift` where the layer is perturbed, else r: (0, 0) is a lesion, (1, s) a drive.
+
+    Args:
+      r: the layer's rates.
+      perturb: layer -> (scale, shift).
+      layer: its name.
+      axis: of r, that of units or channels.
+    """
+    if not perturb or layer not in perturb:
+        return r
+    units, shape = r.shape[axis], [1] * r.ndim
+    shape[axis] = units
+    scale, shift = (jnp.asarray(x, r.dtype) for x in perturb[layer])
+    for x in (scale, shift):
+        if x.shape != (units,):
+            raise ValueError(f"perturb has an array of shape {x.shape} for {layer}, but it must be ({units},).")
+    return scale.reshape(shape) * r + shift.reshape(shape)
+
+
+def check_layers(perturb: Perturbation | None, layers: Iterable[str]) -> None:
+    """Refuse to perturb a layer that is not there; what comes before a nonlinearity is none."""
+    known = [layer for layer in layers if not layer.endswith(".pre")]
+    for layer in perturb or ():
+        if layer not in known:
+            raise ValueError(f"perturb names the layer {layer!r}, but must name one of {', '.join(known)}.")
+
+
 def dense_layers(
-    module: Any, x: jax.Array, units: Sequence[int], name: str, train: bool, first: Callable[..., Any] = nn.Dense
+    module: Any,
+    x: jax.Array,
+    units: Sequence[int],
+    name: str,
+    train: bool,
+    perturb: Perturbation | None,
+    first: Callable[..., Any] = nn.Dense,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Dense layers r_l = f(r_{l-1} W_l + b_l) with dropout after f in training, inside a module's compact method.
 
@@ -65,6 +101,7 @@ def dense_layers(
       units: of each layer.
       name: of f.
       train: whether units are dropped.
+      perturb: layer -> (scale, shift) of its rates.
       first: the class of the first layer.
 
     Returns:
@@ -76,7 +113,7 @@ def dense_layers(
         kind: Callable[..., Any] = first if layer == 1 else nn.Dense
         x = kind(count, kernel_init=init, name=f"dense{layer}")(x)
         representations[f"dense{layer}.pre"] = x
-        x = f(x)
+        x = perturbed(f(x), perturb, f"dense{layer}")
         representations[f"dense{layer}"] = x
         if train and on(module.dropout):
             x = dropout(x, module.dropout, module.make_rng("noise"))

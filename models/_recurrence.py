@@ -19,10 +19,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from models._layers import scaled
+from models._layers import Perturbation, perturbed, scaled
 
 Gates = Sequence[jax.Array]
-Perturb = tuple[jax.Array, jax.Array] | None
 
 
 class Roles(NamedTuple):
@@ -130,20 +129,19 @@ def split(x: jax.Array, units: int) -> list[jax.Array]:
     return jnp.split(x, x.shape[-1] // units, axis=-1)
 
 
-def shown(roles: Roles, q: Any, state: Any, perturb: Perturb = None) -> tuple[dict[str, jax.Array], jax.Array]:
+def shown(
+    roles: Roles, q: Any, state: Any, perturb: Perturbation | None = None
+) -> tuple[dict[str, jax.Array], jax.Array]:
     """What is observed of a state, and what it transmits.
 
     Args:
       roles: of the architecture.
       q: its numbers.
       state: to look at.
-      perturb: (scale, shift) of the rate, each `(unit,)`: lesions and drives.
+      perturb: {"rate": (scale, shift)}, each `(unit,)`.
     """
     observed = dict(roles.observe(q, state))
-    rate = observed["rate"]
-    if perturb is not None:
-        scale, shift = perturb
-        observed["rate"] = rate = rate * scale[None] + shift[None]
+    observed["rate"] = rate = perturbed(observed["rate"], perturb, "rate")
     return observed, rate if roles.transmit is None else roles.transmit(q, state, rate)
 
 
@@ -154,7 +152,7 @@ def advance(
     drive: Gates,
     noise: jax.Array | None = None,
     tap: Any = None,
-    perturb: Perturb = None,
+    perturb: Perturbation | None = None,
 ) -> Any:
     """One time step: the next state, of arguments as in `unroll`; `drive` has one `(trial, unit)` array per gate."""
     q = weights.quantities
@@ -175,7 +173,7 @@ def unroll(
     noise: jax.Array | None = None,
     *,
     inside: tuple[int, ...] = (),
-    perturb: Perturb = None,
+    perturb: Perturbation | None = None,
 ) -> dict[str, jax.Array]:
     """Runs a cell over time; gives what is observed, name -> `(time, trial, unit)`.
 
@@ -194,25 +192,25 @@ def unroll(
       noise: (time, trial, unit) or None.
       inside: the gates whose recurrent input the cell does not simply add to their drive. Their delta is taken at
         a zero added to the recurrent input; that of the others is the drive's gradient.
-      perturb: (scale, shift) of the rates at every step; then the scan is a plain one.
+      perturb: {"rate": (scale, shift)} at every step; then the scan is a plain one.
     """
     dtype = drive.dtype
     state, fixed, trained = jax.tree.map(lambda x: jnp.asarray(x, dtype), (state, weights.fixed, weights.trained))
     weights = weights._replace(fixed=fixed, trained=trained)
     # Gates go into the scan as separate arrays: XLA's CPU code for slices of one is 2.7 times slower (GRU, forward).
     gates = split(drive, weights.recurrent.shape[0])
-    if perturb is not None:
+    if perturb:
         return _scan(roles, weights, state, gates, noise, None, perturb)[0]
     return _unroll(roles, inside, weights, state, gates, noise)
 
 
 def _scan(
-    roles: Roles, weights: Weights, state: Any, drive: Any, noise: Any, tap: Any, perturb: Perturb = None
+    roles: Roles, weights: Weights, state: Any, drive: Any, noise: Any, tap: Any, perturb: Perturbation | None = None
 ) -> tuple[dict[str, jax.Array], jax.Array | None]:
     """What is observed, and what is transmitted where that is not the rate, by time."""
 
     def body(state: Any, now: Any) -> tuple[Any, Any]:
-        state = advance(roles, weights, state, *now, perturb)
+        state = advance(roles, weights, state, *now, perturb=perturb)
         observed, transmitted = shown(roles, weights.quantities, state, perturb)
         return state, (observed, None if roles.transmit is None else transmitted)
 

@@ -21,9 +21,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from models import on
+from models._layers import Perturbation, check_layers
 from models._recurrence import Roles, Weights, advance, by_time, by_trial, normals, recurrent_init, shown, split, unroll
-
-Perturbation = dict[str, tuple[jax.Array, jax.Array]]
 
 
 class Recurrent(nn.Module):
@@ -115,8 +114,8 @@ class Recurrent(nn.Module):
         Args:
           inputs: (trial, time, unit).
           train: whether there is noise.
-          perturb: {"rate": (scale, shift)}, each (unit,): every rate r becomes scale r + shift before anything reads
-            it, other units among them; (0, 0) is a lesion.
+          perturb: {"rate": (scale, shift)}, each (unit,), or None; see `models`. A state keeps what it held: what a
+            leak or a gate takes over from it, and what a synapse has released, is not perturbed.
 
         Returns:
           (trial, time, unit), and name -> (trial, time, unit), "rate" first.
@@ -124,9 +123,12 @@ class Recurrent(nn.Module):
         drive, noise = self.input(by_time(inputs)), None
         if train and on(self.noise):
             drive, noise = self.noise_of(drive)
-        state, of_rate = self.initial_state(inputs.shape[0]), (perturb or {}).get("rate")
-        observed = unroll(self._roles(), self._weights(), state, drive, noise, inside=self.inside, perturb=of_rate)
-        return by_trial(self.readout_of(observed)), {name: by_trial(x) for name, x in observed.items()}
+        check_layers(perturb, ["rate"])
+        state = self.initial_state(inputs.shape[0])
+        observed = unroll(self._roles(), self._weights(), state, drive, noise, inside=self.inside, perturb=perturb)
+        outputs = by_trial(self.readout_of(observed))
+        observed = {"rate": observed["rate"], **observed}  # a scan sorts the names
+        return outputs, {name: by_trial(x) for name, x in observed.items()}
 
     def step(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
         """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and rate."""

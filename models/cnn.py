@@ -26,7 +26,16 @@ from flax import linen as nn
 from jax import lax
 
 from models import Each, given, off, on, setting
-from models._layers import ACTIVATIONS, activation, dense_layers, dropout, feedforward_init
+from models._layers import (
+    ACTIVATIONS,
+    Perturbation,
+    activation,
+    check_layers,
+    dense_layers,
+    dropout,
+    feedforward_init,
+    perturbed,
+)
 from models._maps import POOLINGS, Convolution, Dense, normalization, of_maps, pool, to_maps
 
 
@@ -69,11 +78,14 @@ class Model(nn.Module):
     family: ClassVar[str] = "convolutional"
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(
+        self, inputs: jax.Array, train: bool = False, perturb: Perturbation | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Outputs (trial, unit), and representations, of inputs (trial, height, width, channel).
 
         The representations are "conv1.pre", normalised and before f, and "conv1", after f and before pooling, both
         (trial, height, width, channel), ..., and "dense1.pre" and "dense1", (trial, unit), ...
+        `perturb`: layer -> (scale, shift), each (channel,) or (unit,); see `models`.
         """
         x, representations = to_maps(inputs), {}
         names = [self._each("activation", i) for i in range(max(1, len(self.channels)))]
@@ -86,16 +98,18 @@ class Model(nn.Module):
             kind = self._each("normalization", i)
             x = normalization(kind, train, f"norm{i + 1}", self.semisaturation)(x)
             representations[f"{layer}.pre"] = of_maps(x)
-            x = f(x)
+            x = perturbed(f(x), perturb, layer, axis=0)
             representations[layer] = of_maps(x)
             if train and on(self.conv_dropout):
                 x = dropout(x, self.conv_dropout, self.make_rng("noise"))
             _check_pool(layer, size, x)
             # On CPU, XLA would fuse pooling into its reader and compute it anew for each of the reader's copies.
             x = lax.optimization_barrier(pool(x, size, self._each("pooling", i)))
-        x, dense = dense_layers(self, x, self.dense, names[-1], train, first=Dense)
+        x, dense = dense_layers(self, x, self.dense, names[-1], train, perturb, first=Dense)
+        representations.update(dense)
+        check_layers(perturb, representations)
         readout = nn.Dense if self.dense else Dense
-        return readout(self.outputs, name="readout")(x), {**representations, **dense}
+        return readout(self.outputs, name="readout")(x), representations
 
     def _each(self, field: str, i: int) -> Any:
         """A field's value for convolution i."""

@@ -9,7 +9,7 @@ import jax
 from flax import linen as nn
 
 from models import given, off, setting
-from models._layers import ACTIVATIONS, dense_layers
+from models._layers import ACTIVATIONS, Perturbation, check_layers, dense_layers
 
 
 class Model(nn.Module):
@@ -32,8 +32,14 @@ class Model(nn.Module):
     family: ClassVar[str] = "feedforward"
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Outputs (trial, unit), and {"dense1.pre": (trial, unit), before f, "dense1": after it, ...}."""
+    def __call__(
+        self, inputs: jax.Array, train: bool = False, perturb: Perturbation | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Outputs (trial, unit), and {"dense1.pre": (trial, unit), before f, "dense1": after it, ...}.
+
+        `perturb`: layer -> (scale, shift), each (unit,); see `models`.
+        """
         x = inputs.reshape(inputs.shape[0], -1)
-        x, representations = dense_layers(self, x, self.layers, self.activation, train)
+        x, representations = dense_layers(self, x, self.layers, self.activation, train, perturb)
+        check_layers(perturb, representations)
         return nn.Dense(self.outputs, name="readout")(x), representations

@@ -17,7 +17,7 @@ from flax import linen as nn
 from jax import lax
 
 from models import given, off, on, setting
-from models._layers import ACTIVATIONS, activation, dropout, feedforward_init
+from models._layers import ACTIVATIONS, Perturbation, activation, check_layers, dropout, feedforward_init, perturbed
 from models._maps import Convolution, normalization, of_maps, to_maps
 
 
@@ -47,17 +47,20 @@ class Model(nn.Module):
     family: ClassVar[str] = "convolutional"
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(
+        self, inputs: jax.Array, train: bool = False, perturb: Perturbation | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Outputs (trial, unit), and representations, of inputs (trial, height, width, channel).
 
         The representations, all (trial, height, width, channel), are "stem.pre", before f, and "stem", after it, then
         "stage1_block1.pre", the sum of shortcut and branch, and "stage1_block1", ...
+        `perturb`: layer -> (scale, shift), each (channel,); see `models`.
         """
         if not self.channels:
             raise ValueError("channels is (); a residual network needs at least one stage.")
         x, f, representations = to_maps(inputs), activation(self.activation), {}
         x = self._normalized(x, self.channels[0], 1, "stem", train)
-        representations["stem.pre"], x = of_maps(x), f(x)
+        representations["stem.pre"], x = of_maps(x), perturbed(f(x), perturb, "stem", axis=0)
         representations["stem"] = of_maps(x)
         for stage, channels in enumerate(self.channels, start=1):
             for block in range(1, self.blocks + 1):
@@ -68,8 +71,9 @@ class Model(nn.Module):
                 x = _shortcut(x, channels, stride) + branch
                 representations[f"{layer}.pre"] = of_maps(x)
                 # On CPU, XLA would fuse this into its readers and compute it anew for each of their copies.
-                x = lax.optimization_barrier(f(x))
+                x = lax.optimization_barrier(perturbed(f(x), perturb, layer, axis=0))
                 representations[layer] = of_maps(x)
+        check_layers(perturb, representations)
         x = x.mean((1, 2)).T
         if train and on(self.dropout):
             x = dropout(x, self.dropout, self.make_rng("noise"))

@@ -172,9 +172,9 @@ BROKEN = {
         "cnn.Model cannot be trained on flipflop.Task",
     ),
     "rule": (
-        "from models import gru\nfrom zoo import Training, Zoo\nfrom zoo.tasks import flipflop\n"
-        "zoo = Zoo('x', task=flipflop.Task(), model=gru.Model(), training=Training(rule='bpt'))",
-        "Unknown rule 'bpt'; the nearest is 'bptt'",
+        "from models import gru\nfrom zoo import Zoo\nfrom zoo.rules import force\nfrom zoo.tasks import digits\n"
+        "zoo = Zoo('x', task=digits.Task(), model=gru.Model(), rule=force.Rule)",
+        "The zoo's rule is <class .*force.Rule.*it must be a rule of the folder zoo.rules",
     ),
 }
 

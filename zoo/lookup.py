@@ -1,4 +1,4 @@
-"""Find a model, task, rule, measure or preset by its name: the name of its file.
+"""Find a model, task, rule, measure, assay or preset by its name: the name of its file.
 
 Nothing is registered. A folder is listed, and a wrong name is answered with the nearest right ones. Listing and
 describing import none of the files: `run_zoo.py list` answers without JAX.
@@ -18,12 +18,13 @@ FOLDERS = {
     "task": "zoo.tasks",
     "rule": "zoo.rules",
     "measure": "analysis.measures",
+    "assay": "analysis.assays",
     "preset": "zoo.presets",
 }
 
 
 def names(kind: str) -> list[str]:
-    """All names of a kind ("model", "task", "rule", "measure", "preset"), sorted; a preset's with hyphens."""
+    """All names of a kind ("model", "task", "rule", "measure", "assay", "preset"), sorted; a preset's with hyphens."""
     modules = (module.name for module in pkgutil.iter_modules([str(_folder(kind))]))
     public = (name for name in modules if not name.startswith("_"))
     return sorted(name.replace("_", "-") if kind == "preset" else name for name in public)

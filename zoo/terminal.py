@@ -24,22 +24,20 @@ def say(line: str) -> None:
 
 
 def print_fields(name: str) -> None:
-    """The fields of a model, a task, a rule, the training or a measure, with what they are; or a preset."""
+    """The fields of a model, a task, a rule, the training, a measure or an assay, with what they are; or a preset."""
     from zoo import lookup
     from zoo.spec.fields import fields_of
     from zoo.spec.settings import Training
 
     kinds = [kind for kind in ("model", "task", "rule") if name in lookup.names(kind)]
-    for kind, show in (("preset", _print_preset), ("measure", _print_measure)):
+    for kind, show in (("preset", _print_preset), ("measure", _print_measure), ("assay", _print_assay)):
         if name in lookup.names(kind) and not kinds:
             show(name)
             return
     if name != "training" and not kinds:
-        known = [
-            *(n for kind in ("model", "task", "rule", "preset", "measure") for n in lookup.names(kind)),
-            "training",
-        ]
-        raise ValueError(f"There is no model, task, rule, preset or measure {name!r}; {lookup.nearest(name, known)}.")
+        known = [*(n for kind in lookup.FOLDERS for n in lookup.names(kind)), "training"]
+        every = f"{', '.join([*lookup.FOLDERS][:-1])} or {[*lookup.FOLDERS][-1]}"
+        raise ValueError(f"There is no {every} {name!r}; {lookup.nearest(name, known)}.")
     for kind in kinds or ["training"]:
         cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
         rows = []
@@ -69,6 +67,23 @@ def _print_measure(name: str) -> None:
     print_table([name, "default", "allowed"], rows)
     console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
     console.print(f'\nBy default {cls().name}; choose as in --measures "{name}({rows[0][0]}=...)".', markup=False)
+
+
+def _print_assay(name: str) -> None:
+    from zoo import lookup
+    from zoo.spec.fields import fields_of
+
+    cls = lookup.find("assay", name).Assay
+    rows = []
+    for field in fields_of(cls).values():
+        limits = field.limits
+        allowed = ", ".join(map(str, limits.get("choices", [f"{limit} {value}" for limit, value in limits.items()])))
+        rows.append((f"--{field.name}", str(field.default), allowed))
+    print_table([name, "default", "allowed"], rows)
+    module = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    about = inspect.cleandoc(cls.__doc__ or "").replace("See the module's text.", f"{module}\n", 1)
+    console.print(about, markup=False)
+    console.print(f"\nTakes networks that are {', '.join(sorted(cls.takes))}.", markup=False)
 
 
 def _print_preset(name: str) -> None:

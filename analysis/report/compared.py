@@ -1,18 +1,48 @@
-"""One comparison of a zoo directory, as the pictures and lines of a report take it, read from what was written."""
+"""One comparison of a zoo directory, as the pages of a report take it, read from what was written."""
 
+import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
-import xarray as xr
 
 from analysis import artefacts
 from analysis.inference.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
-from analysis.labelled_comparison import ComparedTask, Comparison, EarlierFormat
+from analysis.labelled_comparison import ComparedTask, Comparison, EarlierFormat, MeasureRecord
+from analysis.report.figures import GUESTS, states_of
+from analysis.zoo_comparison import Slice, slices
 from zoo.store.reader import Trained
 
 
-class Compared(NamedTuple):
+class Shown(NamedTuple):
+    """One measure at one layer, as pictures show it: without the networks of which nothing is known.
+
+    Attributes:
+      stem: of the names of its pictures: the layer and the measure's variable.
+      title: of its figures.
+      layer: its name.
+      variable: the measure's.
+      record: of the measure.
+      values: `(item, item)`, in the order of the table.
+      table: one row per item; what came from elsewhere stays, with empty cells.
+      fields: what is told apart among the items.
+    """
+
+    stem: str
+    title: str
+    layer: str
+    variable: str
+    record: MeasureRecord
+    values: np.ndarray
+    table: pd.DataFrame
+    fields: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
     """One comparison of a zoo directory.
 
     Attributes:
@@ -33,50 +63,45 @@ class Compared(NamedTuple):
     fields: list[str]
     table: pd.DataFrame
 
-    def tests(self) -> pd.DataFrame:
-        """The tests of the fields; see `analysis.inference.field_tests.run_field_tests`."""
-        return pd.read_csv(self._path(artefacts.FIELDS))
+    def path(self, end: str) -> Path:
+        """One of its files, there or not; `end` is one of `analysis.artefacts.ENDS`."""
+        return artefacts.path_of(self.trained.path, self.name, end)
 
+    def has(self, end: str) -> bool:
+        """Whether it has this file."""
+        return self.path(end).exists()
+
+    @functools.cached_property
+    def shown(self) -> list[Shown]:
+        """Every measure at every layer."""
+        return [self._shown(whole) for whole in slices(self.comparison)]
+
+    def _shown(self, whole: Slice) -> Shown:
+        variable, layer, table, values = whole
+        rows = np.flatnonzero(np.isfinite(values).any(1) | np.isin(states_of(table), GUESTS))
+        record, fields = self.comparison.measures[variable].record, told_apart(table, self.fields)
+        table, values = table.iloc[rows].reset_index(drop=True), values[np.ix_(rows, rows)]
+        title = f"{self.title}, layer {layer}"
+        return Shown(f"{layer}-{variable}", title, layer, variable, record, values, table, fields)
+
+    @functools.cached_property
     def means(self) -> pd.DataFrame:
         """The mean similarities; see `analysis.inference.field_tests.group_means`."""
-        return pd.read_csv(self._path(artefacts.MEANS))
+        return pd.read_csv(self.path(artefacts.MEANS))
 
-    def mean_rdms(self) -> xr.Dataset:
-        """The mean RDMs; see `analysis.zoo_comparison.mean_rdms`."""
-        return artefacts.read_dataset(self._path(artefacts.MEAN_RDMS))
-
-    def layers(self) -> xr.Dataset | None:
-        """Layers against layers, see `analysis.geometry.layer_correspondence`; None where they were not compared."""
-        path = self._path(artefacts.LAYERS)
-        return artefacts.read_dataset(path) if path.exists() else None
-
-    def scores(self) -> pd.DataFrame | None:
-        """The scores of recordings, see `analysis.scoring.recording_scores.scores`; None where there are none."""
-        path = self._path(artefacts.SCORES)
-        if not path.exists():
-            return None
-        texts: Any = dict.fromkeys(("measure", "recording", "layer", "kind", "name", "model"), str)
-        return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-
-    def categories(self) -> pd.DataFrame | None:
-        """Category structure, with the field that colours it; of networks that have not diverged."""
-        path = self._path(artefacts.CATEGORIES)
-        if not path.exists():
-            return None
-        table: Any = pd.read_csv(path)
-        table = table[(table["status"] != "diverged") | ~table["trained"]]
-        field = self.colouring()
-        if field not in table:
-            table = table.assign(**{field: self.table[field].reindex(table["member"]).to_numpy()})
-        return table if len(table) else None
+    @functools.cached_property
+    def told(self) -> tuple[str, str]:
+        """The measure and the layer that lines are of, for the rest is in the files: the first, at the last layer."""
+        items = self.comparison.networks().items
+        depths = items["layer_depth"] if "layer_depth" in items else pd.Series(np.arange(len(items)), items.index)
+        by_layer = depths.groupby(items["layer"], sort=False).agg(["size", "mean"])  # the deepest that the most have
+        layer = str(max(by_layer.index, key=lambda layer: tuple(by_layer.loc[layer])))
+        return self.means["measure"].iloc[0], layer
 
     def colouring(self) -> str:
         """The field that groups members in pictures of all: the first told apart, unless it has many levels."""
         first = [*told_apart(self.table, self.fields), "model"][0]
         return first if len(levels(self.table[first])) <= MOST_LEVELS else "model"
-
-    def _path(self, end: str) -> Any:
-        return artefacts.path_of(self.trained.path, self.name, end)
 
 
 def read_comparisons(trained: Trained) -> tuple[dict[str, Comparison], list[str]]:

@@ -80,7 +80,7 @@ class Rule:
 
         (total, slope), grads = jax.value_and_grad(surrogate, has_aux=True)(variables["params"])
         direction, moments = optax.scale_by_adam().update(slope, state.moments)
-        memory = Memory(state.baseline - self.baseline_rate * direction, moments)
+        memory = Memory(state.baseline - self.baseline_rate * jnp.asarray(direction), moments)
         stats = {name: v for name, v in variables.items() if name not in ("params", "constants")}
         return Gradient(grads, memory, bound.task.loss(episode), stats, (total,))
 

@@ -48,9 +48,9 @@ def grouped(batches: Iterable[tuple[Sequence[Member], int]]) -> list[Cohort]:
     statics: dict[int, str] = {}  # by instance: thousands of members share one
     groups: dict[str, list[Member]] = {}
     for members, generation in batches:
-        *instances, rule = members[0].parts
-        if rule != default_rule():
-            instances.append(rule)
+        instances: Sequence[Any] = members[0].parts
+        if instances[-1] == default_rule():
+            instances = instances[:-1]
         for instance in instances:
             if id(instance) not in statics:
                 statics[id(instance)] = line(_static(instance))

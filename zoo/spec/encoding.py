@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from zoo import lookup
+from zoo.spec.contracts import class_of
 from zoo.spec.fields import checked, fields_of, label, name_of, named_values
 from zoo.spec.member import SECTIONS
 from zoo.spec.settings import Training
@@ -26,7 +27,7 @@ def from_json(section: str, values: dict[str, Any]) -> Any:
     values = dict(values)
     cls = Training
     if section != "training":
-        cls = getattr(lookup.find(section, values.pop("name")), section.capitalize())
+        cls = class_of(section, values.pop("name"))
     for name, value in getattr(cls, "former", {}).items():
         if values.pop(name, value) != value:
             raise ValueError(f"{label(cls)}.{name} is a field of another version of this program.")
@@ -70,7 +71,7 @@ def described(specs: Iterable[dict[str, Any]], member: str) -> dict[str, Any] | 
 @functools.cache
 def default_rule() -> Any:
     """The rule of a zoo that names none; it is in no id, JSON or cohort key."""
-    return lookup.find("rule", DEFAULT_RULE).Rule()
+    return class_of("rule", DEFAULT_RULE)()
 
 
 def digest(text: str) -> str:

@@ -56,9 +56,9 @@ def fields_of(cls: type) -> dict[str, Field]:
 
 
 def label(instance: Any) -> str:
-    """How errors name a class: `gru.Model`, `flipflop.Task`, `Training`."""
+    """How errors name a class: `gru.Model`, `flipflop.Task`, `lesions.Assay`, `Training`."""
     cls = instance if isinstance(instance, type) else type(instance)
-    plug_in = cls.__name__ in ("Model", "Task", "Rule")
+    plug_in = cls.__name__ in ("Model", "Task", "Rule", "Assay")
     return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}" if plug_in else cls.__name__
 
 

@@ -19,6 +19,7 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
     """The zoo of a preset or a file, on another task or by another rule if one is named, with fields set as the command
     line asks."""
     from zoo import lookup
+    from zoo.spec.contracts import class_of
     from zoo.spec.zoo import Zoo
 
     if spec.endswith(".py") or os.sep in spec:
@@ -36,16 +37,20 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
     if not isinstance(zoo, Zoo):
         raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
     if task is not None:
-        zoo = zoo.replace("task", lookup.find("task", task).Task())
+        zoo = zoo.replace("task", class_of("task", task)())
     if rule is not None:
-        zoo = zoo.replace("rule", lookup.find("rule", rule).Rule())
+        zoo = zoo.replace("rule", class_of("rule", rule)())
     for path, text in overrides:
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = text
-        zoo = zoo.replace(path, value)
+        zoo = zoo.replace(path, value_of(text))
     return zoo
+
+
+def value_of(text: str) -> Any:
+    """What the text of a flag is: a Python literal, or itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def _execute(path: Path, loader: Any, module: Any) -> None:
@@ -74,6 +79,25 @@ def _nearest_field(name: str) -> str:
         for n in lookup.names(kind)
     ]
     return lookup.nearest(name, sorted({field for cls in (*classes, Training) for field in fields_of(cls)}))
+
+
+def take_options(arguments: Sequence[str], kept: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Split flags, such as `--size 4`, with their values, from the other arguments and from the flags that are kept."""
+    rest: list[str] = []
+    options: list[tuple[str, str]] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--") or name in kept:
+            rest.append(word)
+            if name in kept and name != "help" and not equals:
+                rest.extend(value for value in [next(words, None)] if value is not None)
+            continue
+        if not equals and ((value := next(words, None)) is None or value.startswith("--")):
+            raise ValueError(f"The flag {flag} has no value.")
+        options.append((name, value))
+    return rest, options
 
 
 def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from zoo import lookup
 from zoo.spec import encoding
 from zoo.spec.cohorts import Cohort, grouped
+from zoo.spec.contracts import check_contract
 from zoo.spec.encoding import DEFAULT_RULE, default_rule
 from zoo.spec.fields import checked, fields_of, name_of, replaced
 from zoo.spec.member import SECTIONS, Member
@@ -71,7 +72,7 @@ class Zoo:
         for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
             if not values:
                 raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")
-        self._set(name, (Grid(*parts, seeds),))
+        self._set(name, (_grid(parts, seeds),))
 
     def _set(self, name: str, grids: tuple[Grid, ...]) -> "Zoo":
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]{1,80}", name):
@@ -102,6 +103,12 @@ class Zoo:
         counts = Counter(member.id for member in members)
         if len(counts) < len(members):
             member = next(member for member in members if counts[member.id] > 1)
+            twins = [other for other in members if other.id == member.id]
+            if any(other != twins[0] for other in twins):
+                raise ValueError(
+                    f"Two different members of zoo {self.name!r} have the id {member.id} by chance, as happens "
+                    "among hundreds of thousands; leave one out, or give it another seed."
+                )
             start = f"{name_of(member.task)}-{name_of(member.model)}"
             raise ValueError(
                 f"Two members of zoo {self.name!r} are the same: {member.id} (seed {member.seed}, {start}); "
@@ -159,7 +166,7 @@ class Zoo:
     @staticmethod
     def of(name: str, members: Sequence[Member], generation: int = 0) -> "Zoo":
         """The zoo of just these members."""
-        grids = tuple(Grid(*((part,) for part in m.parts), (m.seed,), generation) for m in members)
+        grids = tuple(_grid([(part,) for part in m.parts], (m.seed,), generation) for m in members)
         return object.__new__(Zoo)._set(name, grids)
 
     def replace(self, path: str, value: Any) -> "Zoo":
@@ -218,6 +225,8 @@ def _instances(section: str, value: Any) -> tuple[Any, ...]:
         if not _is_of(section, instance):
             allowed = "a Training" if section == "training" else f"a {section} of the folder {lookup.FOLDERS[section]}"
             raise ValueError(f"The zoo's {section} is {instance!r}; it must be {allowed}, or a list of them.")
+        if section != "training":
+            check_contract(section, type(instance))
     return tuple(checked(instance) for instance in values)
 
 
@@ -226,6 +235,11 @@ def _is_of(section: str, instance: Any) -> bool:
         return type(instance) is Training
     package, _, name = type(instance).__module__.rpartition(".")
     return package == lookup.FOLDERS[section] and type(instance).__name__ == section.capitalize() and bool(name)
+
+
+def _grid(parts: Sequence[Any], seeds: tuple[int, ...], generation: int = 0) -> Grid:
+    """The grid of these sections."""
+    return Grid(**dict(zip(SECTIONS, parts)), seeds=seeds, generation=generation)
 
 
 _ABSENT: dict[str, Any] = {"rule": [{"name": DEFAULT_RULE}]}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from zoo import files
+from zoo.spec.encoding import DEFAULT_RULE
 from zoo.spec.fields import name_of
 from zoo.spec.member import MEMBER_COLUMNS, varied
 from zoo.spec.zoo import Zoo
@@ -32,6 +33,9 @@ class Standing(NamedTuple):
 def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
     """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it.
 
+    The columns are `MEMBER_COLUMNS`, with "rule" after "model" where a member has another rule than the default, and
+    the varied fields.
+
     Args:
       path: of the directory.
       zoo: what is in it.
@@ -44,6 +48,9 @@ def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
         about = (member.id, zoo.homes[member.id], name_of(member.task), name_of(member.model), member.seed)
         rows.append((*about, word_of(now.status, now.score, member.task.solved), now.step, now.loss, now.score))
     table = pd.DataFrame(rows, columns=list(MEMBER_COLUMNS))
+    rules = [name_of(member.rule) for member in zoo.members]
+    if set(rules) != {DEFAULT_RULE}:
+        table.insert(MEMBER_COLUMNS.index("model") + 1, "rule", rules)
     for column, values in varied(zoo.members).items():
         table[column] = [str(v) if isinstance(v, tuple) else v for v in values]
     return table

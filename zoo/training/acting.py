@@ -33,4 +33,5 @@ def rollout(task: Any, model: Any, variables: dict[str, Any], keys: jax.Array, g
     begun = jax.vmap(task.reset)(jax.vmap(lambda key: jax.random.fold_in(key, task.steps))(keys))
     state = model.apply(variables, len(keys), method="initial_state")
     (worlds, *_), by_time = lax.scan(step, (*begun, jnp.ones(len(keys), bool), state), jnp.arange(task.steps))
-    return Episode(*jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), by_time), worlds)
+    inputs, actions, rewards, mask = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), by_time)
+    return Episode(inputs, actions, rewards, mask, worlds)

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from models import Network
-from zoo.rules import Rule
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import canonical_json
 from zoo.spec.fields import replaced
@@ -53,7 +52,7 @@ class Bound(NamedTuple):
     task: Any
     model: Network
     training: Training
-    rule: Rule
+    rule: Any
 
     def objective(self, variables: Variables, trials: Trials, noise: jax.Array) -> tuple[jax.Array, Any]:
         """What is minimised, `(total, (loss, stats))`; see `zoo/training/minimised.py`."""

@@ -102,7 +102,7 @@ def _state(cohort: Cohort) -> Any:
     try:
         state = jax.eval_shape(program.init, floats)
         jax.eval_shape(program.advance, state, floats, member.task.data(), 1, True)
-    except _MISFIT as error:
+    except (*_MISFIT, AttributeError, LookupError) as error:
         why = str(error).strip().split("\n")[0]
         parts = f"{label(member.model)} on {label(member.task)}"
         raise ValueError(f"{label(member.rule)} cannot train {parts}: {why}") from None

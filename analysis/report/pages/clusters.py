@@ -1,6 +1,6 @@
-"""Pictures of how members relate beyond their labels: which cluster, and which measures agree about it."""
+"""How members cluster beyond their labels: trees, beside the matrix in their order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from scipy.spatial.distance import squareform
 
 from analysis.geometry.embedding import complete, linkage, true_distance
 from analysis.labelled_comparison import MeasureRecord
+from analysis.report.compared import Compared
 from analysis.report.figures import (
-    STATES,
+    GUESTS,
     about,
     colours_of,
     draw_matrix,
@@ -23,6 +24,10 @@ from analysis.report.figures import (
     names_of,
     states_of,
 )
+from analysis.report.pages import Picture
+
+ORDER = 40
+TAKES = "comparison"
 
 KINDS = {
     "trained": "trained network",
@@ -36,17 +41,31 @@ MOST_ROWS = 40
 MOST_BARS = 6
 MOST_IN_LEGEND = 8
 """Levels of a field that the legend under the matrix names."""
-MOST_WRITTEN = 12
-"""Measures whose agreement is written into the cells."""
 
 
-def clusters(
+def applies(compared: Compared) -> bool:
+    return True
+
+
+def figures(compared: Compared) -> Iterator[Picture]:
+    for shown in compared.shown:
+        if shown.record.kind != "score":  # a score has no distance: nothing to join
+            tree = draw(shown.values, shown.table, shown.fields, shown.record, shown.title)
+            if tree is not None:
+                yield f"{shown.stem}-clusters", tree
+
+
+def lines(compared: Compared) -> tuple[()]:
+    return ()
+
+
+def draw(
     similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], record: MeasureRecord, title: str
 ) -> Figure | None:
     """Trained networks and recordings as a tree, beside the matrix in the tree's order, and a bar per varied field.
 
     Average linkage of the true distance, leaves in the order that puts the closest next to each other. Untrained
-    networks would take half of the picture to say that they are apart; they stand in `figures.heat_map`.
+    networks would take half of the picture to say that they are apart; they stand in the heat map.
 
     Args:
       similarity: `(item, item)`, values of a similarity or a distance.
@@ -162,56 +181,6 @@ def _names(rows: pd.DataFrame, fields: Sequence[str], states: np.ndarray) -> lis
     whole = [f"{name} {seed}" for name, seed in zip(networks, seeds)]
     short = max(map(len, whole)) <= 48
     return [
-        guest if state in STATES[2:] else name if short else seed
+        guest if state in GUESTS else name if short else seed
         for name, seed, guest, state in zip(whole, seeds, guest_names(rows), states)
     ]
-
-
-def agreement(tables: Mapping[str, Any], over: str, title: str) -> Figure:
-    """How far measures rank the pairs of members alike: a matrix of Spearman correlations per layer.
-
-    Args:
-      tables: layer -> what `analysis.scoring.measure_agreement.agreement` returns.
-      over: what the intervals are over, in words.
-      title: of the figure.
-    """
-    columns = min(3, len(tables))
-    rows = -(-len(tables) // columns)
-    names = {layer: list(dict.fromkeys(table.index.get_level_values("a"))) for layer, table in tables.items()}
-    most = max(map(len, names.values()))
-    side = max(0.72 * most, 1.6) if most <= MOST_WRITTEN else 0.3 * most
-    figure = Figure(figsize=(side * columns + 3.2, side * rows + 2.1), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
-    low = min(0.0, *(float(np.nanmin(table["rho"], initial=0.0)) for table in tables.values()))
-    for axes in panels.flat[len(tables) :]:
-        axes.set_visible(False)
-    image: Any = None
-    for i, (axes, (layer, table)) in enumerate(zip(panels.flat, tables.items())):
-        labels = names[layer]
-        square = {key: table[key].unstack().loc[labels, labels].to_numpy(float) for key in ("rho", "low", "high")}
-        rho = np.ma.masked_invalid(square["rho"])
-        image = axes.imshow(rho, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
-        axes.set_facecolor("#dddddd")
-        last = i + columns >= len(tables)
-        axes.set_xticks(range(len(labels)), labels if last else [], rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(labels)), labels if i % columns == 0 else [])
-        axes.tick_params(length=0, labelsize=8)
-        axes.set_title(f"{layer} ({int(table['pairs'].max())} pairs)", loc="left", fontsize=9)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        for a, b in np.ndindex(rho.shape) if len(labels) <= MOST_WRITTEN else ():
-            if np.isnan(square["rho"][a, b]):
-                continue
-            ends = [square[end][a, b] for end in ("low", "high")]
-            text = _rounded(square["rho"][a, b])
-            text += f"\n[{_rounded(ends[0])}, {_rounded(ends[1])}]" if a != b and np.isfinite(ends).all() else ""
-            shade = "white" if rho[a, b] < (low + 1) / 2 else "black"
-            axes.text(b, a, text, ha="center", va="center", fontsize=6, color=shade)
-    figure.colorbar(image, ax=panels, shrink=0.7, label="Spearman correlation over pairs")
-    note = f"agreement of measures over pairs of trained networks,\n95 % jackknife over {over}; chance 0"
-    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
-    return figure
-
-
-def _rounded(value: float) -> str:
-    return f"{np.round(value, 2) + 0:.2f}"

@@ -1,19 +1,52 @@
 """How well networks predict recordings: scores per layer against the noise ceiling, beside their baselines."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis import artefacts
+from analysis.report.compared import Compared
 from analysis.report.figures import colours_of, levels_of
-from analysis.scoring.recording_scores import COLUMNS
+from analysis.report.pages import Picture
+from analysis.scoring.recording_scores import COLUMNS, score_lines
+
+ORDER = 110
+TAKES = "comparison"
 
 KINDS = ("network", "untrained", "baseline", "recording")
 TRAINED, UNTRAINED, BASELINE, PARTIAL = "#3b6fb6", "#8a8a8a", "#b9a27c", "#d1652c"
 WIDTH = 0.36
 
 
-def scores(table: Any, title: str) -> Figure:
+def applies(compared: Compared) -> bool:
+    return compared.has(artefacts.SCORES)
+
+
+def figures(compared: Compared) -> Iterator[Picture]:
+    """One per recording."""
+    table = table_of(compared)
+    records = {measure: compared.comparison.measures[measure].record for measure in table["measure"].unique()}
+    chance = {measure: record.chance for measure, record in records.items()}
+    table = table.assign(chance=table["measure"].map(chance).astype(float))
+    table["measure"] = table["measure"].map({measure: record.name for measure, record in records.items()})
+    for recording in table["recording"].unique():
+        yield f"{recording}-scores", draw(table[table["recording"] == recording], compared.title)
+
+
+def lines(compared: Compared) -> Iterator[str]:
+    return score_lines(table_of(compared), compared.comparison.measures)
+
+
+def table_of(compared: Compared) -> Any:
+    """The scores, see `analysis.scoring.recording_scores.scores`; a name that reads like nothing stays a name."""
+    texts: Any = dict.fromkeys(("measure", "recording", "layer", "kind", "name", "model"), str)
+    return pd.read_csv(compared.path(artefacts.SCORES), dtype=texts, keep_default_na=False, na_values=[""])
+
+
+def draw(table: Any, title: str) -> Figure:
     """One panel per measure: layers in their order, then baselines and other recordings; grey is the noise ceiling.
 
     A bar is the median over networks, a point one network, coloured by its model; the bar beside it, hollow, is of

@@ -1,6 +1,6 @@
 """Maps of a population: members as points, with the confidence of what a level's mean is, and recordings among them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,12 @@ from analysis.geometry.embedding import (
 from analysis.inference.factors import MOST_LEVELS
 from analysis.inference.field_tests import alike
 from analysis.labelled_comparison import MeasureRecord
+from analysis.report.compared import Compared
 from analysis.report.figures import about, colours_of, guest_names, levels_of, name_levels, states_of
+from analysis.report.pages import Picture
+
+ORDER = 30
+TAKES = "comparison"
 
 MOST_PANELS = 6
 MOST_METRIC = 400
@@ -33,7 +38,7 @@ MOST_AXES = 32
 MOST_NAMED = 12
 """Recordings, or baselines, that are named where they lie."""
 CONFIGURATIONS, NETWORKS = "configurations", "networks"
-GUESTS = {"recording": "recording", "half": "half of its units", "baseline": "baseline"}
+MARKED = {"recording": "recording", "half": "half of its units", "baseline": "baseline"}
 """What is in a map beside networks, and its name in the legend."""
 
 
@@ -74,7 +79,22 @@ class Layout(NamedTuple):
         return self.good | self.untrained | self.diverged
 
 
-def mds(
+def applies(compared: Compared) -> bool:
+    return True
+
+
+def figures(compared: Compared) -> Iterator[Picture]:
+    for shown in compared.shown:
+        if shown.record.kind != "score" and len(shown.table):  # a score has no distance: nothing to lay out
+            what = (shown.values, shown.table, shown.fields, shown.record, shown.title, compared.fields)
+            yield f"{shown.stem}-mds", draw(*what)
+
+
+def lines(compared: Compared) -> tuple[()]:
+    return ()
+
+
+def draw(
     similarity: np.ndarray,
     table: pd.DataFrame,
     fields: Sequence[str],
@@ -201,7 +221,7 @@ def _draw_legend(figure: Figure, axes: Any, layout: Layout) -> None:
     if layout.diverged.any():
         handles.append(axes.scatter([], [], s=26, color=grey, marker="x", lw=1))
     names = ["trained", "untrained", "diverged"][: len(handles)]
-    for state, name in GUESTS.items():
+    for state, name in MARKED.items():
         if (layout.states == state).any():
             handles.append(axes.scatter([], [], **_mark(state, whole=True)))
             names.append(name)
@@ -213,7 +233,7 @@ def _draw_guests(axes: Any, x: np.ndarray, y: np.ndarray, table: pd.DataFrame, s
     subjects = table["subject"].to_numpy(object) if "subject" in table else np.full(len(table), "")
     whole = np.isin(subjects.astype(str), ("", "mean"))
     names = guest_names(table)
-    for state in GUESTS:
+    for state in MARKED:
         for of_all in (False, True):
             here = np.flatnonzero((states == state) & (whole == of_all))
             axes.scatter(x[here], y[here], zorder=4, **_mark(state, of_all))

@@ -1,16 +1,20 @@
-"""Pictures along the depth of networks: category structure, and which depth of one network is like which of another."""
+"""Category structure along the depth of networks: how much more alike stimuli of one class are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 
+from analysis import artefacts
 from analysis.inference.factors import MOST_LEVELS
-from analysis.labelled_comparison import MeasureRecord
+from analysis.report.compared import Compared
 from analysis.report.figures import colours_of, levels_of
+from analysis.report.pages import Picture
+
+ORDER = 70
+TAKES = "comparison"
 
 GREY = "#8a8a8a"
 MOST_CONDITIONS = 6
@@ -18,7 +22,47 @@ MANY = 100
 """Networks of which each is a fainter line, without a mark per layer."""
 
 
-def category_structure(table: Any, field: str, title: str) -> Figure:
+def applies(compared: Compared) -> bool:
+    return compared.has(artefacts.CATEGORIES) and len(table_of(compared)) > 0
+
+
+def figures(compared: Compared) -> Iterator[Picture]:
+    yield "categories", draw(table_of(compared), compared.colouring(), compared.title)
+
+
+def lines(compared: Compared) -> Iterator[str]:
+    return category_lines(table_of(compared))
+
+
+def table_of(compared: Compared) -> Any:
+    """The category structure of networks that have not diverged, with the field that colours them."""
+    table: Any = pd.read_csv(compared.path(artefacts.CATEGORIES))
+    table = table[(table["status"] != "diverged") | ~table["trained"]]
+    if (field := compared.colouring()) not in table:
+        table = table.assign(**{field: compared.table[field].reindex(table["member"]).to_numpy()})
+    return table
+
+
+def category_lines(table: pd.DataFrame) -> Iterator[str]:
+    """From the first to the last layer: medians of the category index, and in how many networks it rises."""
+    layers: Any = table.groupby("member")["layer"].nunique()
+    single = int((layers == 1).sum())
+    note = f"; {single} networks of one layer neither rise nor fall" if single else ""
+    for condition in dict.fromkeys(table["condition"]):
+        words = []
+        for state, trained in (("trained", True), ("untrained", False)):
+            part: Any = table[(table["condition"] == condition) & (table["trained"] == trained)]
+            ordered = part.sort_values("depth", kind="stable").groupby("member")["index"]
+            # Not pandas' own first and last, which pass over a dead layer's NaN.
+            ends = ordered.agg(first=lambda index: index.iloc[0], last=lambda index: index.iloc[-1]).dropna()
+            rises, falls = (ends["last"] > ends["first"]).sum(), (ends["last"] < ends["first"]).sum()
+            first, last = ends.median()
+            count = part["member"].nunique()
+            words.append(f"{first:z.2f} -> {last:z.2f} {state} (of {count}, rises in {rises}, falls in {falls})")
+        yield f"  category index of {condition}, first -> last layer: {', '.join(words)}{note}"
+
+
+def draw(table: Any, field: str, title: str) -> Figure:
     """Category index against depth, one panel per condition: a thin line per network, the median of all in bold.
 
     Args:
@@ -94,56 +138,3 @@ def _median(part: Any) -> tuple[np.ndarray, np.ndarray]:
         if len(line) > 1 and np.isfinite(line).all():
             lines.append(np.interp(depths, line.index, line))
     return depths, np.median(lines, axis=0) if lines else np.full(len(depths), np.nan)
-
-
-def layers(correspondence: xr.Dataset, record: MeasureRecord, title: str) -> Figure:
-    """How alike every depth of one network and every depth of another are: a mean heat map per kind of pair.
-
-    Args:
-      correspondence: one measure's layers against layers; see `analysis.geometry.layer_correspondence`.
-      record: of the measure.
-      title: of the figure.
-    """
-    shared = "layers" in correspondence and "layer_a" in correspondence.coords
-    names = correspondence["layer_a"].to_numpy().tolist() if shared else []
-    kinds = [kind for kind in correspondence["kind"].to_numpy() if int(correspondence["pairs"].sel(kind=kind))]
-    values = correspondence["layers" if names else "similarity"]
-    low, high = min(0.0, float(values.min())), max(float(values.max()), 0.1)
-    figure = Figure(figsize=(3.3 * len(kinds) + 1.7, 5.0), layout="constrained")
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
-    image: Any = None
-    for axes, kind in zip(panels, kinds):
-        part = values.sel(kind=kind).to_numpy()
-        image = axes.imshow(part, vmin=low, vmax=high, cmap="viridis", origin="lower", interpolation="nearest")
-        ticks, labels = _ticks(names)
-        axes.set_xticks(ticks, labels, **(dict(rotation=45, ha="right", rotation_mode="anchor") if names else {}))
-        axes.set_yticks(ticks, labels if axes is panels[0] else [])
-        axes.tick_params(length=0)
-        axes.set_xlabel("layer of network B" if names else "depth of network B")
-        axes.set_title(f"{kind}\n({int(correspondence['pairs'].sel(kind=kind)) // 2} pairs)", fontsize=9)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        if names and len(names) <= 8:
-            for i, j in np.ndindex(part.shape):
-                shade = "white" if part[i, j] < (low + high) / 2 else "black"
-                axes.text(j, i, f"{part[i, j]:.2f}", ha="center", va="center", fontsize=7, color=shade)
-    panels[0].set_ylabel("layer of network A" if names else "depth of network A")
-    figure.colorbar(image, ax=list(panels), shrink=0.7, label=f"mean similarity, {record.name}")
-    note = "\n".join(identification(correspondence)) or "no two networks of one architecture to identify layers in"
-    figure.suptitle(f"{title}: layer by layer\n{note}", x=0.01, ha="left", fontsize=10)
-    return figure
-
-
-def identification(correspondence: xr.Dataset) -> list[str]:
-    """Layer identification in words, trained and untrained; nothing where no two networks can be asked."""
-    words: list[str] = []
-    for state in correspondence["state"].to_numpy():
-        here = correspondence.sel(state=state)
-        if int(here["identified_pairs"]):
-            share, chance = float(here["identified"]), float(here["identified_chance"])
-            words.append(f"layers identified in {share:.0%} of cases {state} (chance {chance:.0%})")
-    return words
-
-
-def _ticks(names: Sequence[str]) -> tuple[list[int], list[str]]:
-    return (list(range(len(names))), list(names)) if names else ([0, 5, 10], ["0", ".5", "1"])

@@ -1,0 +1,198 @@
+"""Lesions: what the score loses when units are silenced, beside what it loses with as many units at random.
+
+Units of a layer are ranked, cut into groups of equal size, and one group after the other is silenced in every time step,
+before any other unit reads it. The effect is the intact score minus the lesioned one, on held-out trials; its p is
+`(1 + random sets with at least this effect) / (1 + random sets)`. In convolution layers a unit is a channel.
+
+Meyes et al. 2019 (arXiv:1901.08644); Morcos et al. 2018 (ICLR), where the random sets of growing size are from.
+"""
+
+import dataclasses
+import zlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis.assays import _pictures
+from analysis.assays._assayed import Assayed
+from models import setting
+
+KEY = 0x1E510001
+"""The key of random sets: the same in all networks with a layer of this name and width."""
+
+CERTAIN = 0.05
+"""Groups whose p is at most this are counted in the lines."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Assay:
+    """See the module's text.
+
+    Attributes:
+      size: units that are silenced together; a layer with fewer is silenced whole.
+      groups: how many groups of every layer, the first in the order; at most as many as there are.
+      order: of the units before they are cut into groups, by the "variance" of their activity over held-out trials and
+        time, the largest first, or "random".
+      controls: random sets of the same size.
+      silence: what a silenced unit shows, "zero" or its "mean" over held-out trials and time.
+      trials: how many of the held-out trials are taken at most, the first.
+    """
+
+    size: int = setting(1, least=1)
+    groups: int = setting(16, least=1)
+    order: str = setting("variance", choices=("variance", "random"))
+    controls: int = setting(39, least=1)
+    silence: str = setting("zero", choices=("zero", "mean"))
+    trials: int = setting(500, least=1)
+
+    takes: ClassVar[frozenset[str]] = frozenset({"recurrent", "feedforward", "convolutional"})
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, population: Assayed) -> xr.Dataset:
+        """Variables `(member, layer, group)`: lesioned, effect, p, share (of the layer's variance in the group);
+        `(member, layer, group, place)`: silenced, the units of the group; `(member, layer, control_set)`: control, scores;
+        `(member, layer)`: silent, the score without the whole layer, units; `(member,)`: intact, trials, held_out."""
+        layers = self._layers(population)
+
+        def lesioned(bound: Any, variables: Any, key: Any, data: Any) -> Any:
+            held_out = bound.task.evaluation(data)
+            trials = jax.tree.map(lambda x: x[: self.trials], held_out)
+            outputs, whole = bound.model.apply(variables, trials.inputs)
+            intact = bound.task.score(outputs, trials)
+            found = {layer: self._lesions(bound, variables, trials, layer, whole[layer]) for layer in layers}
+            counts = jnp.int32(len(trials.inputs)), jnp.int32(len(held_out.inputs))
+            return intact, counts, found
+
+        intact, counts, found = population.map(lesioned, [population.data])
+        return _labelled(population.members, layers, np.float64(intact), counts, found)
+
+    def _layers(self, population: Assayed) -> list[str]:
+        """What `apply(..., perturb=...)` takes: the rate, which a recurrent network shows first, or all layers."""
+        layers = list(population.layers)
+        return layers[:1] if population.model.family == "recurrent" else layers
+
+    def _lesions(self, bound: Any, variables: Any, trials: Any, layer: str, activity: Any) -> dict[str, Any]:
+        """One layer of one network: the scores of all lesions, `(lesion,)`, the units of every group, the share of the
+        variance in it, and the number of units."""
+        rows = activity.reshape(-1, activity.shape[-1])
+        units = rows.shape[1]
+        size = min(self.size, units)
+        variance = jnp.var(rows, axis=0)
+        key = jax.random.fold_in(jax.random.key(KEY, impl="threefry2x32"), zlib.crc32(layer.encode()))
+        ranked = jnp.argsort(-variance, stable=True)
+        if self.order == "random":
+            ranked = jax.random.permutation(jax.random.fold_in(key, self.controls), units)
+        groups = min(self.groups, units // size)
+        chosen = ranked[: groups * size].reshape(groups, size)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(self.controls))
+        drawn = jax.vmap(lambda k: jax.random.permutation(k, units)[:size])(keys)
+        alive = jax.vmap(lambda members: jnp.ones(units).at[members].set(0.0))(jnp.concatenate([chosen, drawn]))
+        alive = jnp.concatenate([alive, jnp.zeros((1, units))])
+        silenced = jnp.mean(rows, axis=0) if self.silence == "mean" else jnp.zeros(units)
+
+        def score(alive: Any) -> Any:
+            perturb = {layer: (alive, (1 - alive) * silenced)}
+            outputs, _ = bound.model.apply(variables, trials.inputs, perturb=perturb)
+            return bound.task.score(outputs, trials)
+
+        share = jnp.sum(variance[chosen], axis=1) / jnp.maximum(jnp.sum(variance), 1e-30)
+        return {"scores": jax.lax.map(score, alive), "chosen": chosen, "share": share, "units": jnp.int32(units)}
+
+    def lines(self, result: xr.Dataset) -> list[str]:
+        """A line per task and layer."""
+        lines = []
+        what = f"{self.size} unit{'s' * (self.size > 1)}"
+        for task, layer, part in _pictures.slices(result):
+            words = []
+            for state, of_state in _pictures.states(part):
+                effect, p = (of_state[name].to_numpy() for name in ("effect", "p"))
+                control = (of_state["intact"] - of_state["control"]).to_numpy()
+                certain, known = int((p <= CERTAIN).sum()), int(np.isfinite(effect).sum())
+                words.append(
+                    f"{state} {np.nanmedian(effect):.3g} (median; {np.nanmax(effect):.3g} at most, "
+                    f"{np.nanmedian(control):.3g} at random, p <= {CERTAIN} in {certain} of {known} groups), "
+                    f"score {np.median(of_state['intact']):.3g} intact, "
+                    f"{np.nanmedian(of_state['silent']):.3g} without the layer"
+                )
+            taken, held_out = int(part["trials"].max()), int(part["held_out"].max())
+            some = f"the first {taken} of {held_out}" if taken < held_out else f"{taken}"
+            lines.append(f"{task} at {layer}, score lost with {what}: {'; '.join(words)}; {some} held-out trials")
+        return lines
+
+    def figures(self, result: xr.Dataset, folder: Path) -> list[Path]:
+        """Per task, the effect of every group in its order, and what random sets cost, at every layer."""
+        paths = []
+        for task, of_task in _pictures.tasks(result):
+            layers = _pictures.layers_of(of_task, "effect")
+            figure = Figure(figsize=(1.5 + 3 * len(layers), 3.4), layout="constrained")
+            for axes, layer in zip(np.atleast_1d(figure.subplots(1, len(layers), sharey=True)), layers):
+                for place, (state, part) in enumerate(_pictures.states(of_task.sel(layer=layer))):
+                    colour, groups = f"C{place}", part["group"].to_numpy()
+                    low, middle, high = (_pictures.quantile(part["effect"].to_numpy(), q) for q in (0.25, 0.5, 0.75))
+                    axes.plot(groups, middle, ".-", color=colour, label=state)
+                    axes.fill_between(groups, low, high, color=colour, alpha=0.2, lw=0)
+                    random = float(np.nanmedian(part["intact"] - part["control"]))
+                    axes.axhline(random, color=colour, ls="--", lw=1, label=f"{state}, random sets")
+                axes.set_title(layer, loc="left")
+                axes.set_xlabel(f"group of {self.size}, by {self.order}")
+            first = figure.axes[0]
+            first.set_ylabel("score lost (median, quartiles)")
+            first.legend(fontsize=7)
+            trials = int(of_task["trials"].max())
+            figure.suptitle(f"{task}: {result.attrs['name']}, {trials} held-out trials", x=0.01, ha="left")
+            paths.append(_pictures.save(figure, folder, result, task))
+        return paths
+
+
+def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, found: Any) -> xr.Dataset:
+    """Layers of unequal width side by side, NaN where one has fewer groups."""
+    groups = max(found[layer]["chosen"].shape[1] for layer in layers)
+    size = max(found[layer]["chosen"].shape[2] for layer in layers)
+    controls = found[layers[0]]["scores"].shape[1] - found[layers[0]]["chosen"].shape[1] - 1
+    shape = (len(members), len(layers))
+    of_group = {name: np.full((*shape, groups), np.nan) for name in ("lesioned", "effect", "p", "share")}
+    silenced, control = np.full((*shape, groups, size), np.nan), np.zeros((*shape, controls))
+    silent, units = np.zeros(shape), np.zeros(shape, np.int64)
+    for i, layer in enumerate(layers):
+        scores, chosen = np.float64(found[layer]["scores"]), found[layer]["chosen"]
+        count = chosen.shape[1]
+        of_groups, control[:, i], silent[:, i] = scores[:, :count], scores[:, count:-1], scores[:, -1]
+        effect, at_random = intact[:, None] - of_groups, intact[:, None] - control[:, i]
+        exceed = (at_random[:, None, :] >= effect[:, :, None]).sum(-1)
+        columns = dict(lesioned=of_groups, effect=effect, p=(1 + exceed) / (1 + controls), share=found[layer]["share"])
+        for name, values in columns.items():
+            of_group[name][:, i, : values.shape[1]] = values
+        silenced[:, i, : chosen.shape[1], : chosen.shape[2]] = chosen
+        units[:, i] = found[layer]["units"]
+    names = {
+        "lesioned": "score without the group",
+        "effect": "score lost without the group",
+        "p": "share of random sets that lose at least as much",
+        "share": "share of the layer's variance that is the group's",
+    }
+    table = ("member", "layer")
+    variables: dict[str, Any] = {n: ((*table, "group"), of_group[n], {"long_name": names[n]}) for n in names}
+    return xr.Dataset(
+        variables
+        | {
+            "silenced": ((*table, "group", "place"), silenced, {"long_name": "units of the group"}),
+            "control": ((*table, "control_set"), control, {"long_name": "score without a random set"}),
+            "silent": (table, silent, {"long_name": "score without the whole layer"}),
+            "units": (table, units, {"long_name": "units of the layer"}),
+            "intact": ("member", intact, {"long_name": "score of the intact network on these trials"}),
+            "trials": ("member", np.asarray(counts[0]), {"long_name": "held-out trials taken"}),
+            "held_out": ("member", np.asarray(counts[1]), {"long_name": "held-out trials of the task"}),
+        },
+        {
+            "member": members,
+            "layer": layers,
+            "group": np.arange(groups),
+            "place": np.arange(size),
+            "control_set": np.arange(controls),
+        },
+    )

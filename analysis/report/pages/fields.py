@@ -1,0 +1,62 @@
+"""What explains the differences: the tests of the fields, in words. What is not told stands in `<task>-fields.csv`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from analysis import artefacts
+from analysis.inference.permutation_designs import THESE
+from analysis.report.compared import Compared
+
+ORDER = 100
+TAKES = "comparison"
+
+
+def applies(compared: Compared) -> bool:
+    return True
+
+
+def figures(compared: Compared) -> tuple[()]:
+    return ()
+
+
+def lines(compared: Compared) -> Iterator[str]:
+    tests, (measure, layer) = pd.read_csv(compared.path(artefacts.FIELDS)), compared.told
+    return field_lines(tests[(tests["measure"] == measure) & (tests["layer"] == layer)], measure, layer)
+
+
+def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
+    """A line per field that could be tested, and one that names the others."""
+    tests = tests.assign(members="all") if "members" not in tests else tests
+    among: Any = tests[(tests["members"] == "solved") & tests["testable"].astype(bool)]
+    solved = {test["field"]: test for test in among.to_dict("records")}
+    tests = tests[tests["members"] == "all"]
+    can = tests["testable"].astype(bool)
+    for test in tests[can].to_dict("records"):
+        yield f"  {test['field']}: {_effect(test, measure, layer)}{_among_solved(test, solved)}"
+    loose = [text for text in tests["not_held"].dropna().unique() if text] if can.any() and "not_held" in tests else []
+    if loose:
+        yield f"  not held constant in these tests, with a level for nearly every configuration: {loose[0]}"
+    if rest := [field for field in tests["field"][~can] if field not in ", ".join(loose).split(", ")]:
+        yield f"  too few configurations at {layer} for a test of {', '.join(rest)}"
+
+
+def _among_solved(test: dict[str, Any], solved: dict[str, dict[str, Any]]) -> str:
+    """What changes where members that did not solve their task are left out."""
+    other = solved.get(test["field"])
+    if other is None or (other["p"] <= 0.05) == (test["p"] <= 0.05):
+        return ""
+    return f"; among the {other['solved']} members that solved the task p = {other['p']:.2g}"
+
+
+def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
+    distinct = f"{test['distinct']:.6g} distinct permutations, smallest possible p {test['smallest_p']:.2g}"
+    over = test["averaged_over"]
+    also = f", {over}" if isinstance(over, str) and over else ""
+    share = max(test["share"], 0.0)
+    only = f", about {THESE}" if test.get("about") == THESE else ""
+    return (
+        f"explains {share:.0%} of what separates trained configurations (means over seeds{also}) in {measure} at "
+        f"{layer}; p = {test['p']:.2g} ({distinct}){only}"
+    )

@@ -1,0 +1,272 @@
+"""The assays of a zoo directory: one assay of every network, trained and untrained, kept as one labelled file.
+
+What an assay is stands in `analysis/assays/__init__.py`; where its file lies in `analysis.artefacts`. Cohorts are assayed
+in turn; what one has given is kept in a journal until the whole result is written, so that a killed run goes on. Its key
+has all that decides it: the assay's name with its options and its code, the members and how far they were trained, the
+probe, the moment, and the assays that it needed.
+"""
+
+import dataclasses
+import inspect
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from analysis import artefacts
+from analysis.activations.probes import Probe, finished, probes_of
+from analysis.assays import full_name
+from analysis.assays._assayed import Assayed
+from analysis.engine.journal import digest
+from analysis.labelled_comparison import plain_array
+from zoo import lookup
+from zoo.spec.cohorts import Cohort
+from zoo.spec.fields import checked, fields_of, label, name_of, values_of
+from zoo.store.reader import Trained, load
+from zoo.tasks import is_environment
+from zoo.wording import counted
+
+__all__ = ["assay_of", "assay_zoo", "moment", "read_result"]
+
+PATIENCE = 5.0
+"""Seconds after which it is said what is done and how long it has taken."""
+
+NO_LABELS = ("member", "steps", "loss")
+"""Columns of the member table that are no labels of a result."""
+
+
+def assay_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
+    """An assay from its name and some of its options, checked.
+
+    Raises:
+      ValueError: there is no such assay or option, or the option's value is not allowed.
+    """
+    kind = lookup.find("assay", name).Assay
+    options, known = dict(options or {}), fields_of(kind)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{label(kind)} has no option {option!r}; {lookup.nearest(option, known)}.")
+    return checked(kind(**options))
+
+
+def moment(text: str) -> str | int:
+    """A moment of training from its text: "last", "initial" or the number of a step."""
+    if text in ("last", "initial"):
+        return text
+    if text.isdecimal():
+        return int(text)
+    raise ValueError(f'at is {text!r}; it must be "last", "initial" or the number of a step.')
+
+
+def assay_zoo(
+    directory: str | os.PathLike[str], assay: Any, at: str | int = "last", say: Callable[[str], Any] = print
+) -> xr.Dataset:
+    """One assay of all networks of a zoo directory that are trained to their end and that it takes.
+
+    Args:
+      directory: a trained zoo.
+      assay: an `Assay`, or its name.
+      at: "last", or a step of which there is a checkpoint; "initial" for the untrained networks alone, which are there
+        anyhow.
+      say: takes the lines for the terminal.
+
+    Returns:
+      What `read_result` gives of the file that was written.
+
+    Raises:
+      ValueError: no member is trained to its end; none is of a kind that the assay takes; no checkpoint at this step;
+        assays that need each other.
+    """
+    assay = checked(assay) if dataclasses.is_dataclass(assay) and not isinstance(assay, type) else assay_of(assay)
+    return _Run(load(directory), moment(str(at)), say).result(assay)
+
+
+def read_result(path: Path) -> tuple[Any, xr.Dataset]:
+    """An assay, and its result as it was written.
+
+    Returns:
+      The assay with its options. The dataset has `member` as its first dimension, every network twice, and the
+      coordinate `trained` says which is which; the columns of the member table are coordinates. A ragged result has
+      them along its own dimension.
+
+    Raises:
+      ValueError: the file cannot be read, or was written by an assay that is not there or has other options now.
+    """
+    result = artefacts.read_dataset(path, "result of an assay")
+    if not {"assay", "options", "name"} <= result.attrs.keys():
+        raise ValueError(f"{path} is no result of an assay.")
+    options = {n: tuple(v) if isinstance(v, list) else v for n, v in json.loads(result.attrs["options"]).items()}
+    return assay_of(result.attrs["assay"], options), result
+
+
+class _Run:
+    """Assays of one directory at one moment: the one that was asked for, and those that it needs."""
+
+    def __init__(self, trained: Trained, at: str | int, say: Callable[[str], Any]):
+        self.trained, self.at, self.say = trained, at, say
+        members = trained.members
+        done = finished(trained)
+        if not done.any():
+            raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
+        if left := int((~done).sum()):
+            say(f"{left} of {len(members)} members are not trained to their end and are left out")
+        self.table: pd.DataFrame = members[done].set_index("member", drop=False)
+        self.probes: dict[str, Probe] = {c.id: probe for probe in probes_of(trained).values() for c in probe.cohorts}
+        self.journal = trained.path / artefacts.FOLDER / artefacts.ASSAYS / artefacts.JOURNAL
+        self.running: list[str] = []
+
+    def result(self, assay: Any) -> xr.Dataset:
+        """The result of one assay, with those that it needs: read where it was written, else computed and written."""
+        name = full_name(assay)
+        if name in self.running:
+            raise ValueError(f"The assays {', '.join(self.running)} need each other; one of them must not.")
+        self.running.append(name)
+        needs = {other: self.result(assay_of(other)) for other in assay.needs}
+        self.running.pop()
+        cohorts = self._cohorts(assay)
+        name += "" if self.at == "last" else f"@{self.at}"
+        path = artefacts.assay_path(self.trained.path, name)
+        parts = [(cohort, is_trained) for cohort in cohorts for is_trained in self._states()]
+        keys = [self._key(assay, cohort, is_trained, needs) for cohort, is_trained in parts]
+        key = digest([*keys, self.table.to_csv()], ())
+        if (known := _known(path, key)) is not None:
+            self.say(f"{name}: was done before")
+            self._end(assay, known, path)
+            return known
+        count = sum(len(self._members(cohort)) for cohort in cohorts)
+        both = ", trained and untrained" if len(self._states()) > 1 else ""
+        self.say(f"{name}: {counted(count, 'network')} in {counted(len(cohorts), 'cohort')}{both}")
+        begin = said = time.monotonic()
+        results = []
+        for place, (key_of_part, (cohort, is_trained)) in enumerate(zip(keys, parts)):
+            results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
+            if time.monotonic() - said > PATIENCE and place + 1 < len(parts):
+                said = time.monotonic()
+                self.say(f"{name}: {place + 1} of {len(parts)} parts, {said - begin:.0f} s")
+        options = json.dumps(values_of(assay))
+        result = _concatenated(results, [is_trained for _, is_trained in parts], self.table)
+        result.attrs = {"assay": name_of(assay), "options": options, "name": name, "at": str(self.at), "key": key}
+        artefacts.write_dataset(result, path)
+        for each in keys:
+            artefacts.remove(self.journal / f"{each}.nc")
+        if self.journal.is_dir() and not any(self.journal.iterdir()):
+            self.journal.rmdir()
+        if (seconds := time.monotonic() - begin) > PATIENCE:
+            self.say(f"{name}: took {seconds:.0f} s")
+        written = artefacts.read_dataset(path, "result of an assay")
+        self._end(assay, written, path)
+        return written
+
+    def _end(self, assay: Any, result: xr.Dataset, path: Path) -> None:
+        """The lines of the assay that was asked for; those that it needs say nothing."""
+        if not self.running:
+            for line in assay.lines(result):
+                self.say(line)
+            self.say(f"{result.attrs['name']} in {path}")
+
+    def _states(self) -> tuple[bool, ...]:
+        return (False,) if self.at == "initial" else (True, False)
+
+    def _members(self, cohort: Cohort) -> list[str]:
+        return [member.id for member in cohort.members if member.id in self.table.index]
+
+    def _cohorts(self, assay: Any) -> list[Cohort]:
+        """Those with finished members that the assay takes; an error where there are none."""
+        there = [cohort for cohort in self.trained.zoo.cohorts if self._members(cohort)]
+        kinds = {cohort.id: _kinds(cohort) for cohort in there}
+        if fitting := [cohort for cohort in there if kinds[cohort.id] <= assay.takes]:
+            return fitting
+        has = sorted({" ".join(sorted(kind)) for kind in kinds.values()})
+        raise ValueError(
+            f"{self.trained.path} has nothing that {name_of(assay)} can be asked of: its networks are "
+            f"{', '.join(has)}; {name_of(assay)} takes {', '.join(sorted(assay.takes))}."
+        )
+
+    def _key(self, assay: Any, cohort: Cohort, is_trained: bool, needs: Mapping[str, xr.Dataset]) -> str:
+        """A hash of all that decides what the assay gives for one cohort."""
+        rows = self.table.loc[self._members(cohort), ["member", "steps", "loss", "score"]]
+        source = inspect.getsource(inspect.getmodule(type(assay)) or type(assay))
+        recipe = self.trained.manifest["cohorts"][cohort.id]["recipe"]
+        words = (full_name(assay), source, jax.__version__, cohort.id, json.dumps(recipe, sort_keys=True))
+        of_needs = [result.attrs["key"] for result in needs.values()]
+        when = self.at if is_trained else "initial"
+        return digest([*words, self.probes[cohort.id].id, when, rows.to_csv(index=False), *of_needs], ())
+
+    def _part(
+        self, assay: Any, key: str, cohort: Cohort, is_trained: bool, needs: Mapping[str, xr.Dataset]
+    ) -> xr.Dataset:
+        """What the assay gives for one cohort, trained or not: from the journal, or computed and put there."""
+        path = self.journal / f"{key}.nc"
+        if (known := _known(path, key)) is not None:
+            return known
+        members, at = self._members(cohort), self.at if is_trained else "initial"
+        given = {name: _of_networks(result, members, is_trained) for name, result in needs.items()}
+        result = assay.run(Assayed(self.trained, cohort, members, at, self.probes[cohort.id], given))
+        _check(assay, result, members)
+        artefacts.write_dataset(result.assign_attrs(key=key), path)
+        return result
+
+
+def _kinds(cohort: Cohort) -> set[str]:
+    """What an assay must take to be asked of these networks."""
+    member = cohort.members[0]
+    return {member.model.family, *(["environment"] if is_environment(member.task) else [])}
+
+
+def _known(path: Path, key: str) -> xr.Dataset | None:
+    """What was written there of this key; None where there is nothing, something else, or a torn file."""
+    if not path.exists():
+        return None
+    try:
+        result = artefacts.read_dataset(path, "result of an assay")
+    except ValueError:
+        return None
+    return result if result.attrs.get("key") == key else None
+
+
+def _of_networks(result: xr.Dataset, members: Sequence[str], is_trained: bool) -> xr.Dataset:
+    """The rows of a result that are of some networks."""
+    rows = np.isin(result["member"].to_numpy(), members) & (result["trained"].to_numpy() == is_trained)
+    return result.isel({result["member"].dims[0]: np.flatnonzero(rows)})
+
+
+def _check(assay: Any, result: xr.Dataset, members: Sequence[str]) -> None:
+    """A result that does not keep the contract ends here."""
+    start = f"{label(assay)}.run gives"
+    if "member" not in result.coords or result["member"].ndim != 1:
+        raise TypeError(f"{start} no coordinate `member` of one dimension.")
+    first = result["member"].dims[0]
+    if wrong := [name for name, variable in result.data_vars.items() if variable.dims[:1] != (first,)]:
+        raise TypeError(f"{start} {wrong[0]} with the dimensions {result[wrong[0]].dims}; the first must be {first!r}.")
+    if bare := [dim for dim in result.dims if dim != first and dim not in result.coords]:
+        raise TypeError(f"{start} a dimension {bare[0]!r} without a coordinate.")
+    given = result["member"].to_numpy().tolist()
+    if not set(given) <= set(members) or (first == "member" and given != list(members)):
+        raise TypeError(f"{start} other members than it was asked for.")
+
+
+def _concatenated(results: Sequence[xr.Dataset], trained: Sequence[bool], table: pd.DataFrame) -> xr.Dataset:
+    """The results of all cohorts with the labels of their members; what a cohort does not have is NaN."""
+    first = str(results[0]["member"].dims[0])
+    others = dict.fromkeys(dim for result in results for dim in result.dims if dim != first)
+    whole = {
+        dim: list(dict.fromkeys(value for r in results if dim in r.dims for value in r[dim].to_numpy().tolist()))
+        for dim in others
+    }
+    whole = {dim: values if isinstance(values[0], str) else sorted(values) for dim, values in whole.items()}
+    wide = [result.reindex({dim: whole[dim] for dim in result.dims if dim in whole}) for result in results]
+    joined = wide[0] if len(wide) == 1 else xr.concat(wide, first, join="exact", combine_attrs="drop_conflicts")
+    states = np.concatenate([np.full(r.sizes[first], state) for r, state in zip(results, trained)])
+    labels: Any = table.loc[joined["member"].to_numpy().tolist()].drop(columns=list(NO_LABELS))
+    columns = {}
+    for name, column in labels.items():
+        clashes = name in joined.variables or name in joined.dims
+        columns[f"member.{name}" if clashes else str(name)] = (first, plain_array(column))
+    return joined.assign_coords(trained=(first, states), **columns)

@@ -1,0 +1,117 @@
+"""A lesion is what zeroing a unit's outgoing weights is; silencing nothing or everything gives the scores one knows."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from analysis.assays import lesions
+from tests.analysis.assayed_zoo import population, vanilla_outputs
+
+
+@pytest.fixture(scope="module")
+def every_unit() -> Any:
+    """Every unit of the vanilla networks, one after the other."""
+    return lesions.Assay(groups=99, controls=9).run(population("vanilla"))
+
+
+@pytest.mark.parametrize("model", ["vanilla", "mlp"])
+def test_the_intact_score_is_that_of_the_member_table(model: str) -> None:
+    given = population(model)
+    found = lesions.Assay(groups=1, controls=1).run(given)
+    scores = given.trained.members.set_index("member").loc[given.members, "score"]
+    np.testing.assert_allclose(found["intact"], scores, atol=1e-6)
+    assert (found["trials"] == found["held_out"]).all()
+
+
+def test_a_lesion_is_what_zeroing_the_outgoing_weights_is(every_unit: Any) -> None:
+    given = population("vanilla")
+    trials = given.task.evaluation()
+    for i, member in enumerate(given.members):
+        params = given.trained.params(member)
+        for group in range(5):
+            unit = int(every_unit["silenced"][i, 0, group, 0])
+            cut = {**params, "recurrent": params["recurrent"].copy()}
+            cut["recurrent"][unit] = 0
+            kernel = params["readout"]["kernel"].copy()
+            kernel[unit] = 0
+            cut["readout"] = {**params["readout"], "kernel": kernel}
+            expected = given.task.score(jnp.float32(vanilla_outputs(cut, np.asarray(trials.inputs))), trials)
+            np.testing.assert_allclose(every_unit["lesioned"][i, 0, group], expected, atol=1e-6)
+
+
+def test_without_its_only_layer_a_network_puts_out_its_readout_bias(every_unit: Any) -> None:
+    given = population("vanilla")
+    trials = given.task.evaluation()
+    for i, member in enumerate(given.members):
+        bias = given.trained.params(member)["readout"]["bias"]
+        outputs = jnp.broadcast_to(jnp.asarray(bias)[None, None], trials.targets.shape)
+        np.testing.assert_allclose(every_unit["silent"][i, 0], given.task.score(outputs, trials), atol=1e-6)
+
+
+def test_where_one_unit_carries_everything_only_its_lesion_costs_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, carrier = population("mlp"), 2
+    read = given.trained.variables
+
+    def planted(*args: Any, **settings: Any) -> Any:
+        variables = read(*args, **settings)
+        kernel = variables["params"]["readout"]["kernel"].copy()
+        kernel[:, [unit for unit in range(3) if unit != carrier]] = 0
+        return {**variables, "params": {**variables["params"], "readout": {"kernel": kernel, "bias": 0 * kernel[:, 0]}}}
+
+    monkeypatch.setattr(given.trained, "variables", planted)
+    found = lesions.Assay(groups=3, controls=5).run(given).sel(layer="dense2")
+    for one in (found.isel(member=i) for i in range(2)):
+        is_carrier = one["silenced"].to_numpy()[:3, 0] == carrier
+        effect = one["effect"].to_numpy()[:3]
+        assert (effect[~is_carrier] == 0).all()
+        np.testing.assert_allclose(one["lesioned"].to_numpy()[:3][is_carrier], one["silent"])
+
+
+def test_groups_are_cut_from_the_units_in_the_order_of_their_variance(every_unit: Any) -> None:
+    given = population("vanilla")
+    inputs = given.task.evaluation().inputs
+    _, activity = given.trained.apply(given.members, inputs)
+    variance = activity["rate"].reshape(2, -1, 5).var(1)
+    pairs = lesions.Assay(size=2, controls=9).run(given)
+    assert pairs["silenced"].shape == (2, 1, 2, 2)
+    for i in range(2):
+        order = np.argsort(-variance[i])
+        assert every_unit["silenced"][i, 0, :, 0].to_numpy().tolist() == order.tolist()
+        assert pairs["silenced"][i, 0].to_numpy().reshape(-1).tolist() == order[:4].tolist()
+        np.testing.assert_allclose(every_unit["share"][i, 0], variance[i][order] / variance[i].sum(), rtol=1e-4)
+
+
+def test_p_is_the_share_of_random_sets_that_cost_as_much(every_unit: Any) -> None:
+    for i in range(2):
+        at_random = every_unit["intact"][i].to_numpy() - every_unit["control"][i, 0].to_numpy()
+        for group in range(5):
+            exceed = (at_random >= every_unit["effect"][i, 0, group].to_numpy()).sum()
+            np.testing.assert_allclose(every_unit["p"][i, 0, group], (1 + exceed) / 10)
+        alone = set(np.round(every_unit["lesioned"][i, 0].to_numpy(), 6))
+        assert set(np.round(every_unit["control"][i, 0].to_numpy(), 6)) <= alone  # one unit each, as the groups are
+
+
+def test_a_group_larger_than_the_layer_is_the_layer() -> None:
+    found = lesions.Assay(size=50, controls=2).run(population("vanilla"))
+    np.testing.assert_allclose(found["lesioned"][:, :, 0], found["silent"])
+
+
+def test_a_unit_at_its_mean_costs_what_a_constant_in_its_place_costs() -> None:
+    given = population("vanilla")
+    found = lesions.Assay(size=5, controls=1, silence="mean").run(given)
+    trials = given.task.evaluation()
+    _, activity = given.trained.apply(given.members, trials.inputs)
+    for i, member in enumerate(given.members):
+        readout = given.trained.params(member)["readout"]
+        output = activity["rate"][i].reshape(-1, 5).mean(0) @ readout["kernel"] + readout["bias"]
+        expected = given.task.score(jnp.broadcast_to(jnp.asarray(output)[None, None], trials.targets.shape), trials)
+        np.testing.assert_allclose(found["lesioned"][i, 0, 0], expected, atol=1e-6)
+
+
+def test_at_most_the_asked_number_of_trials_is_taken() -> None:
+    found = lesions.Assay(groups=1, controls=1, trials=10).run(population("mlp"))
+    assert found["trials"].to_numpy().tolist() == [10, 10]
+    assert (found["held_out"] > 10).all()
+    np.testing.assert_allclose(found["intact"] * 10, np.round(found["intact"] * 10), atol=1e-5)

@@ -1,0 +1,174 @@
+"""Every file of `zoo/rules/` keeps the contract of a rule, and the engine's promises hold under it."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from models import cnn, gru, reservoir, vanilla
+from zoo import Training, Zoo, load, lookup, train
+from zoo.devices.blocks import blocks_of
+from zoo.devices.executable import Executable
+from zoo.devices.recipe import Recipe
+from zoo.rules import TUNABLE, bptt, force, is_gradient, reinforce
+from zoo.spec.contracts import check_contract, class_of
+from zoo.tasks import bandit, digits, flipflop, is_environment, targets
+from zoo.training.binding import floats_of
+from zoo.training.program import program_of
+from zoo.training.shapes import check, state_bytes
+from zoo.training.status import DIVERGED
+
+TASKS = {
+    "trials": targets.Task(steps=20),
+    "environment": bandit.Task(steps=6, arms=2, eval_trials=4, probe_trials=4),
+}
+SMALL = Training(steps=4, batch=2, evaluate_every=2)
+
+
+def zoo_of(name: str, **fields: Any) -> Zoo:
+    """Three members under a rule, on a task that it takes."""
+    rule = class_of("rule", name)
+    settings = {name: value for name, value in fields.items() if name in TUNABLE and name in rule.uses}
+    training = dataclasses.replace(SMALL, **settings)
+    return Zoo("ruled", task=TASKS[rule.takes], model=gru.Model(hidden=4), training=training, rule=rule(), seeds=3)
+
+
+@pytest.fixture(params=lookup.names("rule"))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_is_a_frozen_dataclass_that_says_what_it_takes_and_reads(name: str) -> None:
+    rule = class_of("rule", name)()
+    assert hash(rule) == hash(dataclasses.replace(rule))
+    assert rule.takes in TASKS
+    assert rule.uses <= set(TUNABLE)
+    assert hasattr(rule, "gradient") != hasattr(rule, "update")
+
+
+def test_what_is_learned_is_the_same_whatever_the_steps_per_call_and_a_kill_costs_no_bit(
+    name: str, tmp_path: Path
+) -> None:
+    zoo = zoo_of(name)
+    whole = train(zoo, tmp_path / "whole", quiet=True, block=2)
+    few = train(zoo, tmp_path / "few", quiet=True, block=2, save_every=1e-9)
+    again = load(tmp_path / "few")
+    for member in whole.members["member"]:
+        ours, theirs = (z.variables(member, rule_state=True) for z in (whole, again))
+        chex.assert_trees_all_equal(ours, theirs)
+        assert few.params(member).keys() == ours["params"].keys()
+
+
+def test_the_rules_state_is_kept_restored_and_counted(name: str, tmp_path: Path) -> None:
+    zoo = zoo_of(name)
+    (cohort,) = zoo.cohorts
+    state = jax.eval_shape(program_of(cohort).init, jax.tree.map(lambda x: x[0], floats_of(cohort)))
+    needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    assert state_bytes(cohort) == needed
+    trained = train(zoo, tmp_path / "zoo", quiet=True)
+    remembered = trained.variables(trained.members["member"][0], rule_state=True).get("rule", {})
+    assert len(jax.tree.leaves(remembered)) == len(jax.tree.leaves(state.rule))
+    assert bool(jax.tree.leaves(state.optimizer)) <= is_gradient(zoo.members[0].rule)
+
+
+def test_a_member_that_is_not_finite_freezes_with_its_rules_state(name: str) -> None:
+    zoo = zoo_of(name)
+    (cohort,) = zoo.cohorts
+    executable = Executable(cohort, Recipe(3, "map", "columns", 2))
+    (block,), device = blocks_of(cohort, executable.recipe), jax.local_devices()[0]
+    state = executable.advance(executable.init(block, device), block.floats, device, 2, True)
+    before = jax.device_get(state)
+    broken = before._replace(
+        params=jax.tree.map(
+            lambda x: np.where(np.arange(3).reshape(-1, *(1,) * (x.ndim - 1)) == 1, np.nan, x), before.params
+        )
+    )
+    after = jax.device_get(executable.advance(jax.device_put(broken, device), block.floats, device, 2, True))
+    assert after.status[1] == DIVERGED
+    chex.assert_trees_all_equal(*(jax.tree.map(lambda x: x[1], s.rule) for s in (broken, after)))
+    assert (np.delete(after.step, 1) == 4).all()
+
+
+def test_the_rule_is_a_column_and_a_field_of_the_zoo(tmp_path: Path) -> None:
+    rules = [force.Rule(alpha=1.0), force.Rule(alpha=0.1), bptt.Rule()]
+    zoo = Zoo("both", task=TASKS["trials"], model=reservoir.Model(hidden=8), training=SMALL, rule=rules, seeds=2)
+    assert [len(cohort.members) for cohort in zoo.cohorts] == [4, 2]
+    assert zoo.cohorts[0].traced["rule"] == ("alpha",)
+    trained = train(zoo, tmp_path / "zoo", quiet=True)
+    assert trained.members["rule"].tolist() == ["force"] * 4 + ["bptt"] * 2
+    assert trained.members["alpha"].tolist()[:4] == [1.0, 1.0, pytest.approx(0.1), pytest.approx(0.1)]
+    assert load(tmp_path / "zoo").zoo == zoo
+    assert trained.fields_of(zoo.members[2].id)["rule"] == {"alpha": 0.1, "every": 2}
+    alone = Zoo("both", task=TASKS["trials"], model=reservoir.Model(hidden=8), training=SMALL, seeds=2)
+    assert [m.id for m in alone.members] == [m.id for m in zoo.members[4:]], "bptt is in no id"
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        (
+            dict(task=digits.Task(), model=cnn.Model(), rule=force.Rule()),
+            "force.Rule cannot train cnn.Model on digits.Task: it needs a recurrent model, and the family is conv",
+        ),
+        (
+            dict(task=bandit.Task(), model=gru.Model()),
+            "bptt.Rule learns from a task of trials, and bandit.Task is an environment",
+        ),
+        (
+            dict(task=flipflop.Task(), model=gru.Model(), rule=reinforce.Rule()),
+            "reinforce.Rule learns from an environment.*flipflop.Task is a task of trials",
+        ),
+        (
+            dict(task=bandit.Task(), model=gru.Model(noise=0.1), rule=reinforce.Rule()),
+            "with noise 0.1 the network would act otherwise",
+        ),
+        (
+            dict(task=targets.Task(), model=vanilla.Model(), rule=force.Rule(), training=Training(learning_rate=0.1)),
+            "force.Rule does not read Training.learning_rate, which is 0.1; leave it at its default, 0.001",
+        ),
+        (
+            dict(task=bandit.Task(), model=gru.Model(), rule=reinforce.Rule(), training=Training(l2=0.1)),
+            "reinforce.Rule does not read Training.l2, which is 0.1",
+        ),
+    ],
+)
+def test_what_a_rule_cannot_train_or_does_not_read_is_refused_in_one_sentence(
+    parts: Any, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        train(Zoo("bad", **parts), tmp_path / "zoo", quiet=True)
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_a_file_that_breaks_its_contract_is_named_with_what_it_lacks() -> None:
+    class Rule:
+        takes = "trials"
+
+    Rule.__module__ = "zoo.rules.mine"
+    with pytest.raises(
+        ValueError, match=r"zoo/rules/mine\.py: Rule has no `fits`; the contract of a rule, Rule, asks for it"
+    ):
+        check_contract("rule", Rule)
+
+
+def test_a_rule_whose_update_has_another_shape_is_refused_before_it_runs() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Rule(bptt.Rule):
+        def gradient(self, bound, variables, state, batch, ctx):
+            given = super().gradient(bound, variables, state, batch, ctx)
+            return given._replace(grads=jax.tree.map(lambda g: g[..., None], given.grads))
+
+    Rule.__module__ = "zoo.rules.mine"
+    zoo = Zoo("bad", task=TASKS["trials"], model=gru.Model(hidden=3), training=SMALL, rule=Rule())
+    with pytest.raises(ValueError, match=r"mine\.Rule cannot train gru.Model on targets.Task: "):
+        check(zoo.cohorts[0])
+
+
+def test_every_rule_takes_its_task_as_it_says(name: str) -> None:
+    rule = class_of("rule", name)
+    assert is_environment(TASKS[rule.takes]) == (rule.takes == "environment")
+    check(zoo_of(name).cohorts[0])
