@@ -86,6 +86,4 @@ class Assayed:
 
     def batches(self, function: Callable[..., Any], shared: Sequence[Any] = ()) -> Iterator[Population]:
         """`map` a few networks at a time: for results too large to be held together."""
-        yield from population_batches(
-            self.trained, self.cohort, function, shared, members=self.members, at=self.at
-        )
+        yield from population_batches(self.trained, self.cohort, function, shared, members=self.members, at=self.at)

@@ -137,7 +137,7 @@ class Assay:
                 components = np.nanmedian(of_state["components"])
                 words.append(
                     f"{state} {np.median(ratio):.3g} (median of {len(ratio)}, {ratio.min():.3g} to {ratio.max():.3g}), "
-                    f"{components:g} components for {self.variance:.0%} of the variance"
+                    f"{components:g} component{'s' * (components != 1)} for {self.variance:.0%} of the variance"
                     + (f", {flat} constant" if flat else "")
                 )
             stimuli, times = int(part["stimuli"][0]), int(part["times"][0])

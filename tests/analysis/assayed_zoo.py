@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+import run_zoo
 from analysis.activations.probes import probes_of
 from analysis.assays._assayed import Assayed
 from models import mlp, vanilla
-from zoo import Training, Zoo, load, train
+from zoo import Training, Zoo, load, lookup, train
 from zoo.tasks import digits, flipflop
 
 SETTINGS = Training(steps=20, batch=8, learning_rate=0.02, evaluate_every=10)
@@ -30,6 +31,17 @@ def directory() -> Path:
     place = Path(tempfile.mkdtemp(prefix="assayed-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     train(ZOO, place / "zoo", quiet=True)
+    return place / "zoo"
+
+
+@functools.cache
+def assayed() -> Path:
+    """A copy of it under every assay, by the command line, with the options that each has by default; only read."""
+    place = Path(tempfile.mkdtemp(prefix="assayed-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    shutil.copytree(directory(), place / "zoo")
+    for name in lookup.names("assay"):
+        assert run_zoo.main(["assay", str(place / "zoo"), name]) == 0
     return place / "zoo"
 
 

@@ -75,6 +75,16 @@ def train(model: Any, variables: Any, inputs: Any, **floats: Any) -> Any:
     return model.apply(variables, inputs, train=True, rngs={"noise": NOISE}, mutable=["batch_stats"])
 
 
+def outputs_and_gradients(model: Any, variables: Any, x: Any) -> Any:
+    """Of a training pass: gradients of parameters and inputs, outputs and representations."""
+
+    def loss(params: Any, x: Any) -> Any:
+        (outputs, representations), _ = train(model, {**variables, "params": params}, x)
+        return (outputs**2).sum(), (outputs, representations)
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables["params"], x)
+
+
 def one_by_one(model: Any, variables: Any, inputs: Any) -> tuple[Any, Any]:
     """Outputs and rates of a recurrent model by a plain scan of its methods."""
 

@@ -77,6 +77,7 @@ def test_what_is_sent_is_what_synapses_let_through():
     full = state._replace(rate=state.rate + 0.5)
     sent = full.rate * full.utilization
     expected = jax.nn.relu(
-        0.9 * full.rate + 0.1 * (sent @ variables["params"]["recurrent"] + drive @ variables["params"]["input"]["kernel"])
+        0.9 * full.rate
+        + 0.1 * (sent @ variables["params"]["recurrent"] + drive @ variables["params"]["input"]["kernel"])
     )
     np.testing.assert_allclose(model.apply(variables, full, drive, method="step")[1], expected, atol=1e-6)

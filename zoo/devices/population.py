@@ -1,5 +1,6 @@
 """A function of one network, run for the networks of a cohort: the one way in which anything runs over members."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from zoo.spec.cohorts import Cohort
 from zoo.training.binding import Binder, Floats, floats_of
 
 AT_ONCE = 32
-"""Members whose results one call computes at most."""
+"""Members that are read together, and whose results one call computes at most."""
 
 RESULT_BYTES = 2**28
 """Bytes of results that one call makes at most, or those of one member."""
@@ -63,17 +64,15 @@ def population_map(
     Raises:
       ValueError: no such cohort or member, one without a checkpoint at this step, or `each` of another length.
     """
-    mapped = Mapped(trained, cohort, function, members)
-    places = lanes()
-    size = mapped.size(shared, each, -(-len(mapped.ids) // len(places)), at, rule_state)
-    starts = range(0, len(mapped.ids), size)
+    mapped, places = Mapped(trained, cohort, function, members, at, rule_state), lanes()
+    calls = mapped.calls(shared, each, -(-len(mapped.ids) // len(places)))
 
-    def call(place: int) -> Any:
+    def run(place: int) -> Any:
         with jax.default_device(places[place % len(places)]):
-            return mapped.call(starts[place], size, shared, each, at, rule_state)
+            return mapped.run(calls[place], shared, each)
 
     with ThreadPoolExecutor(len(places)) as pool:
-        parts = list(pool.map(call, range(len(starts))))
+        parts = list(pool.map(run, range(len(calls))))
     return Population(mapped.ids, jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts))
 
 
@@ -87,26 +86,46 @@ def population_batches(
     at: str | int = "last",
 ) -> Iterator[Population]:
     """`population_map` a few members at a time, on JAX's default device: for results too large to be held together."""
-    mapped = Mapped(trained, cohort, function, members)
-    size = mapped.size(shared, (), AT_ONCE, at, False)
-    for start in range(0, len(mapped.ids), size):
-        yield Population(mapped.ids[start : start + size], mapped.call(start, size, shared, (), at, False))
+    mapped = Mapped(trained, cohort, function, members, at)
+    for call in mapped.calls(shared, (), AT_ONCE):
+        yield Population(mapped.ids[call.start : call.start + call.count], mapped.run(call, shared, ()))
+
+
+class Call(NamedTuple):
+    """Members that the program computes together.
+
+    Attributes:
+      start: place of the first.
+      count: how many; the rest, up to the size, is padding.
+      size: of all calls: a remainder of its own would be a second program.
+    """
+
+    start: int
+    count: int
+    size: int
 
 
 class Mapped:
     """A function that is ready to run over members of a cohort.
 
     Args:
-      trained, cohort, function, members: as for `population_map`.
+      trained, cohort, function, members, at, rule_state: as for `population_map`.
 
     Attributes:
       ids: the members.
     """
 
     def __init__(
-        self, trained: Any, cohort: Cohort | str, function: Callable[..., Any], members: Sequence[str] | None = None
+        self,
+        trained: Any,
+        cohort: Cohort | str,
+        function: Callable[..., Any],
+        members: Sequence[str] | None = None,
+        at: str | int = "last",
+        rule_state: bool = False,
     ):
-        self._trained = trained
+        self._trained, self._at, self._rule_state = trained, at, rule_state
+        self._read = functools.lru_cache(maxsize=1 + len(lanes()))(self._variables)
         self._cohort = cohort if isinstance(cohort, Cohort) else _named(trained, cohort)
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
         self._floats = floats_of(self._cohort)
@@ -136,38 +155,45 @@ class Mapped:
             lambda shared, rows: jax.lax.map(lambda row: one(shared, row), rows), compiler_options=compiler_options()
         )
 
-    def size(self, shared: Any, each: Any, most: int, at: str | int, rule_state: bool) -> int:
-        """Members per call: as many as their results leave room for. One size for all: a remainder of its own would be
-        a second program."""
+    def calls(self, shared: Any, each: Any, most: int) -> list[Call]:
+        """How the members are cut into calls of at most `most`: as many at once as their results leave room for."""
         for array in jax.tree.leaves(each):
             if np.ndim(array) == 0 or len(array) != len(self.ids):
                 raise ValueError(
                     f"An array of `each` is {np.shape(array)}; its first axis must be the {len(self.ids)} members."
                 )
-        first = jax.tree.map(lambda x: x[0], self._arguments(0, 1, each, at, rule_state))
+        first = jax.tree.map(lambda x: x[0], self._arguments(Call(0, 1, 1), each))
         results = jax.eval_shape(self._one, tuple(shared), first)
         needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(results))
-        return max(1, min(most, AT_ONCE, len(self.ids), RESULT_BYTES // max(needed, 1)))
+        size = max(1, min(most, AT_ONCE, len(self.ids), RESULT_BYTES // max(needed, 1)))
+        # No call takes members of two readings.
+        ends = [min(start + AT_ONCE, len(self.ids)) for start in range(0, len(self.ids), AT_ONCE)]
+        return [
+            Call(start, min(size, end - start), size)
+            for i, end in enumerate(ends)
+            for start in range(i * AT_ONCE, end, size)
+        ]
 
-    def call(self, start: int, size: int, shared: Any, each: Any, at: str | int, rule_state: bool) -> Any:
-        """The results of up to `size` members from `start` on, `(member, ...)`."""
-        rows = self._arguments(start, size, each, at, rule_state)
-        count = min(size, len(self.ids) - start)
-        return jax.tree.map(lambda x: np.asarray(x)[:count], self._all(tuple(shared), rows))
+    def run(self, call: Call, shared: Any, each: Any) -> Any:
+        """The results of the members of a call, `(member, ...)`."""
+        results = self._all(tuple(shared), self._arguments(call, each))
+        return jax.tree.map(lambda x: np.asarray(x)[: call.count], results)
 
-    def _arguments(
-        self, start: int, size: int, each: Any, at: str | int, rule_state: bool
-    ) -> tuple[Floats, Any, np.ndarray, Any]:
-        """Floats, variables, key and `each` of the members of one call, padded with the last of them."""
-        ids = self.ids[start : start + size]
-        padded = np.minimum(np.arange(size), len(ids) - 1)
-        variables = self._trained.variables(ids, at=at, rule_state=rule_state)
-        variables = jax.tree.map(lambda x: x[padded], variables)
-        rows = np.array([self._rows[ids[place]] for place in padded])
+    def _arguments(self, call: Call, each: Any) -> tuple[Floats, Any, np.ndarray, Any]:
+        """Floats, variables, key and `each` of the members of a call, padded with the last of them."""
+        places = call.start + np.minimum(np.arange(call.size), call.count - 1)
+        ids = [self.ids[place] for place in places]
+        rows = np.array([self._rows[member] for member in ids])
+        reading, within = call.start // AT_ONCE, places % AT_ONCE
+        variables = jax.tree.map(lambda x: x[within], self._read(reading))
         floats = jax.tree.map(lambda x: x[rows], self._floats)
-        numbers = np.array([int(ids[place].rpartition("-")[2][-8:], 16) for place in padded], np.uint32)
-        of_each = jax.tree.map(lambda x: np.asarray(x)[start + padded], tuple(each))
-        return floats, variables, numbers, of_each
+        numbers = np.array([int(member.rpartition("-")[2][-8:], 16) for member in ids], np.uint32)
+        return floats, variables, numbers, jax.tree.map(lambda x: np.asarray(x)[places], tuple(each))
+
+    def _variables(self, reading: int) -> Any:
+        """The variables of `AT_ONCE` members, from the checkpoints."""
+        ids = self.ids[reading * AT_ONCE : (reading + 1) * AT_ONCE]
+        return self._trained.variables(ids, at=self._at, rule_state=self._rule_state)
 
 
 def _named(trained: Any, cohort: str) -> Cohort:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from models import off, on, setting
+from models import setting
 from zoo.rules import TUNABLE, Context, Gradient
 
 
@@ -34,12 +34,12 @@ class Rule:
 
     Attributes:
       discount: of later rewards.
-      entropy: what keeps the policy from settling early; 0 is off.
+      entropy: what keeps the policy from settling early.
       baseline_rate: step size of the baseline.
     """
 
-    discount: float = setting(0.9, least=0.0, most=1.0)
-    entropy: float = off(0.01)
+    discount: float = setting(0.8, least=0.0, most=1.0)
+    entropy: float = setting(0.03, least=0.0)
     baseline_rate: float = setting(0.01, above=0.0)
 
     takes: ClassVar[str] = "environment"
@@ -73,8 +73,7 @@ class Rule:
             rates = jax.lax.stop_gradient(layers["rate"])
             better = returns - (rates @ state.baseline[:-1] + state.baseline[-1])
             total = -jnp.sum(weight * taken * better)
-            if on(self.entropy):
-                total += self.entropy * jnp.sum(weight * jnp.sum(jnp.exp(logs) * logs, axis=-1))
+            total += self.entropy * jnp.sum(weight * jnp.sum(jnp.exp(logs) * logs, axis=-1))
             slope = -2 * jnp.append(jnp.einsum("bt,btn->n", weight * better, rates), jnp.sum(weight * better))
             return total, slope
 

@@ -14,6 +14,7 @@ from analysis.activations.stimuli import Stimuli
 from analysis.geometry.category_structure import classes_of, dissimilarities
 from models import vanilla
 from zoo import Training, Zoo, train
+from zoo.devices import population
 from zoo.tasks import digits, flipflop
 from zoo.training.binding import floats_of
 from zoo.training.program import program_of
@@ -61,15 +62,15 @@ def test_cohorts_on_many_devices_stand_in_order_and_one_that_fails_ends_all(zoo,
 
 
 def test_members_come_in_calls_whose_largest_layer_stays_within_the_budget(zoo, monkeypatch):
-    module = sys.modules[representations.__module__]  # the package has a function of its name
-    whole = items(representations(zoo, task="digits", space="units"))
+    whole = items(representations(zoo, ["conv1"], task="digits", space="units"))
     calls = []
-    variables = type(zoo).variables
+    run = population.Mapped.run
     monkeypatch.setattr(
-        type(zoo), "variables", lambda self, ids, **given: calls.append(len(ids)) or variables(self, ids, **given)
+        population.Mapped, "run", lambda self, call, *given: calls.append(call.count) or run(self, call, *given)
     )
-    monkeypatch.setattr(module, "BUDGET", 2 * 20 * 4 * 8 * 8 * 3)  # two members of the second model's conv1
-    parts = items(representations(zoo, task="digits", space="units"))
+    room = 2 * 4 * (20 * 8 * 8 * 3 + 200)  # two members of the second model's conv1, and what is said of its structure
+    monkeypatch.setattr(population, "RESULT_BYTES", room)
+    parts = items(representations(zoo, ["conv1"], task="digits", space="units"))
     assert sorted(calls) == [1, 2, 3], "one call for the first model, two for the second"
     for name, x in whole.items():
         np.testing.assert_array_equal(parts[name], x)
@@ -168,5 +169,5 @@ def test_a_program_represents_whatever_inputs_it_is_given(zoo):
     program = program_of(cohort)
     floats = jax.tree.map(lambda x: x[0], floats_of(cohort))
     state = jax.eval_shape(program.init, floats)
-    shapes = jax.eval_shape(program.represent, state.params, state.stats, floats, np.zeros((5, 8, 8, 1), np.float32))
+    shapes = jax.eval_shape(program.represent, state.variables, floats, np.zeros((5, 8, 8, 1), np.float32))
     assert {x.shape[0] for x in shapes.values()} == {5}

@@ -97,8 +97,7 @@ def test_a_constant_layer_has_no_dimensionality() -> None:
     assert found["spectrum"].isnull().all()
 
 
-@pytest.mark.parametrize("model", ["vanilla", "mlp"])
-@pytest.mark.parametrize("at", ["last", "initial"])
+@pytest.mark.parametrize(("model", "at"), [("vanilla", "last"), ("mlp", "initial")])
 def test_of_trained_networks_it_is_that_of_numpys_eigenvalues(model: str, at: str) -> None:
     given = population(model, at)
     found = dimensionality.Assay().run(given)

@@ -10,7 +10,7 @@ import pytest
 from analysis.inference.factors import told_apart
 from analysis.inference.field_tests import group_means, run_field_tests
 from analysis.labelled_comparison import MeasureRecord
-from analysis.report import embedding_maps, figures
+from analysis.report.pages import heatmap, mds
 from tests.analysis.sampled_zoos import of_many_depths, sampled
 
 LABEL = {"measure": "cka", "layer": "rate"}
@@ -148,5 +148,5 @@ def test_a_slice_of_one_network_or_of_one_level_is_tested_and_drawn(items: int) 
     assert not tests["testable"].any()
     assert len(group_means(similarity, table, fields, {"measure": "cka"}))
     record = MeasureRecord("cka", "similarity", 100, chance=0.0)
-    for draw in (figures.heat_map, embedding_maps.mds):
+    for draw in (heatmap.draw, mds.draw):
         draw(similarity, table, told_apart(table, fields), record, "zoo").canvas.draw()

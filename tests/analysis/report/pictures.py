@@ -1,11 +1,14 @@
 """What pictures are drawn of in tests: small zoos with guests, and a measure of every kind."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.labelled_comparison import MeasureRecord
+from analysis.report.compared import Compared
 from analysis.scoring.recording_scores import COLUMNS
 
 RECORD = MeasureRecord("cka", "similarity", 48, chance=0.0)
@@ -65,3 +68,10 @@ def table_of_scores(**changes: Any) -> pd.DataFrame:
     ]
     rows += [row | dict(kind="baseline", name="pixels", score=-3.0), row | dict(kind="recording", name="V1", score=0.7)]
     return pd.DataFrame(rows).assign(**changes)
+
+
+def compared(table: pd.DataFrame, path: Path = Path("nowhere"), **parts: Any) -> Compared:
+    """A comparison of a task `digits`, of which there is the member table, and what is given."""
+    given: Any = dict(comparison=None, of_task=None, fields=["hidden", "gain"]) | parts
+    trained: Any = SimpleNamespace(path=path)
+    return Compared(trained, "digits", "digits", table=table, **given)

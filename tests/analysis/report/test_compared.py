@@ -1,4 +1,4 @@
-"""What a report takes of a comparison: the field that groups members, and tables where there are any."""
+"""What pages take of a comparison: the field that groups members, and slices without what nothing is known of."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,14 +9,10 @@ import pandas as pd
 import pytest
 
 from analysis import artefacts
-from analysis.report.compared import Compared, read_comparisons
-from tests.analysis.report.pictures import table_of_scores
-
-
-def compared(table: pd.DataFrame, path: Path = Path("nowhere")) -> Compared:
-    unused: Any = None
-    trained: Any = SimpleNamespace(path=path)
-    return Compared(trained, "digits", "digits", unused, unused, ["hidden", "gain"], table)
+from analysis.report import compared as module
+from analysis.report.compared import read_comparisons
+from analysis.zoo_comparison import Slice
+from tests.analysis.report.pictures import RECORD, compared, with_guests, zoo
 
 
 @pytest.mark.parametrize(("levels", "field"), [(1, "gain"), (2, "hidden"), (24, "hidden"), (25, "model")])
@@ -27,16 +23,26 @@ def test_members_are_grouped_by_the_first_field_that_varies_unless_a_legend_coul
     assert compared(table).colouring() == field
 
 
-def test_scores_are_none_where_there_is_no_file_and_names_that_read_like_nothing_stay_names(tmp_path: Path) -> None:
-    of = compared(pd.DataFrame(), tmp_path)
-    assert of.scores() is None
-    path = artefacts.path_of(tmp_path, "digits", artefacts.SCORES)
-    path.parent.mkdir()
-    table_of_scores(recording="NA", layer="1").to_csv(path, index=False)
-    found: Any = of.scores()
-    assert set(found["recording"]) == {"NA"}
-    assert set(found["layer"]) == {"1"}
-    assert found["partial"].isna().any()
+def test_networks_without_any_value_are_left_out_and_recordings_without_one_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table, values = with_guests(*zoo())
+    values[[3, -2]] = values[:, [3, -2]] = np.nan
+    monkeypatch.setattr(module, "slices", lambda comparison: [Slice("cka", "rate", table, values)])
+    comparison = SimpleNamespace(measures={"cka": SimpleNamespace(record=RECORD)})
+    (shown,) = compared(table, comparison=comparison, fields=["model", "hidden", "status"]).shown
+    assert shown.table["item"].tolist() == table["item"].drop(3).tolist()
+    np.testing.assert_array_equal(shown.values, np.delete(np.delete(values, 3, 0), 3, 1))
+    assert (shown.stem, shown.title, shown.fields) == ("rate-cka", "digits, layer rate", ["model", "hidden"])
+
+
+def test_what_is_told_is_of_the_first_measure_at_the_deepest_layer_that_the_most_networks_have(tmp_path: Path) -> None:
+    items = pd.DataFrame({"layer": ["conv1", "dense1"] * 3 + ["dense2"], "layer_depth": [0, 1] * 3 + [2]})
+    comparison = SimpleNamespace(networks=lambda: SimpleNamespace(items=items))
+    of = compared(pd.DataFrame(), tmp_path, comparison=comparison)
+    of.path(artefacts.MEANS).parent.mkdir()
+    pd.DataFrame({"measure": ["rsa", "cka"]}).to_csv(of.path(artefacts.MEANS), index=False)
+    assert of.told == ("rsa", "dense1")
 
 
 def test_a_directory_that_was_not_compared_is_refused_with_what_to_do(tmp_path: Path) -> None:

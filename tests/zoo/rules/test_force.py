@@ -74,8 +74,8 @@ def test_the_error_is_small_while_it_learns_and_after_learning_is_switched_off(k
     trained = train(zoo, tmp_path / "zoo", quiet=True)
     variance = task.evaluation().targets.var()
     last = trained.curves[trained.curves["step"] == 10]
-    assert (last["train_loss"] < 0.05 * variance).all(), "while it learns"
-    assert (trained.members["loss"] < 0.05 * variance).all(), "by itself: the evaluation has no teacher"
+    assert last["train_loss"].max() < 0.05 * variance, "while it learns"
+    assert trained.members["loss"].max() < 0.05 * variance, "by itself: the evaluation has no teacher"
     assert set(trained.members["status"]) == {"solved"}
 
 

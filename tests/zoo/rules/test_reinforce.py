@@ -87,14 +87,14 @@ def test_a_population_learns_to_pull_the_better_of_two_arms(tmp_path: Any) -> No
         "bandits",
         task=bandit.Task(arms=2, steps=20, eval_trials=128, probe_trials=8),
         model=gru.Model(hidden=16),
-        training=Training(learning_rate=1e-2, steps=150, batch=32, evaluate_every=150),
+        training=Training(learning_rate=1e-2, steps=250, batch=32, evaluate_every=250, clip=1.0),
         rule=reinforce.Rule(),
         seeds=2,
     )
     trained = train(zoo, tmp_path / "zoo", quiet=True)
     first = trained.curves[trained.curves["step"] == 0]["score"]
-    assert (trained.members["score"] > 0.5).all(), trained.members["score"]
-    assert (first < 0.3).all()
+    assert trained.members["score"].min() > 0.5
+    assert first.max() < 0.3
 
 
 def thompson(arms: int, steps: int, episodes: int, seed: int = 0) -> float:
@@ -130,7 +130,7 @@ def epsilon_greedy(arms: int, steps: int, episodes: int, epsilon: float = 0.1, s
 @pytest.mark.timeout(3000)
 def test_32_networks_regret_less_than_epsilon_greedy_and_at_most_a_fifth_more_than_thompson(tmp_path: Any) -> None:
     task = bandit.Task()
-    training = Training(learning_rate=3e-3, steps=2000, batch=64, clip=1.0, schedule="linear", evaluate_every=500)
+    training = Training(learning_rate=1e-2, steps=1000, batch=64, clip=1.0, schedule="linear", evaluate_every=250)
     zoo = Zoo("bandits", task=task, model=gru.Model(hidden=48), training=training, rule=reinforce.Rule(), seeds=32)
     trained = train(zoo, tmp_path / "zoo", quiet=True)
     regret = trained.members["loss"].to_numpy()

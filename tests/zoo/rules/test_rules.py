@@ -70,7 +70,7 @@ def test_the_rules_state_is_kept_restored_and_counted(name: str, tmp_path: Path)
     needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     assert state_bytes(cohort) == needed
     trained = train(zoo, tmp_path / "zoo", quiet=True)
-    remembered = trained.variables(trained.members["member"][0], rule_state=True).get("rule", {})
+    remembered = trained.variables(zoo.members[0].id, rule_state=True).get("rule", {})
     assert len(jax.tree.leaves(remembered)) == len(jax.tree.leaves(state.rule))
     assert bool(jax.tree.leaves(state.optimizer)) <= is_gradient(zoo.members[0].rule)
 

@@ -1,6 +1,7 @@
 """Every environment in `zoo/tasks/` keeps its contract; then what is special to each."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ NAMES = [name for name in lookup.names("task") if is_environment(class_of("task"
 
 
 @pytest.fixture(params=NAMES)
-def task(request):
+def task(request) -> Any:
     return class_of("task", request.param)()
 
 
@@ -30,7 +31,7 @@ def episode_of(task, greedy: bool = False, seed: int = 0):
 
 
 def test_is_a_frozen_dataclass_of_plain_numbers(task):
-    assert dataclasses.is_dataclass(task)
+    assert type(task).__dataclass_params__.frozen
     assert hash(task) == hash(dataclasses.replace(task))
     assert isinstance(task.dt, float)
     assert 0 <= task.chance < task.solved <= 1

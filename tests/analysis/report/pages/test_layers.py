@@ -1,27 +1,11 @@
-"""Pictures along depth: medians over networks, layers by their names, and identification in words."""
+"""Layers against layers: what is drawn where pairs are, and identification in words."""
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from analysis.labelled_comparison import MeasureRecord
-from analysis.report import depth
+from analysis.report.pages import layers
 from tests.analysis.report.pictures import drawn
-
-
-def test_category_structure_is_drawn_per_network_and_as_medians_over_the_shared_layers() -> None:
-    rows = [
-        dict(member=f"m{i}", trained=trained, layer=f"conv{k + 1}", depth=k, depth_fraction=k / 2, index=i + 10 * k)
-        for trained in (True, False)
-        for i in (0, 1, 5)
-        for k in range(3)
-    ]
-    table = pd.DataFrame(rows).assign(condition="label", model="cnn")
-    axes = drawn(depth.category_structure(table, "model", "zoo")).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "conv2", "conv3"]
-    (median,) = (line for line in axes.lines if line.get_label() == "trained, median")
-    np.testing.assert_allclose(median.get_xdata(), [0, 0.5, 1])
-    np.testing.assert_allclose(median.get_ydata(), [1, 11, 21])
 
 
 def correspondence(pairs: int) -> xr.Dataset:
@@ -41,7 +25,7 @@ def correspondence(pairs: int) -> xr.Dataset:
 
 
 def test_layers_against_layers_are_drawn_for_kinds_that_have_pairs_with_every_value_written() -> None:
-    figure = drawn(depth.layers(correspondence(3), MeasureRecord("cka", "similarity", 8), "zoo"))
+    figure = drawn(layers.draw(correspondence(3), MeasureRecord("cka", "similarity", 8), "zoo"))
     panel, bar = figure.axes
     assert panel.get_title() == "same\n(3 pairs)"
     assert [text.get_text() for text in panel.texts] == ["0.90", "0.25", "0.25", "0.80"]
@@ -49,5 +33,5 @@ def test_layers_against_layers_are_drawn_for_kinds_that_have_pairs_with_every_va
 
 
 def test_identification_is_said_where_networks_could_be_asked_and_nothing_elsewhere() -> None:
-    assert depth.identification(correspondence(3)) == ["layers identified in 75% of cases trained (chance 50%)"]
-    assert depth.identification(correspondence(0)) == []
+    assert layers.identification(correspondence(3)) == ["layers identified in 75% of cases trained (chance 50%)"]
+    assert layers.identification(correspondence(0)) == []

@@ -1,16 +1,19 @@
 """The chart of scores: what stands where, with nothing clipped, and which tables are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 
-from analysis.report.score_chart import scores
-from tests.analysis.report.pictures import drawn, table_of_scores
+from analysis import artefacts
+from analysis.report.pages import scores
+from tests.analysis.report.pictures import compared, drawn, table_of_scores
 
 
 def test_scores_stand_per_layer_then_baselines_with_nothing_clipped() -> None:
-    figure = drawn(scores(table_of_scores(), "zoo"))
+    figure = drawn(scores.draw(table_of_scores(), "zoo"))
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "dense1", "pixels", "V1"]
     heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle) and 0 < bar.get_width() < 1]
@@ -26,15 +29,27 @@ def test_scores_stand_per_layer_then_baselines_with_nothing_clipped() -> None:
 
 def test_scores_without_ceiling_untrained_or_partial_are_drawn_and_not_in_the_legend() -> None:
     table = table_of_scores(ceiling_lower=np.nan, ceiling_upper=np.nan, partial=np.nan, subjects=np.nan, sem=np.nan)
-    figure = drawn(scores(table[table["kind"] == "network"], "zoo"))
+    figure = drawn(scores.draw(table[table["kind"] == "network"], "zoo"))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trained"]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["conv1", "dense1"]
 
 
 def test_a_table_of_scores_that_is_not_one_is_refused() -> None:
     with pytest.raises(ValueError, match="has no column 'partial'; it needs measure, recording"):
-        scores(table_of_scores().drop(columns="partial"), "zoo")
+        scores.draw(table_of_scores().drop(columns="partial"), "zoo")
     with pytest.raises(ValueError, match="has kind 'model'; allowed: network, untrained, baseline, recording"):
-        scores(table_of_scores(kind="model"), "zoo")
+        scores.draw(table_of_scores(kind="model"), "zoo")
     with pytest.raises(ValueError, match="shows one recording; this table has 2"):
-        scores(pd.concat([table_of_scores(), table_of_scores(recording="V4")]), "zoo")
+        scores.draw(pd.concat([table_of_scores(), table_of_scores(recording="V4")]), "zoo")
+
+
+def test_scores_apply_where_there_are_some_and_names_that_read_like_nothing_stay_names(tmp_path: Path) -> None:
+    of = compared(pd.DataFrame(), tmp_path)
+    assert not scores.applies(of)
+    of.path(artefacts.SCORES).parent.mkdir()
+    table_of_scores(recording="NA", layer="1").to_csv(of.path(artefacts.SCORES), index=False)
+    assert scores.applies(of)
+    found = scores.table_of(of)
+    assert set(found["recording"]) == {"NA"}
+    assert set(found["layer"]) == {"1"}
+    assert found["partial"].isna().any()

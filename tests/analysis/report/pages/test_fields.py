@@ -1,10 +1,9 @@
-"""The lines of a report: what a test found, what could not be tested, and where a category index rises."""
+"""Tests of fields in words: what a test found, and what could not be tested."""
 
-import numpy as np
 import pandas as pd
 
 from analysis.inference.field_tests import run_field_tests
-from analysis.report.summary import category_lines, field_lines
+from analysis.report.pages.fields import field_lines
 from tests.analysis.sampled_zoos import of_many_depths
 
 
@@ -40,10 +39,3 @@ def test_a_slice_of_few_networks_names_what_cannot_be_tested_in_one_line() -> No
     lines = list(field_lines(tests, "cka", "conv6"))
     assert len(lines) == 1
     assert lines[0].startswith("  too few configurations at conv6 for a test of channels, kernel")
-
-
-def test_a_network_whose_last_layer_is_dead_neither_rises_nor_falls() -> None:
-    table = pd.DataFrame({"member": list("aaabbb"), "depth": [0, 1, 2] * 2, "index": [0.1, 0.3, np.nan, 0.1, 0.3, 0.5]})
-    table = table.assign(layer=table["depth"], condition="label", trained=True)
-    (line,) = category_lines(pd.concat([table, table.assign(trained=False)]))
-    assert "0.10 -> 0.50 trained (of 2, rises in 1, falls in 0)" in line

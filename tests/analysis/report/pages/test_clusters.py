@@ -1,17 +1,16 @@
-"""Trees and agreement: members stand in the order of the leaves, and every number is written that is known."""
+"""Trees: members stand in the order of the leaves, and who is left out is said."""
 
 import numpy as np
 import pytest
 
 from analysis.geometry.embedding import angular
-from analysis.report import relations
-from analysis.scoring.measure_agreement import agreement
-from tests.analysis.report.pictures import RECORD, drawn, zoo
+from analysis.report.pages import clusters
+from tests.analysis.report.pictures import DISTANCE, RECORD, drawn, with_guests, zoo
 
 
 def test_the_tree_shows_trained_networks_in_the_order_of_its_leaves() -> None:
     table, similarity = zoo(apart=3.0)
-    figure = drawn(relations.clusters(similarity, table, ["model", "hidden"], RECORD, "zoo"))
+    figure = drawn(clusters.draw(similarity, table, ["model", "hidden"], RECORD, "zoo"))
     branches, bars, matrix = figure.axes[:3]
     names = [label.get_text() for label in matrix.get_yticklabels()]
     assert len(names) == 16
@@ -32,20 +31,20 @@ def test_a_tree_is_drawn_of_three_to_a_thousand_items(items: int) -> None:
     table, similarity = zoo(max(items // 2, 2))
     rows = np.flatnonzero(table["trained"])[:items]
     part = table.iloc[rows].reset_index(drop=True)
-    figure = relations.clusters(similarity[np.ix_(rows, rows)], part, ["model", "hidden"], RECORD, "zoo")
+    figure = clusters.draw(similarity[np.ix_(rows, rows)], part, ["model", "hidden"], RECORD, "zoo")
     assert (figure is None) == (items < 3)
     if figure is not None:
         drawn(figure)
 
 
-def test_agreement_writes_every_correlation_with_its_interval() -> None:
-    _, similarity = zoo()
-    values = {"cka": similarity, "procrustes": angular(similarity), "empty": np.full_like(similarity, np.nan)}
-    found = agreement(values, {"cka": "similarity", "procrustes": "distance", "empty": "similarity"})
-    figure = drawn(relations.agreement({"conv1": found, "conv2": found}, "members", "zoo"))
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert len(texts) == 4, "nothing is written where nothing is known"
-    assert texts[0] == "1.00"
-    assert texts[1].startswith("1.00\n["), "the distance counts with the opposite sign"
-    assert "conv1 (496 pairs)" in figure.axes[0].get_title(loc="left")
-    assert "jackknife over members" in figure.get_suptitle()
+def test_a_tree_says_what_is_in_it_and_how_many_items_are_not() -> None:
+    table, similarity = zoo()
+    value = angular(similarity)
+    value[3, :] = value[:, 3] = np.nan
+    tree = drawn(clusters.draw(value, table, ["model"], DISTANCE, "zoo"))
+    assert "15 trained networks: average linkage of procrustes," in tree.get_suptitle()
+    assert "1 item without all distances left out" in tree.get_suptitle()
+    table, similarity = with_guests(*zoo())
+    similarity[-3] = similarity[:, -3] = np.nan
+    tree = drawn(clusters.draw(similarity, table, ["model"], RECORD, "zoo"))
+    assert "16 trained networks, 1 recording, 1 baseline:" in tree.get_suptitle()

@@ -1,0 +1,279 @@
+"""Assays of a directory: kept cohort by cohort, labelled, computed once; what cannot be had is said in one sentence."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import run_zoo
+from analysis import artefacts, zoo_assays
+from analysis.assays import dimensionality, full_name, lesions
+from analysis.zoo_assays import assay_of, assay_zoo, read_result
+from models import setting, vanilla
+from tests.analysis.assayed_zoo import directory
+from zoo import Zoo, load
+from zoo.rules import reinforce
+from zoo.tasks import bandit
+
+
+@dataclasses.dataclass(frozen=True)
+class Assay:
+    """The norm of every network's parameters, once for each of its arrays.
+
+    Attributes:
+      power: of the norm.
+    """
+
+    power: int = setting(2, least=1)
+
+    takes: ClassVar[frozenset[str]] = frozenset({"recurrent", "feedforward"})
+    needs: ClassVar[tuple[str, ...]] = ()
+    calls: ClassVar[list[str]] = []
+    fails_at: ClassVar[int] = 99
+
+    def run(self, population: Any) -> xr.Dataset:
+        if len(self.calls) >= self.fails_at:
+            raise KeyboardInterrupt
+        self.calls.append(f"{population.model.family} {population.at}")
+
+        def norms(bound: Any, variables: Any, key: Any) -> Any:
+            return jnp.stack([jnp.sum(jnp.abs(x) ** self.power) for x in jax.tree.leaves(variables["params"])])
+
+        norm = population.map(norms)
+        coords = {"member": population.members, "array": np.arange(norm.shape[1])}
+        return xr.Dataset({"norm": (("member", "array"), norm)}, coords)
+
+    def lines(self, result: xr.Dataset) -> list[str]:
+        return [f"largest {float(result['norm'].max()):.3g}"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(directory(), tmp_path / "zoo"))
+
+
+@pytest.fixture(autouse=True)
+def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Assay, "calls", [])
+
+
+ALL = ["recurrent last", "recurrent initial", "feedforward last", "feedforward initial"]
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_a_result_holds_both_states_of_all_networks_and_nan_where_a_cohort_has_less(copy: Path) -> None:
+    said: list[str] = []
+    result = assay_zoo(copy, Assay(), say=said.append)
+    assert Assay.calls == ALL
+    trained = load(copy)
+    assert result.sizes == {"member": 8, "array": 6}
+    assert result["trained"].to_numpy().tolist() == [True, True, False, False] * 2
+    for i, member in enumerate(result["member"].to_numpy().tolist()):
+        params = trained.params(member, initial=not result["trained"][i])
+        expected = [np.sum(np.square(x)) for x in jax.tree.leaves(params)]
+        np.testing.assert_allclose(result["norm"][i, : len(expected)], expected, rtol=1e-5)
+        assert result["norm"][i, len(expected) :].isnull().all()
+    assert said[0] == "test_zoo_assays: 4 networks in 2 cohorts, trained and untrained"
+    assert "largest" in said[1]
+    assert not list((copy / "analysis" / "assays").glob(".*"))
+
+
+def test_a_killed_assay_goes_on_and_a_finished_one_computes_nothing(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = assay_zoo(copy, Assay(power=1), say=quiet)
+    artefacts.assay_path(copy, "test_zoo_assays(power=1)").unlink()
+    Assay.calls.clear()
+    monkeypatch.setattr(Assay, "fails_at", 3)
+    with pytest.raises(KeyboardInterrupt):
+        assay_zoo(copy, Assay(power=1), say=quiet)
+    assert ALL[:3] == Assay.calls
+    assert not artefacts.assays(copy)
+    monkeypatch.setattr(Assay, "fails_at", 99)
+    resumed = assay_zoo(copy, Assay(power=1), say=quiet)
+    assert Assay.calls == ALL
+    said: list[str] = []
+    again = assay_zoo(copy, Assay(power=1), say=said.append)
+    assert Assay.calls == ALL
+    assert said[0] == "test_zoo_assays(power=1): was done before"
+    xr.testing.assert_identical(resumed, whole)
+    xr.testing.assert_identical(again, whole)
+
+
+@pytest.mark.parametrize("changed", ["probe", "steps", "torn"])
+def test_what_was_kept_of_something_else_is_not_used(copy: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    monkeypatch.setattr(Assay, "fails_at", 2)
+    with pytest.raises(KeyboardInterrupt):
+        assay_zoo(copy, Assay(), say=quiet)
+    kept = list((copy / "analysis" / "assays" / ".journal").glob("*.nc"))
+    assert len(kept) == 2
+    monkeypatch.setattr(Assay, "fails_at", 99)
+    if changed == "probe":
+        probes = zoo_assays.probes_of
+
+        def other(trained: Any) -> Any:
+            return {name: probe._replace(id="other") for name, probe in probes(trained).items()}
+
+        monkeypatch.setattr(zoo_assays, "probes_of", other)
+    elif changed == "steps":
+        table = (copy / "members.csv").read_text()
+        (copy / "members.csv").write_text(table.replace(",20,", ",19,"))
+    else:
+        for path in kept:
+            path.write_bytes(path.read_bytes()[:100])
+    assay_zoo(copy, Assay(), say=quiet)
+    assert Assay.calls == ALL[:2] + ALL
+
+
+def test_results_of_other_options_and_other_moments_stay(copy: Path) -> None:
+    for assay, at in ((Assay(), "last"), (Assay(power=1), "last"), (Assay(), 20), (Assay(), "initial")):
+        assay_zoo(copy, assay, at, say=quiet)
+    names = {path.name for path in artefacts.assays(copy)}
+    stems = ("", "(power=1)", "@20", "@initial")
+    assert names == {f"test_zoo_assays{stem}.nc" for stem in stems}
+    last, step, initial = (
+        artefacts.read_dataset(artefacts.assay_path(copy, f"test_zoo_assays{stem}")) for stem in ("", "@20", "@initial")
+    )
+    np.testing.assert_array_equal(last["norm"], step["norm"])
+    np.testing.assert_array_equal(last["norm"][~last["trained"]], initial["norm"])
+
+
+def test_an_assay_is_given_what_it_needs_of_the_same_networks(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[xr.Dataset] = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Needing(Assay):
+        needs: ClassVar[tuple[str, ...]] = ("other",)
+
+        def run(self, population: Any) -> xr.Dataset:
+            assert population.needs["other"]["member"].to_numpy().tolist() == population.members
+            assert (population.needs["other"]["trained"] == (population.at == "last")).all()
+            given.append(population.needs["other"])
+            return xr.Dataset({"rows": ("member", np.ones(2))}, {"member": population.members})
+
+        def lines(self, result: xr.Dataset) -> list[str]:
+            return []
+
+    monkeypatch.setattr(zoo_assays, "assay_of", lambda name: Assay(power=3))
+    assay_zoo(copy, Needing(), say=quiet)
+    assert len(given) == 4
+    assert Assay.calls == ALL
+    assay_zoo(copy, Needing(power=1), say=quiet)  # those that it needs are read
+    assert Assay.calls == ALL
+    monkeypatch.setattr(zoo_assays, "assay_of", lambda name: Needing(power=4))
+    with pytest.raises(ValueError, match="need each other"):
+        assay_zoo(copy, Needing(power=4), say=quiet)
+
+
+def test_a_ragged_result_is_a_long_table_with_labels_along_it(copy: Path) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Ragged(Assay):
+        def run(self, population: Any) -> xr.Dataset:
+            members = [m for i, m in enumerate(population.members) for _ in range(i + 1)]
+            return xr.Dataset({"speed": ("point", np.arange(3.0))}, {"member": ("point", members)})
+
+        def lines(self, result: xr.Dataset) -> list[str]:
+            return []
+
+    result = assay_zoo(copy, Ragged(), say=quiet)
+    assert result.sizes == {"point": 12}
+    for label in ("member", "trained", "model", "seed", "score"):
+        assert result[label].dims == ("point",)
+    table = load(copy).members.set_index("member")
+    assert result["seed"].to_numpy().tolist() == table.loc[result["member"].to_numpy(), "seed"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda m: xr.Dataset({"x": ("member", np.zeros(2))}), "no coordinate `member`"),
+        (lambda m: xr.Dataset({"x": ("member", np.zeros(2))}, {"member": m[::-1]}), "other members"),
+        (lambda m: xr.Dataset({"x": (("member", "k"), np.zeros((2, 3)))}, {"member": m}), "'k' without a coordinate"),
+        (lambda m: xr.Dataset({"x": ("k", np.zeros(3))}, {"member": m, "k": [0, 1, 2]}), "the first must be 'member'"),
+    ],
+)
+def test_a_result_that_breaks_the_contract_is_refused(
+    copy: Path, result: Callable[[list[str]], xr.Dataset], message: str
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Broken(Assay):
+        def run(self, population: Any) -> xr.Dataset:
+            return result(population.members)
+
+    with pytest.raises(TypeError, match=message):
+        assay_zoo(copy, Broken(), say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["dimensionalty"], "Unknown assay 'dimensionalty'; the nearest is 'dimensionality'."),
+        (["lesions", "--sizes", "3"], "lesions.Assay has no option 'sizes'; the nearest is 'size'."),
+        (["lesions", "--size", "0"], "lesions.Assay.size is 0; it must be at least 1."),
+        (["lesions", "--size=some"], "lesions.Assay.size is 'some'; it must be an integer."),
+        (["lesions", "--order", "rank"], "lesions.Assay.order is 'rank'; it must be one of 'variance', 'random'"),
+        (["lesions", "--size"], "The flag --size has no value."),
+        (["lesions", "--task.bits", "2"], "lesions.Assay has no option 'task.bits'; there are "),
+        (["dimensionality", "--at", "never"], 'at is \'never\'; it must be "last", "initial" or the number of a step.'),
+        (["dimensionality", "--at", "7"], "has no checkpoint at step 7; it has"),
+        (["dimensionality", "--space", "all"], "space is 'all'; allowed: mean, units, subset(k)"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_status_2(
+    words: list[str], sentence: str, copy: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run_zoo.main(["assay", str(copy), *words]) == 2
+    error = capsys.readouterr().err.strip()
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+    assert not artefacts.assays(copy)
+
+
+def test_the_command_line_takes_options_of_the_assay(copy: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["assay", str(copy), "dimensionality", "--time", "last", "--variance=0.5", "--at", "initial"]
+    assert run_zoo.main(words) == 0
+    path = artefacts.assay_path(copy, "dimensionality(time=last, variance=0.5)@initial")
+    assert path.name == "dimensionality(time=last,variance=0.5)@initial.nc"
+    assay, result = read_result(path)
+    assert assay == dimensionality.Assay(time="last", variance=0.5)
+    assert not result["trained"].any()
+    text = capsys.readouterr().out
+    assert "participation ratio" in text
+    assert str(path) in text
+
+
+def test_a_zoo_in_which_nothing_is_trained_to_its_end_is_refused(copy: Path) -> None:
+    shutil.rmtree(copy / "cohorts")
+    table = load(copy).members
+    table.assign(status="pending").to_csv(copy / "members.csv", index=False)
+    with pytest.raises(ValueError, match="has no member that is trained to its end; train it first"):
+        assay_zoo(copy, "dimensionality", say=quiet)
+
+
+def test_a_zoo_with_nothing_that_an_assay_takes_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Assay, "takes", frozenset({"convolutional"}))
+    with pytest.raises(ValueError, match="networks are feedforward, recurrent; test_zoo_assays takes convolutional"):
+        assay_zoo(copy, Assay(), say=quiet)
+
+
+def test_only_assays_that_take_environments_are_asked_of_networks_that_act() -> None:
+    acting = Zoo("acting", task=bandit.Task(), model=vanilla.Model(hidden=3), rule=reinforce.Rule()).cohorts[0]
+    kinds = zoo_assays._kinds(acting)
+    assert kinds == {"recurrent", "environment"}
+    assert kinds <= dimensionality.Assay().takes
+    assert not kinds <= lesions.Assay().takes
+
+
+def test_an_option_that_is_not_at_its_default_is_in_the_name() -> None:
+    assert full_name(assay_of("lesions")) == "lesions"
+    assert full_name(assay_of("lesions", {"size": 8, "order": "random"})) == "lesions(size=8, order=random)"

@@ -1,0 +1,119 @@
+"""A function runs over the members of a cohort as it would over each alone, with nothing of the padding left."""
+
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models import vanilla
+from tests.zoo.small_zoos import TASK
+from zoo import Training, Zoo, load, population_map, product, train
+from zoo.devices import population
+from zoo.store.reader import Trained
+
+SEVEN = Zoo(
+    "seven",
+    task=TASK,
+    model=product(vanilla.Model, hidden=4, gain=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1], continuous=True, tau=[20.0]),
+    training=Training(steps=4, batch=4, evaluate_every=2),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(SEVEN, tmp_path_factory.mktemp("population") / "zoo", quiet=True, block=3, keep=9, save_every=1e-9)
+
+
+def outputs(bound: Any, variables: Any, key: jax.Array, inputs: jax.Array) -> dict[str, jax.Array]:
+    outputs, layers = bound.model.apply(variables, inputs)
+    return {"outputs": outputs, "gain": bound.model.gain, "draw": jax.random.normal(key), **layers}
+
+
+def test_each_members_result_is_its_own_models_also_in_calls_of_any_size(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = SEVEN.members[0].task.probe().inputs
+    (cohort,) = SEVEN.cohorts
+    ids, values = population_map(trained, cohort.id, outputs, [inputs])
+    assert ids == [member.id for member in cohort.members]
+    np.testing.assert_allclose(values["gain"], [m.model.gain for m in cohort.members], rtol=1e-6)
+    assert len(np.unique(values["draw"])) == 7, "a key of its own each"
+    for row, member in enumerate(ids):
+        alone, layers = trained.model(member).apply(trained.variables(member), inputs)
+        np.testing.assert_allclose(values["outputs"][row], alone, atol=2e-6)
+        np.testing.assert_allclose(values["rate"][row], layers["rate"], atol=2e-6)
+    for at_once in (1, 2, 3):
+        monkeypatch.setattr(population, "AT_ONCE", at_once)
+        chex.assert_trees_all_equal(population_map(trained, cohort, outputs, [inputs]).values, values)
+
+
+def test_members_come_in_the_order_asked_for_with_their_rows_of_each(trained: Trained) -> None:
+    (cohort,) = SEVEN.cohorts
+    ids = [cohort.members[i].id for i in (5, 0, 3)]
+    numbers = np.array([50.0, 0.0, 30.0])
+
+    def sums(bound: Any, variables: Any, key: jax.Array, number: jax.Array) -> jax.Array:
+        return number + bound.model.gain
+
+    given = population_map(trained, cohort, sums, each=[numbers], members=ids)
+    assert given.members == ids
+    np.testing.assert_allclose(given.values, [50 + 1.0, 0 + 0.5, 30 + 0.8], rtol=1e-6)
+
+
+def test_it_reads_the_untrained_networks_and_any_checkpoint(trained: Trained) -> None:
+    (cohort,) = SEVEN.cohorts
+
+    def weights(bound: Any, variables: Any, key: jax.Array) -> jax.Array:
+        return variables["params"]["recurrent"]
+
+    last, first, middle = (population_map(trained, cohort, weights, at=at).values for at in ("last", "initial", 2))
+    np.testing.assert_array_equal(last, trained.params([m.id for m in cohort.members])["recurrent"])
+    np.testing.assert_array_equal(first, trained.params([m.id for m in cohort.members], initial=True)["recurrent"])
+    assert not np.array_equal(middle, first)
+    assert not np.array_equal(middle, last)
+
+
+def test_a_function_is_traced_once_for_all_members(trained: Trained) -> None:
+    (cohort,) = SEVEN.cohorts
+    traces = []
+
+    def count(bound: Any, variables: Any, key: jax.Array) -> jax.Array:
+        traces.append(1)
+        return jnp.float32(0)
+
+    population_map(trained, cohort, count)
+    assert len(traces) <= 2, "once for the shapes, once for the program"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (dict(cohort="flipflop-vanill"), "has no cohort 'flipflop-vanill'; "),
+        (dict(members=["flipflop-vanilla-x"]), "has no member 'flipflop-vanilla-x'; ask for one cohort at a time"),
+        (dict(each=[np.zeros(3)]), r"An array of `each` is \(3,\); its first axis must be the 7 members"),
+        (dict(at=3), "has no checkpoint at step 3; it has 0, 2, 4"),
+        (dict(at="lst"), "has no checkpoint at step 'lst'; it has 0, 2, 4"),
+    ],
+)
+def test_what_cannot_be_mapped_is_refused_in_one_sentence(given: Any, sentence: str, trained: Trained) -> None:
+    cohort = given.pop("cohort", SEVEN.cohorts[0])
+    with pytest.raises(ValueError, match=sentence):
+        population_map(trained, cohort, lambda *args: jnp.float32(0), **given)
+
+
+def test_a_zoo_applies_its_members_to_inputs_of_ones_own(trained: Trained) -> None:
+    ids = [member.id for member in SEVEN.members[:2]]
+    inputs = np.random.default_rng(0).standard_normal((3, 25, 3)).astype(np.float32)  # longer trials than the task's
+    outputs, layers = trained.apply(ids, inputs)
+    assert outputs.shape == (2, 3, 25, 3)
+    one, of_one = trained.apply(ids[1], inputs)
+    np.testing.assert_array_equal(one, outputs[1])
+    np.testing.assert_array_equal(of_one["rate"], layers["rate"][1])
+    with pytest.raises(ValueError, match=r"inputs have shape \(3, 25, 2\), but must be trials of \(10, 3\)"):
+        trained.apply(ids, inputs[..., :2])
+    assert np.array_equal(
+        load(trained.path).apply(ids, inputs, at="initial")[0], trained.apply(ids, inputs, at="initial")[0]
+    )
