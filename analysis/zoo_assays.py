@@ -1,12 +1,11 @@
 """The assays of a zoo directory: one assay of every network, trained and untrained, kept as one labelled file.
 
-What an assay is stands in `analysis/assays/__init__.py`; where its file lies in `analysis.artefacts`. Cohorts are assayed
-in turn; what one has given is kept in a journal until the whole result is written, so that a killed run goes on. Its key
-has all that decides it: the assay's name with its options and its code, the members and how far they were trained, the
-probe, the moment, and the assays that it needed.
+What an assay is stands in `analysis/assays/__init__.py`; where its file lies in `analysis.artefacts`. Cohorts are
+assayed in turn; what one has given is kept in a journal until the whole result is written, so that a killed run goes
+on. Its key has all that decides it: the assay's name with its options and its code, the members and how far they were
+trained, the probe, the moment, and the assays that it needed.
 """
 
-import dataclasses
 import inspect
 import json
 import os
@@ -84,7 +83,7 @@ def assay_zoo(
       ValueError: no member is trained to its end; none is of a kind that the assay takes; no checkpoint at this step;
         assays that need each other.
     """
-    assay = checked(assay) if dataclasses.is_dataclass(assay) and not isinstance(assay, type) else assay_of(assay)
+    assay = assay_of(assay) if isinstance(assay, str) else checked(assay)
     return _Run(load(directory), moment(str(at)), say).result(assay)
 
 
@@ -228,7 +227,8 @@ def _known(path: Path, key: str) -> xr.Dataset | None:
         result = artefacts.read_dataset(path, "result of an assay")
     except ValueError:
         return None
-    return result if result.attrs.get("key") == key else None
+    # How long its texts are and what its numbers are in this file must not decide how they are written in another.
+    return result.drop_encoding() if result.attrs.get("key") == key else None
 
 
 def _of_networks(result: xr.Dataset, members: Sequence[str], is_trained: bool) -> xr.Dataset:

@@ -8,7 +8,7 @@ An architecture declares its fields and overrides what is its own:
   `quantities()`: numbers of `q` that are trained, or made of what is trained: they get their gradient.
 - `gates`: how many recurrent inputs each unit has; `inside`: those of them that the cell does not simply add to their
   drive (a reset gate multiplies one).
-- `setup`, `weight`, `bias`, `initial_state`, `noise_of`, `readout_of`, where the ones here are not right.
+- `setup`, `weight`, `bias`, `initial_state`, `noise_of`, `read`, where the ones here are not right.
 
 A constant of a network, such as a mask or the signs of its units, is drawn once by `self.constant(...)` in `setup`.
 """
@@ -98,9 +98,13 @@ class Recurrent(nn.Module):
         `sigma xi` at every step, xi standard normal."""
         return drive, self.noise * normals(self.make_rng("noise"), drive, self.hidden)
 
+    def read(self, observed: dict[str, jax.Array]) -> jax.Array:
+        """What the readout takes of what is observed; by default all rates."""
+        return observed["rate"]
+
     def readout_of(self, observed: dict[str, jax.Array]) -> jax.Array:
         """The outputs, of what is observed."""
-        return self.readout(observed["rate"])
+        return self.readout(self.read(observed))
 
     def initial_state(self, trials: int) -> Any:
         """Zeros, (trial, unit)."""

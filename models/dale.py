@@ -79,8 +79,8 @@ class Model(Recurrent):
         """The rates."""
         return {"rate": activation(self.activation)(state)}
 
-    def readout_of(self, observed: dict[str, jax.Array]) -> jax.Array:
-        return self.readout(observed["rate"][..., : self.excitatory_units])
+    def read(self, observed: dict[str, jax.Array]) -> jax.Array:
+        return observed["rate"][..., : self.excitatory_units]
 
     def hyperparameters(self) -> dict[str, Any]:
         """alpha."""

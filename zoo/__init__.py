@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from zoo.devices.population import population_map
     from zoo.running.run import train
     from zoo.spec.axes import log_uniform, product, sampled, uniform, zipped
-    from zoo.spec.settings import Training
+    from zoo.spec.settings import Training, log_spaced
     from zoo.spec.zoo import Zoo
     from zoo.store.reader import load
 
@@ -17,6 +17,7 @@ __all__ = [
     "Training",
     "Zoo",
     "load",
+    "log_spaced",
     "log_uniform",
     "population_map",
     "product",
@@ -31,6 +32,7 @@ _HOMES = {
     "load": "zoo.store.reader",
     "population_map": "zoo.devices.population",
     "Training": "zoo.spec.settings",
+    "log_spaced": "zoo.spec.settings",
     "Zoo": "zoo.spec.zoo",
     **dict.fromkeys(["log_uniform", "product", "sampled", "uniform", "zipped"], "zoo.spec.axes"),
 }

@@ -81,7 +81,7 @@ class Assayed:
           What the function returns, every array with `member` as its first axis; NumPy.
         """
         when = self.at if at is None else at
-        where = dict(members=self.members, at=when, rule_state=rule_state)
+        where: Any = dict(members=self.members, at=when, rule_state=rule_state)
         return population_map(self.trained, self.cohort, function, shared, each, **where).values
 
     def batches(self, function: Callable[..., Any], shared: Sequence[Any] = ()) -> Iterator[Population]:

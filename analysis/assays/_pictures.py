@@ -10,6 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 STATES = {True: "trained", False: "untrained"}
+MOST_LAYERS = 6
+"""Layers that a picture shows: of more, so many from the first to the last."""
 
 
 def tasks(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
@@ -20,9 +22,12 @@ def tasks(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
 
 
 def layers_of(result: xr.Dataset, variable: str) -> list[str]:
-    """The layers at which some network has a value."""
-    there = np.isfinite(result[variable]).any([dim for dim in result[variable].dims if dim != "layer"])
-    return result["layer"].to_numpy()[there.to_numpy()].tolist()
+    """The layers at which some network has a value, at most `MOST_LAYERS`."""
+    values = result[variable].transpose("layer", ...).to_numpy()
+    there = np.isfinite(values).reshape(len(values), -1).any(1)
+    layers = result["layer"].to_numpy()[there]
+    places = np.linspace(0, len(layers) - 1, min(len(layers), MOST_LAYERS)).round().astype(int)
+    return layers[places].tolist()
 
 
 def slices(result: xr.Dataset) -> Iterator[tuple[str, str, xr.Dataset]]:

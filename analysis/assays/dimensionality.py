@@ -50,7 +50,7 @@ class Assay:
     def run(self, population: Assayed) -> xr.Dataset:
         """Variables `(member, layer)`: participation_ratio, components, variance (summed over units), units;
         `(member, layer, component)`: spectrum, shares in descending order; `(member,)`: stimuli and times, the samples.
-        NaN where a layer is constant."""
+        NaN where a layer is constant or not finite."""
         reduction, layers = spaces.parse(self.space), list(population.layers)
         weights = self._weights(population)
 
@@ -101,10 +101,10 @@ class Assay:
         shape = population.probe.inputs.shape[:2] if trajectories else (len(population.probe.inputs), 1)
         weights = np.ones(shape, np.float32)
         if population.is_environment:
-            weights = np.float32(np.asarray(population.task.probe(population.data).mask) > 0)
+            weights = (np.asarray(population.task.probe(population.data).mask) > 0).astype(np.float32)
         if self.time == "last":
             last = weights.shape[1] - 1 - weights[:, ::-1].argmax(1)
-            weights = np.float32(np.arange(weights.shape[1])[None] == last[:, None])
+            weights = (np.arange(weights.shape[1])[None] == last[:, None]).astype(np.float32)
         return weights
 
     def _moments(self, x: Any, weights: Any) -> tuple[Any, Any, Any]:
@@ -131,10 +131,10 @@ class Assay:
                 ratio = of_state["participation_ratio"].to_numpy()
                 ratio = ratio[np.isfinite(ratio)]
                 if not len(ratio):
-                    words.append(f"{state}: constant in all networks")
+                    words.append(f"{state} none: constant in all networks")
                     continue
                 flat = of_state.sizes["member"] - len(ratio)
-                components = np.nanmedian(of_state["components"])
+                components = float(np.nanmedian(of_state["components"]))
                 words.append(
                     f"{state} {np.median(ratio):.3g} (median of {len(ratio)}, {ratio.min():.3g} to {ratio.max():.3g}), "
                     f"{components:g} component{'s' * (components != 1)} for {self.variance:.0%} of the variance"
@@ -142,10 +142,9 @@ class Assay:
                 )
             stimuli, times = int(part["stimuli"][0]), int(part["times"][0])
             rows = f" x {times} time steps" if self.time == "samples" and times > 1 else ""
-            lines.append(
-                f"{task} at {layer}, participation ratio: {'; '.join(words)}; n = {stimuli} stimuli{rows}, "
-                f"{int(part['units'].max())} units"
-            )
+            units = " to ".join(str(n) for n in dict.fromkeys((int(part["units"].min()), int(part["units"].max()))))
+            ratios = f"{task} at {layer}, participation ratio: {'; '.join(words)}"
+            lines.append(f"{ratios}; n = {stimuli} stimuli{rows}, {units} units")
         return lines
 
     def figures(self, result: xr.Dataset, folder: Path) -> list[Path]:
@@ -170,6 +169,7 @@ class Assay:
             left.legend()
             right.set_yscale("log")
             right.set_ylim(1e-4, 1)
+            right.xaxis.get_major_locator().set_params(integer=True)
             right.set_xlabel("component")
             right.set_ylabel("share of the variance (median)")
             right.legend(fontsize=7)
@@ -188,8 +188,10 @@ def _patterns(x: Any, layer: str, reduction: spaces.Space) -> Any:
 
 def _spectra(moments: Any, square: Any, units: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shares of the variance, descending, `(member, component)`, NaN of constant layers; the variance; the units."""
-    eigenvalues = np.linalg.eigvalsh(moments.astype(np.float64))[:, ::-1].clip(0)  # of XLA's CPU: slow
-    total = eigenvalues.sum(1)
-    varies = np.isfinite(total) & (total > FLAT * square)
+    finite = np.isfinite(moments).all((1, 2)) & np.isfinite(square)
+    moments = np.where(finite[:, None, None], moments, 0.0).astype(np.float64)
+    eigenvalues = np.linalg.eigvalsh(moments)[:, ::-1].clip(0)  # on the host: XLA's are slow on CPU
+    total = np.where(finite, eigenvalues.sum(1), np.nan)
+    varies = finite & (total > FLAT * square)
     shares = eigenvalues / np.where(varies, total, 1.0)[:, None]
     return np.where(varies[:, None], shares, np.nan), total, units

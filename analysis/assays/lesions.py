@@ -1,8 +1,9 @@
 """Lesions: what the score loses when units are silenced, beside what it loses with as many units at random.
 
-Units of a layer are ranked, cut into groups of equal size, and one group after the other is silenced in every time step,
-before any other unit reads it. The effect is the intact score minus the lesioned one, on held-out trials; its p is
-`(1 + random sets with at least this effect) / (1 + random sets)`. In convolution layers a unit is a channel.
+Units of a layer are ranked, cut into groups of equal size, and one group after the other is silenced, in every time
+step, before any other unit reads it. The effect is the intact score minus the lesioned one, on held-out trials; its p
+is `(1 + random sets with at least this effect) / (1 + random sets)`. In convolution layers a unit is a channel.
+A random set may be the group itself: in a layer with few sets of this size, as of 10 single units, no p is small.
 
 Meyes et al. 2019 (arXiv:1901.08644); Morcos et al. 2018 (ICLR), where the random sets of growing size are from.
 """
@@ -55,8 +56,9 @@ class Assay:
 
     def run(self, population: Assayed) -> xr.Dataset:
         """Variables `(member, layer, group)`: lesioned, effect, p, share (of the layer's variance in the group);
-        `(member, layer, group, place)`: silenced, the units of the group; `(member, layer, control_set)`: control, scores;
-        `(member, layer)`: silent, the score without the whole layer, units; `(member,)`: intact, trials, held_out."""
+        `(member, layer, group, place)`: silenced, the units of the group; `(member, layer, control_set)`: control, the
+        scores without random sets; `(member, layer)`: silent, the score without the whole layer, units; `(member,)`:
+        intact, trials, held_out."""
         layers = self._layers(population)
 
         def lesioned(bound: Any, variables: Any, key: Any, data: Any) -> Any:
@@ -139,6 +141,7 @@ class Assay:
                     random = float(np.nanmedian(part["intact"] - part["control"]))
                     axes.axhline(random, color=colour, ls="--", lw=1, label=f"{state}, random sets")
                 axes.set_title(layer, loc="left")
+                axes.xaxis.get_major_locator().set_params(integer=True)
                 axes.set_xlabel(f"group of {self.size}, by {self.order}")
             first = figure.axes[0]
             first.set_ylabel("score lost (median, quartiles)")
@@ -159,7 +162,7 @@ def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, f
     silenced, control = np.full((*shape, groups, size), np.nan), np.zeros((*shape, controls))
     silent, units = np.zeros(shape), np.zeros(shape, np.int64)
     for i, layer in enumerate(layers):
-        scores, chosen = np.float64(found[layer]["scores"]), found[layer]["chosen"]
+        scores, chosen = found[layer]["scores"].astype(np.float64), found[layer]["chosen"]
         count = chosen.shape[1]
         of_groups, control[:, i], silent[:, i] = scores[:, :count], scores[:, count:-1], scores[:, -1]
         effect, at_random = intact[:, None] - of_groups, intact[:, None] - control[:, i]

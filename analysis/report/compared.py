@@ -41,7 +41,7 @@ class Shown(NamedTuple):
     fields: list[str]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Compared:
     """One comparison of a zoo directory.
 

@@ -1,6 +1,7 @@
 """Outputs, representations and gradients equal torch's; the fixtures come from make_torch_fixtures.py."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from models import cnn, gru, lstm, resnet, vanilla
 
 FOLDER = Path(__file__).parent / "fixtures"
-CNN = dict(outputs=2, channels=(3, 4), dense=(5,))
-STRIDED = dict(CNN, kernel=(5, 1), stride=(2, 1), pooling="mean")
-RESNET = dict(outputs=2, channels=(3, 5), blocks=1)
-MODELS = {
+CNN: dict[str, Any] = dict(outputs=2, channels=(3, 4), dense=(5,))
+STRIDED: dict[str, Any] = dict(CNN, kernel=(5, 1), stride=(2, 1), pooling="mean")
+RESNET: dict[str, Any] = dict(outputs=2, channels=(3, 5), blocks=1)
+MODELS: dict[str, Any] = {
     "rnn_tanh": vanilla.Model(hidden=5, outputs=2),
     "rnn_relu": vanilla.Model(hidden=5, outputs=2, activation="relu"),
     "gru": gru.Model(hidden=5, outputs=2),
@@ -59,7 +60,7 @@ def test_equals_torch(name, dtype, atol):
         np.testing.assert_allclose(outputs, fixture["outputs"], **close)
         for (layer,), value in part("representations").items():
             np.testing.assert_allclose(representations[layer], value, **close)
-        expected = part("grads")
-        assert flatten_dict(grads).keys() == expected.keys()
-        for path, value in flatten_dict(grads).items():
+        expected, flat = part("grads"), dict[Any, Any](flatten_dict(grads))
+        assert flat.keys() == expected.keys()
+        for path, value in flat.items():
             np.testing.assert_allclose(value, expected[path], **close, err_msg="/".join(path))

@@ -57,7 +57,7 @@ class LearnedLeak(Recurrent):
         return super().initial_state(trials) if self.first is None else jnp.tile(self.first[None], (trials, 1))
 
 
-LEARNED = {
+LEARNED: dict[str, Any] = {
     "of_the_network": LearnedLeak(),
     "per_unit": LearnedLeak(per_unit=True),
     "per_unit_and_the_initial_state": LearnedLeak(per_unit=True, starts=True),

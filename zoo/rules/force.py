@@ -63,7 +63,7 @@ class Rule:
             current = {**variables, "params": with_kernel(kernel)}
             network, rate = apply(current, network, input, method="step")
             error = apply(current, {"rate": rate}, method="readout_of") - target
-            counted = rate * weight[:, None]
+            counted = apply(current, {"rate": rate}, method="read") * weight[:, None]
             if self.every == 1:
                 kernel, P = learn(kernel, P, counted, error)
             else:

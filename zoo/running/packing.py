@@ -41,7 +41,8 @@ class Pack:
 
     def __init__(self, executable: Executable, loaded: Sequence[LoadedBlock], device: Any):
         self.executable, self._device = executable, device
-        self._total, self._every = executable.cohort.members[0].training.steps, executable.evaluate_every
+        training = executable.cohort.members[0].training
+        self._total, self._every, self._snapshots = training.steps, executable.evaluate_every, training.snapshots
         self._seat(list(loaded))
 
     def _seat(self, loaded: list[LoadedBlock]) -> None:
@@ -78,6 +79,17 @@ class Pack:
         """Steps to the next evaluation: at multiples of the interval, and at the last step."""
         steps = [loaded.step for loaded in self.loaded if len(loaded.running)]
         return max(min(self._total, (step // self._every + 1) * self._every) - step for step in steps)
+
+    def reach(self) -> int:
+        """Steps to the next evaluation or snapshot."""
+        steps = [loaded.step for loaded in self.loaded if len(loaded.running)]
+        coming = [snapshot - step for step in steps for snapshot in self._snapshots if snapshot > step]
+        return min(self.distance(), *coming) if coming else self.distance()
+
+    @property
+    def at_snapshot(self) -> bool:
+        """Whether a block stands where its checkpoint is to be kept."""
+        return any(loaded.step in self._snapshots and not loaded.saved for loaded in self.loaded)
 
     def advance(self, steps: int, evaluate: bool) -> None:
         """Train for some steps, then evaluate if asked."""
@@ -141,13 +153,13 @@ def train_pack(
     saved_at, most = time.monotonic(), 4
     while (running := pack.running) and not stop.is_set():
         distance = pack.distance()
-        steps = min(most, distance)
+        steps = min(most, pack.reach())
         begin = time.monotonic()
         pack.advance(steps, evaluate=steps == distance)
         most = max(1, min(4 * most, round(steps * CALL_SECONDS / (time.monotonic() - begin))))
         for i, loaded in enumerate(pack.loaded):
             tell(loaded, 0 if i else steps * running)
-        if pack.running and time.monotonic() - saved_at >= save_every:
+        if pack.running and (pack.at_snapshot or time.monotonic() - saved_at >= save_every):
             pack.save()
             saved_at = time.monotonic()
         if steps == distance and pack.running:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, ClassVar
 
-from models import off, setting
+from models import off, setting, since
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "linear", "exponential")
@@ -32,6 +32,8 @@ class Training:
       target: score on the evaluation set at which a member stops; 0 is off.
       evaluate_every: steps between evaluations; 0 chooses it so that evaluations cost at most 2 % of the steps.
       precision: of matrix products: "highest" (float32 everywhere), "high" or "default" (TF32 / bfloat16 passes).
+      snapshots: steps, ascending, whose checkpoints are kept for good and read with `at=step`, such as
+        `log_spaced(1000, 10)`; members that have stopped before stand in them as they stopped.
     """
 
     learning_rate: float = setting(1e-3, above=0)
@@ -50,6 +52,25 @@ class Training:
     target: float = off(0.0)
     evaluate_every: int = setting(0, least=0)
     precision: str = setting("highest", choices=("highest", "high", "default"))
+    snapshots: tuple[int, ...] = since(())
 
     former: ClassVar[dict[str, Any]] = {"rule": "bptt"}
     """Fields that the class had once: they stay in ids and JSON. The rule is a section of its own now."""
+
+    def __post_init__(self) -> None:
+        allowed = list(self.snapshots) == sorted(set(self.snapshots))
+        if not allowed or any(type(s) is not int or not 0 < s <= self.steps for s in self.snapshots):
+            raise ValueError(
+                f"Training.snapshots is {self.snapshots!r}; it must be ascending steps from 1 to {self.steps}."
+            )
+
+
+def log_spaced(last: int, count: int) -> tuple[int, ...]:
+    """`count` steps from 1 to `last`, as evenly spaced in the logarithm as whole numbers can be, for `snapshots`."""
+    if not 1 <= count <= last:
+        raise ValueError(f"log_spaced({last}, {count}): the count must be from 1 to {last}.")
+    steps: list[int] = []
+    for i in range(count):
+        wanted = round(last ** (i / max(count - 1, 1))) if count > 1 else last
+        steps.append(max(wanted, steps[-1] + 1 if steps else 1))
+    return tuple(min(step, last - (count - 1 - i)) for i, step in enumerate(steps))

@@ -44,10 +44,11 @@ class BlockFolder:
     Args:
       path: `cohorts/<cohort>/<block>`.
       kept: how many checkpoints stay, beside step 0.
+      snapshots: steps whose checkpoints stay for good.
     """
 
-    def __init__(self, path: Any, kept: int = KEPT):
-        self.path, self.kept = path, kept
+    def __init__(self, path: Any, kept: int = KEPT, snapshots: Sequence[int] = ()):
+        self.path, self.kept, self.snapshots = path, kept, snapshots
 
     def steps(self) -> list[int]:
         """The steps of the checkpoints, ascending: folders whose manifest agrees with itself and with the files'
@@ -118,7 +119,7 @@ class BlockFolder:
     def _drop(self, newest: int) -> None:
         """Remove what is older than the kept ones, and what was never finished."""
         steps = self.steps()
-        keep = {0, newest, *[s for s in steps if s][-self.kept :]}
+        keep = {0, newest, *self.snapshots, *[s for s in steps if s][-self.kept :]}
         for step in self.numbers():
             if step not in keep:
                 self._remove(step)

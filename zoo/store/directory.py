@@ -49,6 +49,7 @@ class Store:
         self.path = files.directory(directory)
         self.kept, self.writes = kept, writes
         self._lock = threading.Lock()
+        self._snapshots: tuple[Any, dict[str, tuple[int, ...]]] = (None, {})  # of a zoo: cohort -> steps
         check_place(self.path)
         if not (self.path / "zoo.json").exists():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -133,7 +134,12 @@ class Store:
 
     def block(self, cohort_id: str, index: int) -> BlockFolder:
         """The folder of a block."""
-        return BlockFolder(self.path / "cohorts" / cohort_id / f"{index:04d}", self.kept)
+        if self._snapshots[0] is not self.zoo:  # it may have got members since
+            steps = {cohort.id: cohort.members[0].training.snapshots for cohort in self.zoo.cohorts}
+            self._snapshots = self.zoo, steps
+        return BlockFolder(
+            self.path / "cohorts" / cohort_id / f"{index:04d}", self.kept, self._snapshots[1].get(cohort_id, ())
+        )
 
     def write_table(self) -> pd.DataFrame:
         """Write `members.csv` from the spec and the blocks' curves, and return it."""

@@ -14,16 +14,19 @@ MOST_TRACED = 8
 
 
 def needed(cohorts: list[Cohort], kept: int) -> int:
-    """About how many bytes the checkpoints of some cohorts will take: the untrained networks, and the newest ones."""
+    """About how many bytes the checkpoints of some cohorts will take: the untrained networks, snapshots, the newest."""
     if not cohorts:
         return 0
     from zoo.training.shapes import state_bytes
 
     spread = np.linspace(0, len(cohorts) - 1, min(MOST_TRACED, len(cohorts)))
     traced = [cohorts[i] for i in np.unique(spread.round().astype(int))]
-    traced_bytes = sum(state_bytes(cohort) * len(cohort.members) for cohort in traced)
+    traced_bytes = sum(
+        state_bytes(cohort) * len(cohort.members) * (1 + len(cohort.members[0].training.snapshots) + kept)
+        for cohort in traced
+    )
     share = sum(len(cohort.members) for cohort in traced) / sum(len(cohort.members) for cohort in cohorts)
-    return int(traced_bytes / share * (1 + kept))
+    return int(traced_bytes / share)
 
 
 def check_disk(path: Any, cohorts: list[Cohort], kept: int) -> None:

@@ -19,7 +19,7 @@ from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import read_manifest, zoo_of
 from zoo.store.members import member_table, refreshed
-from zoo.training.status import UNFINISHED
+from zoo.training.status import RUNNING, UNFINISHED
 
 if TYPE_CHECKING:
     from zoo.tasks import Task
@@ -125,12 +125,20 @@ class Trained:
             return 0
         if at == "last":
             return int((folder.manifest() or {"step": 0})["step"])
-        if at not in (steps := folder.steps()):
+        steps = folder.steps()
+        if isinstance(at, int) and steps and at > steps[-1] and self._is_over(folder):
+            return steps[-1]  # all of its members had stopped by then
+        if at not in steps:
             raise ValueError(
                 f"Block {folder.path} has no checkpoint at step {at!r}; it has {', '.join(map(str, steps))}, "
                 '"initial" and "last".'
             )
         return int(at)
+
+    def _is_over(self, folder: BlockFolder) -> bool:
+        """Whether no member of a block trains any more."""
+        curves = folder.curves()
+        return curves is not None and not (curves["member_status"] == RUNNING).any()
 
     def apply(
         self, members: str | Sequence[str], inputs: Any, *, at: str | int = "last"
@@ -222,9 +230,9 @@ class Trained:
 
         return join(*gathered)
 
-    def params(self, members: str | Sequence[str], *, initial: bool = False) -> dict[str, Any]:
+    def params(self, members: str | Sequence[str], *, initial: bool = False, at: str | int = "last") -> dict[str, Any]:
         """The parameters alone; arguments as for `variables`."""
-        return self.variables(members, initial=initial)["params"]
+        return self.variables(members, initial=initial, at=at)["params"]
 
     @functools.cached_property
     def curves(self) -> pd.DataFrame:

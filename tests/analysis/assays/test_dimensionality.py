@@ -90,8 +90,9 @@ def test_what_comes_after_the_end_of_an_episode_does_not_count() -> None:
     np.testing.assert_allclose(planted(x, mask)["participation_ratio"], expected, rtol=1e-5)
 
 
-def test_a_constant_layer_has_no_dimensionality() -> None:
-    found = planted(np.full((10, 4), 0.3))
+@pytest.mark.parametrize("value", [0.0, 0.3, np.inf])
+def test_a_layer_that_is_constant_or_not_finite_has_no_dimensionality(value: float) -> None:
+    found = planted(np.full((10, 4), value))
     assert np.isnan(found["participation_ratio"])
     assert np.isnan(found["components"])
     assert found["spectrum"].isnull().all()

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from models import cnn, gru, reservoir, vanilla
+from models import cnn, dale, gru, reservoir, vanilla
 from zoo import Training, Zoo, load, lookup, train
 from zoo.devices.blocks import blocks_of
 from zoo.devices.executable import Executable
@@ -166,6 +166,11 @@ def test_a_rule_whose_update_has_another_shape_is_refused_before_it_runs() -> No
     zoo = Zoo("bad", task=TASKS["trials"], model=gru.Model(hidden=3), training=SMALL, rule=Rule())
     with pytest.raises(ValueError, match=r"mine\.Rule cannot train gru.Model on targets.Task: "):
         check(zoo.cohorts[0])
+
+
+def test_force_takes_the_rates_that_the_readout_takes() -> None:
+    zoo = Zoo("dale", task=TASKS["trials"], model=dale.Model(hidden=6), training=SMALL, rule=force.Rule())
+    check(zoo.cohorts[0])
 
 
 def test_every_rule_takes_its_task_as_it_says(name: str) -> None:

@@ -4,14 +4,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import chex
 import numpy as np
 import pytest
 
 from tests.zoo.small_zoos import FOUR, THREE, tiny, unchanged
-from zoo import train
+from zoo import log_spaced, train
 from zoo.devices import tuning
 from zoo.devices.startup import lanes
 from zoo.running import cohort_queue, scheduler
+from zoo.store.checkpoints import block_folders
 from zoo.store.verification import verify
 
 
@@ -88,3 +90,42 @@ def test_programs_of_finished_cohorts_are_given_back(monkeypatch: Any, tmp_path:
     train(THREE, tmp_path / "zoo", quiet=True)
     assert len(made) == 3
     assert all(queue._executable is None and not queue.workers for queue in made)
+
+
+def test_snapshots_stay_hold_the_bits_of_their_step_and_are_read_by_it(tmp_path: Path) -> None:
+    zoo, wanted = tiny(steps=12, snapshots=(1, 5, 6)), (1, 5, 6)
+    trained = train(zoo, tmp_path / "zoo", quiet=True, block=3, keep=1, save_every=1e-9)
+    for folder in block_folders(trained.path):
+        assert folder.steps() == [0, *wanted, 12]
+    ids = list(trained.members["member"])[:3]
+    for step in wanted:
+        shorter = train(tiny(steps=step), tmp_path / str(step), quiet=True, block=3)
+        theirs = [member.id for member in tiny(steps=step).members][:3]
+        chex.assert_trees_all_equal(trained.params(ids, at=step), shorter.params(theirs))
+    with pytest.raises(ValueError, match=r"has no checkpoint at step 7; it has 0, 1, 5, 6, 12"):
+        trained.params(ids, at=7)
+    assert {m.id for m in tiny().members}.isdisjoint(m.id for m in zoo.members), "snapshots are part of a spec"
+
+
+def test_a_block_whose_members_have_all_stopped_is_read_at_later_snapshots_as_it_stopped(tmp_path: Path) -> None:
+    zoo = tiny(steps=12, snapshots=(2, 10), learning_rate=1e30, evaluate_every=4)
+    trained = train(zoo, tmp_path / "zoo", quiet=True)
+    ids = list(trained.members["member"])
+    assert trained.members["steps"].max() < 10
+    chex.assert_trees_all_equal(trained.params(ids, at=10), trained.params(ids))
+
+
+@pytest.mark.parametrize("steps", [(3, 2), (0,), (5,), (2, 2)])
+def test_snapshots_that_cannot_be_are_refused(steps: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="it must be ascending steps from 1 to 4"):
+        tiny(snapshots=steps)
+
+
+def test_log_spaced_steps_are_as_many_as_asked_for_ascending_and_end_at_the_last() -> None:
+    for last, count in [(1000, 10), (10, 10), (7, 3), (5, 1), (100, 60)]:
+        steps = log_spaced(last, count)
+        assert len(steps) == count
+        assert steps == tuple(sorted(set(steps)))
+        assert steps[-1] == last
+        assert steps[0] >= 1
+    assert log_spaced(1000, 4) == (1, 10, 100, 1000)
