@@ -34,6 +34,10 @@ points, Jacobians and environments.
 - `step(state, input) -> (state, rate)`; `input` is `(trial, unit)`.
 - `respond(state, input) -> (state, outputs)`.
 
+Two more say where the outputs come from, for rules that train the readout alone: `read(observed) -> (..., unit)`, what
+the readout takes of what is shown, and `readout_of(observed) -> outputs`. The weights of a linear readout are
+`params["readout"]["kernel"]`, `(unit, output)`.
+
 Gradients of outputs and representations are those of a plain `lax.scan` of these methods, for every parameter.
 
 This package knows only jax and flax.
