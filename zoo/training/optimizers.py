@@ -23,12 +23,15 @@ def optimizer_of(training: Training) -> optax.GradientTransformation:
 def descended(training: Training, params: Any, moments: Any, grads: Any, step: Any) -> tuple[Any, Any, jax.Array]:
     """The parameters and moments after one step against the gradient, and the gradient's norm before clipping."""
     norm = optax.tree.norm(grads)
+    # By hand, since `optax.clip_by_global_norm` divides by the norm and then multiplies: other bits than those of the
+    # networks that are trained so far, and a second norm.
     if on(training.clip):
         shrink = jnp.minimum(1.0, training.clip / jnp.maximum(norm, 1e-20))
         grads = jax.tree.map(lambda g: g * shrink, grads)
     updates, moments = optimizer_of(training).update(grads, moments, params)
     if training.optimizer == "adamw":
-        updates = jax.tree.map(lambda u, p: u + training.l2 * p if p.ndim > 1 else u, updates, params)
+        decay = optax.add_decayed_weights(training.l2, mask=lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree))
+        updates, _ = decay.update(updates, decay.init(params), params)
     # The rate is applied here and not by the optimizer: so it may be a tracer, and the bits are the plain optimizer's.
     rate = training.learning_rate * multiplier(training, step)
     return jax.tree.map(lambda p, u: p - rate * u, params, updates), moments, norm

@@ -29,19 +29,20 @@ _MISFIT = (ValueError, TypeError, IndexError, ZeroDivisionError, flax.errors.Fla
 
 def check(cohort: Cohort) -> None:
     """Refuse a cohort whose parts do not fit together, before anything is compiled or written."""
-    task, model, training, rule = cohort.members[0].parts
+    task, model, _, rule = cohort.members[0].parts
     given = "environment" if is_environment(task) else "trials"
     if rule.takes != given:
         raise ValueError(f"{label(rule)} learns from {_TAKEN[rule.takes]}, and {label(task)} is {_TAKEN[given]}.")
     if why := rule.fits(model, task):
         raise ValueError(f"{label(rule)} cannot train {label(model)} on {label(task)}: {why}.")
-    for name, field in fields_of(Training).items():
-        value = getattr(training, name)
-        if name in TUNABLE and name not in rule.uses and value != field.default:
-            raise ValueError(
-                f"{label(rule)} does not read Training.{name}, which is {value!r}; leave it at its default, "
-                f"{field.default!r}."
-            )
+    known = fields_of(Training)
+    for one in {id(member.training): member.training for member in cohort.members}.values():  # its floats differ
+        for name in (name for name in TUNABLE if name not in rule.uses):
+            if (value := getattr(one, name)) != known[name].default:
+                raise ValueError(
+                    f"{label(rule)} does not read Training.{name}, which is {value!r}; leave it at its default, "
+                    f"{known[name].default!r}."
+                )
     variables_of(task, model)
     if rule != default_rule():
         _state(cohort)

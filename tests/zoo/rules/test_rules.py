@@ -134,6 +134,15 @@ def test_the_rule_is_a_column_and_a_field_of_the_zoo(tmp_path: Path) -> None:
             dict(task=bandit.Task(), model=gru.Model(), rule=reinforce.Rule(), training=Training(l2=0.1)),
             "reinforce.Rule does not read Training.l2, which is 0.1",
         ),
+        (
+            dict(
+                task=targets.Task(),
+                model=vanilla.Model(),
+                rule=force.Rule(),
+                training=[Training(), Training(l2=0.1)],
+            ),
+            "force.Rule does not read Training.l2, which is 0.1",
+        ),
     ],
 )
 def test_what_a_rule_cannot_train_or_does_not_read_is_refused_in_one_sentence(
