@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -35,28 +36,54 @@ def machine() -> str:
     return f"jaxlib {importlib.metadata.version('jaxlib')}, processor {digest}"
 
 
-def run(*words: str) -> str:
+FIELDS = """
+    later_form: str = since("old")
+    later_scale: float = since(1.0)
+    later_noise: float = since(off(0.0))
+"""
+"""What a later version may add to a model and to Training: a static field, a float, and one that is off."""
+
+
+def widened(folder: Path) -> Path:
+    """A copy of the program whose `vanilla` and Training have three fields more."""
+    for name in ("models", "zoo", "analysis"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "run_zoo.py", folder)
+    for file, last in (("models/vanilla.py", "given(0.0)"), ("zoo/spec/settings.py", "since(())")):
+        text = (folder / file).read_text()
+        assert text.count(f"= {last}\n") == 1
+        text = text.replace(f"= {last}\n", f"= {last}\n{FIELDS.lstrip(chr(10))}")
+        (folder / file).write_text(
+            re.sub(r"from models import .*", "from models import Static, given, off, setting, since", text, count=1)
+        )
+    return folder
+
+
+def run(program: Path, *words: str) -> str:
     """A command of the program, on 2 threads and 2 lanes."""
-    settings = {**os.environ, "NPROC": "2", "JAX_NUM_CPU_DEVICES": "2", "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+    settings = {**os.environ, "NPROC": "2", "JAX_NUM_CPU_DEVICES": "2", "XLA_FLAGS": "", "PYTHONPATH": str(program)}
     words = (sys.executable, "run_zoo.py", *words)
-    done = subprocess.run(words, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(words, cwd=program, env=settings, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize(("name", "unfinished"), [("half", 4), ("retried", 1)])
-def test_a_directory_of_001cc24_goes_on_to_the_same_bits(name: str, unfinished: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "unfinished", "later"), [("half", 4, False), ("retried", 1, True)])
+def test_a_directory_of_001cc24_goes_on_to_the_same_bits_also_when_classes_have_got_fields(
+    name: str, unfinished: int, later: bool, tmp_path: Path
+) -> None:
+    program = widened(tmp_path / "later") if later else ROOT
     with tarfile.open(FIXTURES / f"{name}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     directory = tmp_path / name
     before = load(directory).members
     assert (before["status"] == "training").sum() == unfinished
     assert (before["status"] == "diverged").sum() == 1
-    assert "All as they were written." in run("verify", str(directory))
-    run("train", str(FIXTURES / "older.py"), "--out", str(directory))
+    assert "All as they were written." in run(program, "verify", str(directory))
+    run(program, "train", str(FIXTURES / "older.py"), "--out", str(directory))
     assert not {"pending", "training"} & set(load(directory).members["status"])
-    assert "All as they were written." in run("verify", str(directory))
-    run("compare", str(directory), "--exclude-degenerate")
+    assert "All as they were written." in run(program, "verify", str(directory))
+    run(program, "compare", str(directory), "--exclude-degenerate")
     digests = [sys.executable, str(FIXTURES / "digests.py"), str(directory)]
     settings = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = json.loads(subprocess.run(digests, env=settings, capture_output=True, check=True, timeout=300).stdout)
