@@ -60,7 +60,7 @@ def moment(text: str) -> str | int:
     if text in ("last", "initial"):
         return text
     if text.isdecimal():
-        return int(text)
+        return int(text) or "initial"
     raise ValueError(f'at is {text!r}; it must be "last", "initial" or the number of a step.')
 
 
@@ -192,7 +192,7 @@ class _Run:
         """A hash of all that decides what the assay gives for one cohort."""
         rows = self.table.loc[self._members(cohort), ["member", "steps", "loss", "score"]]
         source = inspect.getsource(inspect.getmodule(type(assay)) or type(assay))
-        recipe = self.trained.manifest["cohorts"][cohort.id]["recipe"]
+        recipe = self.trained.recipe(cohort.id)
         words = (full_name(assay), source, jax.__version__, cohort.id, json.dumps(recipe, sort_keys=True))
         of_needs = [result.attrs["key"] for result in needs.values()]
         when = self.at if is_trained else "initial"

@@ -5,7 +5,8 @@ An architecture declares its fields and overrides what is its own:
 - `cell`, `observe`, `transmit`: see `models/_recurrence.py`. In them static fields are read from `self`, and every
   number that may be traced, constant or trained from `q`.
 - `hyperparameters()`: numbers of `q` that come from traced fields, such as alpha: no gradient flows to them.
-  `quantities()`: numbers of `q` that are trained, or made of what is trained: they get their gradient.
+  `quantities()`: numbers of `q` that are trained, or made of what is trained: they get their gradient. Those of a unit
+  each are `(1, unit)`: the tests refuse arrays of unequal rank to be added.
 - `gates`: how many recurrent inputs each unit has; `inside`: those of them that the cell does not simply add to their
   drive (a reset gate multiplies one).
 - `setup`, `weight`, `bias`, `initial_state`, `noise_of`, `read`, where the ones here are not right.
@@ -93,9 +94,9 @@ class Recurrent(nn.Module):
         """Numbers that are trained."""
         return {}
 
-    def noise_of(self, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        """The drive `(time, trial, gates x unit)` and the noise `(time, trial, unit)` of a pass in training; by default
-        `sigma xi` at every step, xi standard normal."""
+    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """The drive `(time, trial, gates x unit)` and the noise `(time, trial, unit)` of a pass in training, with the
+        numbers `q`; by default `sigma xi` at every step, xi standard normal."""
         return drive, self.noise * normals(self.make_rng("noise"), drive, self.hidden)
 
     def read(self, observed: dict[str, jax.Array]) -> jax.Array:
@@ -124,12 +125,12 @@ class Recurrent(nn.Module):
         Returns:
           (trial, time, unit), and name -> (trial, time, unit), "rate" first.
         """
-        drive, noise = self.input(by_time(inputs)), None
+        drive, noise, weights = self.input(by_time(inputs)), None, self._weights()
         if train and on(self.noise):
-            drive, noise = self.noise_of(drive)
+            drive, noise = self.noise_of(weights.quantities, drive)
         check_layers(perturb, ["rate"])
         state = self.initial_state(inputs.shape[0])
-        observed = unroll(self._roles(), self._weights(), state, drive, noise, inside=self.inside, perturb=perturb)
+        observed = unroll(self._roles(), weights, state, drive, noise, inside=self.inside, perturb=perturb)
         outputs = by_trial(self.readout_of(observed))
         observed = {"rate": observed["rate"], **observed}  # a scan sorts the names
         return outputs, {name: by_trial(x) for name, x in observed.items()}

@@ -112,8 +112,8 @@ class Model(Recurrent):
         """alpha."""
         return {"alpha": self._alpha()}
 
-    def noise_of(self, drive: jax.Array) -> tuple[jax.Array, jax.Array]:
-        scale = self.noise * jnp.sqrt(2 * self._alpha())
+    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array]:
+        scale = self.noise * jnp.sqrt(2 * q["alpha"])
         return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)
 
     def _stepped(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:

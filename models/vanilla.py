@@ -87,8 +87,8 @@ class Model(Recurrent):
     def initial_weights_of(self) -> Any:
         return recurrent_init(self.initial_weights, self.gain)
 
-    def noise_of(self, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        alpha = self._alpha()
+    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        alpha = q["alpha"]
         scale = {"state": jnp.sqrt(2 * alpha), "inside": jnp.sqrt(2 / alpha), "raw": 1.0}[self.noise_form]
         noise = self.noise * scale * normals(self.make_rng("noise"), drive, self.hidden)
         return (drive + noise, None) if self.noise_form == "inside" else (drive, noise)

@@ -354,11 +354,11 @@ def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
     (tmp_path / "dead.py").write_text(DEAD)
     variables = reader.Trained.variables
 
-    def dying(self, members, *, initial: bool = False):
-        found = variables(self, members, initial=initial)
+    def dying(self, members, *, at: Any = "last", **given: Any):
+        found = variables(self, members, at=at, **given)
         ids = [members] if isinstance(members, str) else list(members)
         first = self.members["member"][0]
-        if not initial and first in ids:  # all biases far below 0: no unit of the first network responds
+        if at == "last" and first in ids:  # all biases far below 0: no unit of the first network responds
             drop = np.where(np.array(ids) == first, 1e4, 0.0).astype(np.float32)
             found["params"] = jax.tree_util.tree_map_with_path(
                 lambda path, x: x - drop[:, None] if "bias" in str(path[-1]) else x, found["params"]

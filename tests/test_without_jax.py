@@ -1,5 +1,6 @@
 """What only reads answers without JAX, which takes seconds to load and may take an accelerator that a run holds."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_a_member_is_shown_without_jax_with_every_field(directory: Path) -> None
     for member in ZOO.members[::2]:
         text = run("show", str(directory), member.id)
         for section in (member.task, member.model, member.training):
-            names = [name for name in type(section).__dataclass_fields__ if name not in ("parent", "name")]
+            names = [f.name for f in dataclasses.fields(section) if f.name not in ("parent", "name")]
             assert sum(f"{name}={getattr(section, name)}" in text for name in names) >= len(names) - 3  # the given ones
         assert f"seed: {member.seed}" in text
 

@@ -114,7 +114,7 @@ class Assay:
             for state, of_state in _pictures.states(part):
                 effect, p = (of_state[name].to_numpy() for name in ("effect", "p"))
                 control = (of_state["intact"] - of_state["control"]).to_numpy()
-                certain, known = int((p <= CERTAIN).sum()), int(np.isfinite(effect).sum())
+                certain, known = int((p <= CERTAIN).sum()), int(np.isfinite(p).sum())
                 words.append(
                     f"{state} {np.nanmedian(effect):.3g} (median; {np.nanmax(effect):.3g} at most, "
                     f"{np.nanmedian(control):.3g} at random, p <= {CERTAIN} in {certain} of {known} groups), "
@@ -167,7 +167,10 @@ def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, f
         of_groups, control[:, i], silent[:, i] = scores[:, :count], scores[:, count:-1], scores[:, -1]
         effect, at_random = intact[:, None] - of_groups, intact[:, None] - control[:, i]
         exceed = (at_random[:, None, :] >= effect[:, :, None]).sum(-1)
-        columns = dict(lesioned=of_groups, effect=effect, p=(1 + exceed) / (1 + controls), share=found[layer]["share"])
+        # A score that is not finite is beyond no other: it would pass for a rare one.
+        known = np.isfinite(effect) & np.isfinite(at_random).all(-1, keepdims=True)
+        p = np.where(known, (1 + exceed) / (1 + controls), np.nan)
+        columns = dict(lesioned=of_groups, effect=effect, p=p, share=found[layer]["share"])
         for name, values in columns.items():
             of_group[name][:, i, : values.shape[1]] = values
         silenced[:, i, : chosen.shape[1], : chosen.shape[2]] = chosen

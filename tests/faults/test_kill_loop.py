@@ -35,7 +35,7 @@ def test_after_every_kill_all_listed_steps_are_whole_the_newest_is_right_and_the
     expected, truth = everything(undisturbed), Truth(ZOOS[name], block=2)
     draw, out = random.Random(f"{name} {long}"), tmp_path / "zoo"
     rounds = restored = 0
-    while rounds < ROUNDS[name][long]:
+    while rounds < (asked := ROUNDS[name][long]) or restored < asked // 2:  # a slow machine is often killed too early
         process = start(command(name, out, "--block", "2"))
         if draw.random() < 0.3:  # whenever: while it starts, writes its manifest, compiles
             time.sleep(draw.uniform(0.5, 4))
@@ -57,7 +57,6 @@ def test_after_every_kill_all_listed_steps_are_whole_the_newest_is_right_and_the
         if all(status in ("solved", "unsolved", "diverged") for status in statuses(out)):
             assert_same(everything(out), expected)
             shutil.rmtree(out)
-    assert restored >= rounds // 2
     finished(start(command(name, out, "--block", "2")))
     assert_same(everything(out), expected)
 

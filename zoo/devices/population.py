@@ -129,11 +129,6 @@ class Mapped:
         self._cohort = cohort if isinstance(cohort, Cohort) else _named(trained, cohort)
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
         self._floats = floats_of(self._cohort)
-        recipe = trained.manifest["cohorts"][self._cohort.id]["recipe"]
-        if recipe is None:
-            raise ValueError(
-                f"{trained.path} has lost the folder of cohort {self._cohort.id}; `verify` says what is missing."
-            )
         if members is None:
             members = [member.id for member in self._cohort.members if trained.has_checkpoint(member.id)]
         for member in members:
@@ -142,6 +137,7 @@ class Mapped:
         if not members:
             raise ValueError(f"No member of cohort {self._cohort.id} has a checkpoint; train the zoo first.")
         self.ids = list(members)
+        recipe = trained.recipe(self._cohort.id)
         binder = Binder(self._cohort.members[0], {"conv_form": recipe["conv_form"]})
 
         def one(shared: Any, row: Any) -> Any:

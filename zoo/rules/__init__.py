@@ -19,9 +19,10 @@ The contract of a rule, a section of the spec (`Zoo(..., rule=force.Rule(alpha=1
   - `update(bound, variables, state, batch, ctx) -> Update`: the new parameters themselves.
 
 What `bound` offers beside its parts: `objective(variables, trials, noise) -> (total, (loss, stats))`, the loss with
-regularisers (`total`) and without, and the new batch statistics; `rollout(variables, keys) -> Episode` of an
-environment. A loss of NaN, or anything not finite in `watch`, in the new variables or in the rule's state, freezes the
-member at its last good state.
+regularisers (`total`) and without, and the new batch statistics; `rollout(variables, keys, acting) -> Episode` of an
+environment, with worlds from `keys` and actions drawn from the key `acting`, such as `ctx.noise`: so members that share
+their data still explore each for itself. What is not finite in `watch`, in the gradient's norm, in the new variables, in
+the rule's state or, of an `update`, in the loss, freezes the member at its last good state.
 """
 
 import dataclasses
@@ -30,6 +31,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 
 if TYPE_CHECKING:
     import jax
+
+TAKEN = ("trials", "environment")
+"""What a rule may take."""
 
 TUNABLE = ("learning_rate", "optimizer", "momentum", "schedule", "final", "warmup", "l2", "rate_l2", "clip")
 """The fields of Training that a rule may read or not."""

@@ -33,8 +33,12 @@ class Rule:
     uses: ClassVar[frozenset[str]] = frozenset()
 
     def fits(self, model: Any, task: Any) -> str | None:
-        """Recurrent models with a linear readout."""
-        return None if model.family == "recurrent" else f"it needs a recurrent model, and the family is {model.family}"
+        """Recurrent models without noise, with a linear readout."""
+        if model.family != "recurrent":
+            return f"it needs a recurrent model, and the family is {model.family}"
+        if getattr(model, "noise", 0.0):
+            return f"it learns from rates without noise, and the model's is {model.noise:g}"
+        return None
 
     def init(self, bound: Any, variables: Any, key: jax.Array) -> jax.Array:
         """P = I / alpha, `(unit, unit)`."""
@@ -63,12 +67,14 @@ class Rule:
             current = {**variables, "params": with_kernel(kernel)}
             network, rate = apply(current, network, input, method="step")
             error = apply(current, {"rate": rate}, method="readout_of") - target
-            counted = apply(current, {"rate": rate}, method="read") * weight[:, None]
+            # Least squares with weights: both sides of every equation times the root of its weight.
+            root = jnp.sqrt(weight)[:, None]
+            seen = root * apply(current, {"rate": rate}, method="read")
             if self.every == 1:
-                kernel, P = learn(kernel, P, counted, error)
+                kernel, P = learn(kernel, P, seen, root * error)
             else:
                 due = index % self.every == 0
-                kernel, P = lax.cond(due, learn, lambda kernel, P, *_: (kernel, P), kernel, P, counted, error)
+                kernel, P = lax.cond(due, learn, lambda kernel, P, *_: (kernel, P), kernel, P, seen, root * error)
             return (network, kernel, P), jnp.mean(error**2, axis=-1) * weight
 
         network = apply(variables, batch.inputs.shape[0], method="initial_state")

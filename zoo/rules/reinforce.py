@@ -49,7 +49,7 @@ class Rule:
         """Recurrent models without noise."""
         if model.family != "recurrent":
             return f"it needs a recurrent model, which acts step by step, and the family is {model.family}"
-        if model.noise:
+        if getattr(model, "noise", 0.0):
             return f"it draws actions, and with noise {model.noise:g} the network would act otherwise than it learns"
         return None
 
@@ -62,7 +62,7 @@ class Rule:
 
     def gradient(self, bound: Any, variables: Any, state: Memory, batch: jax.Array, ctx: Context) -> Gradient:
         """Of the episodes of these keys."""
-        episode = bound.rollout(variables, batch)
+        episode = bound.rollout(variables, batch, ctx.noise)
         returns = to_go(episode.rewards, self.discount)
         weight = episode.mask / jnp.sum(episode.mask)
 

@@ -12,6 +12,7 @@ from zoo.devices.recipe import Recipe
 from zoo.running.run import chooser
 from zoo.spec.cohorts import Cohort
 from zoo.spec.zoo import Zoo
+from zoo.store.checkpoints import KEPT
 from zoo.training import shapes
 
 MOST_MEASURED = 8
@@ -85,6 +86,7 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
     order = list(evenly_spread(len(cohorts)))
     sizes: dict[int, int] = {}
     for i in _until(CHECK_SECONDS, order):
+        shapes.check(cohorts[i])
         sizes[i] = shapes.state_bytes(cohorts[i])
     measured: dict[int, ShortRun] = {}
     for i in _until(MEASURE_SECONDS, order[:MOST_MEASURED]):
@@ -98,7 +100,8 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
         count = len(cohort.members)
         about = measured.get(i) or ShortRun(choose(cohort), float("nan"), typical_seconds * count)
         blocks = -(-count // about.recipe.block)
-        disk = 3 * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
+        kept = 1 + KEPT + len(cohort.members[0].training.snapshots)
+        disk = kept * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
         steps = cohort.members[0].training.steps
         rows.append(
             PlanRow(cohort.id, count, blocks, about.recipe, steps, about.megabytes, disk, about.seconds, i in sizes)

@@ -14,6 +14,7 @@ from zoo.store import manifest
 from zoo.store.directory import Store
 from zoo.store.lock import locked
 from zoo.store.members import member_table
+from zoo.training import shapes
 
 STATUSES = ("diverged", "unsolved")
 
@@ -65,6 +66,8 @@ def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple
     if pairs:
         before = content.get("retries", [])
         added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), len(before) + 1)
+        for cohort in added.cohorts:
+            shapes.check(cohort)
         content["retries"] = [*before, {**added.to_json(), "of": {old.id: new.id for old, new in pairs}}]
         content["cohorts"] = manifest.sizes(zoo + added)
         write_atomically(store.path / "zoo.json", to_json(content))

@@ -39,6 +39,21 @@ def check_contract(kind: str, cls: type) -> None:
                 f"{_file(cls.__module__)}: {cls.__name__} has no `{name}`; the contract of a {kind}, {protocol}, asks "
                 "for it."
             )
+    if kind == "rule":
+        _check_rule(cls)
+
+
+def _check_rule(cls: Any) -> None:
+    """Refuse words of a rule that the engine does not know."""
+    from zoo.rules import TAKEN, TUNABLE
+
+    if cls.takes not in TAKEN:
+        raise ValueError(
+            f"{_file(cls.__module__)}: takes is {cls.takes!r}; it must be {' or '.join(map(repr, TAKEN))}."
+        )
+    for name in cls.uses:
+        if name not in TUNABLE:
+            raise ValueError(f"{_file(cls.__module__)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
 
 
 def _asked(kind: str, cls: type) -> dict[str, str]:

@@ -60,12 +60,13 @@ def _execute(path: Path, loader: Any, module: Any) -> None:
     except Exception as error:
         if os.environ.get("ZOO_TRACEBACK"):
             raise
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         why = str(error).split("\n")[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
             why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1])}"
-        raise ValueError(f"{path}, line {line}: {why}") from None
+        raise ValueError(f"{path}{'' if line is None else f', line {line}'}: {why}") from None
 
 
 def _nearest_field(name: str) -> str:

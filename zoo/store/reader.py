@@ -115,6 +115,22 @@ class Trained:
         recipe = self.manifest["cohorts"][cohort]["recipe"] or {}
         return bound_model(spec.model, spec.task, conv_form=recipe.get("conv_form", "columns"))
 
+    def recipe(self, cohort: str) -> dict[str, Any]:
+        """What a cohort was trained with.
+
+        Raises:
+          ValueError: the directory does not say.
+        """
+        if cohort not in self.manifest["cohorts"]:
+            raise ValueError(
+                f"Cohort {cohort} is none of those in {self.path}: a field of its task, model or rule was declared "
+                "otherwise when it was trained."
+            )
+        recipe = self.manifest["cohorts"][cohort]["recipe"]
+        if recipe is None:
+            raise ValueError(f"{self.path} has lost the folder of cohort {cohort}; `verify` says what is missing.")
+        return recipe
+
     def has_checkpoint(self, member: str) -> bool:
         """Whether there is a checkpoint of a member."""
         return member in self._places
@@ -126,8 +142,8 @@ class Trained:
         if at == "last":
             return int((folder.manifest() or {"step": 0})["step"])
         steps = folder.steps()
-        if isinstance(at, int) and steps and at > steps[-1] and self._is_over(folder):
-            return steps[-1]  # all of its members had stopped by then
+        if isinstance(at, int) and steps and at > steps[-1] and self._is_over(folder, at):
+            return steps[-1]
         if at not in steps:
             raise ValueError(
                 f"Block {folder.path} has no checkpoint at step {at!r}; it has {', '.join(map(str, steps))}, "
@@ -135,10 +151,12 @@ class Trained:
             )
         return int(at)
 
-    def _is_over(self, folder: BlockFolder) -> bool:
-        """Whether no member of a block trains any more."""
+    def _is_over(self, folder: BlockFolder, at: int) -> bool:
+        """Whether all members of a block had stopped before a snapshot."""
         curves = folder.curves()
-        return curves is not None and not (curves["member_status"] == RUNNING).any()
+        if curves is None or (curves["member_status"] == RUNNING).any():
+            return False
+        return at in self.zoo.by_id[str(curves["members"][0])].training.snapshots
 
     def apply(
         self, members: str | Sequence[str], inputs: Any, *, at: str | int = "last"

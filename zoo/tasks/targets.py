@@ -37,7 +37,7 @@ class Task:
 
     Attributes:
       kind: "sines" or "chaos".
-      patterns: how many there are; a batch has them in turn.
+      patterns: how many there are; batches have them in turn.
       signals: outputs of each.
       steps: time steps of a trial.
       dt: ms per time step.
@@ -67,8 +67,8 @@ class Task:
         return {"targets": _sines(self) if self.kind == "sines" else _chaos(self)}
 
     def sample(self, key: jax.Array, batch: int, step: Any = 0, data: Any = None) -> Trials:
-        """The patterns in turn, from the first on: nothing is random."""
-        index = jnp.arange(batch) % self.patterns
+        """The patterns in turn, from the first at step 0 on: nothing is random."""
+        index = (step * batch + jnp.arange(batch)) % self.patterns
         cue = jnp.arange(self.steps)[None, :, None] < CUE_STEPS
         inputs = jnp.where(cue, jax.nn.one_hot(index, self.patterns)[:, None], 0.0)
         targets = jnp.asarray((self.data() if data is None else data)["targets"])[index]

@@ -58,14 +58,14 @@ class Bound(NamedTuple):
         """What is minimised, `(total, (loss, stats))`; see `zoo/training/minimised.py`."""
         return objective(self, variables, trials, noise)
 
-    def rollout(self, variables: Variables, keys: jax.Array, greedy: bool = False) -> Episode:
+    def rollout(self, variables: Variables, keys: jax.Array, acting: jax.Array | None) -> Episode:
         """What the network and its environment do in turn, an episode per key; see `zoo/training/acting.py`."""
-        return rollout(self.task, self.model, variables, keys, greedy)
+        return rollout(self.task, self.model, variables, keys, acting)
 
     def evaluated(self, variables: Variables, data: Any) -> tuple[jax.Array, jax.Array]:
         """Loss and score on the evaluation set."""
         if is_environment(self.task):
-            episode = self.rollout(variables, self.task.evaluation(data), greedy=True)
+            episode = self.rollout(variables, self.task.evaluation(data), None)
             return self.task.loss(episode), self.task.score(episode)
         trials = self.task.evaluation(data)
         outputs = in_parts(lambda x: self.model.apply(variables, x)[0], trials.inputs)

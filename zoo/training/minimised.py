@@ -31,7 +31,8 @@ def objective(bound: Any, variables: dict[str, Any], trials: Any, noise: jax.Arr
     loss = bound.task.loss(outputs, trials)
     total = loss if training.optimizer == "adamw" else loss + training.l2 * sum(map(_square, _weights(params)))
     if on(training.rate_l2):
-        rates = [x for name, x in layers.items() if not name.endswith(".pre")]
+        recurrent = bound.model.family == "recurrent"  # which shows more than its rates
+        rates = [layers["rate"]] if recurrent else [x for name, x in layers.items() if not name.endswith(".pre")]
         total += training.rate_l2 * sum(jnp.mean(x**2) for x in rates) / len(rates)
     return total, (loss, stats)
 

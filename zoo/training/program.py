@@ -153,6 +153,7 @@ def _step(binder: Binder, state: State, floats: Floats, data: Any) -> State:
     else:
         moments = state.optimizer
         params, remembered, loss, stats, watch = bound.rule.update(bound, state.variables, state.rule, batch, ctx)
+        watch = (*watch, loss)
     new = state._replace(
         step=state.step + 1,
         params=params,
@@ -162,8 +163,10 @@ def _step(binder: Binder, state: State, floats: Floats, data: Any) -> State:
         losses=state.losses + jnp.stack([loss, 1.0]),
     )
     # One NaN must not cost the last good state: the step is taken whole or not at all.
-    kept = (params, stats, remembered) if jax.tree.leaves(remembered) else (params, stats)
-    finite = functools.reduce(operator.and_, map(jnp.isfinite, (*watch, optax.tree.norm(kept))))
+    finite = functools.reduce(operator.and_, map(jnp.isfinite, watch)) & jnp.isfinite(optax.tree.norm((params, stats)))
+    for leaf in jax.tree.leaves(remembered):  # which may be large, or count: its norm would overflow
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            finite &= jnp.isfinite(leaf).all()
     return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, state._replace(status=jnp.int32(DIVERGED)))
 
 

@@ -24,17 +24,29 @@ Shapes = Any
 
 _TAKEN = {"trials": "a task of trials", "environment": "an environment, which answers to what the network does"}
 
-_MISFIT = (ValueError, TypeError, IndexError, ZeroDivisionError, flax.errors.FlaxError)
+_MISFIT = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    ZeroDivisionError,
+    flax.errors.FlaxError,
+)
 
 
 def check(cohort: Cohort) -> None:
     """Refuse a cohort whose parts do not fit together, before anything is compiled or written."""
-    task, model, _, rule = cohort.members[0].parts
+    task, model, training, rule = cohort.members[0].parts
     given = "environment" if is_environment(task) else "trials"
     if rule.takes != given:
         raise ValueError(f"{label(rule)} learns from {_TAKEN[rule.takes]}, and {label(task)} is {_TAKEN[given]}.")
     if why := rule.fits(model, task):
         raise ValueError(f"{label(rule)} cannot train {label(model)} on {label(task)}: {why}.")
+    if training.snapshots and training.snapshots[-1] > training.steps:
+        raise ValueError(
+            f"Training.snapshots has step {training.snapshots[-1]}; the last that is trained is {training.steps}."
+        )
     known = fields_of(Training)
     for one in {id(member.training): member.training for member in cohort.members}.values():  # its floats differ
         for name in (name for name in TUNABLE if name not in rule.uses):
@@ -77,7 +89,7 @@ def variables_of(task: Any, model: Any) -> Shapes:
     def acting(keys: Any) -> tuple[Any, Any]:
         ready = bound_model(model, task)
         variables = ready.init({"params": keys[0], "constants": keys[0]}, jnp.zeros((1, *task.input_shape)))
-        episode = rollout(task, ready, variables, keys, greedy=True)
+        episode = rollout(task, ready, variables, keys, None)
         return (task.loss(episode), task.score(episode)), variables
 
     try:
@@ -103,7 +115,7 @@ def _state(cohort: Cohort) -> Any:
     try:
         state = jax.eval_shape(program.init, floats)
         jax.eval_shape(program.advance, state, floats, member.task.data(), 1, True)
-    except (*_MISFIT, AttributeError, LookupError) as error:
+    except _MISFIT as error:
         why = str(error).strip().split("\n")[0]
         parts = f"{label(member.model)} on {label(member.task)}"
         raise ValueError(f"{label(member.rule)} cannot train {parts}: {why}") from None

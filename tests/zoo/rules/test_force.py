@@ -46,6 +46,19 @@ def test_p_is_the_inverse_of_the_regularised_correlations_and_the_weights_are_th
     np.testing.assert_allclose(variables["params"]["readout"]["kernel"], ridge, atol=2e-4 * np.abs(ridge).max())
 
 
+def test_weights_of_the_mask_are_those_of_weighted_least_squares() -> None:
+    task = targets.Task(steps=40)
+    model = bound_model(reservoir.Model(hidden=12, feedback=0.0), task)
+    trials = task.evaluation()
+    mask = np.random.default_rng(0).choice([0.0, 0.2, 1.0, 5.0], trials.mask.shape)
+    variables, P, rates = learned(model, task, force.Rule(every=1), trials._replace(mask=jnp.float32(mask)))
+    seen, weights = np.asarray(rates[0], np.float64), mask[0]
+    inverse = np.linalg.inv(seen.T * weights @ seen + np.eye(12))
+    ridge = inverse @ (seen.T * weights) @ np.asarray(trials.targets[0], np.float64)
+    np.testing.assert_allclose(P, inverse, atol=1e-5 * np.abs(inverse).max())
+    np.testing.assert_allclose(variables["params"]["readout"]["kernel"], ridge, atol=2e-4 * np.abs(ridge).max())
+
+
 def test_with_feedback_p_is_the_inverse_over_the_rates_that_the_changing_network_had() -> None:
     """The rule's own loop, written once more in float64 and one unit of time at a time."""
     task = targets.Task(steps=40)

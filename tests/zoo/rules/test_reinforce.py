@@ -49,7 +49,7 @@ def test_on_average_it_is_the_gradient_of_the_expected_reward() -> None:
     exact = jax.grad(expected)(variables["params"])
     rule = reinforce.Rule(discount=1.0, entropy=0.0)
     bound = SimpleNamespace(
-        task=fixed, model=model, rollout=lambda v, keys: rollout(fixed, model, v, keys, greedy=False)
+        task=fixed, model=model, rollout=lambda v, keys, acting: rollout(fixed, model, v, keys, acting)
     )
     ctx = Context(jnp.int32(0), jax.random.key(0), lambda: jax.random.key(0))
     for level in (0.0, 0.7):  # a baseline changes the spread of the estimate, not its mean
@@ -66,13 +66,15 @@ def test_the_baseline_learns_the_return() -> None:
     model = bound_model(gru.Model(hidden=4), task)
     variables = model.init({"params": jax.random.key(0)}, jnp.zeros((1, *task.input_shape)))
     rule = reinforce.Rule(baseline_rate=0.05)
-    bound = SimpleNamespace(task=task, model=model, rollout=lambda v, keys: rollout(task, model, v, keys, greedy=False))
+    bound = SimpleNamespace(
+        task=task, model=model, rollout=lambda v, keys, acting: rollout(task, model, v, keys, acting)
+    )
     ctx = Context(jnp.int32(0), jax.random.key(0), lambda: jax.random.key(0))
     memory = rule.init(bound, variables, jax.random.key(0))
     learn = jax.jit(lambda memory, keys: rule.gradient(bound, variables, memory, keys, ctx).state)
     for step in range(300):
         memory = learn(memory, jax.random.split(jax.random.key(step), 32))
-    episode = bound.rollout(variables, jax.random.split(jax.random.key(10**6), 512))
+    episode = bound.rollout(variables, jax.random.split(jax.random.key(10**6), 512), jax.random.key(7))
     rates = np.asarray(model.apply(variables, episode.inputs)[1]["rate"])
     returns = np.asarray(to_go(episode.rewards, rule.discount))
     errors = returns - (rates @ memory.baseline[:-1] + memory.baseline[-1])

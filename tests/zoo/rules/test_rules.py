@@ -6,6 +6,7 @@ from typing import Any
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,9 +16,10 @@ from zoo.devices.blocks import blocks_of
 from zoo.devices.executable import Executable
 from zoo.devices.recipe import Recipe
 from zoo.rules import TUNABLE, bptt, force, is_gradient, reinforce
+from zoo.running import planning
 from zoo.spec.contracts import check_contract, class_of
 from zoo.tasks import bandit, digits, flipflop, is_environment, targets
-from zoo.training.binding import floats_of
+from zoo.training.binding import Binder, floats_of
 from zoo.training.program import program_of
 from zoo.training.shapes import check, state_bytes
 from zoo.training.status import DIVERGED
@@ -123,6 +125,14 @@ def test_the_rule_is_a_column_and_a_field_of_the_zoo(tmp_path: Path) -> None:
             "reinforce.Rule learns from an environment.*flipflop.Task is a task of trials",
         ),
         (
+            dict(task=targets.Task(), model=reservoir.Model(noise=0.1), rule=force.Rule()),
+            "it learns from rates without noise, and the model's is 0.1",
+        ),
+        (
+            dict(task=targets.Task(), model=gru.Model(), training=Training(steps=5, snapshots=(6,))),
+            "Training.snapshots has step 6; the last that is trained is 5",
+        ),
+        (
             dict(task=bandit.Task(), model=gru.Model(noise=0.1), rule=reinforce.Rule()),
             "with noise 0.1 the network would act otherwise",
         ),
@@ -186,3 +196,77 @@ def test_every_rule_takes_its_task_as_it_says(name: str) -> None:
     rule = class_of("rule", name)
     assert is_environment(TASKS[rule.takes]) == (rule.takes == "environment")
     check(zoo_of(name).cohorts[0])
+
+
+@pytest.mark.parametrize("poisoned", ["state", "loss"])
+def test_a_rule_whose_state_or_loss_is_not_finite_freezes_its_member(poisoned: str) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Rule(force.Rule):
+        def update(self, bound, variables, state, batch, ctx):
+            given = super().update(bound, variables, state, batch, ctx)
+            if poisoned == "loss":
+                return given._replace(loss=jnp.where(ctx.step == 2, jnp.nan, given.loss))
+            return given._replace(state=given.state.at[0, 0].set(jnp.where(ctx.step == 2, jnp.nan, given.state[0, 0])))
+
+    Rule.__module__ = "zoo.rules.mine"
+    state = advanced(Zoo("bad", task=TASKS["trials"], model=gru.Model(hidden=3), training=SMALL, rule=Rule()), steps=4)
+    assert state.status[0] == DIVERGED
+    assert state.step[0] == 2
+    assert np.isfinite(state.rule).all()
+
+
+def test_a_rules_counters_and_large_numbers_are_no_reason_to_freeze() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Rule(bptt.Rule):
+        def init(self, bound, variables, key):
+            return {"count": jnp.int32(50_000), "large": jnp.float32(1e30)}
+
+    Rule.__module__ = "zoo.rules.mine"
+    zoo = Zoo("good", task=TASKS["trials"], model=gru.Model(hidden=3), training=SMALL, rule=Rule())
+    state = advanced(zoo, steps=2)
+    assert state.status[0] != DIVERGED
+    assert state.step[0] == 2
+
+
+def advanced(zoo: Zoo, steps: int) -> Any:
+    """The state of a zoo of one cohort after some steps, on the host."""
+    (cohort,) = zoo.cohorts
+    executable = Executable(cohort, Recipe(len(cohort.members), "map", "columns", 2))
+    (block,), device = blocks_of(cohort, executable.recipe), jax.local_devices()[0]
+    return jax.device_get(executable.advance(executable.init(block, device), block.floats, device, steps, True))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("takes", "trial", r"zoo/rules/mine\.py: takes is 'trial'; it must be 'trials' or 'environment'"),
+        (
+            "uses",
+            frozenset({"learning_rat"}),
+            r"zoo/rules/mine\.py: uses has 'learning_rat'; the nearest is 'learning_rate'",
+        ),
+    ],
+)
+def test_words_that_the_engine_does_not_know_are_refused(field: str, value: Any, sentence: str) -> None:
+    cls = type("Rule", (bptt.Rule,), {field: value, "__module__": "zoo.rules.mine"})
+    with pytest.raises(ValueError, match=sentence):
+        check_contract("rule", cls)
+
+
+def test_members_that_share_their_data_explore_each_for_itself() -> None:
+    zoo = zoo_of("reinforce").replace("data", "shared").replace("training.learning_rate", 1e-30)
+    one = zoo.members[0]
+    bound = Binder(one, {}).bind(jax.tree.map(lambda x: x[0], floats_of(zoo.cohorts[0])))
+    variables = bound.model.init({"params": jax.random.key(0)}, jnp.zeros((1, *one.task.input_shape)))
+    floats = [jax.tree.map(lambda x, row=row: x[row], floats_of(zoo.cohorts[0])) for row in (0, 1)]
+    binder = Binder(one, {})
+    worlds = [jax.random.split(jax.random.fold_in(binder.data_key(f), 0), 8) for f in floats]
+    episodes = [bound.rollout(variables, keys, binder.noise_key(f, 0)) for keys, f in zip(worlds, floats)]
+    np.testing.assert_array_equal(*(episode.worlds.chances for episode in episodes))
+    assert not np.array_equal(*(episode.actions for episode in episodes))
+
+
+def test_a_dry_run_refuses_what_training_would(tmp_path: Path) -> None:
+    zoo = Zoo("bad", task=digits.Task(), model=cnn.Model(), rule=force.Rule())
+    with pytest.raises(ValueError, match=r"force\.Rule cannot train cnn\.Model"):
+        planning.plan(zoo)

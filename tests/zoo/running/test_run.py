@@ -115,9 +115,9 @@ def test_a_block_whose_members_have_all_stopped_is_read_at_later_snapshots_as_it
     chex.assert_trees_all_equal(trained.params(ids, at=10), trained.params(ids))
 
 
-@pytest.mark.parametrize("steps", [(3, 2), (0,), (5,), (2, 2)])
+@pytest.mark.parametrize("steps", [(3, 2), (0,), (2, 2)])
 def test_snapshots_that_cannot_be_are_refused(steps: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="it must be ascending steps from 1 to 4"):
+    with pytest.raises(ValueError, match="it must be ascending steps from 1 on"):
         tiny(snapshots=steps)
 
 

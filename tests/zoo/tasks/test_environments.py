@@ -27,7 +27,8 @@ def episode_of(task, greedy: bool = False, seed: int = 0):
     model = bound_model(gru.Model(hidden=3), task)
     variables = model.init(jax.random.key(seed), jnp.zeros((1, *task.input_shape)))
     keys = jax.random.split(jax.random.key(seed), 5)
-    return jax.jit(lambda keys: rollout(task, model, variables, keys, greedy))(keys)
+    acting = None if greedy else jax.random.key(seed)
+    return jax.jit(lambda keys: rollout(task, model, variables, keys, acting))(keys)
 
 
 def test_is_a_frozen_dataclass_of_plain_numbers(task):
@@ -112,3 +113,4 @@ def test_a_world_that_ends_early_is_masked_from_then_on():
     np.testing.assert_array_equal(episode.mask, np.tile([1, 1, 1, 0, 0, 0, 0, 0], (5, 1)))
     assert (episode.rewards[:, :3] >= 1).all()
     assert (episode.rewards[:, 3:] == 0).all()
+    assert (episode.worlds.pulls == 3).all(), "a world that has ended stands still"
