@@ -21,8 +21,8 @@ The contract of a rule, a section of the spec (`Zoo(..., rule=force.Rule(alpha=1
 What `bound` offers beside its parts: `objective(variables, trials, noise) -> (total, (loss, stats))`, the loss with
 regularisers (`total`) and without, and the new batch statistics; `rollout(variables, keys, acting) -> Episode` of an
 environment, with worlds from `keys` and actions drawn from the key `acting`, such as `ctx.noise`: so members that share
-their data still explore each for itself. What is not finite in `watch`, in the gradient's norm, in the new variables, in
-the rule's state or, of an `update`, in the loss, freezes the member at its last good state.
+their data still explore each for itself. What is not finite in `watch`, in the gradient's norm, in the new variables,
+in the rule's state or, of an `update`, in the loss, freezes the member at its last good state.
 """
 
 import dataclasses
