@@ -17,7 +17,7 @@ from flax import linen as nn
 
 from models import Static, given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import advance, normals, plus, shown, time_step
+from models._recurrence import normals, plus, time_step
 from models._recurrent import Recurrent
 
 
@@ -87,14 +87,14 @@ class Model(Recurrent):
     def setup(self) -> None:
         self.readout = Readout(self.hidden, self.outputs)
         units = (self.hidden,)
-        normal = self.constant("recurrent", jax.random.normal, (self.hidden, self.hidden))
-        self.recurrent = normal * self.gain / jnp.sqrt(self.hidden)
+        self.drawn = self.constant("recurrent", jax.random.normal, (self.hidden, self.hidden))
+        self.scale = self.gain / jnp.sqrt(self.hidden)
         self.input = Input(self.hidden, self.input_gain)
         self.fed_back = self.constant("feedback", _uniform, (self.outputs, *units)) * self.feedback
         self.initial = self.constant("initial", _uniform, units) / 2
 
     def weight(self) -> jax.Array:
-        return self.recurrent + self.readout.kernel @ self.fed_back
+        return self.drawn * self.scale + self.readout.kernel @ self.fed_back
 
     def cell(self, q: Any, state: jax.Array, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
         """The next x."""
@@ -117,12 +117,12 @@ class Model(Recurrent):
         return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)
 
     def _stepped(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """With the readout fed back as it is: weights that change at every step are never merged."""
-        roles, weights = self._roles(), self._weights()._replace(recurrent=self.recurrent)
-        before = shown(roles, weights.quantities, state)[0]
-        drive = self.input(input) + self.readout_of(before) @ self.fed_back
-        state = advance(roles, weights, state, [drive])
-        return state, shown(roles, weights.quantities, state)[0]
+        """With the readout fed back as it is: weights that change at every step are never merged. J is not scaled here,
+        but what comes of it: N numbers instead of N x N at every step."""
+        q, before = self.hyperparameters(), self.observe(None, state)
+        recurrent = before["rate"] @ self.drawn * self.scale + self.readout_of(before) @ self.fed_back
+        state = self.cell(q, state, [self.input(input)], [recurrent], None)
+        return state, self.observe(q, state)
 
     def _alpha(self) -> jax.Array:
         return jnp.minimum(time_step(self.dt) / self.tau, 1.0)

@@ -1,6 +1,7 @@
 """FORCE: recursive least squares on the readout, at every few time steps of a trial, while its output is fed back."""
 
 import dataclasses
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -61,24 +62,33 @@ class Rule:
             )
             return kernel - k @ error, P - k @ seen.T
 
-        def step(now: Any, given: Any) -> Any:
+        def step(learns: bool, now: Any, given: Any) -> Any:
             network, kernel, P = now
-            index, input, target, weight = given
+            input, target, weight = given
             current = {**variables, "params": with_kernel(kernel)}
             network, rate = apply(current, network, input, method="step")
             error = apply(current, {"rate": rate}, method="readout_of") - target
-            # Least squares with weights: both sides of every equation times the root of its weight.
-            root = jnp.sqrt(weight)[:, None]
-            seen = root * apply(current, {"rate": rate}, method="read")
-            if self.every == 1:
+            if learns:
+                # Least squares with weights: both sides of every equation times the root of its weight.
+                root = jnp.sqrt(weight)[:, None]
+                seen = root * apply(current, {"rate": rate}, method="read")
                 kernel, P = learn(kernel, P, seen, root * error)
-            else:
-                due = index % self.every == 0
-                kernel, P = lax.cond(due, learn, lambda kernel, P, *_: (kernel, P), kernel, P, seen, root * error)
             return (network, kernel, P), jnp.mean(error**2, axis=-1) * weight
+
+        def group(now: Any, given: Any) -> Any:
+            """`every` steps: at the first there is an update. A condition in each step would copy P."""
+            now, first = step(True, now, jax.tree.map(lambda x: x[0], given))
+            now, later = lax.scan(partial(step, False), now, jax.tree.map(lambda x: x[1:], given))
+            return now, first + later.sum(0)
+
+        def grouped(x: jax.Array) -> jax.Array:
+            """`(time, ...)` in groups; what fills up the last one has no weight."""
+            return jnp.pad(x, ((0, -len(x) % self.every), *((0, 0),) * (x.ndim - 1))).reshape(
+                -1, self.every, *x.shape[1:]
+            )
 
         network = apply(variables, batch.inputs.shape[0], method="initial_state")
         start = (network, params["readout"]["kernel"], state)
-        (_, kernel, P), errors = lax.scan(step, start, (jnp.arange(len(inputs)), inputs, targets, mask))
+        (_, kernel, P), errors = lax.scan(group, start, jax.tree.map(grouped, (inputs, targets, mask)))
         stats = {name: v for name, v in variables.items() if name not in ("params", "constants")}
         return Update(with_kernel(kernel), P, errors.sum() / mask.sum(), stats)
