@@ -26,7 +26,7 @@ An *environment* is a task whose input depends on what the network did. It has, 
   network's outputs are the logits.
 - `reset(key) -> (world, observation)`: a pytree, and `(unit,)`.
 - `act(world, action, key) -> (world, observation, reward, done)`: of one world, pure, fixed shapes; `action` is int32,
-  `reward` and `done` are scalars. Once a world is done, its further rewards do not count.
+  `reward` and `done` are scalars. Once a world is done, it stands still, and nothing it would answer counts.
 - `loss(episode)` and `score(episode)`, of an `Episode`; `evaluation(data=None)`: the keys of the held-out episodes,
   `(trial,)`. There the network takes its likeliest action.
 - `probe(data=None) -> Trials`: recorded episodes, made by a stored policy and never by a member's, so that all members
