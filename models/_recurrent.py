@@ -23,7 +23,19 @@ from flax import linen as nn
 
 from models import on
 from models._layers import Perturbation, check_layers
-from models._recurrence import Roles, Weights, advance, by_time, by_trial, normals, recurrent_init, shown, split, unroll
+from models._recurrence import (
+    Roles,
+    Weights,
+    advance,
+    by_time,
+    by_trial,
+    normals,
+    recurrent_init,
+    shown,
+    split,
+    time_step,
+    unroll,
+)
 
 
 class Recurrent(nn.Module):
@@ -156,3 +168,20 @@ class Recurrent(nn.Module):
 
     def _weights(self) -> Weights:
         return Weights(self.weight(), self.bias(), self.hyperparameters(), self.quantities())
+
+
+class Leaky(Recurrent):
+    """A recurrent network whose state leaks: `q["alpha"]` is `min(dt / tau, 1)`, and its noise in training
+    `sigma sqrt(2 alpha) xi`, whose stationary variance does not depend on dt."""
+
+    if TYPE_CHECKING:
+        tau: float
+        dt: float
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """alpha."""
+        return {"alpha": jnp.minimum(time_step(self.dt) / self.tau, 1.0)}
+
+    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        scale = self.noise * jnp.sqrt(2 * q["alpha"])
+        return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)

@@ -20,11 +20,11 @@ from flax import linen as nn
 
 from models import Static, given, off, setting
 from models._layers import ACTIVATIONS, activation, scaled
-from models._recurrence import normals, plus, time_step
-from models._recurrent import Recurrent
+from models._recurrence import plus
+from models._recurrent import Leaky
 
 
-class Model(Recurrent):
+class Model(Leaky):
     """See the module's text.
 
     Attributes:
@@ -81,14 +81,3 @@ class Model(Recurrent):
 
     def read(self, observed: dict[str, jax.Array]) -> jax.Array:
         return observed["rate"][..., : self.excitatory_units]
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """alpha."""
-        return {"alpha": self._alpha()}
-
-    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array]:
-        scale = self.noise * jnp.sqrt(2 * q["alpha"])
-        return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)
-
-    def _alpha(self) -> jax.Array:
-        return jnp.minimum(time_step(self.dt) / self.tau, 1.0)

@@ -17,8 +17,8 @@ from flax import linen as nn
 
 from models import Static, given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import normals, plus, time_step
-from models._recurrent import Recurrent
+from models._recurrence import plus
+from models._recurrent import Leaky
 
 
 class Input(nn.Module):
@@ -59,7 +59,7 @@ class Readout(nn.Module):
         return rates @ self.kernel
 
 
-class Model(Recurrent):
+class Model(Leaky):
     """See the module's text.
 
     Attributes:
@@ -108,14 +108,6 @@ class Model(Recurrent):
         """The same constant x in every trial, (trial, unit)."""
         return jnp.broadcast_to(self.initial, (trials, self.hidden))
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """alpha."""
-        return {"alpha": self._alpha()}
-
-    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array]:
-        scale = self.noise * jnp.sqrt(2 * q["alpha"])
-        return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)
-
     def _stepped(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """With the readout fed back as it is: weights that change at every step are never merged. J is not scaled here,
         but what comes of it: N numbers instead of N x N at every step."""
@@ -123,9 +115,6 @@ class Model(Recurrent):
         recurrent = before["rate"] @ self.drawn * self.scale + self.readout_of(before) @ self.fed_back
         state = self.cell(q, state, [self.input(input)], [recurrent], None)
         return state, self.observe(q, state)
-
-    def _alpha(self) -> jax.Array:
-        return jnp.minimum(time_step(self.dt) / self.tau, 1.0)
 
 
 def _uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 
 from models import Static, given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import normals, plus, time_step
-from models._recurrent import Recurrent
+from models._recurrence import plus, time_step
+from models._recurrent import Leaky
 
 FACILITATING, DEPRESSED = (0.15, 1500.0, 200.0), (0.45, 200.0, 1500.0)
 """U, tau_u and tau_x, times in ms."""
@@ -40,7 +40,7 @@ class State(NamedTuple):
     resources: jax.Array
 
 
-class Model(Recurrent):
+class Model(Leaky):
     """See the module's text.
 
     Attributes:
@@ -84,17 +84,6 @@ class Model(Recurrent):
         """Nothing sent yet: r = 0, u = U, x = 1."""
         shape = (trials, self.hidden)
         return State(jnp.zeros(shape), jnp.broadcast_to(self._synapses()[0], shape), jnp.ones(shape))
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """alpha."""
-        return {"alpha": self._alpha()}
-
-    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array]:
-        scale = self.noise * jnp.sqrt(2 * q["alpha"])
-        return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)
-
-    def _alpha(self) -> jax.Array:
-        return jnp.minimum(time_step(self.dt) / self.tau, 1.0)
 
     def _synapses(self) -> tuple[jax.Array, ...]:
         """U, tau_u and tau_x of every unit, `(1, unit)`."""
