@@ -310,8 +310,7 @@ class Show:
         row = trained.members.set_index("member").loc[self.member]
         say(f"{self.member}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}")
         for section, values in fields.items():
-            words = (f"{n}={tuple(v) if isinstance(v, list) else v}" for n, v in values.items())
-            say(f"  {section}: {', '.join(words)}")
+            say(f"  {section}: {', '.join(_words(values))}")
         console.print(f"  seed: {seed}")
         for old, new in tried_again(trained.manifest).items():
             if self.member in (old, new):
@@ -353,6 +352,18 @@ COMMANDS = {
     "show": Show,
     "verify": Verify,
 }
+
+
+def _words(values: dict[str, Any]) -> list[str]:
+    """The fields of a section, as a line says them."""
+    words = []
+    for name, value in values.items():
+        if isinstance(value, dict):  # a rule that this one holds
+            below = {key: each for key, each in value.items() if key != "name"}
+            words += [f"{name}={value['name']}", *(f"{name}.{each}" for each in _words(below))]
+        else:
+            words.append(f"{name}={tuple(value) if isinstance(value, list) else value}")
+    return words
 
 
 def _here(name: str) -> Path:

@@ -22,17 +22,22 @@ The contract of a model:
 - `perturb` is {layer: (scale, shift)}, each `(unit,)`, or `(channel,)` of a map: after the layer's nonlinearity r
   becomes scale r + shift, before anything else reads it, and so it is returned. (0, 0) is a lesion, (1, s) a drive.
   A layer is a name in `representations` without ".pre"; of a recurrent model it is "rate". None costs nothing.
+- A rule may add the collection "backward", with names of `params` and their shapes: the error of a product with such a
+  weight goes back to the product's input through the backward weight, and nothing else changes. Every trained weight
+  of two axes or more stands in such a product (`models/_products.py`: `product`, and `Dense` for linen's).
 - No linen submodule is called inside a raw `lax.scan`: take the parameters first.
 
 A recurrent model says three things of its state, which may be any tree of arrays `(trial, unit)`: how it goes on, what
 is shown of it, and what its units send to each other (`models/_recurrent.py`: `cell`, `observe`, `transmit`). What is
 shown are its representations: "rate" first, then what else there is, such as the variables of synapses. It also has
-three methods, reached by `method=`: the code that was trained, one time step at a time and without noise, for fixed
-points, Jacobians and environments.
+three methods, reached by `method=`: the code that was trained, one time step at a time, for fixed points, Jacobians and
+environments.
 
 - `initial_state(trials) -> state`.
-- `step(state, input) -> (state, rate)`; `input` is `(trial, unit)`.
-- `respond(state, input) -> (state, outputs)`.
+- `step(state, input, noise=None, perturb=None) -> (state, rate)`; `input` is `(trial, unit)`; `noise` are standard
+  normals `(trial, unit)`, which the network scales and adds as in training; `perturb` acts on the rates before and
+  after, so that (0, r) clamps them to r.
+- `respond(state, input, noise=None, perturb=None) -> (state, outputs)`.
 
 Two more say where the outputs come from, for rules that train the readout alone: `read(observed) -> (..., unit)`, what
 the readout takes of what is shown, and `readout_of(observed) -> outputs`. The weights of a linear readout are
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
     import jax
 
 __all__ = [
+    "FIXED",
     "STATIC",
     "BrokenLimit",
     "Each",
@@ -66,6 +72,8 @@ __all__ = [
 ]
 
 STATIC = "static"
+FIXED = ("params", "constants", "backward")
+"""Collections of variables that a pass leaves as they are."""
 T = TypeVar("T")
 Static = Annotated[T, STATIC]
 """`Static[float]` says that a float splits cohorts instead of varying inside one."""
@@ -175,7 +183,7 @@ class RecurrentNetwork(Network, Protocol):
     """What is asked of a recurrent `Model` besides; reached by `apply(variables, ..., method="step")`."""
 
     def initial_state(self, trials: int) -> Any: ...
-    def step(self, state: Any, input: "jax.Array") -> tuple[Any, "jax.Array"]: ...
-    def respond(self, state: Any, input: "jax.Array") -> tuple[Any, "jax.Array"]: ...
+    def step(self, state: Any, input: "jax.Array", noise: Any = None, perturb: Any = None) -> Any: ...
+    def respond(self, state: Any, input: "jax.Array", noise: Any = None, perturb: Any = None) -> Any: ...
     def read(self, observed: dict[str, "jax.Array"]) -> "jax.Array": ...
     def readout_of(self, observed: dict[str, "jax.Array"]) -> "jax.Array": ...

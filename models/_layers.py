@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from models import on
+from models._products import Dense
 
 Activation = Callable[[jax.Array], jax.Array]
 Perturbation = Mapping[str, tuple[Any, Any]]
@@ -91,7 +91,7 @@ def dense_layers(
     name: str,
     train: bool,
     perturb: Perturbation | None,
-    first: Callable[..., Any] = nn.Dense,
+    first: Callable[..., Any] = Dense,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Dense layers r_l = f(r_{l-1} W_l + b_l) with dropout after f in training, inside a module's compact method.
 
@@ -110,7 +110,7 @@ def dense_layers(
     f, init = activation(name), feedforward_init(name, module.gain)
     representations = {}
     for layer, count in enumerate(units, start=1):
-        kind: Callable[..., Any] = first if layer == 1 else nn.Dense
+        kind: Callable[..., Any] = first if layer == 1 else Dense
         x = kind(count, kernel_init=init, name=f"dense{layer}")(x)
         representations[f"dense{layer}.pre"] = x
         x = perturbed(f(x), perturb, f"dense{layer}")

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from models._products import backward_of, product
+
 POOLINGS = ("max", "mean")
 
 
@@ -110,7 +112,8 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, maps: jax.Array) -> jax.Array:
         kernel = self.param("kernel", self.kernel_init, (self.size, self.size, maps.shape[0], self.filters))
-        maps = convolve(maps, kernel, self.form, self.stride)
+        times = partial(convolve, form=self.form, stride=self.stride)
+        maps = product(maps, kernel, backward_of(self, "kernel"), times)
         if not self.bias:
             return maps
         return maps + _per_channel(self.param("bias", nn.initializers.zeros_init(), (self.filters,)))
@@ -150,7 +153,7 @@ class Divisive(nn.Module):
         return _per_channel(scale) * drive / (drive.sum(0, keepdims=True) + self.semisaturation)
 
 
-class Dense(nn.Module):
+class DenseOfMaps(nn.Module):
     """A dense layer on whole maps, flattened channel first: kernel (channel height width, out) and bias (out,).
 
     Its outputs are `(trial, unit)`. The maps are not transposed first: that would cost a fifth of a training step.
@@ -164,7 +167,11 @@ class Dense(nn.Module):
         flat = maps.reshape(-1, maps.shape[-1])
         kernel = self.param("kernel", self.kernel_init, (len(flat), self.units))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.units,))
-        return (kernel.T @ flat).T + bias[None]
+        return product(flat, kernel, backward_of(self, "kernel"), _of_columns) + bias[None]
+
+
+def _of_columns(flat: jax.Array, kernel: jax.Array) -> jax.Array:
+    return (kernel.T @ flat).T
 
 
 def _per_channel(values: jax.Array) -> jax.Array:

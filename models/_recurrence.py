@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from models._layers import Perturbation, perturbed, scaled
+from models._products import product
 
 Gates = Sequence[jax.Array]
 
@@ -46,12 +47,15 @@ class Weights(NamedTuple):
       bias: `(gates x unit,)`, or None where the drive's bias says it all.
       fixed: numbers of the functions that are not trained, name -> array: no gradient flows to them.
       trained: those that are.
+      backward: what the error of the recurrent product goes back through, `(unit, gates x unit)`; None for the weights
+        themselves.
     """
 
     recurrent: jax.Array
     bias: jax.Array | None
     fixed: dict[str, Any]
     trained: dict[str, Any]
+    backward: jax.Array | None = None
 
     @property
     def quantities(self) -> dict[str, Any]:
@@ -156,7 +160,7 @@ def advance(
 ) -> Any:
     """One time step: the next state, of arguments as in `unroll`; `drive` has one `(trial, unit)` array per gate."""
     q = weights.quantities
-    recurrent = shown(roles, q, state, perturb)[1] @ weights.recurrent
+    recurrent = product(shown(roles, q, state, perturb)[1], weights.recurrent, weights.backward)
     if weights.bias is not None:
         recurrent = recurrent + weights.bias[None]
     gates = split(recurrent, weights.recurrent.shape[0])
@@ -246,7 +250,8 @@ def _backward(roles: Roles, inside: tuple[int, ...], residuals: Any, cotangent: 
     delta = jnp.concatenate([plain if tap is None else tap for plain, tap in zip(d_drive, d_tap)], axis=-1)
     d_weight = jnp.einsum("tbi,tbj->ij", previous, delta).astype(weights.recurrent.dtype)
     d_bias = None if weights.bias is None else delta.sum((0, 1)).astype(weights.bias.dtype)
-    d_weights = Weights(d_weight, d_bias, jax.tree.map(jnp.zeros_like, weights.fixed), d_trained)
+    d_fixed, d_backward = jax.tree.map(jnp.zeros_like, (weights.fixed, weights.backward))
+    d_weights = Weights(d_weight, d_bias, d_fixed, d_trained, d_backward)
     return d_weights, d_state, d_drive, d_noise
 
 

@@ -23,6 +23,7 @@ from flax import linen as nn
 
 from models import on
 from models._layers import Perturbation, check_layers
+from models._products import Dense, backward_of
 from models._recurrence import (
     Roles,
     Weights,
@@ -52,10 +53,10 @@ class Recurrent(nn.Module):
     inside: ClassVar[tuple[int, ...]] = ()
 
     def setup(self) -> None:
-        self.input = nn.Dense(self.gates * self.hidden, bias_init=self.input_bias())
+        self.input = Dense(self.gates * self.hidden, bias_init=self.input_bias())
         shape = (self.hidden, self.gates * self.hidden)
         self.recurrent = self.param("recurrent", self.initial_weights_of(), shape)
-        self.readout = nn.Dense(self.outputs)
+        self.readout = Dense(self.outputs)
 
     def constant(self, name: str, draw: Callable[..., jax.Array], shape: tuple[int, ...]) -> jax.Array:
         """An array that is drawn once, from the seed and a stream of its own, and never trained.
@@ -94,6 +95,10 @@ class Recurrent(nn.Module):
         """The recurrent weights as they act, `(unit, gates x unit)`."""
         return self.recurrent
 
+    def backward(self) -> jax.Array | None:
+        """What the error of the recurrent product goes back through, `(unit, gates x unit)`; None for `weight()`."""
+        return backward_of(self, "recurrent")
+
     def bias(self) -> jax.Array | None:
         """A bias of the recurrent input that is not the drive's, `(gates x unit,)`."""
         return None
@@ -106,10 +111,10 @@ class Recurrent(nn.Module):
         """Numbers that are trained."""
         return {}
 
-    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        """The drive `(time, trial, gates x unit)` and the noise `(time, trial, unit)` of a pass in training, with the
-        numbers `q`; by default `sigma xi` at every step, xi standard normal."""
-        return drive, self.noise * normals(self.make_rng("noise"), drive, self.hidden)
+    def noise_of(self, q: Any, drive: jax.Array, xi: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """The drive `(..., gates x unit)` and the noise of the state `(..., unit)`, or None, of standard normals xi
+        `(..., unit)`; by default `sigma xi`."""
+        return drive, self.noise * xi
 
     def read(self, observed: dict[str, jax.Array]) -> jax.Array:
         """What the readout takes of what is observed; by default all rates."""
@@ -139,7 +144,8 @@ class Recurrent(nn.Module):
         """
         drive, noise, weights = self.input(by_time(inputs)), None, self._weights()
         if train and on(self.noise):
-            drive, noise = self.noise_of(weights.quantities, drive)
+            xi = normals(self.make_rng("noise"), drive, self.hidden)
+            drive, noise = self.noise_of(weights.quantities, drive, xi)
         check_layers(perturb, ["rate"])
         state = self.initial_state(inputs.shape[0])
         observed = unroll(self._roles(), weights, state, drive, noise, inside=self.inside, perturb=perturb)
@@ -147,27 +153,43 @@ class Recurrent(nn.Module):
         observed = {"rate": observed["rate"], **observed}  # a scan sorts the names
         return outputs, {name: by_trial(x) for name, x in observed.items()}
 
-    def step(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
-        """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and rate."""
-        state, observed = self._stepped(state, input)
+    def step(
+        self, state: Any, input: jax.Array, noise: jax.Array | None = None, perturb: Perturbation | None = None
+    ) -> tuple[Any, jax.Array]:
+        """One time step: the next state and its rate.
+
+        Args:
+          state: (trial, unit), or a tree of such.
+          input: (trial, unit).
+          noise: standard normals (trial, unit), which the network scales and adds as in training; None for none.
+          perturb: {"rate": (scale, shift)} as in `__call__`, of the rates before and after; (0, r) clamps them to r.
+        """
+        state, observed = self._stepped(state, input, noise, perturb)
         return state, observed["rate"]
 
-    def respond(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
-        """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and the outputs."""
-        state, observed = self._stepped(state, input)
+    def respond(
+        self, state: Any, input: jax.Array, noise: jax.Array | None = None, perturb: Perturbation | None = None
+    ) -> tuple[Any, jax.Array]:
+        """One time step: the next state and the outputs; arguments as of `step`."""
+        state, observed = self._stepped(state, input, noise, perturb)
         return state, self.readout_of(observed)
 
-    def _stepped(self, state: Any, input: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        roles, weights = self._roles(), self._weights()
-        state = advance(roles, weights, state, split(self.input(input), self.hidden))
-        return state, shown(roles, weights.quantities, state)[0]
+    def _stepped(
+        self, state: Any, input: jax.Array, noise: jax.Array | None, perturb: Perturbation | None
+    ) -> tuple[Any, dict[str, jax.Array]]:
+        check_layers(perturb, ["rate"])
+        roles, weights, drive = self._roles(), self._weights(), self.input(input)
+        if noise is not None:
+            drive, noise = self.noise_of(weights.quantities, drive, noise)
+        state = advance(roles, weights, state, split(drive, self.hidden), noise, perturb=perturb)
+        return state, shown(roles, weights.quantities, state, perturb)[0]
 
     def _roles(self) -> Roles:
         other = type(self).transmit is not Recurrent.transmit
         return Roles(self.cell, self.observe, self.transmit if other else None)
 
     def _weights(self) -> Weights:
-        return Weights(self.weight(), self.bias(), self.hyperparameters(), self.quantities())
+        return Weights(self.weight(), self.bias(), self.hyperparameters(), self.quantities(), self.backward())
 
 
 class Leaky(Recurrent):
@@ -182,6 +204,5 @@ class Leaky(Recurrent):
         """alpha."""
         return {"alpha": jnp.minimum(time_step(self.dt) / self.tau, 1.0)}
 
-    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        scale = self.noise * jnp.sqrt(2 * q["alpha"])
-        return drive, scale * normals(self.make_rng("noise"), drive, self.hidden)
+    def noise_of(self, q: Any, drive: jax.Array, xi: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        return drive, self.noise * jnp.sqrt(2 * q["alpha"]) * xi

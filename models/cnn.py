@@ -36,7 +36,8 @@ from models._layers import (
     feedforward_init,
     perturbed,
 )
-from models._maps import POOLINGS, Convolution, Dense, normalization, of_maps, pool, to_maps
+from models._maps import POOLINGS, Convolution, DenseOfMaps, normalization, of_maps, pool, to_maps
+from models._products import Dense
 
 
 class Model(nn.Module):
@@ -105,10 +106,10 @@ class Model(nn.Module):
             _check_pool(layer, size, x)
             # On CPU, XLA would fuse pooling into its reader and compute it anew for each of the reader's copies.
             x = lax.optimization_barrier(pool(x, size, self._each("pooling", i)))
-        x, dense = dense_layers(self, x, self.dense, names[-1], train, perturb, first=Dense)
+        x, dense = dense_layers(self, x, self.dense, names[-1], train, perturb, first=DenseOfMaps)
         representations.update(dense)
         check_layers(perturb, representations)
-        readout = nn.Dense if self.dense else Dense
+        readout = Dense if self.dense else DenseOfMaps
         return readout(self.outputs, name="readout")(x), representations
 
     def _each(self, field: str, i: int) -> Any:

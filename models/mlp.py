@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from models import given, off, setting
 from models._layers import ACTIVATIONS, Perturbation, check_layers, dense_layers
+from models._products import Dense
 
 
 class Model(nn.Module):
@@ -42,4 +43,4 @@ class Model(nn.Module):
         x = inputs.reshape(inputs.shape[0], -1)
         x, representations = dense_layers(self, x, self.layers, self.activation, train, perturb)
         check_layers(perturb, representations)
-        return nn.Dense(self.outputs, name="readout")(x), representations
+        return Dense(self.outputs, name="readout")(x), representations

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from models import Static, given, off, setting
-from models._layers import ACTIVATIONS, activation
+from models._layers import ACTIVATIONS, Perturbation, activation, check_layers, perturbed
+from models._products import backward_of, product
 from models._recurrence import plus
 from models._recurrent import Leaky
 
@@ -56,7 +57,7 @@ class Readout(nn.Module):
 
     def __call__(self, rates: jax.Array) -> jax.Array:
         """`rates W_out`."""
-        return rates @ self.kernel
+        return product(rates, self.kernel, backward_of(self, "kernel"))
 
 
 class Model(Leaky):
@@ -96,6 +97,10 @@ class Model(Leaky):
     def weight(self) -> jax.Array:
         return self.drawn * self.scale + self.readout.kernel @ self.fed_back
 
+    def backward(self) -> jax.Array | None:
+        through = backward_of(self.readout, "kernel")
+        return None if through is None else self.drawn * self.scale + through @ self.fed_back
+
     def cell(self, q: Any, state: jax.Array, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
         """The next x."""
         return plus((1 - q["alpha"]) * state + q["alpha"] * (recurrent[0] + drive[0]), noise)
@@ -108,13 +113,19 @@ class Model(Leaky):
         """The same constant x in every trial, (trial, unit)."""
         return jnp.broadcast_to(self.initial, (trials, self.hidden))
 
-    def _stepped(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def _stepped(
+        self, state: jax.Array, input: jax.Array, noise: jax.Array | None, perturb: Perturbation | None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """With the readout fed back as it is: weights that change at every step are never merged. J is not scaled here,
         but what comes of it: N numbers instead of N x N at every step."""
-        q, before = self.hyperparameters(), self.observe(None, state)
-        recurrent = before["rate"] @ self.drawn * self.scale + self.readout_of(before) @ self.fed_back
-        state = self.cell(q, state, [self.input(input)], [recurrent], None)
-        return state, self.observe(q, state)
+        check_layers(perturb, ["rate"])
+        q, drive = self.hyperparameters(), self.input(input)
+        if noise is not None:
+            drive, noise = self.noise_of(q, drive, noise)
+        before = perturbed(self.observe(q, state)["rate"], perturb, "rate")
+        recurrent = before @ self.drawn * self.scale + self.readout(before) @ self.fed_back
+        state = self.cell(q, state, [drive], [recurrent], noise)
+        return state, {"rate": perturbed(self.observe(q, state)["rate"], perturb, "rate")}
 
 
 def _uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -19,6 +19,7 @@ from jax import lax
 from models import given, off, on, setting
 from models._layers import ACTIVATIONS, Perturbation, activation, check_layers, dropout, feedforward_init, perturbed
 from models._maps import Convolution, normalization, of_maps, to_maps
+from models._products import Dense
 
 
 class Model(nn.Module):
@@ -77,7 +78,7 @@ class Model(nn.Module):
         x = x.mean((1, 2)).T
         if train and on(self.dropout):
             x = dropout(x, self.dropout, self.make_rng("noise"))
-        return nn.Dense(self.outputs, name="readout")(x), representations
+        return Dense(self.outputs, name="readout")(x), representations
 
     def _normalized(
         self, x: jax.Array, filters: int, stride: int, name: str, train: bool, last: bool = False

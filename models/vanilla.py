@@ -32,7 +32,7 @@ import jax.numpy as jnp
 
 from models import Static, given, off, setting
 from models._layers import ACTIVATIONS, activation
-from models._recurrence import INITS, normals, plus, recurrent_init, time_step
+from models._recurrence import INITS, plus, recurrent_init, time_step
 from models._recurrent import Recurrent
 
 
@@ -87,10 +87,10 @@ class Model(Recurrent):
     def initial_weights_of(self) -> Any:
         return recurrent_init(self.initial_weights, self.gain)
 
-    def noise_of(self, q: Any, drive: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    def noise_of(self, q: Any, drive: jax.Array, xi: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         alpha = q["alpha"]
         scale = {"state": jnp.sqrt(2 * alpha), "inside": jnp.sqrt(2 / alpha), "raw": 1.0}[self.noise_form]
-        noise = self.noise * scale * normals(self.make_rng("noise"), drive, self.hidden)
+        noise = self.noise * scale * xi
         return (drive + noise, None) if self.noise_form == "inside" else (drive, noise)
 
     def _alpha(self) -> jax.Array | float:

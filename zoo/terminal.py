@@ -26,7 +26,7 @@ def say(line: str) -> None:
 def print_fields(name: str) -> None:
     """The fields of a model, a task, a rule, the training, a measure or an assay, with what they are; or a preset."""
     from zoo import lookup
-    from zoo.spec.fields import fields_of
+    from zoo.spec.fields import fields_of, name_of
     from zoo.spec.settings import Training
 
     kinds = [kind for kind in ("model", "task", "rule") if name in lookup.names(kind)]
@@ -44,10 +44,8 @@ def print_fields(name: str) -> None:
         for field in fields_of(cls).values():
             off = "" if field.off is None else f", {field.off:g} is off"
             limits = ", ".join(f"{limit} {value}" for limit, value in field.limits.items())
-            default = next(f.default for f in dataclasses.fields(cls) if f.name == field.name)
-            rows.append(
-                (f"--{kind}.{field.name}", str(default), ("traced" if field.traced else "static") + off, limits)
-            )
+            default = name_of(field.default) if field.holds else str(field.default)
+            rows.append((f"--{kind}.{field.name}", default, ("traced" if field.traced else "static") + off, limits))
         print_table([kind, "default", "", "limits"], rows)
         module = inspect.getdoc(sys.modules[cls.__module__]) if kind != "training" else ""
         shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from models import Network, RecurrentNetwork
 from tests.models.small_models import (
@@ -247,6 +248,61 @@ def test_step_is_the_network_that_was_trained(file):
     variables, x = start(model)
     outputs, representations = jax.jit(model.apply)(variables, x)
     assert_close(jax.jit(partial(one_by_one, model))(variables, x), (outputs, representations["rate"]))
+
+
+@pytest.mark.parametrize("file", RECURRENT)
+def test_step_with_noise_and_perturbed_rates_is_a_pass_in_training(file):
+    model = make(file, noise=0.3)
+    variables, x = start(model)
+    units = GIVEN["hidden"]
+    key = model.apply(variables, method=lambda m: m.make_rng("noise"), rngs={"noise": NOISE})
+    noise = jax.random.normal(key, (x.shape[1], x.shape[0], units))
+    clamp = {"rate": (jnp.arange(units) % 2, 0.3 * (jnp.arange(units) % 2 == 0))}
+
+    @jax.jit
+    def both(variables: Any, x: Any) -> Any:
+        outputs, shown = model.apply(variables, x, train=True, rngs={"noise": NOISE}, perturb=clamp)
+        return (outputs, shown["rate"]), one_by_one(model, variables, x, noise, clamp)
+
+    whole, stepped = both(variables, x)
+    assert_close(stepped, whole, 2e-6)
+    assert (whole[1][..., ::2] == 0.3).all()
+    assert jnp.abs(whole[1] - one_by_one(model, variables, x, perturb=clamp)[1]).max() > 0.05
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_error_of_a_product_goes_back_through_its_backward_weight_and_nothing_else_changes(file):
+    """Of every weight: outputs stay; what the loss sends below the product changes, unless it comes back through the
+    weight itself, as it acts."""
+    model = make(file)
+    with jax.enable_x64(True):
+        variables, x = trained(model)
+        weights = {path: w for path, w in flatten_dict(variables["params"]).items() if w.ndim > 1}
+        assert weights
+
+        @jax.jit
+        def results(backward: Any, x: Any) -> Any:
+            def loss(params: Any, x: Any) -> Any:
+                given = {**variables, "params": params, **({"backward": unflatten_dict(backward)} if backward else {})}
+                outputs, _ = model.apply(given, x)
+                return jnp.sin(outputs).sum(), outputs
+
+            gradients, outputs = jax.grad(loss, argnums=(0, 1), has_aux=True)(variables["params"], x)
+            return outputs, flatten_dict(gradients[0]), gradients[1]
+
+        outputs, plain, to_input = results({}, x)
+        acting = {
+            path: model.apply(variables, method="weight") if path == ("recurrent",) else w
+            for path, w in weights.items()
+        }
+        assert_close(results(acting, x), (outputs, plain, to_input), 1e-9)
+        for path, w in weights.items():
+            others = {other: acting[other] for other in weights if other != path}
+            same, gradients, input = results({**others, path: jnp.zeros_like(w)}, x)
+            assert_close(same, outputs, 1e-12)
+            changed = [other for other in plain if jnp.abs(gradients[other] - plain[other]).max() > 1e-6]
+            assert changed or jnp.abs(input - to_input).max() > 1e-6, f"{path} is in no product that takes it"
+            assert path not in changed or file in RECURRENT, "its own gradient is of the same error and input"
 
 
 @pytest.mark.parametrize("file", RECURRENT)

@@ -14,9 +14,12 @@ The contract of a rule, a section of the spec (`Zoo(..., rule=force.Rule(alpha=1
   "params" and, where there are any, "batch_stats" and "constants"; `batch` is `Trials`, or of an environment the keys
   of this step's episodes, `(trial,)`; `ctx` is a `Context`. Both are pure, and traced once for all members.
   - `gradient(bound, variables, state, batch, ctx) -> Gradient`: something in the shape of the parameters that stands
-    where a gradient would; the engine clips it and steps with the optimizer, rate and schedule of Training. A rule that
-    holds another calls its `gradient`.
+    where a gradient would; the engine clips it and steps with the optimizer, rate and schedule of Training.
   - `update(bound, variables, state, batch, ctx) -> Update`: the new parameters themselves.
+
+A rule may hold another in a field `inner: AnyRule = bptt.Rule()`, and call its methods: so protections, masks and
+curricula go with every rule. The fields of the inner one are part of the spec (`--rule.inner force --rule.inner.alpha
+1`), `takes` and `uses` may be properties, and one that has `gradient` and `update` is what its inner rule is.
 
 What `bound` offers beside its parts: `objective(variables, trials, noise) -> (total, (loss, stats))`, the loss with
 regularisers (`total`) and without, and the new batch statistics; `rollout(variables, keys, acting) -> Episode` of an
@@ -27,10 +30,14 @@ in the rule's state or, of an `update`, in the loss, freezes the member at its l
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import jax
+
+RULE = "rule"
+AnyRule = Annotated[Any, RULE]
+"""The type of a field that holds another rule: `inner: AnyRule = bptt.Rule()`."""
 
 TAKEN = ("trials", "environment")
 """What a rule may take."""
@@ -110,7 +117,9 @@ class GradientRule(Rule, Protocol):
 
 
 def is_gradient(rule: Any) -> bool:
-    """Whether the engine makes a rule's updates with the optimizer."""
+    """Whether the engine makes a rule's updates with the optimizer; one with both methods is what it holds."""
+    if hasattr(rule, "gradient") and hasattr(rule, "update"):
+        return is_gradient(rule.inner)
     return hasattr(rule, "gradient")
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from models import setting
+from models import FIXED, setting
 from zoo.rules import TUNABLE, Context, Gradient
 
 
@@ -80,7 +80,7 @@ class Rule:
         (total, slope), grads = jax.value_and_grad(surrogate, has_aux=True)(variables["params"])
         direction, moments = optax.scale_by_adam().update(slope, state.moments)
         memory = Memory(state.baseline - self.baseline_rate * jnp.asarray(direction), moments)
-        stats = {name: v for name, v in variables.items() if name not in ("params", "constants")}
+        stats = {name: v for name, v in variables.items() if name not in FIXED}
         return Gradient(grads, memory, bound.task.loss(episode), stats, (total,))
 
 

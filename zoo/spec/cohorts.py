@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from zoo.spec.encoding import default_rule, digest, line
-from zoo.spec.fields import fields_of, label, name_of, named_values
+from zoo.spec.fields import fields_of, label, name_of, named_values, paths_of, value_at
 from zoo.spec.member import SECTIONS, Member
 
 
@@ -23,7 +23,7 @@ class Cohort(NamedTuple):
 
     def floats(self, section: str) -> dict[str, list[float]]:
         """Traced field -> its value for every member."""
-        return {n: [getattr(getattr(m, section), n) for m in self.members] for n in self.traced[section]}
+        return {n: [value_at(getattr(m, section), n) for m in self.members] for n in self.traced[section]}
 
 
 def _static(instance: Any) -> dict[str, Any]:
@@ -32,7 +32,9 @@ def _static(instance: Any) -> dict[str, Any]:
     known = fields_of(type(instance))
     for name, value in named_values(instance).items():
         field = known.get(name)  # None of a field that the class had once
-        if field is None or not field.traced:
+        if field is not None and field.holds:
+            result[name] = _static(value)
+        elif field is None or not field.traced:
             result[name] = list(value) if isinstance(value, tuple) else value
         elif field.off is not None:
             result[name] = value != field.off
@@ -70,8 +72,8 @@ def _traced(member: Member) -> dict[str, tuple[str, ...]]:
     traced = {}
     for section in SECTIONS:
         instance = getattr(member, section)
-        known = fields_of(type(instance)).items()
-        traced[section] = tuple(n for n, field in known if field.traced and getattr(instance, n) != field.off)
+        known = paths_of(instance).items()
+        traced[section] = tuple(n for n, field in known if field.traced and value_at(instance, n) != field.off)
     return traced
 
 

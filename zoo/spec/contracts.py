@@ -21,6 +21,12 @@ def class_of(kind: str, name: str) -> type:
     return cls
 
 
+def is_of(kind: str, instance: Any) -> bool:
+    """Whether an instance is of a plug-in folder."""
+    package, _, name = type(instance).__module__.rpartition(".")
+    return package == lookup.FOLDERS[kind] and type(instance).__name__ == kind.capitalize() and bool(name)
+
+
 @functools.cache
 def check_contract(kind: str, cls: type) -> None:
     """Refuse a class that lacks a member which its contract names.
@@ -47,11 +53,11 @@ def _check_rule(cls: Any) -> None:
     """Refuse words of a rule that the engine does not know."""
     from zoo.rules import TAKEN, TUNABLE
 
-    if cls.takes not in TAKEN:
+    if isinstance(cls.takes, str) and cls.takes not in TAKEN:  # that of a rule which holds another is a property
         raise ValueError(
             f"{_file(cls.__module__)}: takes is {cls.takes!r}; it must be {' or '.join(map(repr, TAKEN))}."
         )
-    for name in cls.uses:
+    for name in cls.uses if isinstance(cls.uses, frozenset) else ():
         if name not in TUNABLE:
             raise ValueError(f"{_file(cls.__module__)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
 

@@ -19,7 +19,13 @@ DEFAULT_RULE = "bptt"
 def to_json(instance: Any) -> dict[str, Any]:
     """Name, unless it is a Training, and every field of an instance."""
     named = {} if isinstance(instance, Training) else {"name": name_of(instance)}
-    return {**named, **{n: list(v) if isinstance(v, tuple) else v for n, v in named_values(instance).items()}}
+    known = fields_of(type(instance))
+    values = named_values(instance)
+    return {**named, **{n: _plain(v, n in known and known[n].holds is not None) for n, v in values.items()}}
+
+
+def _plain(value: Any, is_part: bool) -> Any:
+    return to_json(value) if is_part else list(value) if isinstance(value, tuple) else value
 
 
 def from_json(section: str, values: dict[str, Any]) -> Any:
@@ -31,9 +37,12 @@ def from_json(section: str, values: dict[str, Any]) -> Any:
     for name, value in getattr(cls, "former", {}).items():
         if values.pop(name, value) != value:
             raise ValueError(f"{label(cls)}.{name} is a field of another version of this program.")
-    for name in values:
-        if name not in fields_of(cls):
-            raise ValueError(f"{label(cls)} has no field {name!r}; {lookup.nearest(name, fields_of(cls))}.")
+    known = fields_of(cls)
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"{label(cls)} has no field {name!r}; {lookup.nearest(name, known)}.")
+        if (kind := known[name].holds) and isinstance(value, dict):
+            values[name] = from_json(kind, value)
     return checked(cls(**values))
 
 

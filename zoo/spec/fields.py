@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from models import STATIC, broken_limit
 from zoo import lookup
+from zoo.rules import RULE
+from zoo.spec.contracts import check_contract, class_of, is_of
 
 _WORDS = {int: "an integer", bool: "True or False", str: "text"}
 
@@ -26,6 +28,7 @@ class Field(NamedTuple):
       limits: what `setting` allows.
       since: whether the class got it after networks had been trained: at its default it is in no id.
       default: its default; `dataclasses.MISSING` where it has none.
+      holds: "rule" of a field that holds another rule, whose fields are part of the spec too; else None.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Field(NamedTuple):
     limits: dict[str, Any]
     since: bool
     default: Any
+    holds: str | None
 
 
 @functools.cache
@@ -50,9 +54,36 @@ def fields_of(cls: type) -> dict[str, Field]:
         base = typing.get_args(hint)[0] if marks else hint
         traced = base is float and STATIC not in marks
         meta = field.metadata
-        about = (traced, meta.get("off"), meta.get("limits", {}), meta.get("since", False), field.default)
+        holds = RULE if RULE in marks else None
+        about = (traced, meta.get("off"), meta.get("limits", {}), meta.get("since", False), field.default, holds)
         result[field.name] = Field(field.name, base, *about)
     return result
+
+
+def paths_of(instance: Any) -> dict[str, Field]:
+    """The fields of an instance by their paths, in order: after a field that holds a rule, `inner`, come the fields of
+    that rule, as `inner.alpha`."""
+    known = fields_of(type(instance))
+    if not _holders(type(instance)):
+        return known
+    result = {}
+    for name, field in known.items():
+        result[name] = field
+        if field.holds:
+            result.update({f"{name}.{path}": below for path, below in paths_of(getattr(instance, name)).items()})
+    return result
+
+
+@functools.cache
+def _holders(cls: type) -> list[str]:
+    return [name for name, field in fields_of(cls).items() if field.holds]
+
+
+def value_at(instance: Any, path: str) -> Any:
+    """The value of a field, by its path."""
+    for name in path.split("."):
+        instance = getattr(instance, name)
+    return instance
 
 
 def label(instance: Any) -> str:
@@ -65,6 +96,8 @@ def label(instance: Any) -> str:
 def canonical(cls: type, field: Field, value: Any) -> Any:
     """The value of a field in its declared type: int to float, list to tuple; a ValueError where it does not fit."""
     where = f"{label(cls)}.{field.name} is {value!r}"
+    if field.holds:
+        return _held(where, field.holds, value)
     if hasattr(value, "item") and not hasattr(value, "__len__"):  # a NumPy scalar
         value = value.item()
     if field.type is float:
@@ -87,6 +120,16 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
         value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
     _check_limits(where, field.limits, value)
     return value
+
+
+def _held(where: str, kind: str, value: Any) -> Any:
+    """A rule that is a field's value, or that it names, with canonical fields."""
+    if isinstance(value, str):
+        value = class_of(kind, value)()
+    if not is_of(kind, value):
+        raise ValueError(f"{where}; it must be a {kind} of the folder {lookup.FOLDERS[kind]}, or the name of one.")
+    check_contract(kind, type(value))
+    return checked(value)
 
 
 def is_listed(declared: Any) -> bool:
@@ -133,5 +176,9 @@ def named_values(instance: Any) -> dict[str, Any]:
 
 
 def replaced(instance: Any, values: dict[str, Any]) -> Any:
-    """The instance with some fields set."""
-    return type(instance)(**{**values_of(instance), **values})
+    """The instance with some fields set, path -> value."""
+    new = {path: value for path, value in values.items() if "." not in path}
+    for name in dict.fromkeys(path.partition(".")[0] for path in values if "." in path):
+        below = {path.partition(".")[2]: value for path, value in values.items() if path.startswith(f"{name}.")}
+        new[name] = replaced(new.get(name, getattr(instance, name)), below)
+    return type(instance)(**{**values_of(instance), **new})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models import Network
-from zoo.spec.fields import fields_of
+from zoo.spec.fields import name_of, paths_of, value_at
 from zoo.spec.settings import Training
 
 if TYPE_CHECKING:
@@ -48,12 +48,19 @@ def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
     """
     # Members share their instances: what is asked of a field is asked of each instance once.
     instances = {section: {id(i): i for i in (getattr(m, section) for m in members)} for section in SECTIONS}
-    names = {s: dict.fromkeys(n for i in of.values() for n in fields_of(type(i))) for s, of in instances.items()}
+    names = {s: dict.fromkeys(n for i in of.values() for n in paths_of(i)) for s, of in instances.items()}
     columns = {}
     for section in SECTIONS:
         for name in names[section]:
-            values = {key: getattr(instance, name, None) for key, instance in instances[section].items()}
+            values = {key: _shown(instance, name) for key, instance in instances[section].items()}
             if len({value for value in values.values() if value is not None}) > 1:
                 shared = sum(name in of for of in names.values()) > 1 or name in MEMBER_COLUMNS
                 columns[f"{section}.{name}" if shared else name] = [values[id(getattr(m, section))] for m in members]
     return columns
+
+
+def _shown(instance: Any, path: str) -> Any:
+    """The value of a field as a table has it: the name of a rule that it holds; None where there is no such field."""
+    field = paths_of(instance).get(path)
+    value = None if field is None else value_at(instance, path)
+    return name_of(value) if field is not None and field.holds else value

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from zoo import lookup
 from zoo.spec import encoding
 from zoo.spec.cohorts import Cohort, grouped
-from zoo.spec.contracts import check_contract
+from zoo.spec.contracts import check_contract, is_of
 from zoo.spec.encoding import DEFAULT_RULE, default_rule
-from zoo.spec.fields import checked, fields_of, name_of, replaced
+from zoo.spec.fields import checked, name_of, paths_of, replaced
 from zoo.spec.member import SECTIONS, Member
 from zoo.spec.settings import Training
 
@@ -193,9 +193,7 @@ class Zoo:
         section, name = self.locate(path)
         grids = []
         for grid in self.grids:
-            new = [
-                checked(replaced(i, {name: value})) if name in fields_of(type(i)) else i for i in getattr(grid, section)
-            ]
+            new = [checked(replaced(i, {name: value})) if name in paths_of(i) else i for i in getattr(grid, section)]
             grids.append(grid._replace(**{section: tuple(dict.fromkeys(new))}))
         return object.__new__(Zoo)._set(self.name, tuple(grids))
 
@@ -206,9 +204,10 @@ class Zoo:
             for grid in self.grids
             for section in SECTIONS
             for instance in getattr(grid, section)
-            for name in fields_of(type(instance))
+            for name in paths_of(instance)
         }
-        section, _, name = path.rpartition(".")
+        section, _, name = path.partition(".")
+        section, name = (section, name) if section in SECTIONS and name else ("", path)
         hits = sorted({s for s, n in known if n == name and section in ("", s)})
         if len(hits) == 1:
             return hits[0], name
@@ -222,19 +221,12 @@ class Zoo:
 def _instances(section: str, value: Any) -> tuple[Any, ...]:
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     for instance in values:
-        if not _is_of(section, instance):
+        if type(instance) is not Training if section == "training" else not is_of(section, instance):
             allowed = "a Training" if section == "training" else f"a {section} of the folder {lookup.FOLDERS[section]}"
             raise ValueError(f"The zoo's {section} is {instance!r}; it must be {allowed}, or a list of them.")
         if section != "training":
             check_contract(section, type(instance))
     return tuple(checked(instance) for instance in values)
-
-
-def _is_of(section: str, instance: Any) -> bool:
-    if section == "training":
-        return type(instance) is Training
-    package, _, name = type(instance).__module__.rpartition(".")
-    return package == lookup.FOLDERS[section] and type(instance).__name__ == section.capitalize() and bool(name)
 
 
 def _grid(parts: Sequence[Any], seeds: tuple[int, ...], generation: int = 0) -> Grid:

@@ -5,10 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from models import on
-
-FIXED = ("params", "constants")
-"""Collections of variables that a forward pass leaves as they are."""
+from models import FIXED, on
 
 
 def objective(bound: Any, variables: dict[str, Any], trials: Any, noise: jax.Array) -> tuple[jax.Array, Any]:

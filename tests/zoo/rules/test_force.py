@@ -46,6 +46,44 @@ def test_p_is_the_inverse_of_the_regularised_correlations_and_the_weights_are_th
     np.testing.assert_allclose(variables["params"]["readout"]["kernel"], ridge, atol=2e-4 * np.abs(ridge).max())
 
 
+def test_a_noisy_network_learns_from_the_rates_that_it_has_with_its_noise() -> None:
+    """With noise so large that the rates are nothing but it, and without feedback: P of the same draws."""
+    task = targets.Task(steps=40)
+    model = bound_model(reservoir.Model(hidden=12, feedback=0.0, noise=0.5), task)
+    trials = task.evaluation()
+    _, P, quiet = learned(model, task, force.Rule(every=1), trials)
+    noise, state = jax.random.normal(jax.random.key(0), (40, 1, 12)), None
+    variables = model.init({"params": jax.random.key(0), "constants": jax.random.key(1)}, trials.inputs)
+    state, rates = model.apply(variables, 1, method="initial_state"), []
+    for t in range(40):
+        state, rate = model.apply(variables, state, trials.inputs[:, t], noise[t], method="step")
+        rates.append(np.asarray(rate[0], np.float64))
+    inverse = np.linalg.inv(np.transpose(rates) @ np.stack(rates) + np.eye(12))
+    np.testing.assert_allclose(P, inverse, atol=1e-5 * np.abs(inverse).max())
+    assert np.abs(np.stack(rates) - quiet[0]).max() > 0.1
+
+
+def test_the_loss_is_the_tasks() -> None:
+    task = targets.Task(steps=20)
+    model = bound_model(reservoir.Model(hidden=12), task)
+    variables = model.init({"params": jax.random.key(0), "constants": jax.random.key(1)}, task.evaluation().inputs)
+    ctx = Context(jnp.int32(0), jax.random.key(0), lambda: jax.random.key(0))
+    rule = force.Rule(every=20)  # no update but at the first time step, where the readout is 0
+
+    class Doubled(targets.Task):
+        def loss(self, outputs: Any, trials: Trials) -> Any:
+            return 2 * super().loss(outputs, trials)
+
+    def loss_of(task: Any) -> Any:
+        bound = SimpleNamespace(task=task, model=model)
+        return rule.update(bound, variables, rule.init(bound, variables, None), task.evaluation(), ctx).loss
+
+    assert loss_of(Doubled(steps=20)) == pytest.approx(2 * float(loss_of(task)))
+    trials = task.evaluation()._replace(targets=jnp.zeros(1, jnp.int32))
+    with pytest.raises(ValueError, match=r"targets in the shape of outputs, .*, and theirs is \(1,\)"):
+        rule.update(SimpleNamespace(task=task, model=model), variables, jnp.eye(12), trials, ctx)
+
+
 def test_weights_of_the_mask_are_those_of_weighted_least_squares() -> None:
     task = targets.Task(steps=40)
     model = bound_model(reservoir.Model(hidden=12, feedback=0.0), task)
