@@ -34,7 +34,8 @@ class Rule:
 
     def init(self, bound: Any, variables: Any, key: jax.Array) -> Any:
         """B, in the shape of the parameters, without those of one axis."""
-        weights = {path: w for path, w in flatten_dict(variables["params"]).items() if w.ndim > 1}
+        params: dict[Any, Any] = flatten_dict(variables["params"])
+        weights = {path: w for path, w in params.items() if w.ndim > 1}
         drawn = {
             path: self.scale / (w.size // w.shape[-1]) ** 0.5 * jax.random.normal(jax.random.fold_in(key, i), w.shape)
             for i, (path, w) in enumerate(sorted(weights.items()))
