@@ -24,6 +24,15 @@ def rate_of(call: Callable[[], int], seconds: float) -> float:
     return taken / elapsed
 
 
+def by_turns(figure: Callable[[], Any], shown: Callable[[Any], Any] = lambda result: result) -> Any:
+    """A figure; under `paired.py`, which takes turns with another process, one is shown for every line that comes in."""
+    if "BENCHMARK_TURNS" not in os.environ:
+        return figure()
+    for _ in sys.stdin:
+        print(json.dumps(shown(figure())), flush=True)
+    sys.exit()
+
+
 def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
     """This program: the compiled chunk of a zoo of one cohort in all lanes, blocks as the recipe has them."""
     from zoo.devices import startup
@@ -62,7 +71,7 @@ def cohort_rate(zoo: Any, seconds: float, steps: int = 10) -> float:
         return sum(taken) / (time.perf_counter() - begin)
 
     run(0.1)
-    return run(seconds)
+    return by_turns(lambda: run(seconds))
 
 
 def parser_of(description: str | None, jax_peers: Sequence[str], torch_peers: Sequence[str]) -> argparse.ArgumentParser:
