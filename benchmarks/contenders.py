@@ -25,7 +25,7 @@ def rate_of(call: Callable[[], int], seconds: float) -> float:
 
 
 def by_turns(figure: Callable[[], Any], shown: Callable[[Any], Any] = lambda result: result) -> Any:
-    """A figure; under `paired.py`, which takes turns with another process, one is shown for every line that comes in."""
+    """A figure; under `paired.py`, where processes take turns, one is shown for every line that comes in."""
     if "BENCHMARK_TURNS" not in os.environ:
         return figure()
     for _ in sys.stdin:
