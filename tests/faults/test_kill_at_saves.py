@@ -89,7 +89,14 @@ KILLS = {
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("case", KILLS)
+@pytest.mark.parametrize(
+    "case",
+    [
+        "killed-before-a-save",
+        "terminated",
+        *(pytest.param(case, marks=pytest.mark.long) for case in ("killed-after-a-save", "interrupted")),
+    ],
+)
 def test_killed_or_stopped_and_started_again_on_other_devices_ends_with_the_same_bits(
     case: str, spec: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from zoo.devices.startup import lanes
 from zoo.training.status import DIVERGED, STOPPED
 
 
-@pytest.fixture(scope="module", params=ZOOS)
+@pytest.fixture(scope="module", params=[pytest.param("rnn", marks=pytest.mark.long), "cnn"])
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A zoo whose every checkpoint was kept, one call of training between two of them."""
     from zoo.running import packing

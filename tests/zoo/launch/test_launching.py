@@ -161,6 +161,7 @@ def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         cluster.shutdown()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # of Ray's own
 def test_ray_tasks_of_which_one_is_killed_give_the_bits_of_one_machine(
     ray_cluster: Any, expected: dict[str, Any], tmp_path: Path

@@ -31,7 +31,7 @@ def together(out: Path, *flags: tuple[str, ...], name: str = "rnn") -> list:
     ]
 
 
-@pytest.mark.parametrize("name", ["rnn", "cnn"])
+@pytest.mark.parametrize("name", [pytest.param("rnn", marks=pytest.mark.long), "cnn"])
 def test_two_processes_then_one_with_one_killed_then_two_end_with_the_bits_of_one(name: str, tmp_path: Path) -> None:
     expected = everything(train(ZOOS[name], tmp_path / "alone", quiet=True).path)
     out = tmp_path / "zoo"

@@ -54,8 +54,15 @@ def inner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> An
 
 
 @pytest.mark.parametrize(
-    ("zoo", "devices", "call_seconds", "part"),
-    [(ZOO, 1, 1e9, 0.7), (ZOO, 3, 1e9, 0.95), (ZOO, 1, 1e-9, 0.7), (IMAGES, 1, 1e9, 0.8)],
+    ("inner", "zoo", "devices", "call_seconds", "part"),
+    [
+        (2, ZOO, 1, 1e9, 0.7),
+        ("vmap", ZOO, 3, 1e9, 0.95),
+        ("vmap", ZOO, 1, 1e-9, 0.7),
+        ("vmap", IMAGES, 1, 1e9, 0.8),
+        pytest.param(2, IMAGES, 1, 1e9, 0.8, marks=pytest.mark.long),
+    ],
+    indirect=["inner"],
 )
 def test_repacked_blocks_keep_every_bit_and_take_fewer_steps(
     inner: Any,
