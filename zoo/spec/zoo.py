@@ -234,7 +234,7 @@ def _is_of(section: str, instance: Any) -> bool:
     if section == "training":
         return type(instance) is Training
     package, _, name = type(instance).__module__.rpartition(".")
-    return package == lookup.FOLDERS[section] and type(instance).__name__ == section.capitalize() and bool(name)
+    return package == lookup.FOLDERS[section] and not name.startswith("_")
 
 
 def _grid(parts: Sequence[Any], seeds: tuple[int, ...], generation: int = 0) -> Grid:
