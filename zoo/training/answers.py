@@ -196,10 +196,9 @@ def _check_environment(task: Any, data: Any) -> None:
     ):
         raise _fault(task, "evaluation", _kind(keys), "the keys of the held-out episodes, (trial,)")
     by_step = (BATCH, task.steps)
-    of = {"inputs": ((BATCH, *task.input_shape), "float32"), "actions": (by_step, "int32")}
-    of |= {"rewards": (by_step, "float32"), "mask": (by_step, "float32")}
+    forms = [((BATCH, *task.input_shape), "float32"), (by_step, "int32"), (by_step, "float32"), (by_step, "float32")]
     worlds = jax.tree.map(lambda x: jax.ShapeDtypeStruct((BATCH, *x.shape), x.dtype), world)
-    episode = Episode(**{name: jax.ShapeDtypeStruct(*form) for name, form in of.items()}, worlds=worlds)
+    episode = Episode._make([*(jax.ShapeDtypeStruct(*form) for form in forms), worlds])
     for member in ("loss", "score"):
         _check_form(task, member, "", _asked(task, member, getattr(task, member), episode), [SCALAR])
 
