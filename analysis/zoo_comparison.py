@@ -167,6 +167,8 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
     if stimuli is not None and f"-{stimuli.name}".endswith(stems):
         raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {request.probe}.")
     probes = probes_of(trained, stimuli)
+    if stimuli is not None and request.only not in probes and request.only in set(trained.members["task"]):
+        raise ValueError(f"Task {request.only} takes no images; leave out --probe {request.probe} to compare it.")
     if request.only and request.only not in probes:
         raise ValueError(f"{trained.path} has no task {request.only!r} to compare; {nearest(request.only, probes)}.")
     probes = {task: probe for task, probe in probes.items() if request.only in ("", task)}

@@ -14,7 +14,8 @@ The contract of a model:
   without training draws none.
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
   compiled program may differ in it, and code must not branch on it. Every other field, and `Static[float]`, is
-  *static*. What is drawn depends on the key and on static fields alone; a traced field scales or shifts it, so that one
+  *static*. A field is `int`, `float`, `bool` or `str`, or `tuple[T, ...]` or `Each[T]` of one of these, and has a
+  default. What is drawn depends on the key and on static fields alone; a traced field scales or shifts it, so that one
   seed starts alike under all its values. A field declared with `off` (noise, dropout) acts in training only and costs
   nothing at its off value: guard the mechanism with `on`.
   Fields declared with `given` (output size, dt, convolution form) are filled in by the task and the recipe.

@@ -382,6 +382,7 @@ PROBES = {
     "space": (["--space", "median"], "space is 'median'; allowed: mean, units, subset(k)"),
     "missing": (["--probe", "no/such.npz"], "There is no probe at no/such.npz"),
     "name": (["--probe", "RDMS"], "A probe may not be called 'rdms'"),
+    "task": (["--probe", "FACES", "--task", "flipflop"], "Task flipflop takes no images; leave out --probe "),
 }
 
 
@@ -390,8 +391,9 @@ def test_a_wrong_space_or_probe_is_one_sentence(
     case: str, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     flags, words = PROBES[case]
-    np.savez(tmp_path / "rdms.npz", images=np.zeros((3, 4, 4), np.uint8))
-    flags = [str(tmp_path / "rdms.npz") if flag == "RDMS" else flag for flag in flags]
+    for name in ("rdms", "faces"):
+        np.savez(tmp_path / f"{name}.npz", images=np.zeros((3, 4, 4), np.uint8))
+    flags = [str(tmp_path / f"{flag.lower()}.npz") if flag.isupper() else flag for flag in flags]
     assert run_zoo.main(["compare", str(done), *flags]) == 2
     error = capsys.readouterr().err
     assert words in error

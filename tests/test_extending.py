@@ -1,5 +1,6 @@
 """The files that docs/extending.md shows keep their contracts, train, and do what they say."""
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -12,12 +13,20 @@ import numpy as np
 import pytest
 
 from models import vanilla
+from tests.zoo.tasks import test_tasks
 from zoo import Training, Zoo, train
 from zoo.rules import Context, bptt
 from zoo.spec.contracts import check_contract
 from zoo.training.binding import Binder, floats_of
 
 GUIDE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+OF_TASKS = [
+    test
+    for name, test in vars(test_tasks).items()
+    if name.startswith("test_")
+    and list(inspect.signature(test).parameters) == ["task"]
+    and not hasattr(test, "pytestmark")  # not of tasks that it names
+]
 SMALL = Training(learning_rate=1e-2, steps=6, batch=8, evaluate_every=3)
 
 
@@ -56,6 +65,11 @@ def test_a_network_with_learned_time_constants_trains_on_the_new_task_by_the_new
         before, after = (trained.params(member, initial=initial)["scale"] for initial in (True, False))
         assert (before == 0).all()
         assert (after != 0).all(), "the time constants learn"
+
+
+@pytest.mark.parametrize("check", OF_TASKS)
+def test_the_task_of_the_guide_passes_what_every_task_has_to(check: Any, shown: Any) -> None:
+    check(shown["zoo/tasks/matching"].Task())
 
 
 def test_weight_perturbation_is_the_gradient_on_average(shown: Any) -> None:

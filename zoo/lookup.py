@@ -8,7 +8,9 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import keyword
 import pkgutil
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -25,22 +27,51 @@ FOLDERS = {
 
 def names(kind: str) -> list[str]:
     """All names of a kind ("model", "task", "rule", "measure", "assay", "preset"), sorted; a preset's with hyphens."""
-    modules = (module.name for module in pkgutil.iter_modules([str(_folder(kind))]))
-    public = (name for name in modules if not name.startswith("_"))
-    return sorted(name.replace("_", "-") if kind == "preset" else name for name in public)
+    return sorted(stem.replace("_", "-") if kind == "preset" else stem for stem in _stems(kind))
 
 
 def find(kind: str, name: str) -> ModuleType:
-    """The module of a name, or a ValueError that offers the nearest names."""
-    _check(kind, name)
-    return importlib.import_module(f"{FOLDERS[kind]}.{name.replace('-', '_')}")
+    """The module of a name.
+
+    Raises:
+      ValueError: no such name, with the nearest ones, or a file that cannot be imported, with its line.
+    """
+    stem = _stem(kind, name)
+    try:
+        return importlib.import_module(f"{FOLDERS[kind]}.{stem}")
+    except Exception as error:  # a file does what it likes
+        raise ValueError(failure(error, _folder(kind) / f"{stem}.py")) from error
 
 
 def describe(kind: str, name: str) -> str:
-    """The first line of a module's docstring."""
-    _check(kind, name)
-    source = (_folder(kind) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
+    """The first line of a module's docstring, or what is wrong with its file."""
+    try:
+        path = _folder(kind) / f"{_stem(kind, name)}.py"
+        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"), str(path))) or "").split("\n")[0]
+    except SyntaxError as error:
+        return failure(error, path)
+    except ValueError as error:
+        return str(error)
+
+
+def failure(error: Exception, path: Path) -> str:
+    """Where and why a file cannot be run: "zoo/tasks/mine.py, line 3: NameError: name 'x' is not defined".
+
+    Args:
+      error: that running it raised.
+      path: the file that was run; where it imports a file of a folder that cannot be, this one is named.
+    """
+    files = {path.resolve(): str(path)}
+    for kind, package in FOLDERS.items():
+        files |= {file.resolve(): f"{package.replace('.', '/')}/{file.name}" for file in _folder(kind).glob("*.py")}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
+    places = [(Path(frame.filename).resolve(), frame.lineno) for frame in frames]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((Path(error.filename).resolve(), error.lineno))
+    where, line = next((place for place in reversed(places) if place[0] in files), (path.resolve(), None))
+    why = (error.msg if isinstance(error, SyntaxError) else str(error)).split("\n")[0]
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return f"{files[where]}{'' if line is None else f', line {line}'}: {kind}{why}"
 
 
 def nearest(name: str, available: Iterable[str]) -> str:
@@ -63,7 +94,22 @@ def _folder(kind: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations or ())))
 
 
-def _check(kind: str, name: str) -> None:
+def _stems(kind: str) -> list[str]:
+    """The files of a kind, without their ending."""
+    modules = (module.name for module in pkgutil.iter_modules([str(_folder(kind))]))
+    return [stem for stem in modules if not stem.startswith("_")]
+
+
+def _stem(kind: str, name: str) -> str:
+    """The file of a name, without its ending; a ValueError where there is none, or one that Python cannot import."""
     available = names(kind)
     if name not in available:
         raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, available)}.")
+    stem = name.replace("-", "_") if kind == "preset" else name
+    if not stem.isidentifier() or keyword.iskeyword(stem) or stem not in _stems(kind):
+        folder = FOLDERS[kind].replace(".", "/")
+        raise ValueError(
+            f"{folder}/{name}.py: the name of a file must be one that Python can import, of letters, digits and '_', "
+            "and no word of the language."
+        )
+    return stem

@@ -26,6 +26,7 @@ def say(line: str) -> None:
 def print_fields(name: str) -> None:
     """The fields of a model, a task, a rule, the training, a measure or an assay, with what they are; or a preset."""
     from zoo import lookup
+    from zoo.spec.contracts import class_of
     from zoo.spec.fields import fields_of, name_of
     from zoo.spec.settings import Training
 
@@ -39,7 +40,7 @@ def print_fields(name: str) -> None:
         every = f"{', '.join([*lookup.FOLDERS][:-1])} or {[*lookup.FOLDERS][-1]}"
         raise ValueError(f"There is no {every} {name!r}; {lookup.nearest(name, known)}.")
     for kind in kinds or ["training"]:
-        cls = Training if kind == "training" else getattr(lookup.find(kind, name), kind.capitalize())
+        cls = Training if kind == "training" else class_of(kind, name)
         rows = []
         for field in fields_of(cls).values():
             off = "" if field.off is None else f", {field.off:g} is off"

@@ -13,6 +13,12 @@ def first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")[:200] or type(error).__name__
 
 
+def raised(error: Exception) -> str:
+    """The first line of an error, after its kind where it is none that says itself what is wrong."""
+    line = first_line(error)
+    return line if isinstance(error, ValueError) or line == type(error).__name__ else f"{type(error).__name__}: {line}"
+
+
 def plain(text: object) -> str:
     """Text without control characters: a name in a file must not steer the terminal."""
     return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))

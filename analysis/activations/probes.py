@@ -43,6 +43,7 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
     from zoo.devices import startup
     from zoo.spec.fields import name_of
     from zoo.store.data_hashes import check_data
+    from zoo.training.answers import check_task
 
     startup.start_as(trained.manifest)
     ready = set(trained.members["member"][finished(trained)])
@@ -62,6 +63,7 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
             continue
         if task not in shown_by_task:
             check_data(trained.path, task, dict(trained.manifest.get("data", {})))
+            check_task(task)  # whose file may be another than when it was trained
             shown_by_task[task] = _shown(task, stimuli)
         inputs, conditions, digest = shown_by_task[task]
         key = (name_of(task), digest)
@@ -71,9 +73,10 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
             probes[key] = Probe(digest, (cohort,), inputs, conditions, float(task.dt))
     if not probes and (stimuli is None or not ready):
         raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
-    if not probes:
+    if not probes and stimuli is not None:
         raise ValueError(
-            f"{trained.path} has no trained member whose task takes images; its probes are its tasks' own."
+            f"{trained.path} has no trained member whose task takes images, to be shown the probe {stimuli.name!r}; "
+            f"without it {', '.join(sorted(set(trained.members['task'])))} is compared on a probe of its own."
         )
     names = [name for name, _ in probes]
     return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in probes.items()}

@@ -112,6 +112,10 @@ def _baselines(probe: Probe, stimuli: Stimuli | None) -> list[Outside]:
     task = probe.cohorts[0].members[0].task
     if probe.dt:
         targets, every = np.asarray(task.probe(task.data()).targets), kept_every(probe)
+        if targets.dtype == np.int32:  # classes, by step or by trial
+            steps = probe.inputs.shape[:2]
+            classes = np.broadcast_to(targets if targets.ndim == 2 else targets[:, None], steps)
+            targets = np.eye(task.outputs)[classes]
         return baselines.of_sequences(probe.inputs[:, ::every], targets[:, ::every])
     if stimuli is not None:
         return baselines.of_images(probe.inputs, stimuli.images, probe.conditions)

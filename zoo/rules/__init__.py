@@ -2,20 +2,24 @@
 
 The contract of a rule, a section of the spec (`Zoo(..., rule=force.Rule(alpha=1.0))`, `--rule.alpha 1`):
 
-- Fields are the spec, as for models: `float` is traced, everything else and `Static[float]` is static.
+- Fields are the spec, as for models: `float` is traced, everything else and `Static[float]` is static; each has a
+  default.
 - `takes`: "trials", those of a task, or "environment", one that answers to what the network does.
 - `uses`: the fields of Training that it reads, of those in `TUNABLE`; others are refused unless at their default. The
   engine reads all the rest (steps, batch, data, target ...) for every rule.
-- `fits(model, task) -> None`, or a clause that says why it cannot train this model on this task ("it needs ...").
+- `fits(model, task)`: None, or a clause that says why it cannot train this model on this task ("it needs ...").
 - `init(bound, variables, key) -> state`: a pytree that the rule remembers between steps (inverse correlations, traces,
-  importances, a baseline); `()` where it remembers nothing. It is checkpointed, restored bit for bit, counted in the
-  memory plan, and freezes with its member. The optimizer's moments are not part of it: the engine keeps those.
+  importances, a baseline); `()` where it remembers nothing. It keeps its structure, shapes and dtypes. It is
+  checkpointed, restored bit for bit, counted in the memory plan, and freezes with its member. The optimizer's moments
+  are not part of it: the engine keeps those.
 - Then one of two. Both get one member: `bound` has its parts with their floats filled in; `variables` are
   "params" and, where there are any, "batch_stats" and "constants"; `batch` is `Trials`, or of an environment the keys
   of this step's episodes, `(trial,)`; `ctx` is a `Context`. Both are pure, and traced once for all members.
   - `gradient(bound, variables, state, batch, ctx) -> Gradient`: something in the shape of the parameters that stands
     where a gradient would; the engine clips it and steps with the optimizer, rate and schedule of Training.
   - `update(bound, variables, state, batch, ctx) -> Update`: the new parameters themselves.
+
+What a rule gives is compared with this text before anything is compiled.
 
 A rule may hold another in a field `inner: AnyRule = bptt.Rule()`, and call its methods: so protections, masks and
 curricula go with every rule. The fields of the inner one are part of the spec (`--rule.inner force --rule.inner.alpha
@@ -109,22 +113,8 @@ class Rule(Protocol):
     def init(self, bound: Any, variables: Any, key: "jax.Array") -> Any: ...
 
 
-@runtime_checkable
-class GradientRule(Rule, Protocol):
-    """A rule whose updates the engine makes with the optimizer."""
-
-    def gradient(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Context) -> Gradient: ...
-
-
 def is_gradient(rule: Any) -> bool:
     """Whether the engine makes a rule's updates with the optimizer; one with both methods is what it holds."""
     if hasattr(rule, "gradient") and hasattr(rule, "update"):
         return is_gradient(rule.inner)
     return hasattr(rule, "gradient")
-
-
-@runtime_checkable
-class UpdateRule(Rule, Protocol):
-    """A rule that makes its updates itself."""
-
-    def update(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Context) -> Update: ...

@@ -1,9 +1,19 @@
 """Whether a file of a plug-in folder holds what its contract asks for."""
 
+import dataclasses
 import functools
+import inspect
+import types
+import typing
 from typing import Any
 
 from zoo import lookup
+from zoo.spec.fields import fields_of
+
+FAMILIES = ("recurrent", "feedforward", "convolutional")
+"""What a model may call its family."""
+
+_PLAIN = (int, float, bool, str)
 
 
 @functools.cache
@@ -17,6 +27,11 @@ def class_of(kind: str, name: str) -> type:
     cls = getattr(module, kind.capitalize(), None)
     if not isinstance(cls, type):
         raise ValueError(f"{_file(module.__name__)} has no class {kind.capitalize()}, which every {kind} file defines.")
+    if cls.__module__ != module.__name__:
+        raise ValueError(
+            f"{_file(module.__name__)}: {cls.__name__} is the class of {_file(cls.__module__)}; it must be one of its "
+            "own, since a class is named after its file."
+        )
     check_contract(kind, cls)
     return cls
 
@@ -24,12 +39,12 @@ def class_of(kind: str, name: str) -> type:
 def is_of(kind: str, instance: Any) -> bool:
     """Whether an instance is of a plug-in folder."""
     package, _, name = type(instance).__module__.rpartition(".")
-    return package == lookup.FOLDERS[kind] and type(instance).__name__ == kind.capitalize() and bool(name)
+    return package == lookup.FOLDERS[kind] and not name.startswith("_")
 
 
 @functools.cache
 def check_contract(kind: str, cls: type) -> None:
-    """Refuse a class that lacks a member which its contract names.
+    """Refuse a class that is not as its contract says: its members, its fields, its words.
 
     Args:
       kind: "model", "task" or "rule".
@@ -38,48 +53,109 @@ def check_contract(kind: str, cls: type) -> None:
     Raises:
       ValueError: one sentence with the file, the member and what is expected of it.
     """
-    fields = getattr(cls, "__dataclass_fields__", {})
-    for name, protocol in _asked(kind, cls).items():
-        if not hasattr(cls, name) and name not in fields:
-            raise ValueError(
-                f"{_file(cls.__module__)}: {cls.__name__} has no `{name}`; the contract of a {kind}, {protocol}, asks "
-                "for it."
-            )
+    if cls.__name__ != kind.capitalize():
+        raise ValueError(f"{file_of(cls)}: the class is called {cls.__name__}; it must be called {kind.capitalize()}.")
+    _check_dataclass(kind, cls)
+    _check_members(kind, cls)
+    _check_fields(cls)
     if kind == "rule":
         _check_rule(cls)
+    elif kind == "model" and (family := getattr(cls, "family", None)) not in FAMILIES:
+        raise ValueError(f"{file_of(cls)}: family is {family!r}; it must be {_either(FAMILIES)}.")
+
+
+def file_of(part: Any) -> str:
+    """The file of a part or of its class, as errors name it: "zoo/rules/force.py"."""
+    return _file((part if isinstance(part, type) else type(part)).__module__)
+
+
+def _check_members(kind: str, cls: Any) -> None:
+    """Refuse a class that lacks a member; to inherit it from the protocol is to lack it."""
+    fields = getattr(cls, "__dataclass_fields__", {})
+    for name, protocol in _asked(kind, cls).items():
+        if name not in fields and getattr(cls, name, None) in (None, getattr(protocol, name, None)):
+            asking = f"the contract of a {kind}, {protocol.__name__}, asks for it"
+            raise ValueError(f"{file_of(cls)}: {cls.__name__} has no `{name}`; {asking}.")
+    if inspect.isabstract(cls):
+        raise ValueError(f"{file_of(cls)}: {cls.__name__} leaves `{min(cls.__abstractmethods__)}` abstract; define it.")
+
+
+def _check_dataclass(kind: str, cls: Any) -> None:
+    """Refuse a class whose annotations are no fields, or whose fields can be set."""
+    own = "__dataclass_fields__" in vars(cls) or not inspect.get_annotations(cls)
+    params = getattr(cls, "__dataclass_params__", None)
+    if params is None or not own or not (params.frozen or kind == "model"):  # linen freezes its modules itself
+        must = "be a flax.linen.Module" if kind == "model" else "be declared with @dataclasses.dataclass(frozen=True)"
+        raise ValueError(f"{file_of(cls)}: {cls.__name__} is no frozen dataclass; it must {must}.")
+
+
+def _check_fields(cls: type) -> None:
+    """Refuse a field whose values the spec cannot hold, or that has no default."""
+    try:
+        known = fields_of(cls)
+    except (NameError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file_of(cls)}: the annotations of {cls.__name__} cannot be read: {error}.") from error
+    for name, field in known.items():
+        where = f"{file_of(cls)}: the field `{name}`"
+        if not field.holds and not _is_held(field.type):
+            declared = field.type.__name__ if isinstance(field.type, type) else field.type
+            allowed = "int, float, bool or str, tuple[T, ...] or Each[T] of one of these, or AnyRule"
+            raise ValueError(f"{where} is declared {declared}; it must be {allowed}.")
+        if field.default is dataclasses.MISSING:
+            raise ValueError(f"{where} has no default; it must have one, which the command line starts from.")
+
+
+def _is_held(declared: Any) -> bool:
+    """Whether the spec can hold values of a declared type."""
+    arguments = typing.get_args(declared)
+    if typing.get_origin(declared) is tuple:
+        return len(arguments) == 2 and arguments[0] in _PLAIN and arguments[1] is ...
+    if typing.get_origin(declared) in (types.UnionType, typing.Union):  # models.Each
+        return len(arguments) == 2 and arguments[0] in _PLAIN and arguments[1] == tuple[arguments[0], ...]
+    return declared in _PLAIN
 
 
 def _check_rule(cls: Any) -> None:
     """Refuse words of a rule that the engine does not know."""
     from zoo.rules import TAKEN, TUNABLE
 
-    if isinstance(cls.takes, str) and cls.takes not in TAKEN:  # that of a rule which holds another is a property
-        raise ValueError(
-            f"{_file(cls.__module__)}: takes is {cls.takes!r}; it must be {' or '.join(map(repr, TAKEN))}."
-        )
-    for name in cls.uses if isinstance(cls.uses, frozenset) else ():
+    methods, holds = [m for m in ("gradient", "update") if hasattr(cls, m)], fields_of(cls).get("inner")
+    if not methods:
+        raise ValueError(f"{file_of(cls)}: {cls.__name__} has neither `gradient` nor `update`; it must have one.")
+    if len(methods) == 2 and not (holds and holds.holds):
+        also = "it must have one of them, or a field `inner` that holds the rule which decides"
+        raise ValueError(f"{file_of(cls)}: {cls.__name__} has both `gradient` and `update`; {also}.")
+    if holds and holds.holds:  # then both are properties
+        return
+    if cls.takes not in TAKEN:
+        raise ValueError(f"{file_of(cls)}: takes is {cls.takes!r}; it must be {_either(TAKEN)}.")
+    for name in cls.uses:
         if name not in TUNABLE:
-            raise ValueError(f"{_file(cls.__module__)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
+            raise ValueError(f"{file_of(cls)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
 
 
-def _asked(kind: str, cls: type) -> dict[str, str]:
-    """Member -> the contract's name, of what is asked of a class."""
-    from models import Network
-    from zoo.rules import GradientRule, Rule, UpdateRule, is_gradient
+def _asked(kind: str, cls: type) -> dict[str, Any]:
+    """Member -> the protocol that names it, of what is asked of a class."""
+    from models import Network, RecurrentNetwork
+    from zoo.rules import Rule
     from zoo.tasks import Environment, Task, is_environment
 
-    if kind == "rule":
-        protocols: tuple[Any, ...] = (Rule, GradientRule if is_gradient(cls) else UpdateRule)
-    else:
-        protocols = (Network,) if kind == "model" else (Environment if is_environment(cls) else Task,)
+    protocols: tuple[Any, ...] = (Rule,)
+    if kind == "model":
+        protocols = (Network, RecurrentNetwork) if getattr(cls, "family", "") == "recurrent" else (Network,)
+    elif kind == "task":
+        protocols = (Environment if is_environment(cls) else Task,)
     return {
-        name: protocol.__name__
+        name: protocol
         for protocol in protocols
         for name in (*vars(protocol), *getattr(protocol, "__annotations__", ()))
         if not name.startswith("_")
     }
 
 
+def _either(words: tuple[str, ...]) -> str:
+    return " or ".join(map(repr, words))
+
+
 def _file(module: str) -> str:
-    """Where a module stands: "zoo/rules/force.py"."""
     return module.replace(".", "/") + ".py"

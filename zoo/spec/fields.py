@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from models import STATIC, broken_limit
 from zoo import lookup
 from zoo.rules import RULE
-from zoo.spec.contracts import check_contract, class_of, is_of
 
 _WORDS = {int: "an integer", bool: "True or False", str: "text"}
 
@@ -124,6 +123,8 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
 
 def _held(where: str, kind: str, value: Any) -> Any:
     """A rule that is a field's value, or that it names, with canonical fields."""
+    from zoo.spec.contracts import check_contract, class_of, is_of  # which read the fields of classes
+
     if isinstance(value, str):
         value = class_of(kind, value)()
     if not is_of(kind, value):

@@ -17,6 +17,9 @@ SECTIONS = ("task", "model", "training", "rule")
 MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
 """The columns of the member table that every zoo has; those of varied fields follow."""
 
+TAKEN = {*MEMBER_COLUMNS, "rule", "item", "layer", "layer_depth", "trained", "units", "source"}
+"""Columns that no field has under its own name: of the member table, and those that comparisons and assays add."""
+
 
 class Member(NamedTuple):
     """One network: one task, model, training, rule and seed.
@@ -44,7 +47,7 @@ def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
     """Column -> value per member, for every field that is not the same in all members that have it.
 
     A column is named after its field, prefixed by its section (`model.noise`) where two sections share the name or a
-    column of the member table has it. A member without the field has None.
+    column of another meaning has it. A member without the field has None.
     """
     # Members share their instances: what is asked of a field is asked of each instance once.
     instances = {section: {id(i): i for i in (getattr(m, section) for m in members)} for section in SECTIONS}
@@ -54,7 +57,7 @@ def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
         for name in names[section]:
             values = {key: _shown(instance, name) for key, instance in instances[section].items()}
             if len({value for value in values.values() if value is not None}) > 1:
-                shared = sum(name in of for of in names.values()) > 1 or name in MEMBER_COLUMNS
+                shared = sum(name in of for of in names.values()) > 1 or name in TAKEN
                 columns[f"{section}.{name}" if shared else name] = [values[id(getattr(m, section))] for m in members]
     return columns
 

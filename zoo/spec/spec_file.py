@@ -4,8 +4,8 @@ import ast
 import importlib.util
 import os
 import re
-import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,31 +55,29 @@ def value_of(text: str) -> Any:
 
 def _execute(path: Path, loader: Any, module: Any) -> None:
     """Run a spec file; what goes wrong in it is one sentence that names its line."""
+    from zoo import lookup
+
     try:
         loader.exec_module(module)
     except Exception as error:
-        if os.environ.get("ZOO_TRACEBACK"):
-            raise
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        why = str(error).split("\n")[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        why = lookup.failure(error, path)
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
             why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1])}"
-        raise ValueError(f"{path}{'' if line is None else f', line {line}'}: {why}") from None
+        raise ValueError(why) from error
 
 
 def _nearest_field(name: str) -> str:
     from zoo import lookup
+    from zoo.spec.contracts import class_of
     from zoo.spec.fields import fields_of
     from zoo.spec.settings import Training
 
-    classes = [
-        getattr(lookup.find(kind, n), kind.capitalize())
-        for kind in ("model", "task", "rule")
-        for n in lookup.names(kind)
-    ]
-    return lookup.nearest(name, sorted({field for cls in (*classes, Training) for field in fields_of(cls)}))
+    known = set(fields_of(Training))
+    for kind in ("model", "task", "rule"):
+        for each in lookup.names(kind):
+            with suppress(ValueError):  # a file that is broken is not what this is about
+                known |= set(fields_of(class_of(kind, each)))
+    return lookup.nearest(name, sorted(known))
 
 
 def take_options(arguments: Sequence[str], kept: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:

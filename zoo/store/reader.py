@@ -95,8 +95,9 @@ class Trained:
         return known[member]
 
     def fields_of(self, member: str) -> dict[str, Any]:
-        """Task, model and training of a member, each field -> value, and its seed, as `zoo.json` has them: read without
-        the classes, which need JAX. A ValueError with the nearest ids where there is no such member."""
+        """Task, model and training of a member, its rule where that is not the default, each field -> value, and its
+        seed, as `zoo.json` has them: read without the classes, which need JAX. So a field that was declared with
+        `models.since` is not there at its default. A ValueError with the nearest ids where there is no such member."""
         specs = [self.manifest["spec"], *self.manifest.get("retries", [])]
         if (fields := described(specs, member)) is None:
             raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, self.members['member'])}.")

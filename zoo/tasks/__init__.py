@@ -2,16 +2,25 @@
 
 The contract of a task (`Trials` below holds what it makes):
 
-- Fields are the spec, as for models: `float` is traced, everything else and `Static[float]` is static.
+- Fields are the spec, as for models: `float` is traced, everything else and `Static[float]` is static; `int`, `float`,
+  `bool`, `str`, `tuple[T, ...]`, each with a default. Numbers are declared with their limits (`setting`), or with the
+  value at which their mechanism is not compiled (`off`: noise).
 - `input_shape`: the shape of one trial's input, `(time, unit)` or `(height, width, channel)`; `outputs`: output units;
-  `dt`: ms per time step (0 where there is no time); `chance`: the score of guessing; `solved`: the score that counts
-  as solved. Higher scores are better.
-- `data() -> dict of arrays | None`: what the program gets as an argument (images, labels), never captured.
-- `sample(key, batch, step=0, data=None) -> Trials`: pure, on device, fixed shapes, padding carried by `mask`.
+  `dt`: ms per time step, 0 of images.
+- `chance`: what constant outputs, or random ones, score at best, 0 or more; `solved`: the score from which on the task
+  counts as solved, above `chance` and at most 1.
+- `data() -> dict of NumPy arrays | None`: what the program gets as an argument (images, labels), never captured; the
+  same arrays each time. All that follows is pure and can be traced; without `data` it takes what `data()` gives.
+- `sample(key, batch, step=0, data=None) -> Trials`: on device, fixed shapes, padding carried by `mask`.
   `key` is the stream's key, the same at every step: fold `step` in, or derive the epoch from it.
-- `loss(outputs, trials) -> scalar`, masked mean; `score(outputs, trials) -> scalar`.
+- `loss(outputs, trials) -> scalar`, which the targets themselves make least; `score(outputs, trials) -> scalar`, which
+  they make 1. What the mask hides counts in neither. Of class targets, outputs are logits.
 - `evaluation(data=None) -> Trials`: a fixed held-out set. `probe(data=None) -> Trials`: the same conditions for every
-  member, noise-free, or random trials frozen by a stored key where the task is random by nature.
+  member, noise-free, or random trials frozen by a stored key where the task is random by nature. No traced field of the
+  task reaches the probe: members that differ in it meet the same stimuli.
+
+What these give is checked before anything is compiled (`zoo/training/answers.py`), and what a program of them does by
+`tests/zoo/tasks`.
 
 A task of images (`_images.py` holds what they share) has three more:
 
@@ -22,11 +31,13 @@ A task of images (`_images.py` holds what they share) has three more:
 
 An *environment* is a task whose input depends on what the network did. It has, instead of `sample`:
 
+- `data()` is None: an environment makes what is observed, and is handed nothing else.
 - `steps`: time steps of an episode; `input_shape` is `(steps, unit)`, and `outputs` the number of actions, of which the
   network's outputs are the logits.
-- `reset(key) -> (world, observation)`: a pytree, and `(unit,)`.
-- `act(world, action, key) -> (world, observation, reward, done)`: of one world, pure, fixed shapes; `action` is int32,
-  `reward` and `done` are scalars. Once a world is done, it stands still, and nothing it would answer counts.
+- `reset(key) -> (world, observation)`: a pytree of arrays, and `(unit,)`, float32.
+- `act(world, action, key) -> (world, observation, reward, done)`: of one world, pure; the world has the structure,
+  shapes and dtypes that `reset` gives it. `action` is int32; `reward`, float32, and `done`, bool, are scalars. Once a
+  world is done, it stands still, and nothing it would answer counts.
 - `loss(episode)` and `score(episode)`, of an `Episode`; `evaluation(data=None)`: the keys of the held-out episodes,
   `(trial,)`. There the network takes its likeliest action.
 - `probe(data=None) -> Trials`: recorded episodes, made by a stored policy and never by a member's, so that all members
@@ -43,10 +54,12 @@ class Trials(NamedTuple):
     """A batch of trials of one task.
 
     Attributes:
-      inputs: `(trial, time, unit)` or `(trial, height, width, channel)`, float32.
-      targets: what the outputs should be, `(trial, time, unit)`, or class labels `(trial,)`, int32.
-      mask: weight of each target in loss and score, `(trial, time)` or `(trial,)`; 0 is padding.
-      conditions: name -> one label per trial, `(trial,)`: the cell of the design that the trial belongs to.
+      inputs: `(trial, *input_shape)`, float32.
+      targets: what the outputs should be, `(trial, time, unit)` or, of images, `(trial, unit)`, float32; or the number
+        of the right class, `(trial, time)` or `(trial,)`, int32.
+      mask: weight of the outputs in loss and score, `(trial, time)` or, of images, `(trial,)`, float32; 0 is padding.
+      conditions: name -> one label per trial, `(trial,)`: the cell of the design that the trial belongs to; {} where
+        there is no design.
     """
 
     inputs: jax.Array

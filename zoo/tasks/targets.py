@@ -16,6 +16,8 @@ from zoo.tasks import Trials, r_squared, squared_error
 
 CHAOS_UNITS, CHAOS_GAIN, CHAOS_TAU = 200, 1.8, 10.0
 """The network that makes the chaotic patterns; its time constant in ms."""
+SETTLING = 200.0
+"""ms that go by until it is on its attractor."""
 CUE_STEPS = 10
 """Time steps of the pulse that says which pattern is due."""
 
@@ -30,8 +32,8 @@ class Task:
         target_k(t) = 1.3 / 1.5 sum_m a_m sin(2 pi m t / period + p_jkm),    a = 1, 1/2, 1/6, 1/3,    m = 1 ... 4
 
     and, for one pattern of one signal, all p are 0: the target of Sussillo & Abbott. Of kind "chaos", signal k is the
-    rate of unit k of a network of 200 units, tau dx/dt = -x + 1.8 J tanh(x), tau = 10 ms, from another start for
-    every pattern.
+    rate of unit k of a network of 200 units, tau dx/dt = -x + 1.8 J tanh(x), tau = 10 ms, 200 ms after a start
+    that every pattern has for itself.
 
     Inputs `(trial, steps, patterns)`, targets `(trial, steps, signals)`, mask of ones. Condition: `pattern`, from 0.
 
@@ -108,8 +110,9 @@ def _chaos(task: Task) -> np.ndarray:
     x = draw.standard_normal((task.patterns, CHAOS_UNITS))
     fine = max(1, round(10 * task.dt / CHAOS_TAU))  # Euler steps of a tenth of the time constant, or finer
     alpha, rates = task.dt / fine / CHAOS_TAU, []
-    for step in range((task.steps + 200) * fine):  # the first 200 go by until it is on its attractor
+    settled = round(SETTLING / (task.dt / fine))
+    for step in range(settled + task.steps * fine):
         x = (1 - alpha) * x + alpha * np.tanh(x) @ weights
-        if step >= 200 * fine and step % fine == 0:
+        if step >= settled and (step - settled) % fine == 0:
             rates.append(np.tanh(x[:, : task.signals]))
     return np.stack(rates, axis=1).astype(np.float32)

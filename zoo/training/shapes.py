@@ -2,9 +2,10 @@
 
 import functools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import flax.errors
 import jax
 import jax.numpy as jnp
 
@@ -15,33 +16,26 @@ from zoo.spec.fields import fields_of, label
 from zoo.spec.settings import Training
 from zoo.tasks import is_environment
 from zoo.training.acting import rollout
+from zoo.training.answers import check_outputs, check_task, check_update, evaluation_of, first_update, reason
 from zoo.training.binding import bound_model, floats_of
 from zoo.training.optimizers import optimizer_of
 from zoo.training.program import program_of
+from zoo.wording import raised
 
 Shapes = Any
 """A nested dict of `jax.ShapeDtypeStruct`."""
 
 _TAKEN = {"trials": "a task of trials", "environment": "an environment, which answers to what the network does"}
 
-_MISFIT = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    NotImplementedError,
-    ZeroDivisionError,
-    flax.errors.FlaxError,
-)
-
 
 def check(cohort: Cohort) -> None:
-    """Refuse a cohort whose parts do not fit together, before anything is compiled or written."""
+    """Refuse a cohort whose parts break their contracts or do not fit together, before anything is compiled."""
     task, model, training, rule = cohort.members[0].parts
+    check_task(task)
     given = "environment" if is_environment(task) else "trials"
     if rule.takes != given:
         raise ValueError(f"{label(rule)} learns from {_TAKEN[rule.takes]}, and {label(task)} is {_TAKEN[given]}.")
-    if why := rule.fits(model, task):
+    if why := reason(rule, model, task):
         raise ValueError(f"{label(rule)} cannot train {label(model)} on {label(task)}: {why}.")
     if training.snapshots and training.snapshots[-1] > training.steps:
         raise ValueError(
@@ -81,28 +75,25 @@ def variables_of(task: Any, model: Any) -> Shapes:
     """
     task.data()  # says itself what is wrong with a file
 
-    def forward(trials: Any) -> tuple[Any, Any]:
-        keys = {"params": jax.random.key(0), "constants": jax.random.key(0)}
-        (outputs, _), variables = bound_model(model, task).init_with_output(keys, trials.inputs)
-        return (task.loss(outputs, trials), task.score(outputs, trials)), variables
+    def forward(trials: Any) -> Any:
+        return bound_model(model, task).init_with_output(_keys(jax.random.key(0)), trials.inputs)
 
-    def acting(keys: Any) -> tuple[Any, Any]:
+    def acting(keys: Any) -> Any:
         ready = bound_model(model, task)
-        variables = ready.init({"params": keys[0], "constants": keys[0]}, jnp.zeros((1, *task.input_shape)))
+        variables = ready.init(_keys(keys[0]), jnp.zeros((1, *task.input_shape)))
         episode = rollout(task, ready, variables, keys, None)
         return (task.loss(episode), task.score(episode)), variables
 
-    try:
-        return jax.eval_shape(acting if is_environment(task) else forward, _trials(task))[1]
-    except _MISFIT as error:
-        why = str(error).strip().split("\n")[0]
-        raise ValueError(f"{label(model)} cannot be trained on {label(task)}: {why}") from None
+    held_out = evaluation_of(task)
+    with _one_sentence(f"{label(model)} cannot be trained on {label(task)}"):
+        answer, variables = jax.eval_shape(acting if is_environment(task) else forward, held_out)
+    if not is_environment(task):
+        check_outputs(model, task, answer)
+    return variables
 
 
-@functools.lru_cache(maxsize=256)
-def _trials(task: Any) -> Any:
-    """The shapes of a task's evaluation set."""
-    return jax.eval_shape(task.evaluation, task.data())
+def _keys(key: jax.Array) -> dict[str, jax.Array]:
+    return {"params": key, "constants": key}
 
 
 def _state(cohort: Cohort) -> Any:
@@ -112,14 +103,23 @@ def _state(cohort: Cohort) -> Any:
       ValueError: the rule cannot make an update.
     """
     member, program, floats = cohort.members[0], program_of(cohort), jax.tree.map(lambda x: x[0], floats_of(cohort))
-    try:
+    where = f"{label(member.rule)} cannot train {label(member.model)} on {label(member.task)}"
+    with _one_sentence(where):
+        first = first_update(cohort)
+    check_update(member.rule, first)
+    with _one_sentence(where):
         state = jax.eval_shape(program.init, floats)
         jax.eval_shape(program.advance, state, floats, member.task.data(), 1, True)
-    except _MISFIT as error:
-        why = str(error).strip().split("\n")[0]
-        parts = f"{label(member.model)} on {label(member.task)}"
-        raise ValueError(f"{label(member.rule)} cannot train {parts}: {why}") from None
     return state
+
+
+@contextmanager
+def _one_sentence(beginning: str) -> Iterator[None]:
+    """What parts raise while they are traced, as the end of a sentence."""
+    try:
+        yield
+    except Exception as error:  # a plug-in does what it likes
+        raise ValueError(f"{beginning}: {raised(error)}.") from error
 
 
 def _optimizer_bytes(params: Shapes, training: Training) -> int:

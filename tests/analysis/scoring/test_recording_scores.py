@@ -20,6 +20,7 @@ from analysis.measures import _choice
 from analysis.scoring.recording_scores import COLUMNS, outside, score_lines, scores
 from analysis.zoo_comparison import Request, compare_zoo, slices
 from models import mlp
+from tests.zoo.tasks import class_targets
 from zoo import Training, Zoo, train
 from zoo.tasks import digits, reach
 
@@ -207,6 +208,16 @@ def probe_of(task: Any) -> Probe:
         conditions["image"] = task.places()
     cohort: Any = SimpleNamespace(members=[SimpleNamespace(task=task)])
     return Probe("id", (cohort,), np.asarray(trials.inputs), conditions, float(task.dt))
+
+
+@pytest.mark.parametrize("by", ["step", "trial"])
+def test_the_baseline_of_target_classes_is_one_hot_at_every_step(by, tmp_path):
+    task = class_targets.Task(by=by)
+    np.savez(tmp_path / "rates.npz", firing_rate=DRAW.uniform(size=(6, 8, 5)))
+    joined = outside([tmp_path / "rates.npz"], {"labels": probe_of(task)})["labels"]
+    arrays = {member.name: member.array for member in joined}
+    right = np.asarray(task.probe().conditions["match"])
+    np.testing.assert_array_equal(arrays["baseline/target"], np.repeat(np.eye(2)[right][:, None], 8, axis=1))
 
 
 def test_of_several_tasks_a_recording_joins_the_one_whose_stimuli_it_is_of(tmp_path):
