@@ -99,7 +99,7 @@ def _check_fields(cls: type) -> None:
         where = f"{file_of(cls)}: the field `{name}`"
         if not field.holds and not _is_held(field.type):
             declared = field.type.__name__ if isinstance(field.type, type) else field.type
-            allowed = "int, float, bool or str, tuple[T, ...] or Each[T] of one of these, or AnyRule"
+            allowed = "int, float, bool or str, or tuple[T, ...] or Each[T] of one of these"
             raise ValueError(f"{where} is declared {declared}; it must be {allowed}.")
         if field.default is dataclasses.MISSING:
             raise ValueError(f"{where} has no default; it must have one, which the command line starts from.")
@@ -121,10 +121,12 @@ def _check_rule(cls: Any) -> None:
 
     methods, holds = [m for m in ("gradient", "update") if hasattr(cls, m)], fields_of(cls).get("inner")
     if not methods:
-        raise ValueError(f"{file_of(cls)}: {cls.__name__} has neither `gradient` nor `update`; it must have one.")
+        raise ValueError(f"{file_of(cls)}: {cls.__name__} has neither `gradient` nor `update`; it must have one of them.")
     if len(methods) == 2 and not (holds and holds.holds):
-        also = "it must have one of them, or a field `inner` that holds the rule which decides"
-        raise ValueError(f"{file_of(cls)}: {cls.__name__} has both `gradient` and `update`; {also}.")
+        raise ValueError(
+            f"{file_of(cls)}: {cls.__name__} has both `gradient` and `update`; it must have one of them, or a field "
+            "`inner` that holds the rule which decides."
+        )
     if holds and holds.holds:  # then both are properties
         return
     if cls.takes not in TAKEN:
