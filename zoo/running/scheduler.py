@@ -11,6 +11,7 @@ from zoo.running.cohort_queue import TICK, CohortQueue, Work
 from zoo.running.loaded_block import LoadedBlock, load_block
 from zoo.running.packing import Pack, train_pack
 from zoo.running.progress import Display
+from zoo.running.remaking import remake
 from zoo.running.settings import Settings
 from zoo.store.directory import Store
 
@@ -164,6 +165,8 @@ class Scheduler:
         def load(blocks: Sequence[Block]) -> list[LoadedBlock]:
             folders = [self.store.block(queue.cohort.id, block.index) for block in blocks]
             loaded = [load_block(work.executable, b, folder, device) for b, folder in zip(blocks, folders)]
+            for block, folder in zip(blocks, folders):
+                remake(work.executable, block, folder, device, self.stop)
             for each in loaded:
                 tell(each, 0)
             return loaded

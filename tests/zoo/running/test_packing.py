@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from zoo.devices.executable import Executable
 from zoo.devices.recipe import Recipe
 from zoo.devices.startup import lanes
 from zoo.running import cohort_queue, packing
+from zoo.running.loaded_block import load_block
+from zoo.store.checkpoints import BlockFolder
 from zoo.tasks import digits, flipflop
 
 
@@ -126,3 +129,34 @@ def test_a_frozen_member_is_not_computed_where_members_run_one_by_one() -> None:
     floats = jax.device_put(block.floats, device)
     end = jax.device_get(program.advance(state, floats, device, 10**9, True))
     assert (end.step == 0).all()
+
+
+def test_blocks_of_a_pack_are_saved_once_at_each_of_their_own_snapshots_and_once_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where one stands at its last step while another has some to go, and calls are short."""
+    rates = product(Training, learning_rate=[1e30, 1e-3], steps=15, batch=4, evaluate_every=4, snapshots=(6, 13, 15))
+    zoo = Zoo("one", task=FLIPFLOP, model=RNN, training=rates, seeds=[0])
+    zoo += Zoo("one", task=FLIPFLOP, model=RNN, training=rates, seeds=[1])
+    (cohort,), device, saves = zoo.cohorts, jax.local_devices()[0], []
+    program = Executable(cohort, Recipe(2, "vmap", "columns", startup.threads()))
+    real = BlockFolder.save
+
+    def save(self: BlockFolder, step: int, *content: Any) -> None:
+        saves.append((self.path.name, step))
+        real(self, step, *content)
+
+    loaded = []
+    for block, steps in zip(blocks_of(cohort, program.recipe), ([4, 4, 4], [4])):  # one is at 12, the other at 4
+        folder = BlockFolder(tmp_path / str(block.index), snapshots=(6, 13, 15))
+        pack = packing.Pack(program, [load_block(program, block, folder, device)], device)
+        for count in steps:
+            pack.advance(count, evaluate=True)
+        pack.save()
+        loaded += pack.loaded
+    monkeypatch.setattr(packing, "CALL_SECONDS", 1e-9)
+    monkeypatch.setattr(BlockFolder, "save", save)
+    pack = packing.Pack(program, loaded, device)
+    assert pack.running == 2
+    packing.train_pack(pack, save_every=1e9, stop=threading.Event(), tell=lambda loaded, taken: None)
+    assert sorted(saves) == [("0", 13), ("0", 15), ("1", 6), ("1", 13), ("1", 15)]
