@@ -28,7 +28,8 @@ from analysis.labelled_comparison import plain_array
 from zoo import lookup
 from zoo.spec.cohorts import Cohort
 from zoo.spec.fields import checked, fields_of, label, name_of, values_of
-from zoo.store.reader import Trained, load, score_level
+from zoo.spec.settings import score_level
+from zoo.store.reader import Trained, load
 from zoo.tasks import is_environment
 from zoo.wording import counted
 

@@ -12,7 +12,7 @@ from zoo import lookup
 from zoo.devices.startup import lanes, start_as
 from zoo.devices.traced_functions import traced_for
 from zoo.spec.cohorts import Cohort
-from zoo.store.reader import score_level
+from zoo.spec.settings import score_level
 from zoo.training.binding import Floats, floats_of
 
 AT_ONCE = 32

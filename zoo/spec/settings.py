@@ -84,3 +84,13 @@ def log_spaced(last: int, count: int) -> tuple[int, ...]:
         wanted = round(last ** (i / max(count - 1, 1))) if count > 1 else last
         steps.append(max(wanted, steps[-1] + 1 if steps else 1))
     return tuple(min(step, last - (count - 1 - i)) for i, step in enumerate(steps))
+
+
+def score_level(at: str | int) -> float | None:
+    """The score that a moment such as "score=0.5" names; None of every other moment."""
+    if not isinstance(at, str) or not at.startswith("score="):
+        return None
+    try:
+        return float(at.removeprefix("score="))
+    except ValueError:
+        raise ValueError(f"at is {at!r}; a score level is a number, as in 'score=0.5'.") from None

@@ -83,8 +83,10 @@ class BlockFolder:
             except CheckpointCorrupt as error:
                 (self.path / str(step) / MANIFEST).rename(self.path / str(step) / f"damaged-{MANIFEST}")
                 older = [s for s in self.steps() if s < step]
-                way = f"goes on from step {older[-1]}" if newest is None else "makes it again from an earlier one"
-                say(f"{error} Block {name} {way if older else 'makes it again from the seeds'}.")
+                way = f"makes it again from {'an earlier one' if older else 'the seeds'}"
+                if older and newest is None:
+                    way = f"goes on from step {older[-1]}"
+                say(f"{error} Block {name} {way}.")
                 damaged.add(step)
                 continue
             newest = step if newest is None else newest

@@ -16,6 +16,7 @@ from zoo import files, lookup, wording
 from zoo.buckets import BucketError, is_remote
 from zoo.spec.encoding import described
 from zoo.spec.member import MEMBER_COLUMNS, Member
+from zoo.spec.settings import score_level
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import BlockFolder, block_folders, leaf_path
 from zoo.store.manifest import read_manifest, zoo_of
@@ -205,9 +206,7 @@ class Trained:
         if inputs.ndim != 1 + len(shape) or inputs.shape[1 + is_recurrent :] != shape[is_recurrent:]:
             raise ValueError(f"inputs have shape {inputs.shape}, but must be trials of {shape}.")
         home = self.zoo.homes[ids[0]]
-        given = population_map(
-            self, home, lambda bound, v, key, x: bound.model.apply(v, x), [inputs], members=ids, at=at
-        )
+        given = population_map(self, home, _applied, [inputs], members=ids, at=at)
         outputs, layers = given.values
         return (outputs[0], {name: x[0] for name, x in layers.items()}) if single else (outputs, layers)
 
@@ -340,20 +339,15 @@ class Trained:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
+def _applied(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
+    """For `population_map`, which traces a function that stays the same once."""
+    return bound.model.apply(variables, inputs)
+
+
 def _variables(folder: BlockFolder, step: int, rows: Sequence[int], rule_state: bool) -> dict[str, Any]:
     """What `model.apply` takes, of some rows of a block, at one of its checkpoints."""
     parts = folder.rows(step, rows, ("params", "stats", "constants", *(["rule"] if rule_state else [])))
     return {**parts.pop("stats", {}), **parts}
-
-
-def score_level(at: str | int) -> float | None:
-    """The score that a moment such as "score=0.5" names; None of every other moment."""
-    if not isinstance(at, str) or not at.startswith("score="):
-        return None
-    try:
-        return float(at.removeprefix("score="))
-    except ValueError:
-        raise ValueError(f"at is {at!r}; a score level is a number, as in 'score=0.5'.") from None
 
 
 def load(directory: str | os.PathLike[str]) -> Trained:
