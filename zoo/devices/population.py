@@ -137,7 +137,7 @@ class Mapped:
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
         self._floats = floats_of(self._cohort)
         if members is None:
-            members = trained.there([member.id for member in self._cohort.members], at)
+            members = list(trained.there([member.id for member in self._cohort.members], at))
         for member in members:
             if member not in self._rows:
                 raise ValueError(f"Cohort {self._cohort.id} has no member {member!r}; ask for one cohort at a time.")

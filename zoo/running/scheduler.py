@@ -9,9 +9,8 @@ from zoo.devices.blocks import Block
 from zoo.devices.memory import out_of_memory
 from zoo.running.cohort_queue import TICK, CohortQueue, Work
 from zoo.running.loaded_block import LoadedBlock, load_block
-from zoo.running.packing import Pack, train_pack
+from zoo.running.packing import Pack, remake, train_pack
 from zoo.running.progress import Display
-from zoo.running.remaking import remake
 from zoo.running.settings import Settings
 from zoo.store.directory import Store
 

@@ -148,7 +148,7 @@ class Trained:
         """Member -> step of the first evaluation at which it scored at least so much, of those that did."""
         curves = self.curves
         rows = curves[(curves["score"] >= np.float32(score)) & np.isfinite(curves["loss"])]
-        return rows.groupby("member")["step"].min()
+        return pd.Series(rows.groupby("member")["step"].min())
 
     def _step(self, folder: BlockFolder, at: str | int) -> int:
         """The step of a block's checkpoint that is asked for."""
@@ -157,11 +157,11 @@ class Trained:
         if at == "last" or score_level(at) is not None:
             return int((folder.manifest() or {"step": 0})["step"])
         steps = folder.steps()
-        is_snapshot = isinstance(at, int) and at not in steps and at in self._training(folder).snapshots
-        if is_snapshot and steps and at < steps[-1]:
-            raise ValueError(f"Block {folder.path} has lost its snapshot at step {at}; {MENDS}.")
-        if is_snapshot and steps and self._is_over(folder):
-            return steps[-1]
+        if isinstance(at, int) and steps and at not in steps and at in self._training(folder).snapshots:
+            if at < steps[-1]:
+                raise ValueError(f"Block {folder.path} has lost its snapshot at step {at}; {MENDS}.")
+            if self._is_over(folder):
+                return steps[-1]
         if at not in steps:
             raise ValueError(
                 f"Block {folder.path} has no checkpoint at step {at!r}; it has {', '.join(map(str, steps))}, "
