@@ -262,7 +262,7 @@ class Assay:
     dir: Directory
     name: Annotated[Positional[str], arg(metavar="NAME", help="An assay; `list` names them.")]
     at: Annotated[str, arg(metavar="MOMENT")] = "last"
-    """When in training: "last", "initial" or a step of which there is a checkpoint."""
+    """When in training: "last", "initial", a step of which there is a checkpoint, or "score=0.5"."""
     data_dir: DataDirectory = None
     """Where image sets lie, instead of ZOO_DATA or a download."""
     options: Suppress[Fixed[Overrides]] = ()
@@ -337,8 +337,7 @@ class Verify:
         number, blocks = counted(found.checkpoints, "checkpoint"), counted(found.blocks, "block")
         say(f"{number} of {blocks}, {mebibytes(found.bytes)} read{left}.")
         if found.faults:
-            faults = f"{counted(len(found.faults), 'fault')} in {self.dir}"
-            raise OSError(f"{faults}; `train` mends what is damaged, what is missing must be brought back.")
+            raise OSError(f"{counted(len(found.faults), 'fault')} in {self.dir}; each says what to do.")
         say("All as they were written.")
 
 

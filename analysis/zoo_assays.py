@@ -28,6 +28,7 @@ from analysis.labelled_comparison import plain_array
 from zoo import lookup
 from zoo.spec.cohorts import Cohort
 from zoo.spec.fields import checked, fields_of, label, name_of, values_of
+from zoo.spec.settings import score_level
 from zoo.store.reader import Trained, load
 from zoo.tasks import is_environment
 from zoo.wording import counted
@@ -56,12 +57,14 @@ def assay_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
 
 
 def moment(text: str) -> str | int:
-    """A moment of training from its text: "last", "initial" or the number of a step."""
+    """A moment of training from its text: "last", "initial", the number of a step, or "score=0.5"."""
     if text in ("last", "initial"):
         return text
     if text.isdecimal():
         return int(text) or "initial"
-    raise ValueError(f'at is {text!r}; it must be "last", "initial" or the number of a step.')
+    if (level := score_level(text)) is not None:
+        return f"score={level}"
+    raise ValueError(f'at is {text!r}; it must be "last", "initial", the number of a step, or "score=0.5".')
 
 
 def assay_zoo(
@@ -72,8 +75,8 @@ def assay_zoo(
     Args:
       directory: a trained zoo.
       assay: an `Assay`, or its name.
-      at: "last", or a step of which there is a checkpoint; "initial" for the untrained networks alone, which are there
-        anyhow.
+      at: "last", or a step of which there is a checkpoint; "score=0.5", one of `Training.score_levels`, for the
+        networks that have reached it; "initial" for the untrained networks alone, which are there anyhow.
       say: takes the lines for the terminal.
 
     Returns:
@@ -116,6 +119,13 @@ class _Run:
             raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
         if left := int((~done).sum()):
             say(f"{left} of {len(members)} members are not trained to their end and are left out")
+        if score_level(at) is not None:
+            reached = members["member"].isin(trained.there(members["member"], at))
+            if not (done & reached).any():
+                raise ValueError(f"No member of {trained.path} that is trained to its end has reached {at}.")
+            if left := int((done & ~reached).sum()):
+                say(f"{left} of {int(done.sum())} members have not reached {at} and are left out")
+            done &= reached
         self.table: pd.DataFrame = members[done].set_index("member", drop=False)
         self.probes: dict[str, Probe] = {c.id: probe for probe in probes_of(trained).values() for c in probe.cohorts}
         self.journal = trained.path / artefacts.FOLDER / artefacts.ASSAYS / artefacts.JOURNAL

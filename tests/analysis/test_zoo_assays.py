@@ -227,7 +227,10 @@ def test_a_result_that_breaks_the_contract_is_refused(
         (["lesions", "--order", "rank"], "lesions.Assay.order is 'rank'; it must be one of 'variance', 'random'"),
         (["lesions", "--size"], "The flag --size has no value."),
         (["lesions", "--task.bits", "2"], "lesions.Assay has no option 'task.bits'; there are "),
-        (["dimensionality", "--at", "never"], 'at is \'never\'; it must be "last", "initial" or the number of a step.'),
+        (
+            ["dimensionality", "--at", "never"],
+            'at is \'never\'; it must be "last", "initial", the number of a step, or "score=0.5".',
+        ),
         (["dimensionality", "--at", "7"], "has no checkpoint at step 7; it has"),
         (["dimensionality", "--space", "all"], "space is 'all'; allowed: mean, units, subset(k)"),
     ],

@@ -69,14 +69,14 @@ class Executable:
                 begin = time.perf_counter()
                 self._compiled[device] = tuple(
                     lowered.compile(compiler_options=compiler_options(self.recipe.llvm))
-                    for lowered in self._lower(device)
+                    for lowered in (traced.lower() for traced in self.traced(SingleDeviceSharding(device)))
                 )
                 with self._lock:
                     self.compile_seconds += time.perf_counter() - begin
             return self._compiled[device]
 
-    def _lower(self, device: Any) -> tuple[Any, Any]:
-        sharding = SingleDeviceSharding(device)
+    def traced(self, sharding: Any = None) -> tuple[Any, Any]:
+        """The programs of training and of initial states before they are lowered, for arrays with a sharding or any."""
 
         def abstract(tree: Any, rows: int | None = None) -> Any:
             return jax.tree.map(
@@ -88,8 +88,8 @@ class Executable:
 
         number, truth = (jax.ShapeDtypeStruct((), t, sharding=sharding) for t in (jnp.int32, jnp.bool))
         floats = abstract(self._floats, self.recipe.block)
-        chunk = self._chunk.lower(abstract(self.shape()), floats, abstract(self.data), number, truth)
-        return chunk, self._init.lower(floats, number)
+        chunk = self._chunk.trace(abstract(self.shape()), floats, abstract(self.data), number, truth)
+        return chunk, self._init.trace(floats, number)
 
     def init(self, block: Block, device: Any) -> State:
         """A block's state before the first step, on the device."""

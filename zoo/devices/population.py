@@ -9,10 +9,11 @@ import jax
 import numpy as np
 
 from zoo import lookup
-from zoo.devices.compilation import compiler_options
-from zoo.devices.startup import lanes
+from zoo.devices.startup import lanes, start_as
+from zoo.devices.traced_functions import traced_for
 from zoo.spec.cohorts import Cohort
-from zoo.training.binding import Binder, Floats, floats_of
+from zoo.spec.settings import score_level
+from zoo.training.binding import Floats, floats_of
 
 AT_ONCE = 32
 """Members that are read together, and whose results one call computes at most."""
@@ -46,25 +47,30 @@ def population_map(
 ) -> Population:
     """Runs `function(bound, variables, key, *shared, *each)` for members of one cohort, on all devices.
 
-    The function is traced once, for all of them; matrix products are in float32. Members are padded to calls of one
-    size, which never shows in what comes back, and a member's result does not depend on which others are asked for.
+    The function is traced once, for all of them, and not again while it lives: the same function of the same cohort, on
+    arrays of the same shapes, finds its program. A fresh lambda is another function, and traced anew. As of `jax.jit`,
+    what it reads besides its arguments is as it was when it was traced. Matrix products are in float32. Members are
+    padded to calls of one size, which never shows in what comes back, and a member's result does not depend on which
+    others are asked for. JAX is started as the directory's recipes ask, unless it runs already.
 
     Args:
       trained: what `zoo.load` gives.
       cohort: whose members run, or its id.
       function: pure. `bound` has the member's task, model, training and rule with its own floats filled in
-        (`zoo.training.binding.Bound`); `variables` is what `bound.model.apply` takes, with the rule's state as the
-        further entry "rule" if that is asked for; `key` comes from the member's id.
+        (`zoo.training.binding.Bound`); `variables` is what `bound.model.apply` takes, with the rule's state, as its
+        `init` gives it, as the further entry "rule" if that is asked for; `key` comes from the member's whole id.
       shared: arrays, or trees of them, that all members get: inputs, data.
       each: the same with `member` as the first axis, one row per member that is asked for.
-      members: ids, of this cohort; default all that have a checkpoint.
-      at: "last", "initial" (before training), or a step of which there is a checkpoint.
+      members: ids, of this cohort; default all that have a checkpoint or, at a score, have reached it.
+      at: "last", "initial" (before training), a step of which there is a checkpoint, or "score=0.5", one of
+        `Training.score_levels`.
       rule_state: whether to read what the rule remembers, too.
 
     Raises:
       ValueError: no such cohort or member, one without a checkpoint at this step, or `each` of another length.
     """
-    mapped, places = Mapped(trained, cohort, function, members, at, rule_state), lanes()
+    mapped = Mapped(trained, cohort, function, members, at, rule_state)
+    places = lanes()
     calls = mapped.calls(shared, each, -(-len(mapped.ids) // len(places)))
 
     def run(place: int) -> Any:
@@ -124,32 +130,23 @@ class Mapped:
         at: str | int = "last",
         rule_state: bool = False,
     ):
-        self._trained, self._at, self._rule_state = trained, at, rule_state
+        start_as(trained.manifest)
+        self._trained, self._at, self._rule_state, self._function = trained, at, rule_state, function
         self._read = functools.lru_cache(maxsize=1 + len(lanes()))(self._variables)
         self._cohort = cohort if isinstance(cohort, Cohort) else _named(trained, cohort)
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
         self._floats = floats_of(self._cohort)
         if members is None:
-            members = [member.id for member in self._cohort.members if trained.has_checkpoint(member.id)]
+            members = list(trained.there([member.id for member in self._cohort.members], at))
         for member in members:
             if member not in self._rows:
                 raise ValueError(f"Cohort {self._cohort.id} has no member {member!r}; ask for one cohort at a time.")
         if not members:
+            if score_level(at) is not None:
+                raise ValueError(f"No member of cohort {self._cohort.id} has reached {at}.")
             raise ValueError(f"No member of cohort {self._cohort.id} has a checkpoint; train the zoo first.")
         self.ids = list(members)
-        recipe = trained.recipe(self._cohort.id)
-        binder = Binder(self._cohort.members[0], {"conv_form": recipe["conv_form"]})
-
-        def one(shared: Any, row: Any) -> Any:
-            floats, variables, number, each = row
-            with jax.default_matmul_precision("highest"):
-                key = jax.random.key(number, impl="threefry2x32")
-                return function(binder.bind(floats), variables, key, *shared, *each)
-
-        self._one = one
-        self._all = jax.jit(
-            lambda shared, rows: jax.lax.map(lambda row: one(shared, row), rows), compiler_options=compiler_options()
-        )
+        self._conv_form = trained.recipe(self._cohort.id)["conv_form"]
 
     def calls(self, shared: Any, each: Any, most: int) -> list[Call]:
         """How the members are cut into calls of at most `most`: as many at once as their results leave room for."""
@@ -159,8 +156,8 @@ class Mapped:
                     f"An array of `each` is {np.shape(array)}; its first axis must be the {len(self.ids)} members."
                 )
         first = jax.tree.map(lambda x: x[0], self._arguments(Call(0, 1, 1), each))
-        results = jax.eval_shape(self._one, tuple(shared), first)
-        needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(results))
+        self._traced = traced_for(self._cohort, self._conv_form, self._function, tuple(shared), first)
+        needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._traced.results))
         size = max(1, min(most, AT_ONCE, len(self.ids), RESULT_BYTES // max(needed, 1)))
         # No call takes members of two readings.
         ends = [min(start + AT_ONCE, len(self.ids)) for start in range(0, len(self.ids), AT_ONCE)]
@@ -172,7 +169,7 @@ class Mapped:
 
     def run(self, call: Call, shared: Any, each: Any) -> Any:
         """The results of the members of a call, `(member, ...)`."""
-        results = self._all(tuple(shared), self._arguments(call, each))
+        results = self._traced.run(tuple(shared), self._arguments(call, each))
         return jax.tree.map(lambda x: np.asarray(x)[: call.count], results)
 
     def _arguments(self, call: Call, each: Any) -> tuple[Floats, Any, np.ndarray, Any]:
@@ -183,13 +180,18 @@ class Mapped:
         reading, within = call.start // AT_ONCE, places % AT_ONCE
         variables = jax.tree.map(lambda x: x[within], self._read(reading))
         floats = jax.tree.map(lambda x: x[rows], self._floats)
-        numbers = np.array([int(member.rpartition("-")[2][-8:], 16) for member in ids], np.uint32)
-        return floats, variables, numbers, jax.tree.map(lambda x: np.asarray(x)[places], tuple(each))
+        words = np.array([key_words(member) for member in ids], np.uint32)
+        return floats, variables, words, jax.tree.map(lambda x: np.asarray(x)[places], tuple(each))
 
     def _variables(self, reading: int) -> Any:
         """The variables of `AT_ONCE` members, from the checkpoints."""
         ids = self.ids[reading * AT_ONCE : (reading + 1) * AT_ONCE]
         return self._trained.variables(ids, at=self._at, rule_state=self._rule_state)
+
+
+def key_words(member: str) -> tuple[int, int]:
+    """All digits of a member's id, as the two words of 32 bits that its key is folded from."""
+    return divmod(int(member.rpartition("-")[2], 16), 2**32)
 
 
 def _named(trained: Any, cohort: str) -> Cohort:

@@ -71,7 +71,8 @@ class Log:
 def final_report(cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFolder, step: int) -> Progress | None:
     """What a finished block has to report; None while something is left to train in it.
 
-    A block is finished when no member of its newest checkpoint is running, and its untrained networks are there too.
+    A block is finished when no member of its newest checkpoint is running, and its untrained networks and snapshots are
+    there too.
 
     Args:
       cohort, recipe, block, folder: which.
@@ -80,7 +81,7 @@ def final_report(cohort: Cohort, recipe: Recipe, block: Block, folder: BlockFold
     curves = folder.curves(step)
     assert curves is not None
     check_members(cohort, recipe, block, folder, curves)
-    if (curves["member_status"] == RUNNING).any() or 0 not in folder.steps():
+    if (curves["member_status"] == RUNNING).any() or folder.lost() or 0 not in folder.steps():
         return None
     return Progress(cohort.id, block.index, 0, *(curves[f"member_{n}"] for n in REPORTED))
 

@@ -13,8 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from zoo.devices.blocks import Block
 from zoo.devices.executable import Executable
 from zoo.running.loaded_block import LoadedBlock
+from zoo.store.checkpoints import BlockFolder
 from zoo.training.program import State
 from zoo.training.status import STOPPED
 
@@ -42,7 +44,9 @@ class Pack:
     def __init__(self, executable: Executable, loaded: Sequence[LoadedBlock], device: Any):
         self.executable, self._device = executable, device
         training = executable.cohort.members[0].training
-        self._total, self._every, self._snapshots = training.steps, executable.evaluate_every, training.snapshots
+        self._total, self._every, self._most = training.steps, executable.evaluate_every, 4
+        # The last step is none of them: a block is finished, and saved, once it has been evaluated there.
+        self._snapshots = [step for step in training.snapshots if step < training.steps]
         self._seat(list(loaded))
 
     def _seat(self, loaded: list[LoadedBlock]) -> None:
@@ -86,10 +90,19 @@ class Pack:
         coming = [snapshot - step for step in steps for snapshot in self._snapshots if snapshot > step]
         return min(self.distance(), *coming) if coming else self.distance()
 
-    @property
-    def at_snapshot(self) -> bool:
-        """Whether a block stands where its checkpoint is to be kept."""
-        return any(loaded.step in self._snapshots and not loaded.saved for loaded in self.loaded)
+    def call(self) -> tuple[int, bool]:
+        """Train for about `CALL_SECONDS`, to the next evaluation or snapshot at most. How many steps that is follows
+        the clock; the bits do not depend on it.
+
+        Returns:
+          The steps, and whether everyone stands at an evaluation now.
+        """
+        distance = self.distance()
+        steps = min(self._most, self.reach())
+        begin = time.monotonic()
+        self.advance(steps, evaluate=steps == distance)
+        self._most = max(1, min(4 * self._most, round(steps * CALL_SECONDS / (time.monotonic() - begin))))
+        return steps, steps == distance
 
     def advance(self, steps: int, evaluate: bool) -> None:
         """Train for some steps, then evaluate if asked."""
@@ -106,14 +119,22 @@ class Pack:
                 loaded.log.add(loaded.step, loaded.state)
 
     def save(self) -> None:
-        """Bring everything to the host and write what is not in a checkpoint."""
-        whole: State = jax.device_get(self._state)
-        for loaded, rows, places in zip(self.loaded, self._rows, self._places):
-            if not loaded.saved:
-                loaded.state = jax.tree.map(
-                    lambda old, new, rows=rows, places=places: _put(old, rows, new[places]), loaded.state, whole
-                )
-                loaded.save()
+        """Write what is not in a checkpoint."""
+        self._write(range(len(self.loaded)))
+
+    def save_snapshots(self) -> None:
+        """Write the blocks that stand where their checkpoint is to be kept; the others wait for their time."""
+        self._write([i for i, loaded in enumerate(self.loaded) if loaded.step in self._snapshots])
+
+    def _write(self, blocks: Sequence[int]) -> None:
+        unsaved = [i for i in blocks if not self.loaded[i].saved]
+        whole: State | None = jax.device_get(self._state) if unsaved else None
+        for i in unsaved:
+            loaded, rows, places = self.loaded[i], self._rows[i], self._places[i]
+            loaded.state = jax.tree.map(
+                lambda old, new, rows=rows, places=places: _put(old, rows, new[places]), loaded.state, whole
+            )
+            loaded.save()
 
     def take_in(self, more: Sequence[LoadedBlock]) -> None:
         """Save, let go of blocks that are finished, and train what runs of others too."""
@@ -140,8 +161,6 @@ def train_pack(
 ) -> None:
     """Train a pack to its end or until `stop` is set, saving every `save_every` seconds and at the end.
 
-    How many steps a call takes follows the clock; the bits do not depend on it.
-
     Args:
       pack: what to train.
       save_every: seconds between two checkpoints.
@@ -150,22 +169,44 @@ def train_pack(
       swap: asked at every evaluation, with the number of members that still run: gives further blocks to take in, or
         None, to save and give the pack up.
     """
-    saved_at, most = time.monotonic(), 4
+    saved_at = time.monotonic()
     while (running := pack.running) and not stop.is_set():
-        distance = pack.distance()
-        steps = min(most, pack.reach())
-        begin = time.monotonic()
-        pack.advance(steps, evaluate=steps == distance)
-        most = max(1, min(4 * most, round(steps * CALL_SECONDS / (time.monotonic() - begin))))
+        steps, evaluated = pack.call()
         for i, loaded in enumerate(pack.loaded):
             tell(loaded, 0 if i else steps * running)
-        if pack.running and (pack.at_snapshot or time.monotonic() - saved_at >= save_every):
+        if pack.running:
+            pack.save_snapshots()
+        if pack.running and time.monotonic() - saved_at >= save_every:
             pack.save()
             saved_at = time.monotonic()
-        if steps == distance and pack.running:
+        if evaluated and pack.running:
             more = swap(pack.running)
             if more is None:
                 break
             if more:
                 pack.take_in(more)
     pack.save()
+
+
+def remake(executable: Executable, block: Block, folder: BlockFolder, device: Any, stop: threading.Event) -> None:
+    """Train the lost snapshots of a block again, with the bits that they had.
+
+    Each is trained from step 0 or the snapshot before it, which are whole: `folder.newest` has read them. What `stop`
+    ends is made by the next run.
+
+    Args:
+      executable: of the block's cohort.
+      block, folder: which.
+      device: where.
+      stop: asks for an end.
+    """
+    for step in folder.lost():
+        before = max(kept for kept in (0, *folder.snapshots) if kept < step)
+        loaded = LoadedBlock(executable, block, folder, folder.restore(executable.shape(), before), before, saved=True)
+        pack = Pack(executable, [loaded], device)
+        while loaded.step < step and pack.running:
+            if stop.is_set():
+                return
+            pack.call()
+        loaded.step = step  # as every snapshot after which nobody runs
+        pack.save()

@@ -9,7 +9,7 @@ from zoo.devices.blocks import Block
 from zoo.devices.memory import out_of_memory
 from zoo.running.cohort_queue import TICK, CohortQueue, Work
 from zoo.running.loaded_block import LoadedBlock, load_block
-from zoo.running.packing import Pack, train_pack
+from zoo.running.packing import Pack, remake, train_pack
 from zoo.running.progress import Display
 from zoo.running.settings import Settings
 from zoo.store.directory import Store
@@ -164,6 +164,8 @@ class Scheduler:
         def load(blocks: Sequence[Block]) -> list[LoadedBlock]:
             folders = [self.store.block(queue.cohort.id, block.index) for block in blocks]
             loaded = [load_block(work.executable, b, folder, device) for b, folder in zip(blocks, folders)]
+            for block, folder in zip(blocks, folders):
+                remake(work.executable, block, folder, device, self.stop)
             for each in loaded:
                 tell(each, 0)
             return loaded

@@ -34,6 +34,8 @@ class Training:
       precision: of matrix products: "highest" (float32 everywhere), "high" or "default" (TF32 / bfloat16 passes).
       snapshots: steps, ascending, whose checkpoints are kept for good and read with `at=step`, such as
         `log_spaced(1000, 10)`; members that have stopped before stand in them as they stopped.
+      score_levels: scores, ascending, such as `(0.5, 0.9)`: of every member the parameters are kept as they were at the
+        first evaluation at which it scored at least as much, and read with `at="score=0.5"`.
     """
 
     learning_rate: float = setting(1e-3, above=0)
@@ -53,15 +55,24 @@ class Training:
     evaluate_every: int = setting(0, least=0)
     precision: str = setting("highest", choices=("highest", "high", "default"))
     snapshots: tuple[int, ...] = since(())
+    score_levels: tuple[float, ...] = since(())
 
     former: ClassVar[dict[str, Any]] = {"rule": "bptt"}
     """Fields that the class had once: they stay in ids and JSON. The rule is a section of its own now."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.snapshots, list | tuple) or any(type(step) is not int for step in self.snapshots):
-            return  # whoever makes it canonical says so
-        if list(self.snapshots) != sorted(set(self.snapshots)) or any(step < 1 for step in self.snapshots):
+        if not _ascends(self.score_levels, int | float):
+            raise ValueError(f"Training.score_levels is {self.score_levels!r}; it must be ascending scores.")
+        if not _ascends(self.snapshots, int) or (self.snapshots and self.snapshots[0] < 1):
             raise ValueError(f"Training.snapshots is {self.snapshots!r}; it must be ascending steps from 1 on.")
+
+
+def _ascends(values: Any, kind: Any) -> bool:
+    """Whether each value is above the one before. True of what is no list of this kind: whoever makes it canonical says
+    so."""
+    if not isinstance(values, list | tuple) or not all(isinstance(value, kind) for value in values):
+        return True
+    return list(values) == sorted(set(values))
 
 
 def log_spaced(last: int, count: int) -> tuple[int, ...]:
@@ -73,3 +84,13 @@ def log_spaced(last: int, count: int) -> tuple[int, ...]:
         wanted = round(last ** (i / max(count - 1, 1))) if count > 1 else last
         steps.append(max(wanted, steps[-1] + 1 if steps else 1))
     return tuple(min(step, last - (count - 1 - i)) for i, step in enumerate(steps))
+
+
+def score_level(at: str | int) -> float | None:
+    """The score that a moment such as "score=0.5" names; None of every other moment."""
+    if not isinstance(at, str) or not at.startswith("score="):
+        return None
+    try:
+        return float(at.removeprefix("score="))
+    except ValueError:
+        raise ValueError(f"at is {at!r}; a score level is a number, as in 'score=0.5'.") from None

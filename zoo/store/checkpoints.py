@@ -20,7 +20,7 @@ from zoo import files
 from zoo.buckets import is_remote
 from zoo.files import bytes_left, read_arrays, remove, write_atomically
 from zoo.machine import memory_size
-from zoo.store.sealing import MANIFEST, CheckpointCorrupt, read_sealed, seal, sealed_manifest, verify_step
+from zoo.store.sealing import MANIFEST, MENDS, CheckpointCorrupt, read_sealed, seal, sealed_manifest, verify_step
 from zoo.wording import first_line, mebibytes
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class BlockFolder:
     def newest(self, say: Callable[[str], Any]) -> int | None:
         """The newest step that is what was written, byte for byte; None where there is none.
 
-        Step 0, the untrained networks, is read too. A damaged step is told of and set aside: its manifest is renamed,
-        its files stay until the step comes again.
+        Step 0, the untrained networks, and snapshots are read too. A damaged step is told of and set aside: its
+        manifest is renamed, its files stay until the step comes again. Lost ones are told of, too.
         """
-        newest = None
+        newest, damaged, name = None, set(), f"{self.path.parent.name}/{self.path.name}"
         for step in reversed(self.numbers()):
-            if newest is not None and step:
+            if newest is not None and step not in (0, *self.snapshots):
                 continue
             try:
                 verify_step(self.path / str(step), step)
@@ -83,11 +83,22 @@ class BlockFolder:
             except CheckpointCorrupt as error:
                 (self.path / str(step) / MANIFEST).rename(self.path / str(step) / f"damaged-{MANIFEST}")
                 older = [s for s in self.steps() if s < step]
-                way = f"goes on from step {older[-1]}" if older else "makes it again from the seeds"
-                say(f"{error} Block {self.path.parent.name}/{self.path.name} {way}.")
+                way = f"makes it again from {'an earlier one' if older else 'the seeds'}"
+                if older and newest is None:
+                    way = f"goes on from step {older[-1]}"
+                say(f"{error} Block {name} {way}.")
+                damaged.add(step)
                 continue
             newest = step if newest is None else newest
+        for step in self.lost():
+            if step not in damaged:
+                say(f"Block {name} has lost step {step} and makes it again.")
         return newest
+
+    def lost(self) -> list[int]:
+        """Steps below the newest one that are to stay for good, step 0 and snapshots, and are not there; ascending."""
+        steps = self.steps()
+        return [step for step in (0, *self.snapshots) if steps and step < steps[-1] and step not in steps]
 
     def save(self, step: int, state: "State", members: Sequence[str], curves: dict[str, np.ndarray]) -> None:
         """Write a checkpoint of host arrays, wait for it, seal it, and drop the oldest.
@@ -140,11 +151,11 @@ class BlockFolder:
         try:
             arrays = dict(self._arrays(step))
             for path, leaf in leaves:
-                array = arrays[_name(path)]
+                array = arrays[leaf_path(path)]
                 stored, needed = (tuple(array.shape), array.dtype.name), (leaf.shape, leaf.dtype.name)
                 if stored != needed:
-                    raise ValueError(f"{'.'.join(_name(path))} is {stored} and must be {needed}")
-            reading = [arrays[_name(path)].read() for path, _ in leaves]
+                    raise ValueError(f"{'.'.join(leaf_path(path))} is {stored} and must be {needed}")
+            reading = [arrays[leaf_path(path)].read() for path, _ in leaves]
             return jax.tree.unflatten(structure, [future.result() for future in reading])
         except Exception as error:
             where, why = self.path / str(step), first_line(error)
@@ -164,7 +175,7 @@ class BlockFolder:
             except FileNotFoundError:
                 continue
             except CheckpointCorrupt as error:
-                raise self._advised(error) from None
+                raise self._advised(error, step) from None
         return None
 
     def curves(self, step: int | None = None) -> dict[str, np.ndarray] | None:
@@ -181,7 +192,7 @@ class BlockFolder:
         try:
             return read_arrays(read_sealed(path, step, CURVES))
         except CheckpointCorrupt as error:
-            raise self._advised(error) from None
+            raise self._advised(error, step) from None
         except ValueError as error:
             raise self._unreadable(step, error, path / CURVES) from None
 
@@ -242,14 +253,17 @@ class BlockFolder:
         except FileNotFoundError:
             raise CheckpointCorrupt(f"Step {step} is damaged: {path / MANIFEST} is missing.") from None
         except CheckpointCorrupt as error:
-            raise self._advised(error) from None
+            raise self._advised(error, step) from None
 
-    def _advised(self, error: CheckpointCorrupt) -> CheckpointCorrupt:
-        return CheckpointCorrupt(f"{str(error).rstrip('.')}; `train` on the same directory mends it.")
+    def _advised(self, error: CheckpointCorrupt, step: int) -> CheckpointCorrupt:
+        """The error with what to do: of a step between the first and the newest, that depends on the spec."""
+        between = step and any(newer > step for newer in self.steps())
+        way = "`verify` says what to do" if between else MENDS
+        return CheckpointCorrupt(f"{str(error).rstrip('.')}; {way}.")
 
     def _unreadable(self, step: int, error: Exception, path: Any = None) -> CheckpointCorrupt:
         where, why = path or self.path / str(step), first_line(error)
-        return self._advised(CheckpointCorrupt(f"Step {step} is damaged: {where} cannot be read ({why})."))
+        return self._advised(CheckpointCorrupt(f"Step {step} is damaged: {where} cannot be read ({why})."), step)
 
 
 _verified: dict[str, bytes] = {}
@@ -276,7 +290,7 @@ def _write(path: Any, tree: Any) -> None:
         checkpointer.save(path, args=ocp.args.PyTreeSave(tree), force=True)
 
 
-def _name(path: tuple[Any, ...]) -> tuple[str, ...]:
+def leaf_path(path: tuple[Any, ...]) -> tuple[str, ...]:
     """A leaf's place in a state, as Orbax names it."""
     return tuple(str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in path)
 

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,13 +16,16 @@ from zoo import files, lookup, wording
 from zoo.buckets import BucketError, is_remote
 from zoo.spec.encoding import described
 from zoo.spec.member import MEMBER_COLUMNS, Member
+from zoo.spec.settings import score_level
 from zoo.spec.zoo import Zoo
-from zoo.store.checkpoints import BlockFolder, block_folders
+from zoo.store.checkpoints import BlockFolder, block_folders, leaf_path
 from zoo.store.manifest import read_manifest, zoo_of
 from zoo.store.members import member_table, refreshed
+from zoo.store.sealing import MENDS
 from zoo.training.status import RUNNING, UNFINISHED
 
 if TYPE_CHECKING:
+    from zoo.spec.settings import Training
     from zoo.tasks import Task
 
 
@@ -36,6 +40,7 @@ class Trained:
     def __init__(self, directory: str | os.PathLike[str]):
         self.path = files.directory(directory) if is_remote(directory) else Path(directory)
         self.manifest = read_manifest(self.path)
+        self._states: dict[str, Any] = {}  # cohort -> paths of the leaves of its rule's state, and their tree
 
     @functools.cached_property
     def members(self) -> pd.DataFrame:
@@ -132,19 +137,32 @@ class Trained:
             raise ValueError(f"{self.path} has lost the folder of cohort {cohort}; `verify` says what is missing.")
         return recipe
 
-    def has_checkpoint(self, member: str) -> bool:
-        """Whether there is a checkpoint of a member."""
-        return member in self._places
+    def there(self, members: Iterable[str], at: str | int = "last") -> list[str]:
+        """Those of some members of which there is a checkpoint; at a score level, those that have reached it."""
+        trained, level = [member for member in members if member in self._places], score_level(at)
+        if level is None:
+            return trained
+        known, reached = self.zoo.by_id, self.reached(level).index
+        return [m for m in trained if level in known[m].training.score_levels and m in reached]
+
+    def reached(self, score: float) -> pd.Series:
+        """Member -> step of the first evaluation at which it scored at least so much, of those that did."""
+        curves = self.curves
+        rows = curves[(curves["score"] >= np.float32(score)) & np.isfinite(curves["loss"])]
+        return pd.Series(rows.groupby("member")["step"].min())
 
     def _step(self, folder: BlockFolder, at: str | int) -> int:
         """The step of a block's checkpoint that is asked for."""
         if at == "initial":
             return 0
-        if at == "last":
+        if at == "last" or score_level(at) is not None:
             return int((folder.manifest() or {"step": 0})["step"])
         steps = folder.steps()
-        if isinstance(at, int) and steps and at > steps[-1] and self._is_over(folder, at):
-            return steps[-1]
+        if isinstance(at, int) and steps and at not in steps and at in self._training(folder).snapshots:
+            if at < steps[-1]:
+                raise ValueError(f"Block {folder.path} has lost its snapshot at step {at}; {MENDS}.")
+            if self._is_over(folder):
+                return steps[-1]
         if at not in steps:
             raise ValueError(
                 f"Block {folder.path} has no checkpoint at step {at!r}; it has {', '.join(map(str, steps))}, "
@@ -152,12 +170,16 @@ class Trained:
             )
         return int(at)
 
-    def _is_over(self, folder: BlockFolder, at: int) -> bool:
-        """Whether all members of a block had stopped before a snapshot."""
+    def _is_over(self, folder: BlockFolder) -> bool:
+        """Whether all members of a block have stopped."""
         curves = folder.curves()
-        if curves is None or (curves["member_status"] == RUNNING).any():
-            return False
-        return at in self.zoo.by_id[str(curves["members"][0])].training.snapshots
+        return curves is not None and not (curves["member_status"] == RUNNING).any()
+
+    def _training(self, folder: BlockFolder) -> "Training":
+        """How the members of a block are trained, but for what differs between them."""
+        manifest = folder.manifest()
+        assert manifest is not None
+        return self.zoo.by_id[manifest["members"][0]].training
 
     def apply(
         self, members: str | Sequence[str], inputs: Any, *, at: str | int = "last"
@@ -185,9 +207,7 @@ class Trained:
         if inputs.ndim != 1 + len(shape) or inputs.shape[1 + is_recurrent :] != shape[is_recurrent:]:
             raise ValueError(f"inputs have shape {inputs.shape}, but must be trials of {shape}.")
         home = self.zoo.homes[ids[0]]
-        given = population_map(
-            self, home, lambda bound, v, key, x: bound.model.apply(v, x), [inputs], members=ids, at=at
-        )
+        given = population_map(self, home, _applied, [inputs], members=ids, at=at)
         outputs, layers = given.values
         return (outputs[0], {name: x[0] for name, x in layers.items()}) if single else (outputs, layers)
 
@@ -218,14 +238,16 @@ class Trained:
         Args:
           members: one id, or several ids of one cohort, whose arrays get a leading member axis, in the order given.
           initial: before training instead of after; the same as at="initial".
-          at: "last", "initial", or a step of which there is a checkpoint.
-          rule_state: whether to read what the rule remembers, too, as "rule".
+          at: "last", "initial", a step of which there is a checkpoint, or "score=0.5": the first evaluation at which
+            each of them had this score, one of `Training.score_levels`.
+          rule_state: whether to read what the rule remembers, too, as "rule": the tree that its `init` gives.
 
         Returns:
           "params", "batch_stats" or so as nested dicts of arrays; `(member, ...)`, or of one id without that axis.
 
         Raises:
-          ValueError: an unknown id, none, members of several cohorts, or one without a checkpoint at this step.
+          ValueError: an unknown id, none, members of several cohorts, one without a checkpoint at this step, or one
+            that has not had this score.
           CheckpointCorrupt: a file is not as it was written.
         """
         single, ids = isinstance(members, str), self._ids(members)
@@ -233,11 +255,18 @@ class Trained:
         for position, member in enumerate(ids):
             folder, row = self._places[member]
             parts.setdefault(folder.path, []).append((position, row))
-        gathered, order = [], []
+        gathered, order, when = [], [], "initial" if initial else at
+        if (level := score_level(when)) is not None and rule_state:
+            raise ValueError(
+                f"What a rule remembers is not kept at score levels, and at is {when!r}; ask for a snapshot."
+            )
         for path, pairs in parts.items():
             folder, rows = BlockFolder(path), [row for _, row in pairs]
-            step = self._step(folder, "initial" if initial else at)
-            gathered.append(_variables(folder, step, rows, rule_state))
+            step = self._step(folder, when)
+            if level is None:
+                gathered.append(_variables(folder, step, rows, rule_state))
+            else:
+                gathered.append(self._at_level(folder, step, rows, level))
             order.extend(position for position, _ in pairs)
         back = np.argsort(order)
 
@@ -247,7 +276,47 @@ class Trained:
             joined = np.concatenate(leaves)[back]
             return joined[0] if single else joined
 
-        return join(*gathered)
+        joined = join(*gathered)
+        if rule_state:
+            joined["rule"] = self._remembered(self.zoo.homes[ids[0]], joined.get("rule"))
+        return joined
+
+    def _at_level(self, folder: BlockFolder, step: int, rows: Sequence[int], level: float) -> dict[str, Any]:
+        """What `model.apply` takes, of some rows of a block, as it was when they reached a score level."""
+        levels = self._training(folder).score_levels
+        if level not in levels:
+            kept = f"those of Training.score_levels, {', '.join(map(str, levels))}" if levels else "none"
+            raise ValueError(
+                f"Block {folder.path} has no networks at score {level:g}; the scores that it has are {kept}."
+            )
+        stored = folder.rows(step, rows, ("reached", "constants"))
+
+        def picked(tree: Any) -> Any:
+            if isinstance(tree, dict):
+                return {name: picked(branch) for name, branch in tree.items()}
+            return tree[:, levels.index(level)]
+
+        reached = picked(stored.pop("reached"))
+        if len(never := np.flatnonzero(reached["step"] < 0)):
+            member = (folder.manifest() or {})["members"][rows[never[0]]]
+            raise ValueError(f"Member {member} has not reached score {level:g}; `reached({level:g})` says who has.")
+        return {**reached.get("stats", {}), "params": reached["params"], **stored}
+
+    def _remembered(self, cohort: str, stored: Any) -> Any:
+        """A rule's state as the tree that the rule's `init` makes, from nested dicts."""
+        import jax
+
+        if cohort not in self._states:
+            from zoo.devices import startup
+            from zoo.training.binding import floats_of
+            from zoo.training.program import program_of
+
+            startup.start_as(self.manifest)
+            group = next(each for each in self.zoo.cohorts if each.id == cohort)
+            shape = jax.eval_shape(program_of(group).init, jax.tree.map(lambda x: x[0], floats_of(group)))
+            self._states[cohort] = jax.tree_util.tree_flatten_with_path(shape.rule)
+        leaves, tree = self._states[cohort]
+        return tree.unflatten([functools.reduce(operator.getitem, leaf_path(path), stored) for path, _ in leaves])
 
     def params(self, members: str | Sequence[str], *, initial: bool = False, at: str | int = "last") -> dict[str, Any]:
         """The parameters alone; arguments as for `variables`."""
@@ -269,6 +338,11 @@ class Trained:
             frames.append(pd.DataFrame(frame)[is_trained.reshape(-1)])
         columns = ["member", "step", "train_loss", "loss", "score"]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _applied(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
+    """For `population_map`, which traces a function that stays the same once."""
+    return bound.model.apply(variables, inputs)
 
 
 def _variables(folder: BlockFolder, step: int, rows: Sequence[int], rule_state: bool) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from typing import Any
 from zoo.files import read, read_json_bytes, sha256, sizer, sizes, spread, write_atomically
 
 MANIFEST = "manifest.json"
+MENDS = "`train` on the same directory mends it"
+"""What to do about what the seeds, or another checkpoint, can give again."""
 FORMAT = 1
 
 

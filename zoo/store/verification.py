@@ -9,6 +9,7 @@ from zoo.store import sealing
 from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import check_cohorts, read_manifest, zoo_of
 from zoo.store.reader import Trained
+from zoo.store.sealing import MENDS
 
 
 class Verified(NamedTuple):
@@ -17,7 +18,7 @@ class Verified(NamedTuple):
     Attributes:
       blocks, checkpoints, bytes: how much was read.
       unfinished: folders of steps without a manifest: a run was killed there, or is writing; harmless.
-      faults: a sentence each.
+      faults: what is damaged or lost, and what to do about it.
     """
 
     blocks: int
@@ -37,16 +38,21 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
       ValueError: it is no zoo directory.
     """
     path = files.directory(directory)
-    changed = []
+    changed, snapshots = [], {}
     try:
         manifest = read_manifest(path)
-        check_cohorts(path, manifest, zoo_of(manifest))
+        zoo = zoo_of(manifest)
+        snapshots = {cohort.id: cohort.members[0].training.snapshots for cohort in zoo.cohorts}
+        check_cohorts(path, manifest, zoo)
     except ValueError as error:
         if not (path / "zoo.json").exists():
             raise
         changed = [str(error)]
+    folders = [
+        BlockFolder(folder.path, snapshots=snapshots.get(folder.path.parent.name, ())) for folder in block_folders(path)
+    ]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # a digest leaves the other threads alone
-        blocks = list(pool.map(_block, block_folders(path)))
+        blocks = list(pool.map(_block, folders))
     members = {member for block in blocks for member in block.members}
     damaged = {block.cohort for block in blocks if block.faults}
     return Verified(
@@ -77,21 +83,28 @@ class _VerifiedBlock(NamedTuple):
 
 def _block(folder: BlockFolder) -> _VerifiedBlock:
     checkpoints = size = unfinished = 0
-    faults, members, steps = [], [], []
+    members, damaged, newest = [], {}, -1
     for step in folder.numbers():
         try:
             content = sealing.verify_step(folder.path / str(step), step)
         except (FileNotFoundError, NotADirectoryError):
             unfinished += 1
         except sealing.CheckpointCorrupt as error:
-            faults.append(str(error))
+            damaged[step] = str(error)
         else:
             checkpoints += 1
-            steps.append(step)
+            newest = step
             members = content["members"]
             size += sum(entry["bytes"] for entry in content["files"].values())
-    if steps and 0 not in steps and not faults:
-        faults.append(f"{folder.path} has no step 0: the untrained networks are missing.")
+    faults = []
+    for step, error in damaged.items():
+        mended = step in (0, *folder.snapshots) or step > newest
+        way = MENDS if mended else f"newer ones are whole, so remove {folder.path / str(step)}"
+        faults.append(f"{error.rstrip('.')}; {way}.")
+    for step in folder.lost():
+        if step not in damaged:
+            what = "a snapshot" if step else "the untrained networks"
+            faults.append(f"{folder.path} has lost step {step}, {what}; {MENDS}.")
     return _VerifiedBlock(folder.path.parent.name, members, checkpoints, size, unfinished, faults)
 
 
@@ -107,5 +120,8 @@ def _lost(path: Any, members: set[str], damaged: set[str]) -> list[str]:
             lost = [member for member in group["member"] if member not in members]
             if lost and cohort not in damaged:
                 place = path / "cohorts" / str(cohort)
-                faults.append(f"{place}: members.csv says that {lost[0]} was trained, and no checkpoint holds it.")
+                way = MENDS if place.is_dir() else "bring it back, or remove members.csv to train its members again"
+                faults.append(
+                    f"{place}: members.csv says that {lost[0]} was trained, and no checkpoint holds it; {way}."
+                )
     return faults

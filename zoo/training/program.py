@@ -25,6 +25,19 @@ from zoo.training.optimizers import descended, optimizer_of
 from zoo.training.status import DIVERGED, RUNNING, STOPPED
 
 
+class Reached(NamedTuple):
+    """A member at the first evaluations at which it reached the score levels of `Training.score_levels`.
+
+    Attributes:
+      step: of these evaluations, `(level,)`; -1 of a level that it has not reached.
+      params, stats: as of `State`, each with `level` as the first axis; 0 of a level that it has not reached.
+    """
+
+    step: Int[Array, "*member level"]
+    params: Any
+    stats: Any
+
+
 class State(NamedTuple):
     """Everything that training changes in one member; of a block, the member axis comes first.
 
@@ -39,6 +52,7 @@ class State(NamedTuple):
       losses: sum and number of the training losses since the last evaluation, `(2,)`.
       train_loss: mean training loss between the last two evaluations; NaN before.
       loss, score: on the evaluation set, at the last evaluation; NaN before.
+      reached: a `Reached`; () where there are no score levels.
     """
 
     step: Int[Array, "*member"]
@@ -52,6 +66,7 @@ class State(NamedTuple):
     train_loss: Float[Array, "*member"]
     loss: Float[Array, "*member"]
     score: Float[Array, "*member"]
+    reached: Any = ()
 
     @property
     def variables(self) -> Variables:
@@ -106,14 +121,22 @@ def _init(binder: Binder, floats: Floats) -> State:
     )
     remembered = bound.rule.init(bound, state.variables, binder.rule_key(floats, -1))
     moments = optimizer_of(bound.training).init(state.params) if is_gradient(bound.rule) else ()
-    return state._replace(optimizer=moments, rule=remembered)
+    return state._replace(optimizer=moments, rule=remembered, reached=_unreached(bound.training.score_levels, state))
+
+
+def _unreached(levels: tuple[float, ...], state: State) -> Any:
+    """`State.reached` of a member that has not been evaluated."""
+    if not levels:
+        return ()
+    none = jax.tree.map(lambda x: jnp.zeros((len(levels), *x.shape), x.dtype), (state.params, state.stats))
+    return Reached(jnp.full(len(levels), -1, jnp.int32), *none)
 
 
 def _advance(binder: Binder, state: State, floats: Floats, data: Any, steps: Any, evaluate: Any) -> State:
     training = binder.member.training
     goal = jnp.minimum(state.step + steps, training.steps)
-    # Constants stay outside the loop: what is carried is selected at every step.
-    constants, state = state.constants, state._replace(constants={})
+    # Constants and what was reached stay outside the loop: what is carried is selected at every step.
+    constants, reached, state = state.constants, state.reached, state._replace(constants={}, reached=())
 
     def whole(state: State) -> State:
         return state._replace(constants=constants)
@@ -136,7 +159,7 @@ def _advance(binder: Binder, state: State, floats: Floats, data: Any, steps: Any
                 s,
             ),
             lambda s: s,
-            state,
+            state._replace(reached=reached),
         )
     return whole(state)
 
@@ -187,7 +210,22 @@ def _evaluated(binder: Binder, state: State, floats: Floats, data: Any) -> State
         stop |= score >= bound.training.target
     status = jnp.where(jnp.isfinite(loss), jnp.where(stop, STOPPED, RUNNING), DIVERGED)
     mean = state.losses[0] / state.losses[1]
-    return state._replace(status=status, losses=jnp.zeros(2), train_loss=mean, loss=loss, score=jnp.float32(score))
+    state = state._replace(status=status, losses=jnp.zeros(2), train_loss=mean, loss=loss, score=jnp.float32(score))
+    return state._replace(reached=_reached(bound.training.score_levels, state))
+
+
+def _reached(levels: tuple[float, ...], state: State) -> Any:
+    """`State.reached` after an evaluation."""
+    if not levels:
+        return ()
+    before = state.reached
+    now = (before.step < 0) & (state.score >= jnp.asarray(levels, jnp.float32)) & (state.status != DIVERGED)
+
+    def kept(old: jax.Array, new: jax.Array) -> jax.Array:
+        return jnp.where(now.reshape(-1, *(1,) * new.ndim), new[None], old)
+
+    new = jax.tree.map(kept, (before.params, before.stats), (state.params, state.stats))
+    return Reached(jnp.where(now, state.step, before.step), *new)
 
 
 def _represent(binder: Binder, variables: Variables, floats: Floats, inputs: Any) -> dict[str, jax.Array]:

@@ -61,7 +61,9 @@ def state_bytes(cohort: Cohort) -> int:
         return _bytes(_state(cohort))
     variables = variables_of(task, model)
     scalars = 7 * 4  # step, status, two losses, train_loss, loss, score
-    return _bytes(variables) + _optimizer_bytes(variables["params"], training) + scalars
+    evolving = {name: of for name, of in variables.items() if name != "constants"}
+    reached = len(training.score_levels) * (_bytes(evolving) + 4)
+    return _bytes(variables) + _optimizer_bytes(variables["params"], training) + scalars + reached
 
 
 @functools.lru_cache(maxsize=4096)

@@ -41,9 +41,7 @@ def test_products_are_at_the_precision_that_the_manifest_names() -> None:
         (cohort,) = (FOUR.replace("precision", precision)).cohorts
         program = Executable(cohort, default_recipe(cohort))
         products = [
-            line
-            for line in program._lower(jax.local_devices()[0])[0].as_text().splitlines()
-            if "stablehlo.dot_general" in line
+            line for line in program.traced()[0].lower().as_text().splitlines() if "stablehlo.dot_general" in line
         ]
         assert products
         asked = [line for line in products if f"precision = [{words}, {words}]" in line]

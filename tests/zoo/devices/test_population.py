@@ -1,5 +1,13 @@
 """A function runs over the members of a cohort as it would over each alone, with nothing of the padding left."""
 
+import gc
+import os
+import re
+import shutil
+import subprocess
+import sys
+import weakref
+from pathlib import Path
 from typing import Any
 
 import chex
@@ -9,6 +17,7 @@ import numpy as np
 import pytest
 
 from models import vanilla
+from tests.faults.rig import ROOT
 from tests.zoo.small_zoos import TASK
 from zoo import Training, Zoo, load, population_map, product, train
 from zoo.devices import population
@@ -76,16 +85,68 @@ def test_it_reads_the_untrained_networks_and_any_checkpoint(trained: Trained) ->
     assert not np.array_equal(middle, last)
 
 
-def test_a_function_is_traced_once_for_all_members(trained: Trained) -> None:
-    (cohort,) = SEVEN.cohorts
-    traces = []
+def test_a_function_is_traced_once_and_again_only_for_other_shapes_or_another_cohort(
+    trained: Trained, tmp_path: Path
+) -> None:
+    (cohort,), traces = SEVEN.cohorts, []
 
-    def count(bound: Any, variables: Any, key: jax.Array) -> jax.Array:
+    def count(bound: Any, variables: Any, key: jax.Array, x: jax.Array) -> jax.Array:
         traces.append(1)
-        return jnp.float32(0)
+        return x + bound.model.gain
 
-    population_map(trained, cohort, count)
-    assert len(traces) <= 2, "once for the shapes, once for the program"
+    first = population_map(trained, cohort, count, [np.zeros(2, np.float32)])
+    assert len(traces) == 1
+    again = population_map(load(trained.path), cohort.id, count, [np.ones(2, np.float32)], at="initial")
+    assert len(traces) == 1, "the arrays are others, their shapes are the same"
+    np.testing.assert_allclose(again.values, first.values + 1)
+    population_map(trained, cohort, count, [np.zeros(3, np.float32)])
+    assert len(traces) == 2
+    other = SEVEN.replace("model.hidden", 5)
+    population_map(train(other, tmp_path / "zoo", quiet=True), other.cohorts[0], count, [np.zeros(2, np.float32)])
+    assert len(traces) == 3
+    for _ in range(2):
+        population_map(trained, cohort, lambda *args: count(*args), [np.zeros(2, np.float32)])
+    assert len(traces) == 5, "a fresh lambda is another function"
+
+
+def test_neither_a_function_nor_what_it_has_captured_outlives_it(trained: Trained) -> None:
+    def mapped() -> tuple[Any, Any]:
+        large = jnp.arange(7.0)
+
+        def captures(bound: Any, variables: Any, key: jax.Array) -> jax.Array:
+            return large * bound.model.gain
+
+        population_map(trained, SEVEN.cohorts[0], captures)
+        return weakref.ref(captures), weakref.ref(large)
+
+    ends = mapped()
+    gc.collect()
+    assert [end() for end in ends] == [None, None]
+
+
+def test_the_key_comes_from_every_digit_of_the_id(trained: Trained) -> None:
+    (cohort,) = SEVEN.cohorts
+    ids, drawn = population_map(trained, cohort, lambda bound, variables, key: jax.random.key_data(key))
+    for member, data in zip(ids, drawn):
+        digits = int(member[-10:], 16)
+        key = jax.random.fold_in(jax.random.key(digits >> 32, impl="threefry2x32"), digits & 0xFFFFFFFF)
+        np.testing.assert_array_equal(data, jax.random.key_data(key))
+
+
+def test_jax_is_started_as_the_directorys_recipes_ask(trained: Trained, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(trained.path, tmp_path / "zoo"))
+    for file in (copy / "recipes.json", *copy.glob("cohorts/*/cohort.json")):
+        file.write_text(re.sub(r'"threads": *\d+', '"threads": 3', file.read_text()))
+    code = (
+        "import sys; from zoo import load, population_map; from zoo.devices import startup;"
+        "trained = load(sys.argv[1]);"
+        "population_map(trained, trained.members['cohort'][0], lambda bound, variables, key: bound.model.gain);"
+        "print(startup.threads())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    command = [sys.executable, "-c", code, str(copy)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.stdout.split() == ["3"], done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models import cnn, dale, gru, mlp, reservoir, vanilla
-from zoo import Training, Zoo, load, lookup, train
+from zoo import Training, Zoo, load, lookup, population_map, train
 from zoo.devices.blocks import blocks_of
 from zoo.devices.executable import Executable
 from zoo.devices.recipe import Recipe
@@ -52,9 +52,7 @@ def test_is_a_frozen_dataclass_that_says_what_it_takes_and_reads(name: str) -> N
     assert hasattr(rule, "gradient") or hasattr(rule, "update")
 
 
-def test_what_is_learned_is_the_same_whatever_the_steps_per_call_and_a_kill_costs_no_bit(
-    name: str, tmp_path: Path
-) -> None:
+def test_what_is_learned_and_remembered_is_the_same_however_often_it_is_saved(name: str, tmp_path: Path) -> None:
     zoo = zoo_of(name)
     whole = train(zoo, tmp_path / "whole", quiet=True, block=2)
     few = train(zoo, tmp_path / "few", quiet=True, block=2, save_every=1e-9)
@@ -65,15 +63,17 @@ def test_what_is_learned_is_the_same_whatever_the_steps_per_call_and_a_kill_cost
         assert few.params(member).keys() == ours["params"].keys()
 
 
-def test_the_rules_state_is_kept_restored_and_counted(name: str, tmp_path: Path) -> None:
+def test_the_rules_state_is_kept_counted_and_read_as_the_tree_that_init_gives(name: str, tmp_path: Path) -> None:
     zoo = zoo_of(name)
     (cohort,) = zoo.cohorts
     state = jax.eval_shape(program_of(cohort).init, jax.tree.map(lambda x: x[0], floats_of(cohort)))
     needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     assert state_bytes(cohort) == needed
     trained = train(zoo, tmp_path / "zoo", quiet=True)
-    remembered = trained.variables(zoo.members[0].id, rule_state=True).get("rule", {})
-    assert len(jax.tree.leaves(remembered)) == len(jax.tree.leaves(state.rule))
+    remembered = trained.variables(zoo.members[0].id, rule_state=True)["rule"]
+    chex.assert_trees_all_equal_shapes_and_dtypes(remembered, state.rule)
+    ids, mapped = population_map(trained, cohort, lambda bound, variables, key: variables["rule"], rule_state=True)
+    chex.assert_trees_all_equal(mapped, trained.variables(ids, rule_state=True)["rule"])
     assert bool(jax.tree.leaves(state.optimizer)) <= is_gradient(zoo.members[0].rule)
 
 

@@ -49,10 +49,10 @@ def widened(folder: Path) -> Path:
     for name in ("models", "zoo", "analysis"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "run_zoo.py", folder)
-    for file, last in (("models/vanilla.py", "given(0.0)"), ("zoo/spec/settings.py", "since(())")):
+    for file, last in (("models/vanilla.py", "= given(0.0)\n"), ("zoo/spec/settings.py", "[float, ...] = since(())\n")):
         text = (folder / file).read_text()
-        assert text.count(f"= {last}\n") == 1
-        text = text.replace(f"= {last}\n", f"= {last}\n{FIELDS.lstrip(chr(10))}")
+        assert text.count(last) == 1
+        text = text.replace(last, f"{last}{FIELDS.lstrip(chr(10))}")
         (folder / file).write_text(
             re.sub(r"from models import .*", "from models import Static, given, off, setting, since", text, count=1)
         )

@@ -3,6 +3,9 @@
 import shutil
 from pathlib import Path
 
+from tests.faults.rig import assert_same, everything
+from tests.zoo.small_zoos import FOUR
+from zoo import train
 from zoo.store.verification import verify
 
 
@@ -21,4 +24,13 @@ def test_a_cohort_without_its_folder_and_a_step_without_its_manifest_are_told_ap
     shutil.rmtree(block.parent)
     (fault,) = verify(four_copy).faults
     assert f"{block.parent}: members.csv says that " in fault
-    assert fault.endswith("was trained, and no checkpoint holds it.")
+    assert fault.endswith("no checkpoint holds it; bring it back, or remove members.csv to train its members again.")
+
+
+def test_a_block_that_is_lost_is_trained_again_and_verify_says_so(four_copy: Path, four: Path) -> None:
+    shutil.rmtree(next(four_copy.glob("cohorts/*/0000")))
+    (fault,) = verify(four_copy).faults
+    assert fault.endswith("no checkpoint holds it; `train` on the same directory mends it.")
+    train(FOUR, four_copy, quiet=True)
+    assert verify(four_copy).faults == []
+    assert_same(everything(four_copy), everything(four))

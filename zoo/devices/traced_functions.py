@@ -1,0 +1,76 @@
+"""Functions of one network, traced once for a cohort and kept as long as the function lives."""
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend.core import jaxpr_as_fun
+
+from zoo.devices.compilation import compiler_options
+from zoo.spec.cohorts import Cohort
+from zoo.training.binding import Binder
+
+
+class TracedFunction(NamedTuple):
+    """A function of one network, ready for many.
+
+    Attributes:
+      results: shapes of what it gives for one.
+      run: `(shared, rows) -> results`, every array of `rows` and of the results with `member` as its first axis.
+    """
+
+    results: Any
+    run: Callable[[Any, Any], Any]
+
+
+# A value holds what a function has captured, but never the function: that would keep its own key alive.
+_traced: weakref.WeakKeyDictionary[Callable[..., Any], dict[Any, TracedFunction]] = weakref.WeakKeyDictionary()
+_tracing = threading.Lock()
+
+
+def traced_for(cohort: Cohort, conv_form: str, function: Callable[..., Any], shared: Any, row: Any) -> TracedFunction:
+    """A function as a program over members of a cohort, from an earlier call where there was one.
+
+    Args:
+      cohort: whose first member stands for all that is static.
+      conv_form: how its convolutions are written.
+      function: `(bound, variables, key, *shared, *each)`; nothing is kept of one that cannot be hashed or weakly
+        referred to.
+      shared: what all members get.
+      row: floats, variables, the words of the key, `(2,)` uint32, and `each`, of one member.
+    """
+    leaves, tree = jax.tree.flatten((shared, row))
+    static = cohort.members[0].parts, tuple(cohort.traced.values()), conv_form
+    key = (*static, tree, tuple(map(jax.typeof, leaves)))
+    with _tracing:
+        programs = _programs_of(function)
+        if key not in programs:
+            programs[key] = _trace(cohort, conv_form, function, shared, row)
+        return programs[key]
+
+
+def _programs_of(function: Callable[..., Any]) -> dict[Any, TracedFunction]:
+    try:
+        return _traced.setdefault(function, {})
+    except TypeError:
+        return {}
+
+
+def _trace(cohort: Cohort, conv_form: str, function: Callable[..., Any], shared: Any, row: Any) -> TracedFunction:
+    binder = Binder(cohort.members[0], {"conv_form": conv_form})
+
+    def one(shared: Any, row: Any) -> Any:
+        floats, variables, words, each = row
+        with jax.default_matmul_precision("highest"):
+            key = jax.random.key(words[0], impl="threefry2x32")
+            return function(binder.bind(floats), variables, jax.random.fold_in(key, words[1]), *shared, *each)
+
+    jaxpr, results = jax.make_jaxpr(one, return_shape=True)(shared, row)
+    tree, of_one = jax.tree.structure(results), jaxpr_as_fun(jaxpr)
+
+    def run(shared: Any, rows: Any) -> Any:
+        return jax.lax.map(lambda row: tree.unflatten(of_one(*jax.tree.leaves((shared, row)))), rows)
+
+    return TracedFunction(results, jax.jit(run, compiler_options=compiler_options()))
