@@ -147,20 +147,21 @@ class Recurrent(nn.Module):
         observed = {"rate": observed["rate"], **observed}  # a scan sorts the names
         return outputs, {name: by_trial(x) for name, x in observed.items()}
 
-    def step(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
+    def step(self, state: Any, input: jax.Array, perturb: Perturbation | None = None) -> tuple[Any, jax.Array]:
         """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and rate."""
-        state, observed = self._stepped(state, input)
+        state, observed = self._stepped(state, input, perturb)
         return state, observed["rate"]
 
-    def respond(self, state: Any, input: jax.Array) -> tuple[Any, jax.Array]:
+    def respond(self, state: Any, input: jax.Array, perturb: Perturbation | None = None) -> tuple[Any, jax.Array]:
         """One noise-free time step: state (trial, unit) and input (trial, unit) to the next state and the outputs."""
-        state, observed = self._stepped(state, input)
+        state, observed = self._stepped(state, input, perturb)
         return state, self.readout_of(observed)
 
-    def _stepped(self, state: Any, input: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
+    def _stepped(self, state: Any, input: jax.Array, perturb: Perturbation | None) -> tuple[Any, dict[str, jax.Array]]:
+        check_layers(perturb, ["rate"])
         roles, weights = self._roles(), self._weights()
-        state = advance(roles, weights, state, split(self.input(input), self.hidden))
-        return state, shown(roles, weights.quantities, state)[0]
+        state = advance(roles, weights, state, split(self.input(input), self.hidden), perturb=perturb)
+        return state, shown(roles, weights.quantities, state, perturb)[0]
 
     def _roles(self) -> Roles:
         other = type(self).transmit is not Recurrent.transmit

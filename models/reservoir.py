@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from models import Static, given, off, setting
-from models._layers import ACTIVATIONS, activation
+from models._layers import ACTIVATIONS, Perturbation, activation, check_layers, perturbed
 from models._recurrence import plus
 from models._recurrent import Leaky
 
@@ -108,13 +108,19 @@ class Model(Leaky):
         """The same constant x in every trial, (trial, unit)."""
         return jnp.broadcast_to(self.initial, (trials, self.hidden))
 
-    def _stepped(self, state: jax.Array, input: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def _stepped(
+        self, state: jax.Array, input: jax.Array, perturb: Perturbation | None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """With the readout fed back as it is: weights that change at every step are never merged. J is not scaled here,
         but what comes of it: N numbers instead of N x N at every step."""
-        q, before = self.hyperparameters(), self.observe(None, state)
+        check_layers(perturb, ["rate"])
+        q, before = self.hyperparameters(), self._perturbed(state, perturb)
         recurrent = before["rate"] @ self.drawn * self.scale + self.readout_of(before) @ self.fed_back
         state = self.cell(q, state, [self.input(input)], [recurrent], None)
-        return state, self.observe(q, state)
+        return state, self._perturbed(state, perturb)
+
+    def _perturbed(self, state: jax.Array, perturb: Perturbation | None) -> dict[str, jax.Array]:
+        return {"rate": perturbed(self.observe(None, state)["rate"], perturb, "rate")}
 
 
 def _uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

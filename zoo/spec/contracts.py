@@ -1,6 +1,7 @@
 """Whether a file of a plug-in folder holds what its contract asks for."""
 
 import functools
+import importlib
 from typing import Any
 
 from zoo import lookup
@@ -8,7 +9,7 @@ from zoo import lookup
 
 @functools.cache
 def class_of(kind: str, name: str) -> type:
-    """The class of a model, task or rule, by its file's name.
+    """The class of a model, task, rule or assay, by its file's name.
 
     Raises:
       ValueError: no such name, or a file that breaks its contract.
@@ -16,7 +17,9 @@ def class_of(kind: str, name: str) -> type:
     module = lookup.find(kind, name)
     cls = getattr(module, kind.capitalize(), None)
     if not isinstance(cls, type):
-        raise ValueError(f"{_file(module.__name__)} has no class {kind.capitalize()}, which every {kind} file defines.")
+        raise ValueError(
+            f"{file_of(module.__name__)} has no class {kind.capitalize()}, which every {kind} file defines."
+        )
     check_contract(kind, cls)
     return cls
 
@@ -26,7 +29,7 @@ def check_contract(kind: str, cls: type) -> None:
     """Refuse a class that lacks a member which its contract names.
 
     Args:
-      kind: "model", "task" or "rule".
+      kind: "model", "task", "rule" or "assay".
       cls: the class.
 
     Raises:
@@ -36,11 +39,13 @@ def check_contract(kind: str, cls: type) -> None:
     for name, protocol in _asked(kind, cls).items():
         if not hasattr(cls, name) and name not in fields:
             raise ValueError(
-                f"{_file(cls.__module__)}: {cls.__name__} has no `{name}`; the contract of a {kind}, {protocol}, asks "
-                "for it."
+                f"{file_of(cls.__module__)}: {cls.__name__} has no `{name}`; the contract of {_a(kind)}, {protocol}, "
+                "asks for it."
             )
     if kind == "rule":
         _check_rule(cls)
+    elif kind == "assay":
+        _package(kind).check_words(cls)
 
 
 def _check_rule(cls: Any) -> None:
@@ -49,11 +54,11 @@ def _check_rule(cls: Any) -> None:
 
     if cls.takes not in TAKEN:
         raise ValueError(
-            f"{_file(cls.__module__)}: takes is {cls.takes!r}; it must be {' or '.join(map(repr, TAKEN))}."
+            f"{file_of(cls.__module__)}: takes is {cls.takes!r}; it must be {' or '.join(map(repr, TAKEN))}."
         )
     for name in cls.uses:
         if name not in TUNABLE:
-            raise ValueError(f"{_file(cls.__module__)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
+            raise ValueError(f"{file_of(cls.__module__)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
 
 
 def _asked(kind: str, cls: type) -> dict[str, str]:
@@ -64,6 +69,8 @@ def _asked(kind: str, cls: type) -> dict[str, str]:
 
     if kind == "rule":
         protocols: tuple[Any, ...] = (Rule, GradientRule if is_gradient(cls) else UpdateRule)
+    elif kind == "assay":
+        protocols = (_package(kind).Assay,)
     else:
         protocols = (Network,) if kind == "model" else (Environment if is_environment(cls) else Task,)
     return {
@@ -74,6 +81,15 @@ def _asked(kind: str, cls: type) -> dict[str, str]:
     }
 
 
-def _file(module: str) -> str:
+def _package(kind: str) -> Any:
+    """The folder of a kind; the analysis stands above this package, which therefore cannot import it by name."""
+    return importlib.import_module(lookup.FOLDERS[kind])
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def file_of(module: str) -> str:
     """Where a module stands: "zoo/rules/force.py"."""
     return module.replace(".", "/") + ".py"
