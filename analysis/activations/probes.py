@@ -89,7 +89,7 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
 
 
 def names_apart(groups: Mapping[str, Sequence[Any]]) -> dict[str, str]:
-    """What a reader calls groups of tasks: the task's name, and where others have it too, the fields that differ.
+    """What a reader calls groups of tasks: the task's name, and the fields by which groups of one name differ.
 
     Args:
       groups: key -> tasks of one class.
@@ -106,9 +106,10 @@ def names_apart(groups: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     names = {}
     for name, by_key in alike.items():
         fields = next(iter(by_key.values()))
-        differ = [f for f in fields if len({frozenset(of[f]) for of in by_key.values()}) > 1]
+        alone = [f for f in fields if all(len(of[f]) == 1 for of in by_key.values())]
+        differ = [f for f in alone if len({next(iter(of[f])) for of in by_key.values()}) > 1]
         for key, of in by_key.items():
-            names[key] = " ".join([name, *(f"{f}={next(iter(of[f]))}" for f in differ if len(of[f]) == 1)])
+            names[key] = " ".join([name, *(f"{f}={next(iter(of[f]))}" for f in differ)])
     taken = list(names.values())
     return {key: key if taken.count(name) > 1 else name for key, name in names.items()}
 

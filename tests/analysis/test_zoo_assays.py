@@ -22,6 +22,7 @@ from models import setting, vanilla
 from tests.analysis.assayed_zoo import directory
 from zoo import Zoo, load
 from zoo.rules import reinforce
+from zoo.spec.contracts import check_contract, class_of
 from zoo.tasks import bandit
 
 
@@ -371,6 +372,26 @@ def test_bad_input_is_one_sentence_and_exit_status_2(
     assert sentence in error
     assert len(error.splitlines()) == 1
     assert not artefacts.assays(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (dict(run=lambda self, population: None), "run gives None; it must be an xarray.Dataset."),
+        (dict(takes=frozenset({"pictures"})), "takes has 'pictures'; there are recurrent, feedforward, "),
+    ],
+)
+def test_an_assays_file_that_breaks_the_contract_is_one_sentence_at_the_command_line_and_status_2(
+    changes: dict[str, Any], sentence: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    check_contract.cache_clear()
+    class_of.cache_clear()
+    for name, value in changes.items():
+        monkeypatch.setattr(dimensionality.Assay, name, value)
+    assert run_zoo.main(["assay", str(copy), "dimensionality"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"run_zoo.py: analysis/assays/dimensionality.py: {sentence}")
+    assert error.count("\n") == 1
 
 
 def test_the_command_line_takes_options_of_the_assay(copy: Path, capsys: pytest.CaptureFixture) -> None:

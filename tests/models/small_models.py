@@ -86,12 +86,12 @@ def outputs_and_gradients(model: Any, variables: Any, x: Any) -> Any:
     return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables["params"], x)
 
 
-def one_by_one(model: Any, variables: Any, inputs: Any) -> tuple[Any, Any]:
+def one_by_one(model: Any, variables: Any, inputs: Any, perturb: Any = None) -> tuple[Any, Any]:
     """Outputs and rates of a recurrent model by a plain scan of its methods."""
 
     def body(state: Any, now: Any) -> Any:
-        following, rate = model.apply(variables, state, now, method="step")
-        return following, (model.apply(variables, state, now, method="respond")[1], rate)
+        following, rate = model.apply(variables, state, now, perturb, method="step")
+        return following, (model.apply(variables, state, now, perturb, method="respond")[1], rate)
 
     state = model.apply(variables, len(inputs), method="initial_state")
     by_time = lax.scan(body, state, jnp.swapaxes(inputs, 0, 1))[1]
