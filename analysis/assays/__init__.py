@@ -96,7 +96,7 @@ def check_words(cls: Any) -> None:
     Raises:
       ValueError: one sentence with the file, what it declares and what is allowed.
     """
-    file = file_of(cls.__module__)
+    file, takes = file_of(cls.__module__), cls.takes
     if not dataclasses.is_dataclass(cls):
         raise ValueError(f"{file}: Assay is no dataclass; its fields are the options.")
     for word, known in (("takes", TAKEN), ("needs", lookup.names("assay"))):
@@ -106,8 +106,8 @@ def check_words(cls: Any) -> None:
         for name in given:
             if name not in known:
                 raise ValueError(f"{file}: {word} has {name!r}; {lookup.nearest(str(name), known)}.")
-    if not set(cls.takes) - {"environment"}:
-        raise ValueError(f"{file}: takes is {set(cls.takes) or '{}'}; it must have {', '.join(TAKEN[:-1])} or several.")
+    if not set(takes) - {"environment"}:
+        raise ValueError(f"{file}: takes is {set(takes) or '{}'}; it must have {', '.join(TAKEN[:-1])} or several.")
     for option, field in fields_of(cls).items():
         if field.default is dataclasses.MISSING:
             raise ValueError(f"{file}: the option {option} has no default; every option has one.")

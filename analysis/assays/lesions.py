@@ -142,7 +142,8 @@ class Assay:
                     axes.axhline(random, color=colour, ls="--", lw=1, label=f"{state}, random sets")
                 axes.set_title(layer, loc="left")
                 axes.xaxis.get_major_locator().set_params(integer=True)
-                axes.set_xlim(-0.5, int(np.isfinite(of_probe["effect"].sel(layer=layer)).any("member").sum()) - 0.5)
+                effect = of_probe["effect"].sel(layer=layer).to_numpy()
+                axes.set_xlim(-0.5, np.isfinite(effect).any(0).sum() - 0.5)
                 size = _pictures.span(of_probe["size"].sel(layer=layer))
                 axes.set_xlabel(f"group of {size} unit{'s' * (size != '1')}, by {self.order}")
             first = figure.axes[0]
