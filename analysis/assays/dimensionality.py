@@ -167,7 +167,7 @@ class Assay:
             left.legend()
             right.set_yscale("log")
             right.set_ylim(1e-4, 1)
-            right.xaxis.get_major_locator().set_params(integer=True)
+            right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             right.set_xlabel("component")
             right.set_ylabel("share of the variance (median)")
             right.legend(fontsize=7)

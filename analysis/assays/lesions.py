@@ -141,7 +141,7 @@ class Assay:
                     random = float(np.nanmedian(part["intact"] - part["control"]))
                     axes.axhline(random, color=colour, ls="--", lw=1, label=f"{state}, random sets")
                 axes.set_title(layer, loc="left")
-                axes.xaxis.get_major_locator().set_params(integer=True)
+                axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
                 effect = of_probe["effect"].sel(layer=layer).to_numpy()
                 axes.set_xlim(-0.5, np.isfinite(effect).any(0).sum() - 0.5)
                 size = _pictures.span(of_probe["size"].sel(layer=layer))

@@ -110,7 +110,7 @@ class _Drawing:
             raise ValueError(
                 f"{where} names a picture {picture[0]!r}; a name ends or begins with {own!r}, the page's own."
             )
-        file = re.sub(r"[^\w.-]+", "_", whole) + ".png"
+        file = re.sub(r"[^\w.@-]+", "_", whole) + ".png"
         if file in self.owners:
             raise ValueError(f"{where} and {self.owners[file]} both draw {file}; no two pictures share a file.")
         self.owners[file] = where
