@@ -10,9 +10,17 @@ import pytest
 import run_zoo
 from analysis import artefacts
 from analysis.assays import lesions
+from analysis.report import figures, writing
 from analysis.report.assay_results import read_assays
+from analysis.report.pages import assay
 from tests.analysis.assayed_zoo import assayed
 from zoo import load, lookup
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of few pixels, which are written sooner."""
+    monkeypatch.setitem(figures.STYLE, "savefig.dpi", 20)
 
 
 @pytest.fixture
@@ -35,7 +43,11 @@ def test_a_zoo_that_was_assayed_and_not_compared_is_reported(copy: Path, capsys:
     assert pictures(copy) == expected
 
 
-def test_pictures_of_other_options_stand_side_by_side_and_go_with_their_result(copy: Path) -> None:
+def test_pictures_of_other_options_stand_side_by_side_and_go_with_their_result(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "all_pages", lambda: [assay])
+    artefacts.assay_path(copy, "dimensionality").unlink()
     path = artefacts.assay_path(copy, "lesions")
     _, result = next((each.assay, each.result) for each in read_assays(load(copy))[0] if each.name == "assay-lesions")
     other = artefacts.assay_path(copy, "lesions(size=1, order=random)")
