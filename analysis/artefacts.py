@@ -26,12 +26,14 @@ __all__ = [
     "MEANS",
     "MEAN_RDMS",
     "SCORES",
+    "UNTRAINED",
     "assay_path",
     "assays",
     "names",
     "path_of",
     "read_dataset",
     "remove",
+    "untrained_path",
     "write_dataset",
 ]
 
@@ -44,6 +46,9 @@ their own folder."""
 
 ASSAYS = "assays"
 """The folder in it that the results of assays lie in."""
+
+UNTRAINED = ".untrained"
+"""The folder among them of what was measured before training, once for all moments of it."""
 
 COMPARISON = ".nc"
 """The similarity of every pair of items under every measure; see `analysis.labelled_comparison`."""
@@ -96,10 +101,25 @@ def assay_path(zoo: Path, name: str) -> Path:
       zoo: the zoo directory.
       name: of the assay, with its options and the moment of training that it is of.
     """
+    return zoo / FOLDER / ASSAYS / f"{_stem(name)}.nc"
+
+
+def untrained_path(zoo: Path, name: str, cohort: str) -> Path:
+    """The file of what an assay gives for the untrained networks of a cohort.
+
+    Args:
+      zoo: the zoo directory.
+      name: of the assay, with its options.
+      cohort: its id.
+    """
+    return zoo / FOLDER / ASSAYS / UNTRAINED / _stem(name) / f"{cohort}.nc"
+
+
+def _stem(name: str) -> str:
     stem = re.sub(r"[^\w.,=()@-]+", "_", name.replace(", ", ","))
     if stem != name.replace(", ", ","):  # two names must not share a file
         stem += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return zoo / FOLDER / ASSAYS / f"{stem}.nc"
+    return stem
 
 
 def assays(zoo: Path) -> list[Path]:

@@ -2,11 +2,11 @@
 
 What an assay is stands in `analysis/assays/__init__.py`; where its file lies in `analysis.artefacts`. Cohorts are
 assayed in turn; what one has given is kept in a journal until the whole result is written, so that a killed run goes
-on. Its key has all that decides it: the assay's name with its options and its code, the members and how far they were
-trained, the probe, the moment, and the assays that it needed.
+on. What it gives of untrained networks is kept for good, for other moments of the same training. The key of what is
+kept has all that decides it: the assay's name with its options, its code and that of all it uses, the networks' too,
+the members and how far they were trained, the probe, the moment, and the assays that it needed.
 """
 
-import inspect
 import json
 import os
 import time
@@ -20,20 +20,22 @@ import pandas as pd
 import xarray as xr
 
 from analysis import artefacts
-from analysis.activations.probes import Probe, finished, probes_of
-from analysis.assays import full_name
+from analysis.activations.probes import Probe, finished, names_apart, probes_of
+from analysis.assays import _giving, full_name
 from analysis.assays._assayed import Assayed
 from analysis.engine.journal import digest
+from analysis.engine.sources import source_hash
 from analysis.labelled_comparison import plain_array
 from zoo import lookup
 from zoo.spec.cohorts import Cohort
+from zoo.spec.contracts import check_contract, class_of
 from zoo.spec.fields import checked, fields_of, label, name_of, values_of
 from zoo.spec.settings import score_level
 from zoo.store.reader import Trained, load
 from zoo.tasks import is_environment
 from zoo.wording import counted
 
-__all__ = ["assay_of", "assay_zoo", "moment", "read_result"]
+__all__ = ["assay_of", "assay_zoo", "read_result"]
 
 PATIENCE = 5.0
 """Seconds after which it is said what is done and how long it has taken."""
@@ -46,25 +48,15 @@ def assay_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
     """An assay from its name and some of its options, checked.
 
     Raises:
-      ValueError: there is no such assay or option, or the option's value is not allowed.
+      ValueError: there is no such assay or option, the option's value is not allowed, or the assay's file breaks the
+        contract.
     """
-    kind = lookup.find("assay", name).Assay
+    kind: Any = class_of("assay", name)
     options, known = dict(options or {}), fields_of(kind)
     for option in options:
         if option not in known:
             raise ValueError(f"{label(kind)} has no option {option!r}; {lookup.nearest(option, known)}.")
     return checked(kind(**options))
-
-
-def moment(text: str) -> str | int:
-    """A moment of training from its text: "last", "initial", the number of a step, or "score=0.5"."""
-    if text in ("last", "initial"):
-        return text
-    if text.isdecimal():
-        return int(text) or "initial"
-    if (level := score_level(text)) is not None:
-        return f"score={level}"
-    raise ValueError(f'at is {text!r}; it must be "last", "initial", the number of a step, or "score=0.5".')
 
 
 def assay_zoo(
@@ -84,10 +76,14 @@ def assay_zoo(
 
     Raises:
       ValueError: no member is trained to its end; none is of a kind that the assay takes; no checkpoint at this step;
-        assays that need each other.
+        assays that need each other; an assay's file that breaks the contract.
     """
-    assay = assay_of(assay) if isinstance(assay, str) else checked(assay)
-    return _Run(load(directory), moment(str(at)), say).result(assay)
+    if isinstance(assay, str):
+        assay = assay_of(assay)
+    else:
+        check_contract("assay", type(assay))
+        assay = checked(assay)
+    return _Run(load(directory), assay, str(at), say).result(assay)
 
 
 def read_result(path: Path) -> tuple[Any, xr.Dataset]:
@@ -95,15 +91,16 @@ def read_result(path: Path) -> tuple[Any, xr.Dataset]:
 
     Returns:
       The assay with its options. The dataset has `member` as its first dimension, every network twice, and the
-      coordinate `trained` says which is which; the columns of the member table are coordinates. A ragged result has
-      them along its own dimension.
+      coordinate `trained` says which is which; the columns of the member table are coordinates, and so are `probe`,
+      the id of what the network was shown, and `probe_name`, how a reader calls it. A ragged result has them along its
+      own dimension.
 
     Raises:
       ValueError: the file cannot be read, or was written by an assay that is not there or has other options now.
     """
     result = artefacts.read_dataset(path, "result of an assay")
-    if not {"assay", "options", "name"} <= result.attrs.keys():
-        raise ValueError(f"{path} is no result of an assay.")
+    if not {"assay", "options", "name"} <= result.attrs.keys() or not set(_giving.LABELS) <= set(result.coords):
+        raise ValueError(f"{path} is no result of an assay, or of an earlier version.")
     options = {n: tuple(v) if isinstance(v, list) else v for n, v in json.loads(result.attrs["options"]).items()}
     return assay_of(result.attrs["assay"], options), result
 
@@ -111,8 +108,8 @@ def read_result(path: Path) -> tuple[Any, xr.Dataset]:
 class _Run:
     """Assays of one directory at one moment: the one that was asked for, and those that it needs."""
 
-    def __init__(self, trained: Trained, at: str | int, say: Callable[[str], Any]):
-        self.trained, self.at, self.say = trained, at, say
+    def __init__(self, trained: Trained, assay: Any, at: str, say: Callable[[str], Any]):
+        self.trained, self.say = trained, say
         members = trained.members
         done = finished(trained)
         if not done.any():
@@ -127,9 +124,25 @@ class _Run:
                 say(f"{left} of {int(done.sum())} members have not reached {at} and are left out")
             done &= reached
         self.table: pd.DataFrame = members[done].set_index("member", drop=False)
+        self.at = self._moment(at, [member for cohort in self._cohorts(assay) for member in self._members(cohort)])
         self.probes: dict[str, Probe] = {c.id: probe for probe in probes_of(trained).values() for c in probe.cohorts}
         self.journal = trained.path / artefacts.FOLDER / artefacts.ASSAYS / artefacts.JOURNAL
         self.running: list[str] = []
+
+    def _moment(self, text: str, members: Sequence[str]) -> str | int:
+        """A moment of training from its text: "last", "initial", a score, or the number of a step that all members
+        have."""
+        if text in ("last", "initial"):
+            return text
+        if (level := score_level(text)) is not None:
+            return f"score={level}"
+        steps = self.trained.steps(members)
+        if text.isdecimal() and int(text) in steps:
+            return int(text) or "initial"
+        raise ValueError(
+            f'at is {text!r}; it must be "last", "initial", "score=0.5" or a step at which all these networks have a '
+            f"checkpoint: {', '.join(map(str, steps))}."
+        )
 
     def result(self, assay: Any) -> xr.Dataset:
         """The result of one assay, with those that it needs: read where it was written, else computed and written."""
@@ -143,8 +156,9 @@ class _Run:
         name += "" if self.at == "last" else f"@{self.at}"
         path = artefacts.assay_path(self.trained.path, name)
         parts = [(cohort, is_trained) for cohort in cohorts for is_trained in self._states()]
-        keys = [self._key(assay, cohort, is_trained, needs) for cohort, is_trained in parts]
-        key = digest([*keys, self.table.to_csv()], ())
+        keys = [self._key(assay, cohort, is_trained) for cohort, is_trained in parts]
+        labels = self._labels()
+        key = digest([*keys, labels.to_csv()], ())
         if (known := _known(path, key)) is not None:
             self.say(f"{name}: was done before")
             self._end(assay, known, path)
@@ -159,8 +173,8 @@ class _Run:
             if time.monotonic() - said > PATIENCE and place + 1 < len(parts):
                 said = time.monotonic()
                 self.say(f"{name}: {place + 1} of {len(parts)} parts, {said - begin:.0f} s")
+        result = _labelled(_giving.joined(assay, results), results, [is_trained for _, is_trained in parts], labels)
         options = json.dumps(values_of(assay))
-        result = _concatenated(results, [is_trained for _, is_trained in parts], self.table)
         result.attrs = {"assay": name_of(assay), "options": options, "name": name, "at": str(self.at), "key": key}
         artefacts.write_dataset(result, path)
         for each in keys:
@@ -176,7 +190,7 @@ class _Run:
     def _end(self, assay: Any, result: xr.Dataset, path: Path) -> None:
         """The lines of the assay that was asked for; those that it needs say nothing."""
         if not self.running:
-            for line in assay.lines(result):
+            for line in _giving.lines_of(assay, result):
                 self.say(line)
             self.say(f"{result.attrs['name']} in {path}")
 
@@ -198,27 +212,43 @@ class _Run:
             f"{', '.join(has)}; {name_of(assay)} takes {', '.join(sorted(assay.takes))}."
         )
 
-    def _key(self, assay: Any, cohort: Cohort, is_trained: bool, needs: Mapping[str, xr.Dataset]) -> str:
+    def _labels(self) -> pd.DataFrame:
+        """Member -> its row of the member table, the probe that it was shown, and that probe's name."""
+        tasks: dict[str, list[Any]] = {}
+        shown = {}
+        for cohort in self.trained.zoo.cohorts:
+            for member in cohort.members:
+                if member.id in self.table.index:
+                    probe = self.probes[cohort.id].id
+                    shown[member.id] = probe, f"{name_of(member.task)}-{probe}"
+                    tasks.setdefault(shown[member.id][1], []).append(member.task)
+        names = names_apart(tasks)
+        probes, keys = zip(*(shown[member] for member in self.table.index))
+        columns: Any = {"probe": probes, "probe_name": [names[key] for key in keys]}
+        return self.table.rename(columns={name: f"member.{name}" for name in columns}).assign(**columns)
+
+    def _key(self, assay: Any, cohort: Cohort, is_trained: bool) -> str:
         """A hash of all that decides what the assay gives for one cohort."""
         rows = self.table.loc[self._members(cohort), ["member", "steps", "loss", "score"]]
-        source = inspect.getsource(inspect.getmodule(type(assay)) or type(assay))
+        source = source_hash(type(assay).__module__, *(type(part).__module__ for part in cohort.members[0].parts))
         recipe = self.trained.recipe(cohort.id)
         words = (full_name(assay), source, jax.__version__, cohort.id, json.dumps(recipe, sort_keys=True))
-        of_needs = [result.attrs["key"] for result in needs.values()]
+        of_needs = [self._key(assay_of(other), cohort, is_trained) for other in assay.needs]
         when = self.at if is_trained else "initial"
         return digest([*words, self.probes[cohort.id].id, when, rows.to_csv(index=False), *of_needs], ())
 
     def _part(
         self, assay: Any, key: str, cohort: Cohort, is_trained: bool, needs: Mapping[str, xr.Dataset]
     ) -> xr.Dataset:
-        """What the assay gives for one cohort, trained or not: from the journal, or computed and put there."""
+        """What the assay gives for one cohort, trained or not: as it was kept, or computed and kept."""
         path = self.journal / f"{key}.nc"
+        if not is_trained:
+            path = artefacts.untrained_path(self.trained.path, full_name(assay), cohort.id)
         if (known := _known(path, key)) is not None:
             return known
         members, at = self._members(cohort), self.at if is_trained else "initial"
         given = {name: _of_networks(result, members, is_trained) for name, result in needs.items()}
-        result = assay.run(Assayed(self.trained, cohort, members, at, self.probes[cohort.id], given))
-        _check(assay, result, members)
+        result = _giving.result_of(assay, Assayed(self.trained, cohort, members, at, self.probes[cohort.id], given))
         artefacts.write_dataset(result.assign_attrs(key=key), path)
         return result
 
@@ -247,36 +277,15 @@ def _of_networks(result: xr.Dataset, members: Sequence[str], is_trained: bool) -
     return result.isel({result["member"].dims[0]: np.flatnonzero(rows)})
 
 
-def _check(assay: Any, result: xr.Dataset, members: Sequence[str]) -> None:
-    """A result that does not keep the contract ends here."""
-    start = f"{label(assay)}.run gives"
-    if "member" not in result.coords or result["member"].ndim != 1:
-        raise TypeError(f"{start} no coordinate `member` of one dimension.")
-    first = result["member"].dims[0]
-    if wrong := [name for name, variable in result.data_vars.items() if variable.dims[:1] != (first,)]:
-        raise TypeError(f"{start} {wrong[0]} with the dimensions {result[wrong[0]].dims}; the first must be {first!r}.")
-    if bare := [dim for dim in result.dims if dim != first and dim not in result.coords]:
-        raise TypeError(f"{start} a dimension {bare[0]!r} without a coordinate.")
-    given = result["member"].to_numpy().tolist()
-    if not set(given) <= set(members) or (first == "member" and given != list(members)):
-        raise TypeError(f"{start} other members than it was asked for.")
-
-
-def _concatenated(results: Sequence[xr.Dataset], trained: Sequence[bool], table: pd.DataFrame) -> xr.Dataset:
-    """The results of all cohorts with the labels of their members; what a cohort does not have is NaN."""
-    first = str(results[0]["member"].dims[0])
-    others = dict.fromkeys(dim for result in results for dim in result.dims if dim != first)
-    whole = {
-        dim: list(dict.fromkeys(value for r in results if dim in r.dims for value in r[dim].to_numpy().tolist()))
-        for dim in others
-    }
-    whole = {dim: values if isinstance(values[0], str) else sorted(values) for dim, values in whole.items()}
-    wide = [result.reindex({dim: whole[dim] for dim in result.dims if dim in whole}) for result in results]
-    joined = wide[0] if len(wide) == 1 else xr.concat(wide, first, join="exact", combine_attrs="drop_conflicts")
-    states = np.concatenate([np.full(r.sizes[first], state) for r, state in zip(results, trained)])
-    labels: Any = table.loc[joined["member"].to_numpy().tolist()].drop(columns=list(NO_LABELS))
+def _labelled(
+    joined: xr.Dataset, parts: Sequence[xr.Dataset], trained: Sequence[bool], labels: pd.DataFrame
+) -> xr.Dataset:
+    """The results of all cohorts, with the labels of their members and their state."""
+    first = str(joined["member"].dims[0])
+    states = np.concatenate([np.full(part.sizes[first], state) for part, state in zip(parts, trained)])
+    rows: Any = labels.loc[joined["member"].to_numpy().tolist()].drop(columns=list(NO_LABELS))
     columns = {}
-    for name, column in labels.items():
+    for name, column in rows.items():
         clashes = name in joined.variables or name in joined.dims
         columns[f"member.{name}" if clashes else str(name)] = (first, plain_array(column))
     return joined.assign_coords(trained=(first, states), **columns)

@@ -45,13 +45,19 @@ def print_fields(name: str) -> None:
         for field in fields_of(cls).values():
             off = "" if field.off is None else f", {field.off:g} is off"
             limits = ", ".join(f"{limit} {value}" for limit, value in field.limits.items())
-            default = name_of(field.default) if field.holds else str(field.default)
-            rows.append((f"--{kind}.{field.name}", default, ("traced" if field.traced else "static") + off, limits))
+            default = name_of(field.default) if field.holds else _shown(field.default)
+            how = ("traced" if field.traced else "static") + off
+            rows.append((f"--{kind}.{field.name}", default, how, limits))
         print_table([kind, "default", "", "limits"], rows)
         module = inspect.getdoc(sys.modules[cls.__module__]) if kind != "training" else ""
         shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]
         about = "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (cls, *shared))
         console.print(about.replace("See the module's text.\n", f"{module}\n"), markup=False)
+
+
+def _shown(default: Any) -> str:
+    """A default as a table has it: a text without letters would look like none."""
+    return '""' if default == "" else str(default)
 
 
 def _print_measure(name: str) -> None:
@@ -62,22 +68,22 @@ def _print_measure(name: str) -> None:
     for field in dataclasses.fields(cls):
         limits = field.metadata["limits"]
         allowed = ", ".join(map(str, limits.get("choices", [f"{limit} {value}" for limit, value in limits.items()])))
-        rows.append((field.name, str(field.default), allowed))
+        rows.append((field.name, _shown(field.default), allowed))
     print_table([name, "default", "allowed"], rows)
     console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
     console.print(f'\nBy default {cls().name}; choose as in --measures "{name}({rows[0][0]}=...)".', markup=False)
 
 
 def _print_assay(name: str) -> None:
-    from zoo import lookup
+    from zoo.spec.contracts import class_of
     from zoo.spec.fields import fields_of
 
-    cls = lookup.find("assay", name).Assay
+    cls: Any = class_of("assay", name)
     rows = []
     for field in fields_of(cls).values():
         limits = field.limits
         allowed = ", ".join(map(str, limits.get("choices", [f"{limit} {value}" for limit, value in limits.items()])))
-        rows.append((f"--{field.name}", str(field.default), allowed))
+        rows.append((f"--{field.name}", _shown(field.default), allowed))
     print_table([name, "default", "allowed"], rows)
     module = inspect.getdoc(sys.modules[cls.__module__]) or ""
     about = inspect.cleandoc(cls.__doc__ or "").replace("See the module's text.", f"{module}\n", 1)

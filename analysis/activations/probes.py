@@ -1,7 +1,7 @@
 """The probes of a zoo: the conditions on which members are compared, and who meets them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,16 @@ import numpy as np
 from analysis.activations.stimuli import Stimuli
 from zoo.training.status import UNFINISHED
 
-__all__ = ["MOST_TIMES", "Probe", "finished", "finished_alike", "kept_every", "probes_of", "shapes_of"]
+__all__ = [
+    "MOST_TIMES",
+    "Probe",
+    "finished",
+    "finished_alike",
+    "kept_every",
+    "names_apart",
+    "probes_of",
+    "shapes_of",
+]
 
 MOST_TIMES = 25
 """Time steps of a trajectory that are kept unless a time step is asked for: its neighbours say the same again."""
@@ -80,6 +89,32 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
         )
     names = [name for name, _ in probes]
     return {name if names.count(name) == 1 else f"{name}-{probe_id}": p for (name, probe_id), p in probes.items()}
+
+
+def names_apart(groups: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """What a reader calls groups of tasks: the task's name, and the fields by which groups of one name differ.
+
+    Args:
+      groups: key -> tasks of one class.
+
+    Returns:
+      Key -> `flipflop`, or `flipflop bits=2`, or where no field says which, the key; no two are the same.
+    """
+    from zoo.spec.fields import name_of, values_of
+
+    alike: dict[str, dict[str, dict[str, set[Any]]]] = {}  # name -> key -> field -> values
+    for key, tasks in groups.items():
+        values = [values_of(task) for task in tasks]
+        alike.setdefault(name_of(tasks[0]), {})[key] = {field: {each[field] for each in values} for field in values[0]}
+    names = {}
+    for name, by_key in alike.items():
+        fields = next(iter(by_key.values()))
+        alone = [f for f in fields if all(len(of[f]) == 1 for of in by_key.values())]
+        differ = [f for f in alone if len({next(iter(of[f])) for of in by_key.values()}) > 1]
+        for key, of in by_key.items():
+            names[key] = " ".join([name, *(f"{f}={next(iter(of[f]))}" for f in differ)])
+    taken = list(names.values())
+    return {key: key if taken.count(name) > 1 else name for key, name in names.items()}
 
 
 def _shown(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:

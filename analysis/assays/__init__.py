@@ -2,41 +2,48 @@
 
 A measure compares two networks, an assay describes one. An assay is a frozen dataclass `Assay`; the contract stands in
 the protocol below. The engine, `analysis/zoo_assays.py`, runs it for every cohort that it takes, before training too,
-keeps what is finished, and writes one labelled file. Code elsewhere asks an assay for the properties that are declared
-here and never for its name.
+keeps what is finished, and writes one labelled file; the report draws it. What breaks the contract is said in one
+sentence that names the assay's file: what it declares before anything runs, what it gives when it gives it. Code
+elsewhere asks an assay for the properties that are declared here and never for its name.
 
 Fields are the options, declared with `models.setting` and a default each. The engine has them checked
 (`zoo.spec.fields.checked`) before it runs anything. Those that are not at their default make the assay's name, so that
-results of other options are not overwritten, and all are flags of `run_zoo.py assay DIR NAME`.
+results and pictures of other options are not overwritten, and all are flags of `run_zoo.py assay DIR NAME`. The
+class's docstring says of each what it is.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from zoo import lookup
+from zoo.spec.contracts import file_of
 from zoo.spec.fields import fields_of, name_of
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from analysis.assays._assayed import Assayed
 
-__all__ = ["Assay", "full_name"]
+__all__ = ["TAKEN", "Assay", "check_words", "full_name"]
+
+TAKEN = ("recurrent", "feedforward", "convolutional", "environment")
+"""What an assay may take: families of models, and networks that act."""
 
 
 @runtime_checkable
 class Assay(Protocol):
-    """What the engine and the report ask of an assay."""
+    """What the engine and the report ask of an assay.
 
-    @property
-    def takes(self) -> frozenset[str]:
-        """What it can be asked of: families of models, "recurrent", "feedforward" and "convolutional", and
-        "environment" where it can be asked of networks that act, too."""
-        ...
+    Attributes:
+      takes: what it can be asked of, of the words in `TAKEN`: families of models, at least one, and "environment" where
+        it can be asked of networks that act, too.
+      needs: other assays whose results it is given, by their names: run first, or read where they were run.
+    """
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Other assays whose results it is given, by their names: run first, or read where they were run."""
-        ...
+    takes: ClassVar[frozenset[str]]
+    needs: ClassVar[tuple[str, ...]]
 
     def run(self, population: "Assayed") -> "xr.Dataset":
         """The result for networks of one cohort.
@@ -46,25 +53,32 @@ class Assay(Protocol):
 
         Returns:
           Variables of numbers whose first dimension is `member`, with the coordinate `member`, the ids. Every further
-          dimension has a coordinate, names or numbers: where cohorts differ in it they are put side by side, and what
-          one does not have is NaN. A ragged result is a long table: every variable has one other dimension instead,
-          along which `member` is a coordinate. An attribute `long_name` of a variable says what it is.
+          dimension has a coordinate, names or numbers, each once: where cohorts differ in it they are put side by side,
+          and what one does not have is NaN. A ragged result is a long table: every variable has one other dimension
+          instead, along which `member` is a coordinate. An attribute `long_name` of every variable says what it is.
+          Nothing is called `trained`, `probe` or `probe_name`: these labels are the engine's.
 
         Raises:
           ValueError: it cannot be had of these networks; one sentence.
         """
         ...
 
-    def lines(self, result: "xr.Dataset") -> list[str]:
-        """What the terminal says of a whole result.
+    def lines(self, result: "xr.Dataset") -> Iterable[str]:
+        """What the terminal says of a whole result, at least one line, each without a line break.
+
+        Trained and untrained networks are told apart by these two words, and those on unlike probes are never put
+        together.
 
         Args:
-          result: of all cohorts, trained and untrained, with the member table's columns and `trained` as coordinates.
+          result: of all cohorts, trained and untrained, with the member table's columns as coordinates, and `trained`;
+            `probe`, the id of what the networks were shown; and `probe_name`, one for each task and probe, how a reader
+            calls them.
         """
         ...
 
-    def figures(self, result: "xr.Dataset", folder: Path) -> list[Path]:
-        """Draws a whole result; the pictures' files in the folder."""
+    def figures(self, result: "xr.Dataset") -> Iterable[tuple[str, "Figure"]]:
+        """Draws a whole result: pictures, each with the name of the part that it shows, and with something in it. Who
+        saves them puts the assay's full name before. Networks on unlike probes are never put together."""
         ...
 
 
@@ -74,3 +88,26 @@ def full_name(assay: Any) -> str:
     options = (f"{n}={getattr(assay, n)}" for n, field in known.items() if getattr(assay, n) != field.default)
     words = ", ".join(options)
     return f"{name_of(assay)}({words})" if words else name_of(assay)
+
+
+def check_words(cls: Any) -> None:
+    """Refuse an assay that declares what the engine does not know; `zoo.spec.contracts.check_contract` asks.
+
+    Raises:
+      ValueError: one sentence with the file, what it declares and what is allowed.
+    """
+    file, takes = file_of(cls), cls.takes
+    if not dataclasses.is_dataclass(cls):
+        raise ValueError(f"{file}: Assay is no dataclass; its fields are the options.")
+    for word, known in (("takes", TAKEN), ("needs", lookup.names("assay"))):
+        given = getattr(cls, word)
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ValueError(f"{file}: {word} is {given!r}; it must be several names.")
+        for name in given:
+            if name not in known:
+                raise ValueError(f"{file}: {word} has {name!r}; {lookup.nearest(str(name), known)}.")
+    if not set(takes) - {"environment"}:
+        raise ValueError(f"{file}: takes is {set(takes) or '{}'}; it must have {', '.join(TAKEN[:-1])} or several.")
+    for option, field in fields_of(cls).items():
+        if field.default is dataclasses.MISSING:
+            raise ValueError(f"{file}: the option {option} has no default; every option has one.")

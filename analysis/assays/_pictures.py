@@ -1,24 +1,20 @@
-"""What lines and pictures of assays share: a result cut by task, layer and state, and the files of pictures."""
+"""What lines and pictures of assays share: a result cut by what the networks were shown, layer and state."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 STATES = {True: "trained", False: "untrained"}
 MOST_LAYERS = 6
 """Layers that a picture shows: of more, so many from the first to the last."""
 
 
-def tasks(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """Task -> its networks, in the order of the result."""
-    names = result["task"].to_numpy()
-    for task in dict.fromkeys(names.tolist()):
-        yield str(task), result.isel({result["task"].dims[0]: np.flatnonzero(names == task)})
+def probes(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
+    """The name of a probe -> the networks that were shown it, in the order of the result."""
+    names = result["probe_name"].to_numpy()
+    for name in dict.fromkeys(names.tolist()):
+        yield str(name), result.isel({result["probe_name"].dims[0]: np.flatnonzero(names == name)})
 
 
 def layers_of(result: xr.Dataset, variable: str) -> list[str]:
@@ -31,12 +27,17 @@ def layers_of(result: xr.Dataset, variable: str) -> list[str]:
 
 
 def slices(result: xr.Dataset) -> Iterator[tuple[str, str, xr.Dataset]]:
-    """Task, layer, and the networks of the task that have the layer, there."""
-    for task, of_task in tasks(result):
-        for layer in of_task["layer"].to_numpy().tolist():
-            at = of_task.sel(layer=layer)
+    """The name of a probe, layer, and the networks on the probe that have the layer, there."""
+    for name, of_probe in probes(result):
+        for layer in of_probe["layer"].to_numpy().tolist():
+            at = of_probe.sel(layer=layer)
             if len(rows := np.flatnonzero(np.isfinite(at["units"].to_numpy()))):
-                yield task, str(layer), at.isel(member=rows)
+                yield name, str(layer), at.isel(member=rows)
+
+
+def span(values: xr.DataArray) -> str:
+    """Whole numbers of networks in words: "4", or "3 to 4" from the least to the largest."""
+    return " to ".join(str(n) for n in dict.fromkeys((int(values.min()), int(values.max()))))
 
 
 def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
@@ -53,12 +54,3 @@ def quantile(values: np.ndarray, share: float) -> np.ndarray:
     found = np.full(values.shape[1:], np.nan)
     found[known] = np.nanquantile(values[:, known], share, axis=0)
     return found
-
-
-def save(figure: Figure, folder: Path, result: xr.Dataset, part: str) -> Path:
-    """Writes a picture, named after the assay and the part of its result."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (re.sub(r"[^\w.=-]+", "_", f"assay-{result.attrs['name']}-{part}") + ".png")
-    options: Any = dict(bbox_inches="tight", pad_inches=0.1)
-    figure.savefig(path, **options)
-    return path

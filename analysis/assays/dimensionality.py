@@ -9,7 +9,7 @@ number of units, and less than the number of (stimulus, time) rows: few stimuli 
 """
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -123,9 +123,9 @@ class Assay:
         return small, square, jnp.int32(x.shape[-1])
 
     def lines(self, result: xr.Dataset) -> list[str]:
-        """A line per task and layer."""
+        """A line per probe and layer."""
         lines = []
-        for task, layer, part in _pictures.slices(result):
+        for name, layer, part in _pictures.slices(result):
             words = []
             for state, of_state in _pictures.states(part):
                 ratio = of_state["participation_ratio"].to_numpy()
@@ -142,19 +142,17 @@ class Assay:
                 )
             stimuli, times = int(part["stimuli"][0]), int(part["times"][0])
             rows = f" x {times} time steps" if self.time == "samples" and times > 1 else ""
-            units = " to ".join(str(n) for n in dict.fromkeys((int(part["units"].min()), int(part["units"].max()))))
-            ratios = f"{task} at {layer}, participation ratio: {'; '.join(words)}"
-            lines.append(f"{ratios}; n = {stimuli} stimuli{rows}, {units} units")
+            ratios = f"{name} at {layer}, participation ratio: {'; '.join(words)}"
+            lines.append(f"{ratios}; n = {stimuli} stimuli{rows}, {_pictures.span(part['units'])} units")
         return lines
 
-    def figures(self, result: xr.Dataset, folder: Path) -> list[Path]:
-        """Per task, the participation ratio of every network at every layer, and the median spectra."""
-        paths = []
-        for task, of_task in _pictures.tasks(result):
+    def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+        """Per probe, the participation ratio of every network at every layer, and the median spectra."""
+        for name, of_probe in _pictures.probes(result):
             figure = Figure(figsize=(9, 3.6), layout="constrained")
             left, right = figure.subplots(1, 2)
-            layers = _pictures.layers_of(of_task, "participation_ratio")
-            for place, (state, part) in enumerate(_pictures.states(of_task)):
+            layers = _pictures.layers_of(of_probe, "participation_ratio")
+            for place, (state, part) in enumerate(_pictures.states(of_probe)):
                 for i, layer in enumerate(layers):
                     at = part.sel(layer=layer)
                     ratio = at["participation_ratio"].to_numpy()
@@ -163,20 +161,19 @@ class Assay:
                     left.plot(i + 0.3 * place - 0.15 + spread, ratio, ".", color=f"C{place}", label=label)
                     spectrum = _pictures.quantile(at["spectrum"].to_numpy(), 0.5)
                     style = dict(ls=("-", "--")[place], color=f"C{i % 8}", label=f"{layer}, {state}")
-                    right.plot(of_task["component"].to_numpy(), spectrum, **style)
+                    right.plot(of_probe["component"].to_numpy(), spectrum, **style)
             left.set_xticks(range(len(layers)), layers, rotation=30 if len(layers) > 4 else 0)
             left.set_ylabel("participation ratio")
             left.legend()
             right.set_yscale("log")
             right.set_ylim(1e-4, 1)
-            right.xaxis.get_major_locator().set_params(integer=True)
+            right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             right.set_xlabel("component")
             right.set_ylabel("share of the variance (median)")
             right.legend(fontsize=7)
-            stimuli = ", ".join(str(n) for n in np.unique(of_task["stimuli"]))
-            figure.suptitle(f"{task}: {result.attrs['name']}, n = {stimuli} stimuli", x=0.01, ha="left")
-            paths.append(_pictures.save(figure, folder, result, task))
-        return paths
+            stimuli = int(of_probe["stimuli"][0])
+            figure.suptitle(f"{name}: {result.attrs['name']}, n = {stimuli} stimuli", x=0.01, ha="left")
+            yield name, figure
 
 
 def _patterns(x: Any, layer: str, reduction: spaces.Space) -> Any:

@@ -4,14 +4,16 @@ Units of a layer are ranked, cut into groups of equal size, and one group after 
 step, before any other unit reads it. The effect is the intact score minus the lesioned one, on held-out trials; its p
 is `(1 + random sets with at least this effect) / (1 + random sets)`. In convolution layers a unit is a channel.
 A random set may be the group itself: in a layer with few sets of this size, as of 10 single units, no p is small.
+Networks that act are lesioned while they act, in the held-out episodes.
 
 Meyes et al. 2019 (arXiv:1901.08644); Morcos et al. 2018 (ICLR), where the random sets of growing size are from.
 """
 
 import dataclasses
+import functools
 import zlib
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from matplotlib.figure import Figure
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
 from models import setting
+from zoo.tasks import is_environment
 
 KEY = 0x1E510001
 """The key of random sets: the same in all networks with a layer of this name and width."""
@@ -38,9 +41,9 @@ class Assay:
       size: units that are silenced together; a layer with fewer is silenced whole.
       groups: how many groups of every layer, the first in the order; at most as many as there are.
       order: of the units before they are cut into groups, by the "variance" of their activity over held-out trials and
-        time, the largest first, or "random".
+        the time steps that count in the score, the largest first, or "random".
       controls: random sets of the same size.
-      silence: what a silenced unit shows, "zero" or its "mean" over held-out trials and time.
+      silence: what a silenced unit shows, "zero" or its "mean" over what its variance is over.
       trials: how many of the held-out trials are taken at most, the first.
     """
 
@@ -51,24 +54,28 @@ class Assay:
     silence: str = setting("zero", choices=("zero", "mean"))
     trials: int = setting(500, least=1)
 
-    takes: ClassVar[frozenset[str]] = frozenset({"recurrent", "feedforward", "convolutional"})
+    takes: ClassVar[frozenset[str]] = frozenset({"recurrent", "feedforward", "convolutional", "environment"})
     needs: ClassVar[tuple[str, ...]] = ()
 
     def run(self, population: Assayed) -> xr.Dataset:
         """Variables `(member, layer, group)`: lesioned, effect, p, share (of the layer's variance in the group);
         `(member, layer, group, place)`: silenced, the units of the group; `(member, layer, control_set)`: control, the
-        scores without random sets; `(member, layer)`: silent, the score without the whole layer, units; `(member,)`:
-        intact, trials, held_out."""
+        scores without random sets; `(member, layer)`: silent, the score without the whole layer, units, size, how many
+        are silenced together; `(member,)`: intact, trials, held_out."""
         layers = self._layers(population)
 
         def lesioned(bound: Any, variables: Any, key: Any, data: Any) -> Any:
-            held_out = bound.task.evaluation(data)
-            trials = jax.tree.map(lambda x: x[: self.trials], held_out)
-            outputs, whole = bound.model.apply(variables, trials.inputs)
-            intact = bound.task.score(outputs, trials)
-            found = {layer: self._lesions(bound, variables, trials, layer, whole[layer]) for layer in layers}
-            counts = jnp.int32(len(trials.inputs)), jnp.int32(len(held_out.inputs))
-            return intact, counts, found
+            held_out = bound.task.evaluation(data)  # trials, or keys of episodes
+            taken = jax.tree.map(lambda x: x[: self.trials], held_out)
+            intact, shown = _scored(bound, variables, taken, None)
+            _, whole = bound.model.apply(variables, shown.inputs)
+            found = {}
+            for layer in layers:
+                moments = _moments(whole[layer], shown.mask)
+                score = functools.partial(_silenced_score, bound, variables, taken, layer)
+                found[layer] = self._lesions(score, layer, *moments)
+            counts = (jnp.int32(len(jax.tree.leaves(trials)[0])) for trials in (taken, held_out))
+            return intact, tuple(counts), found
 
         intact, counts, found = population.map(lesioned, [population.data])
         return _labelled(population.members, layers, np.float64(intact), counts, found)
@@ -78,13 +85,11 @@ class Assay:
         layers = list(population.layers)
         return layers[:1] if population.model.family == "recurrent" else layers
 
-    def _lesions(self, bound: Any, variables: Any, trials: Any, layer: str, activity: Any) -> dict[str, Any]:
+    def _lesions(self, score: Callable[..., Any], layer: str, mean: Any, variance: Any) -> dict[str, Any]:
         """One layer of one network: the scores of all lesions, `(lesion,)`, the units of every group, the share of the
         variance in it, and the number of units."""
-        rows = activity.reshape(-1, activity.shape[-1])
-        units = rows.shape[1]
+        units = len(variance)
         size = min(self.size, units)
-        variance = jnp.var(rows, axis=0)
         key = jax.random.fold_in(jax.random.key(KEY, impl="threefry2x32"), zlib.crc32(layer.encode()))
         ranked = jnp.argsort(-variance, stable=True)
         if self.order == "random":
@@ -95,21 +100,15 @@ class Assay:
         drawn = jax.vmap(lambda k: jax.random.permutation(k, units)[:size])(keys)
         alive = jax.vmap(lambda members: jnp.ones(units).at[members].set(0.0))(jnp.concatenate([chosen, drawn]))
         alive = jnp.concatenate([alive, jnp.zeros((1, units))])
-        silenced = jnp.mean(rows, axis=0) if self.silence == "mean" else jnp.zeros(units)
-
-        def score(alive: Any) -> Any:
-            perturb = {layer: (alive, (1 - alive) * silenced)}
-            outputs, _ = bound.model.apply(variables, trials.inputs, perturb=perturb)
-            return bound.task.score(outputs, trials)
-
+        silenced = mean if self.silence == "mean" else jnp.zeros(units)
+        scores = jax.lax.map(lambda alive: score(alive, (1 - alive) * silenced), alive)
         share = jnp.sum(variance[chosen], axis=1) / jnp.maximum(jnp.sum(variance), 1e-30)
-        return {"scores": jax.lax.map(score, alive), "chosen": chosen, "share": share, "units": jnp.int32(units)}
+        return {"scores": scores, "chosen": chosen, "share": share, "units": jnp.int32(units)}
 
     def lines(self, result: xr.Dataset) -> list[str]:
-        """A line per task and layer."""
+        """A line per probe and layer."""
         lines = []
-        what = f"{self.size} unit{'s' * (self.size > 1)}"
-        for task, layer, part in _pictures.slices(result):
+        for name, layer, part in _pictures.slices(result):
             words = []
             for state, of_state in _pictures.states(part):
                 effect, p = (of_state[name].to_numpy() for name in ("effect", "p"))
@@ -123,17 +122,18 @@ class Assay:
                 )
             taken, held_out = int(part["trials"].max()), int(part["held_out"].max())
             some = f"the first {taken} of {held_out}" if taken < held_out else f"{taken}"
-            lines.append(f"{task} at {layer}, score lost with {what}: {'; '.join(words)}; {some} held-out trials")
+            size = _pictures.span(part["size"])
+            what = f"{name} at {layer}, score lost with {size} unit{'s' * (size != '1')}"
+            lines.append(f"{what}: {'; '.join(words)}; {some} held-out trials")
         return lines
 
-    def figures(self, result: xr.Dataset, folder: Path) -> list[Path]:
-        """Per task, the effect of every group in its order, and what random sets cost, at every layer."""
-        paths = []
-        for task, of_task in _pictures.tasks(result):
-            layers = _pictures.layers_of(of_task, "effect")
+    def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+        """Per probe, the effect of every group in its order, and what random sets cost, at every layer."""
+        for name, of_probe in _pictures.probes(result):
+            layers = _pictures.layers_of(of_probe, "effect")
             figure = Figure(figsize=(1.5 + 3 * len(layers), 3.4), layout="constrained")
             for axes, layer in zip(np.atleast_1d(figure.subplots(1, len(layers), sharey=True)), layers):
-                for place, (state, part) in enumerate(_pictures.states(of_task.sel(layer=layer))):
+                for place, (state, part) in enumerate(_pictures.states(of_probe.sel(layer=layer))):
                     colour, groups = f"C{place}", part["group"].to_numpy()
                     low, middle, high = (_pictures.quantile(part["effect"].to_numpy(), q) for q in (0.25, 0.5, 0.75))
                     axes.plot(groups, middle, ".-", color=colour, label=state)
@@ -141,15 +141,51 @@ class Assay:
                     random = float(np.nanmedian(part["intact"] - part["control"]))
                     axes.axhline(random, color=colour, ls="--", lw=1, label=f"{state}, random sets")
                 axes.set_title(layer, loc="left")
-                axes.xaxis.get_major_locator().set_params(integer=True)
-                axes.set_xlabel(f"group of {self.size}, by {self.order}")
+                axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+                effect = of_probe["effect"].sel(layer=layer).to_numpy()
+                axes.set_xlim(-0.5, np.isfinite(effect).any(0).sum() - 0.5)
+                size = _pictures.span(of_probe["size"].sel(layer=layer))
+                axes.set_xlabel(f"group of {size} unit{'s' * (size != '1')}, by {self.order}")
             first = figure.axes[0]
             first.set_ylabel("score lost (median, quartiles)")
             first.legend(fontsize=7)
-            trials = int(of_task["trials"].max())
-            figure.suptitle(f"{task}: {result.attrs['name']}, {trials} held-out trials", x=0.01, ha="left")
-            paths.append(_pictures.save(figure, folder, result, task))
-        return paths
+            trials = int(of_probe["trials"].max())
+            figure.suptitle(f"{name}: {result.attrs['name']}, {trials} held-out trials", x=0.01, ha="left")
+            yield name, figure
+
+
+class Shown(NamedTuple):
+    """What a network saw in the held-out trials.
+
+    Attributes:
+      inputs: `(trial, ...)`.
+      mask: what counts in the score, `(trial,)` or `(trial, time)`.
+    """
+
+    inputs: jax.Array
+    mask: jax.Array
+
+
+def _scored(bound: Any, variables: Any, taken: Any, perturb: Any) -> tuple[jax.Array, Shown]:
+    """The score on trials, or in the episodes of keys, and what was seen there; an episode is seen as it went."""
+    if is_environment(bound.task):
+        episode = bound.rollout(variables, taken, None, perturb)
+        return bound.task.score(episode), Shown(episode.inputs, episode.mask)
+    outputs, _ = bound.model.apply(variables, taken.inputs, perturb=perturb)
+    return bound.task.score(outputs, taken), Shown(taken.inputs, taken.mask)
+
+
+def _silenced_score(bound: Any, variables: Any, taken: Any, layer: str, alive: Any, shift: Any) -> jax.Array:
+    return _scored(bound, variables, taken, {layer: (alive, shift)})[0]
+
+
+def _moments(activity: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance of every unit over the trials, places and time steps that count, `(unit,)`."""
+    weights = (mask > 0).astype(activity.dtype).reshape(*mask.shape, *(1,) * (activity.ndim - 1 - mask.ndim))
+    weights = jnp.broadcast_to(weights, activity.shape[:-1]).reshape(-1, 1)
+    rows, total = activity.reshape(-1, activity.shape[-1]), jnp.maximum(jnp.sum(weights), 1.0)
+    mean = jnp.sum(jnp.where(weights > 0, rows, 0.0), axis=0) / total
+    return mean, jnp.sum(jnp.where(weights > 0, (rows - mean[None]) ** 2, 0.0), axis=0) / total
 
 
 def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, found: Any) -> xr.Dataset:
@@ -160,7 +196,7 @@ def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, f
     shape = (len(members), len(layers))
     of_group = {name: np.full((*shape, groups), np.nan) for name in ("lesioned", "effect", "p", "share")}
     silenced, control = np.full((*shape, groups, size), np.nan), np.zeros((*shape, controls))
-    silent, units = np.zeros(shape), np.zeros(shape, np.int64)
+    silent, units, sizes = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for i, layer in enumerate(layers):
         scores, chosen = found[layer]["scores"].astype(np.float64), found[layer]["chosen"]
         count = chosen.shape[1]
@@ -174,7 +210,7 @@ def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, f
         for name, values in columns.items():
             of_group[name][:, i, : values.shape[1]] = values
         silenced[:, i, : chosen.shape[1], : chosen.shape[2]] = chosen
-        units[:, i] = found[layer]["units"]
+        units[:, i], sizes[:, i] = found[layer]["units"], chosen.shape[2]
     names = {
         "lesioned": "score without the group",
         "effect": "score lost without the group",
@@ -190,6 +226,7 @@ def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, f
             "control": ((*table, "control_set"), control, {"long_name": "score without a random set"}),
             "silent": (table, silent, {"long_name": "score without the whole layer"}),
             "units": (table, units, {"long_name": "units of the layer"}),
+            "size": (table, sizes, {"long_name": "units that are silenced together"}),
             "intact": ("member", intact, {"long_name": "score of the intact network on these trials"}),
             "trials": ("member", np.asarray(counts[0]), {"long_name": "held-out trials taken"}),
             "held_out": ("member", np.asarray(counts[1]), {"long_name": "held-out trials of the task"}),

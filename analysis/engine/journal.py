@@ -1,7 +1,6 @@
 """What a killed comparison goes on from: sums and finished values, written now and then, atomically."""
 
 import hashlib
-import inspect
 import io
 import time
 import warnings
@@ -13,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from analysis.engine.sources import source_hash
 from zoo.files import write_atomically
 
 __all__ = ["Journal", "digest", "fingerprint"]
@@ -69,7 +69,7 @@ class Journal:
 
 def fingerprint(measure: Any) -> str:
     """What decides a measure's values beside its data: its name, its code, and JAX's version."""
-    return f"{measure.name} {inspect.getsource(inspect.getmodule(type(measure)) or type(measure))} {jax.__version__}"
+    return f"{measure.name} {source_hash(type(measure).__module__)} {jax.__version__}"
 
 
 def digest(words: Iterable[object], arrays: Iterable[np.ndarray]) -> str:

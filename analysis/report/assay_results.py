@@ -1,60 +1,51 @@
-"""What the report says and shows of the assays of a zoo directory: their own lines and pictures."""
+"""The results of assays in a zoo directory, as the pages of a report take them, read from what was written."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
-from cycler import cycler
 
 from analysis import artefacts
-from analysis.report import figures
 from analysis.zoo_assays import read_result
 from zoo.store.reader import Trained
 
-__all__ = ["assay_figures", "assay_lines"]
+__all__ = ["AssayResult", "name_of", "read_assays"]
 
 
-def assay_lines(trained: Trained) -> Iterator[str]:
-    """The lines of every assay whose result there is, under its name; nothing where there are none.
+class AssayResult(NamedTuple):
+    """What an assay gave for a zoo.
+
+    Attributes:
+      name: what the files of its pictures start with: of the assay's full name, which no other result has.
+      assay: with its options.
+      result: as `analysis.zoo_assays.read_result` gives it.
+    """
+
+    name: str
+    assay: Any
+    result: xr.Dataset
+
+
+def name_of(path: Path) -> str:
+    """What the pictures of a result in this file start with."""
+    return f"assay-{path.stem}"
+
+
+def read_assays(trained: Trained) -> tuple[list[AssayResult], list[str]]:
+    """The results of a directory, and a sentence for each that cannot be shown.
 
     Args:
       trained: what `zoo.load` gives.
     """
+    there, results, refusals = set(trained.members["member"]), [], []
     for path in artefacts.assays(trained.path):
         try:
-            assay, result = _read(trained, path)
-        except ValueError as refusal:
-            yield str(refusal)
+            assay, result = read_result(path)
+        except ValueError as error:
+            refusals.append(f"{path.stem} cannot be shown; run assay again: {error}")
             continue
-        yield f"{result.attrs['name']}:"
-        yield from (f"  {line}" for line in assay.lines(result))
-
-
-def assay_figures(trained: Trained, folder: Path) -> list[Path]:
-    """Draws every assay whose result can be read.
-
-    Args:
-      trained: what `zoo.load` gives.
-      folder: of the pictures.
-    """
-    drawn = []
-    for path in artefacts.assays(trained.path):
-        try:
-            assay, result = _read(trained, path)
-        except ValueError:  # `assay_lines` says so
-            continue
-        with figures.style() as _, figures.mpl.rc_context({"axes.prop_cycle": cycler(color=figures.PALETTE)}):
-            drawn += assay.figures(result, folder)
-    return drawn
-
-
-def _read(trained: Trained, path: Path) -> tuple[Any, xr.Dataset]:
-    """An assay and its result; a ValueError where it cannot be shown here."""
-    try:
-        assay, result = read_result(path)
-    except ValueError as error:
-        raise ValueError(f"{path.stem} cannot be shown; run assay again: {error}") from None
-    if not set(trained.members["member"]).issuperset(result["member"].to_numpy().tolist()):
-        raise ValueError(f"{path.stem} was assayed in another zoo; run assay again to have it shown")
-    return assay, result
+        if there.issuperset(result["member"].to_numpy().tolist()):
+            results.append(AssayResult(name_of(path), assay, result))
+        else:
+            refusals.append(f"{path.stem} was assayed in another zoo; run assay again to have it shown")
+    return results, refusals

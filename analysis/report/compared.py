@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,23 +99,31 @@ class Compared:
         return self.means["measure"].iloc[0], layer
 
     def colouring(self) -> str:
-        """The field that groups members in pictures of all: the first told apart, unless it has many levels."""
-        first = [*told_apart(self.table, self.fields), "model"][0]
-        return first if len(levels(self.table[first])) <= MOST_LEVELS else "model"
+        """The field that groups its members in pictures of all."""
+        return colouring(self.table, self.fields)
+
+
+def colouring(table: pd.DataFrame, fields: Sequence[str]) -> str:
+    """The field that groups members in pictures of all: the first told apart, unless it has many levels."""
+    first = [*told_apart(table, fields), "model"][0]
+    return first if len(levels(table[first])) <= MOST_LEVELS else "model"
+
+
+def title_of(trained: Trained, name: str) -> str:
+    """The title of figures: the zoo, and the name of what is shown of it."""
+    spec = trained.manifest["spec"]["name"]
+    return name if name == spec else f"{spec}: {name}"
 
 
 def read_comparisons(trained: Trained) -> tuple[dict[str, Comparison], list[str]]:
     """The comparisons of a directory by name, and a sentence for each that cannot be drawn.
 
     Raises:
-      ValueError: there is none, or one cannot be read.
+      ValueError: one cannot be read.
     """
-    names = artefacts.names(trained.path)
-    if not names:
-        raise ValueError(f"{trained.path} has no comparison to report; run compare first.")
     fitting, refusals = {}, []
     there = set(trained.members["member"])
-    for name in names:
+    for name in artefacts.names(trained.path):
         try:
             comparison = Comparison.load(artefacts.path_of(trained.path, name, artefacts.COMPARISON))
             if comparison.of_task is None or not there.issuperset(comparison.networks().items["member"]):
@@ -134,7 +142,6 @@ def in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -> Iterato
         first = comparisons[name].networks().items["member"].iloc[0]
         return bool(_task_of(comparisons[name]).stimuli), order.index(first)
 
-    spec = trained.manifest["spec"]["name"]
     for name in sorted(comparisons, key=place):
         comparison = comparisons[name]
         alone = comparison.networks().items
@@ -142,7 +149,7 @@ def in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -> Iterato
         if "layer_depth" in alone and LAYERS not in table:
             counts = alone.assign(layers=layer_counts(alone)).drop_duplicates("member").set_index("member")["layers"]
             table = table.assign(**{LAYERS: counts.reindex(table.index)})
-        title = name if name == spec else f"{spec}: {name}"
+        title = title_of(trained, name)
         title += f" ({comparison.space} of maps)" if comparison.space not in ("", "mean") else ""
         fields = tested_fields(trained, table.index)
         yield Compared(trained, name, title, comparison, _task_of(comparison), fields, table)

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
@@ -20,6 +21,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#555555",
+    "axes.prop_cycle": cycler(color=PALETTE),
     "xtick.color": "#333333",
     "ytick.color": "#333333",
     "legend.frameon": False,

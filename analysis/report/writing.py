@@ -1,4 +1,4 @@
-"""The pictures of a zoo directory and the numbers that matter, from what training and comparison left there."""
+"""The pictures of a zoo directory and the numbers that matter, from what training, comparison and assays left there."""
 
 import json
 import re
@@ -6,64 +6,119 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from analysis import artefacts
+from analysis.assays._giving import BrokenContract
+from analysis.report.assay_results import name_of, read_assays
 from analysis.report.compared import in_order, read_comparisons
 from analysis.report.figures import style
-from analysis.report.pages import Page, Picture, all_pages
+from analysis.report.pages import Page, all_pages
 from zoo.files import write_atomically
 from zoo.store.reader import load
+from zoo.wording import counted, short
 
 DRAWN = ".drawn.json"
-"""The file among the pictures that says which of them belong to which comparison, and which to the whole zoo: ""."""
+"""The file among the pictures that says which of them belong to which comparison or assay, and which to the whole zoo,
+whose name is ""."""
 
 
 def report(directory: Path) -> Iterator[str]:
-    """Draws `figures/*.png` of a compared zoo directory; yields the lines to print."""
+    """Draws `figures/*.png` of what there is in a zoo directory; yields the lines to print.
+
+    Raises:
+      ValueError: there is nothing to report; a page or, after all else has been shown, an assay breaks its contract.
+    """
     pages = all_pages()  # what is no page ends the report before anything is drawn
     trained = load(directory)
     comparisons, refusals = read_comparisons(trained)
-    yield from refusals
-    if not comparisons:
-        raise ValueError(f"{trained.path} has no comparison that can be reported; run compare again.")
-    folder, drawn = trained.path / "figures", _drawn(trained.path / "figures")
+    results, others = read_assays(trained)
+    yield from (*refusals, *others)
+    if not comparisons and not results and trained.curves.empty:
+        raise ValueError(f"{trained.path} has nothing to report, not even the curve of a network; train it first.")
+    if not artefacts.names(trained.path):
+        yield f"{trained.path} has no comparison; compare makes one"
+    folder, broken = trained.path / "figures", []
+    drawing = _Drawing(pages, folder, {name_of(path) for path in artefacts.assays(trained.path)})
     with style(), threadpool_limits(1, "blas"):
         for compared in in_order(trained, comparisons):
-            of_one = [page for page in pages if page.TAKES == "comparison"]
-            yield from _shown(of_one, compared, compared.name, folder, drawn)
-        yield from _shown([page for page in pages if page.TAKES == "zoo"], trained, "", folder, drawn)
-    count = sum(len(drawn[name]) for name in (*comparisons, ""))
-    yield f"{count} pictures in {folder}, matrices and tests in {trained.path / artefacts.FOLDER},"
+            yield from drawing.shown("comparison", compared, compared.name)
+        for result in results:
+            try:
+                yield from drawing.shown("assay", result, result.name)
+            except BrokenContract as error:  # one assay's file is no reason to keep the rest back
+                broken.append(error)
+        yield from drawing.shown("zoo", trained, "")
+    beside = ["matrices and tests"] * bool(comparisons) + ["results of assays"] * bool(results)
+    where = f", {', '.join(beside)} in {trained.path / artefacts.FOLDER}" if beside else ""
+    yield f"{counted(len(drawing.owners), 'picture')} in {folder}{where},"
     yield f"members in {trained.path / 'members.csv'}."
+    yield from map(str, broken[1:])
+    if broken:
+        raise broken[0]
 
 
-def _shown(pages: list[Page], of: Any, name: str, folder: Path, drawn: dict[str, list[str]]) -> Iterator[str]:
-    """Draws what pages show of one comparison, or of the zoo, whose name is "", and yields what they say of it."""
-    pages = [page for page in pages if page.applies(of)]
-    before, drawn[name] = drawn.get(name, []), []
-    for picture in (picture for page in pages for picture in page.figures(of)):
-        drawn[name].append(_file(picture, name))
-        write_atomically(folder / DRAWN, json.dumps(drawn, indent=1).encode())
-        if not isinstance(picture, Path):
-            # Level 3: a third less time than the default for a matrix, the file hardly larger.
-            options: Any = dict(bbox_inches="tight", pad_inches=0.1, pil_kwargs=dict(compress_level=3))
-            picture[1].savefig(folder / drawn[name][-1], **options)
-    for file in set(before) - set(drawn[name]):  # of what this comparison has replaced
-        (folder / Path(file).name).unlink(missing_ok=True)
-    for page in pages:
-        yield from page.lines(of)
+class _Drawing:
+    """The pictures of one report.
 
+    Attributes:
+      pages: in their order.
+      folder: of the pictures.
+      drawn: name of what pages are asked about -> files.
+      owners: file that this report has drawn -> the page's file.
+    """
 
-def _file(picture: Picture, name: str) -> str:
-    """The name of a picture's file."""
-    if isinstance(picture, Path):
-        return picture.name
-    return re.sub(r"[^\w.-]+", "_", "-".join(part for part in (name, picture[0]) if part)) + ".png"
+    def __init__(self, pages: list[Page], folder: Path, assays: set[str]):
+        self.pages, self.folder, self.owners = pages, folder, dict[str, str]()
+        self.drawn = _drawn(folder)
+        for name in [name for name in self.drawn if name.startswith("assay-") and name not in assays]:
+            self._remove(self.drawn.pop(name))
+
+    def shown(self, subject: str, of: Any, name: str) -> Iterator[str]:
+        """Draws what pages show of one subject, whose name is "" of the zoo, and yields what they say of it."""
+        pages: list[Any] = [page for page in self.pages if subject == page.TAKES and page.applies(of)]
+        before, self.drawn[name] = self.drawn.get(name, []), []
+        for page in pages:
+            for picture in page.figures(of):
+                self._save(self._file(page, picture, name), picture[1], name)
+        self._remove(set(before) - set(self.drawn[name]) - set(self.owners))  # of what this one has replaced
+        for page in pages:
+            yield from page.lines(of)
+
+    def _save(self, file: str, figure: Figure, name: str) -> None:
+        """Notes that a picture is of this subject, then writes it."""
+        self.drawn[name].append(file)
+        write_atomically(self.folder / DRAWN, json.dumps(self.drawn, indent=1).encode())
+        # Level 3: a third less time than the default for a matrix, the file hardly larger.
+        options: Any = dict(bbox_inches="tight", pad_inches=0.1, pil_kwargs=dict(compress_level=3))
+        figure.savefig(self.folder / file, **options)
+
+    def _remove(self, files: Any) -> None:
+        for file in files:
+            (self.folder / Path(file).name).unlink(missing_ok=True)
+
+    def _file(self, page: Any, picture: Any, name: str) -> str:
+        """The name of a picture's file; a ValueError where the page's file breaks the contract."""
+        where = page.__file__
+        if not (isinstance(picture, tuple) and list(map(type, picture)) == [str, Figure]):
+            raise ValueError(f"{where} gives the picture {short(picture)}; a page gives (name, Figure).")
+        own, whole = Path(where).stem, "-".join(part for part in (name, picture[0]) if part)
+        if not any(
+            text == own or text.startswith(f"{own}-") or text.endswith(f"-{own}") for text in (picture[0], whole)
+        ):
+            raise ValueError(
+                f"{where} names a picture {picture[0]!r}; a name ends or begins with {own!r}, the page's own."
+            )
+        file = re.sub(r"[^\w.@-]+", "_", whole) + ".png"
+        if file in self.owners:
+            raise ValueError(f"{where} and {self.owners[file]} both draw {file}; no two pictures share a file.")
+        self.owners[file] = where
+        return file
 
 
 def _drawn(folder: Path) -> dict[str, list[str]]:
-    """Comparison -> its pictures, as earlier reports have drawn them."""
+    """Name -> its pictures, as earlier reports have drawn them."""
     try:
         return json.loads((folder / DRAWN).read_text())
     except (OSError, ValueError):

@@ -233,6 +233,20 @@ def test_a_perturbed_layer_is_scaled_and_shifted_before_the_next_reads_it(file):
 
 
 @pytest.mark.parametrize("file", RECURRENT)
+def test_rates_perturbed_step_by_step_are_those_of_a_perturbed_pass(file):
+    model = make(file)
+    variables, x = start(model)
+    units = jax.eval_shape(model.apply, variables, x)[1]["rate"].shape[-1]
+    by = {"rate": tuple(jax.random.normal(NOISE, (2, units)))}
+    outputs, representations = jax.jit(model.apply)(variables, x, perturb=by)
+    stepped = jax.jit(partial(one_by_one, model))(variables, x, perturb=by)
+    assert_close(stepped, (outputs, representations["rate"]), 1e-5)
+    state = model.apply(variables, len(x), method="initial_state")
+    with pytest.raises(ValueError, match="perturb names the layer 'rat', but must name one of rate"):
+        jax.eval_shape(partial(model.apply, method="step"), variables, state, x[:, 0], None, {"rat": by["rate"]})
+
+
+@pytest.mark.parametrize("file", RECURRENT)
 def test_the_rate_is_the_first_representation(file):
     model = make(file)
     variables, x = start(model)

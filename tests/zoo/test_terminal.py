@@ -27,3 +27,9 @@ def test_control_characters_in_a_file_do_not_reach_the_terminal(tmp_path: Path, 
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "\\x1b[2J" in said
+
+
+def test_a_default_that_is_an_empty_text_is_shown_as_one(capsys: pytest.CaptureFixture) -> None:
+    assert run_zoo.main(["list", "images"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("--task.file")]
+    assert line.split()[1] == '""'

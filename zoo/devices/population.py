@@ -1,6 +1,7 @@
 """A function of one network, run for the networks of a cohort: the one way in which anything runs over members."""
 
 import functools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ AT_ONCE = 32
 """Members that are read together, and whose results one call computes at most."""
 
 RESULT_BYTES = 2**28
-"""Bytes of results that one call makes at most, or those of one member."""
+"""Bytes of results that the calls of all devices make at a time at most, or those of one member each."""
 
 
 class Population(NamedTuple):
@@ -70,16 +71,8 @@ def population_map(
       ValueError: no such cohort or member, one without a checkpoint at this step, or `each` of another length.
     """
     mapped = Mapped(trained, cohort, function, members, at, rule_state)
-    places = lanes()
-    calls = mapped.calls(shared, each, -(-len(mapped.ids) // len(places)))
-
-    def run(place: int) -> Any:
-        with jax.default_device(places[place % len(places)]):
-            return mapped.run(calls[place], shared, each)
-
-    with ThreadPoolExecutor(len(places)) as pool:
-        parts = list(pool.map(run, range(len(calls))))
-    return Population(mapped.ids, jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts))
+    parts = list(mapped.parts(shared, each))
+    return Population(mapped.ids, jax.tree.map(lambda *leaves: np.concatenate(leaves), *(p.values for p in parts)))
 
 
 def population_batches(
@@ -91,10 +84,8 @@ def population_batches(
     members: Sequence[str] | None = None,
     at: str | int = "last",
 ) -> Iterator[Population]:
-    """`population_map` a few members at a time, on JAX's default device: for results too large to be held together."""
-    mapped = Mapped(trained, cohort, function, members, at)
-    for call in mapped.calls(shared, (), AT_ONCE):
-        yield Population(mapped.ids[call.start : call.start + call.count], mapped.run(call, shared, ()))
+    """`population_map` a few members at a time, in order: for results too large to be held together."""
+    yield from Mapped(trained, cohort, function, members, at).parts(shared, ())
 
 
 class Call(NamedTuple):
@@ -148,8 +139,28 @@ class Mapped:
         self.ids = list(members)
         self._conv_form = trained.recipe(self._cohort.id)["conv_form"]
 
-    def calls(self, shared: Any, each: Any, most: int) -> list[Call]:
-        """How the members are cut into calls of at most `most`: as many at once as their results leave room for."""
+    def parts(self, shared: Any, each: Any) -> Iterator[Population]:
+        """The results of all calls, in order, with a call on every device at a time and no more than these waiting."""
+        places = lanes()
+        calls = self.calls(shared, each, -(-len(self.ids) // len(places)), RESULT_BYTES // len(places))
+
+        def run(i: int) -> Population:
+            call = calls[i]
+            with jax.default_device(places[i % len(places)]):
+                return Population(self.ids[call.start : call.start + call.count], self.run(call, shared, each))
+
+        with ThreadPoolExecutor(len(places)) as pool:
+            waiting: deque[Any] = deque()
+            for i in range(len(calls)):
+                if len(waiting) == len(places):
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(run, i))
+            while waiting:
+                yield waiting.popleft().result()
+
+    def calls(self, shared: Any, each: Any, most: int, room: int) -> list[Call]:
+        """How the members are cut into calls of at most `most`, whose results take at most `room` bytes, or those of
+        one member."""
         for array in jax.tree.leaves(each):
             if np.ndim(array) == 0 or len(array) != len(self.ids):
                 raise ValueError(
@@ -158,7 +169,7 @@ class Mapped:
         first = jax.tree.map(lambda x: x[0], self._arguments(Call(0, 1, 1), each))
         self._traced = traced_for(self._cohort, self._conv_form, self._function, tuple(shared), first)
         needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._traced.results))
-        size = max(1, min(most, AT_ONCE, len(self.ids), RESULT_BYTES // max(needed, 1)))
+        size = max(1, min(most, AT_ONCE, len(self.ids), room // max(needed, 1)))
         # No call takes members of two readings.
         ends = [min(start + AT_ONCE, len(self.ids)) for start in range(0, len(self.ids), AT_ONCE)]
         return [

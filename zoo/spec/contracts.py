@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import types
 import typing
@@ -18,7 +19,7 @@ _PLAIN = (int, float, bool, str)
 
 @functools.cache
 def class_of(kind: str, name: str) -> type:
-    """The class of a model, task or rule, by its file's name.
+    """The class of a model, task, rule or assay, by its file's name.
 
     Raises:
       ValueError: no such name, or a file that breaks its contract.
@@ -47,7 +48,7 @@ def check_contract(kind: str, cls: type) -> None:
     """Refuse a class that is not as its contract says: its members, its fields, its words.
 
     Args:
-      kind: "model", "task" or "rule".
+      kind: "model", "task", "rule" or "assay".
       cls: the class.
 
     Raises:
@@ -62,6 +63,8 @@ def check_contract(kind: str, cls: type) -> None:
         _check_rule(cls)
     elif kind == "model" and (family := getattr(cls, "family", None)) not in FAMILIES:
         raise ValueError(f"{file_of(cls)}: family is {family!r}; it must be {_either(FAMILIES)}.")
+    elif kind == "assay":
+        _package(kind).check_words(cls)
 
 
 def file_of(part: Any) -> str:
@@ -74,7 +77,7 @@ def _check_members(kind: str, cls: Any) -> None:
     fields = getattr(cls, "__dataclass_fields__", {})
     for name, protocol in _asked(kind, cls).items():
         if name not in fields and getattr(cls, name, None) in (None, getattr(protocol, name, None)):
-            asking = f"the contract of a {kind}, {protocol.__name__}, asks for it"
+            asking = f"the contract of {'an' if kind[0] in 'aeiou' else 'a'} {kind}, {protocol.__name__}, asks for it"
             raise ValueError(f"{file_of(cls)}: {cls.__name__} has no `{name}`; {asking}.")
     if inspect.isabstract(cls):
         raise ValueError(f"{file_of(cls)}: {cls.__name__} leaves `{min(cls.__abstractmethods__)}` abstract; define it.")
@@ -121,7 +124,9 @@ def _check_rule(cls: Any) -> None:
 
     methods, holds = [m for m in ("gradient", "update") if hasattr(cls, m)], fields_of(cls).get("inner")
     if not methods:
-        raise ValueError(f"{file_of(cls)}: {cls.__name__} has neither `gradient` nor `update`; it must have one of them.")
+        raise ValueError(
+            f"{file_of(cls)}: {cls.__name__} has neither `gradient` nor `update`; it must have one of them."
+        )
     if len(methods) == 2 and not (holds and holds.holds):
         raise ValueError(
             f"{file_of(cls)}: {cls.__name__} has both `gradient` and `update`; it must have one of them, or a field "
@@ -147,12 +152,19 @@ def _asked(kind: str, cls: type) -> dict[str, Any]:
         protocols = (Network, RecurrentNetwork) if getattr(cls, "family", "") == "recurrent" else (Network,)
     elif kind == "task":
         protocols = (Environment if is_environment(cls) else Task,)
+    elif kind == "assay":
+        protocols = (_package(kind).Assay,)
     return {
         name: protocol
         for protocol in protocols
         for name in (*vars(protocol), *getattr(protocol, "__annotations__", ()))
         if not name.startswith("_")
     }
+
+
+def _package(kind: str) -> Any:
+    """The folder of a kind; the analysis stands above this package, which therefore cannot import it by name."""
+    return importlib.import_module(lookup.FOLDERS[kind])
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -151,6 +151,20 @@ class Trained:
         rows = curves[(curves["score"] >= np.float32(score)) & np.isfinite(curves["loss"])]
         return pd.Series(rows.groupby("member")["step"].min())
 
+    def steps(self, members: Iterable[str]) -> list[int]:
+        """The steps that `at` may name: those at which each of these members has a checkpoint, ascending."""
+        places = [self._places[member][0] for member in members if member in self._places]
+        folders = {folder.path: folder for folder in places}
+        every = sorted({step for folder in folders.values() for step in folder.steps()})
+        return [step for step in every if all(self._has(folder, step) for folder in folders.values())]
+
+    def _has(self, folder: BlockFolder, step: int) -> bool:
+        try:
+            self._step(folder, step)
+        except ValueError:
+            return False
+        return True
+
     def _step(self, folder: BlockFolder, at: str | int) -> int:
         """The step of a block's checkpoint that is asked for."""
         if at == "initial":

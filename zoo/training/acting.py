@@ -10,7 +10,14 @@ from jax import lax
 from zoo.tasks import Episode
 
 
-def rollout(task: Any, model: Any, variables: dict[str, Any], keys: jax.Array, acting: jax.Array | None) -> Episode:
+def rollout(
+    task: Any,
+    model: Any,
+    variables: dict[str, Any],
+    keys: jax.Array,
+    acting: jax.Array | None,
+    perturb: dict[str, Any] | None = None,
+) -> Episode:
     """`task.steps` actions in one world per key; the network gets no noise.
 
     Args:
@@ -19,12 +26,13 @@ def rollout(task: Any, model: Any, variables: dict[str, Any], keys: jax.Array, a
       variables: its variables.
       keys: of the worlds, `(trial,)`.
       acting: the key that actions are drawn from; None takes the likeliest.
+      perturb: what lesions and drives the network at every step; see `models`.
     """
 
     def step(now: Any, index: jax.Array) -> tuple[Any, Any]:
         world, seen, running, state = now
         answering = jax.vmap(lambda key: jax.random.fold_in(key, index))(keys)
-        state, logits = model.apply(variables, state, seen, method="respond")
+        state, logits = model.apply(variables, state, seen, perturb=perturb, method="respond")
         likeliest = jnp.argmax(logits, -1)
         action = likeliest if acting is None else jax.random.categorical(jax.random.fold_in(acting, index), logits)
         action = action.astype(jnp.int32)

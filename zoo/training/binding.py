@@ -58,9 +58,15 @@ class Bound(NamedTuple):
         """What is minimised, `(total, (loss, stats))`; see `zoo/training/minimised.py`."""
         return objective(self, variables, trials, noise)
 
-    def rollout(self, variables: Variables, keys: jax.Array, acting: jax.Array | None) -> Episode:
+    def rollout(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        acting: jax.Array | None,
+        perturb: dict[str, Any] | None = None,
+    ) -> Episode:
         """What the network and its environment do in turn, an episode per key; see `zoo/training/acting.py`."""
-        return rollout(self.task, self.model, variables, keys, acting)
+        return rollout(self.task, self.model, variables, keys, acting, perturb)
 
     def evaluated(self, variables: Variables, data: Any) -> tuple[jax.Array, jax.Array]:
         """Loss and score on the evaluation set."""

@@ -4,13 +4,13 @@ A page is a module of five members. The writer, `analysis/report/writing.py`, li
 page by its name: a report loses the page whose file is taken away, and shows the one that is put here.
 
 - `ORDER`: a whole number. Pages come in its order, those of one number in the order of their names.
-- `TAKES`: "comparison", for a page that is asked about every comparison of a directory and given its `Compared`; "zoo",
-  for one that is asked once, after all comparisons, and given the `Trained`.
+- `TAKES`: what it is asked about: "comparison", every comparison of a directory, and given its `Compared`; "assay",
+  every result of an assay, and given its `AssayResult`; "zoo", the directory, once and last, and given the `Trained`.
 - `applies(of) -> bool`: whether there is anything to show; where not, the page is asked for nothing else.
 - `figures(of)`: its pictures, each `(name, Figure)`. A picture is drawn when it is asked for and on the disk before the
-  next, as `figures/<comparison>-<name>.png`, of a zoo `figures/<name>.png`: a name ends with the page's own, or begins
-  with it. The Path of a picture that lies in that folder already is taken, too. What an earlier report drew and this
-  one does not goes.
+  next, as `figures/<comparison>-<name>.png`, `figures/assay-<assay>-<name>.png` or, of a zoo, `figures/<name>.png`: the
+  name, or that of the file, ends with the page's own, or begins with it, and no two pictures share a file. What an
+  earlier report drew and this one does not goes.
 - `lines(of)`: what the terminal says, text by text.
 
 Pictures and numbers come from what was written, see `analysis.artefacts`; nothing is computed that is not shown. What
@@ -21,20 +21,22 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterable
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 from matplotlib.figure import Figure
 
-__all__ = ["Page", "Picture", "all_pages"]
+__all__ = ["SUBJECTS", "Page", "Picture", "all_pages"]
 
-Picture = tuple[str, Figure] | Path
-"""What is to be saved under a name, or was saved."""
+Picture = tuple[str, Figure]
+"""What is to be saved, and the name of it."""
+
+SUBJECTS = ("comparison", "assay", "zoo")
+"""What pages are asked about, in this order."""
 
 EXPECTED = {
     "ORDER": "a whole number: pages come in its order",
-    "TAKES": '"comparison" or "zoo": what it is asked about',
+    "TAKES": '"comparison", "assay" or "zoo": what it is asked about',
     "applies": "applies(of) -> bool: whether there is anything to show",
     "figures": "figures(of), which gives pictures: (name, Figure)",
     "lines": "lines(of), which gives texts for the terminal",
@@ -72,7 +74,7 @@ def _checked(module: ModuleType) -> Any:
         if member == "ORDER":
             fits = type(value) is int
         elif member == "TAKES":
-            fits = value in ("comparison", "zoo")
+            fits = value in SUBJECTS
         else:
             fits = callable(value) and _takes_one(value)
         if not fits:

@@ -1,36 +1,66 @@
-"""Training curves: loss and score against steps, of a comparison on the task's own probe."""
+"""Training curves: loss and score against steps, of every task."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.report.compared import Compared
+from analysis.activations.probes import names_apart
+from analysis.inference.factors import tested_fields
+from analysis.report.compared import colouring, title_of
 from analysis.report.figures import colour_of, levels_of, names_of
 from analysis.report.pages import Picture
+from zoo.spec.fields import fields_of, name_of, values_of
+from zoo.store.reader import Trained
 
 ORDER = 90
-TAKES = "comparison"
+TAKES = "zoo"
 
 
-def applies(compared: Compared) -> bool:
-    return not compared.of_task.stimuli  # on images of a file they would be the same again
+class Trainees(NamedTuple):
+    """The members of one task that have been trained.
+
+    Attributes:
+      task: of the first.
+      ids: theirs.
+    """
+
+    task: Any
+    ids: list[str]
 
 
-def figures(compared: Compared) -> Iterator[Picture]:
+def applies(trained: Trained) -> bool:
+    return not trained.curves.empty
+
+
+def figures(trained: Trained) -> Iterator[Picture]:
     """Those of members that have not diverged."""
-    kept: Any = compared.table[compared.table["status"] != "diverged"]
-    gone = len(compared.table) - len(kept)
-    groups = dict(zip(kept.index, names_of(kept, [compared.colouring()])))
-    title = f"{compared.title} ({gone} diverged members left out)" if gone else compared.title
-    levels = compared.of_task.chance, compared.of_task.solved
-    yield "curves", draw(compared.trained.curves, groups, *levels, title)
+    for name, (task, ids) in by_task(trained).items():
+        table = trained.members.set_index("member").loc[ids]
+        kept: Any = table[table["status"] != "diverged"]
+        if len(kept):
+            groups = dict(zip(kept.index, names_of(kept, [colouring(table, tested_fields(trained, ids))])))
+            title = title_of(trained, name)
+            title += f" ({len(table) - len(kept)} diverged members left out)" if len(kept) < len(table) else ""
+            yield f"{name}-curves", draw(trained.curves, groups, task.chance, task.solved, title)
 
 
-def lines(compared: Compared) -> tuple[()]:
+def lines(trained: Trained) -> tuple[()]:
     return ()
+
+
+def by_task(trained: Trained) -> dict[str, Trainees]:
+    """What a reader calls a task -> its members that have a curve; tasks that differ in a static field are two."""
+    begun, found = set(trained.curves["member"]), {}
+    for member in trained.zoo.members:
+        if member.id in begun:
+            values, known = values_of(member.task), fields_of(type(member.task))
+            static = tuple((field, value) for field, value in values.items() if not known[field].traced)
+            found.setdefault(str((name_of(member.task), static)), Trainees(member.task, [])).ids.append(member.id)
+    names = names_apart({key: [trained.zoo.by_id[member].task for member in each.ids] for key, each in found.items()})
+    return {names[key]: each for key, each in found.items()}
 
 
 def draw(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: float, title: str) -> Figure:

@@ -15,6 +15,7 @@ from analysis.geometry.category_structure import classes_of, dissimilarities
 from models import vanilla
 from zoo import Training, Zoo, train
 from zoo.devices import population
+from zoo.devices.startup import lanes
 from zoo.tasks import digits, flipflop
 from zoo.training.binding import floats_of
 from zoo.training.program import program_of
@@ -70,6 +71,7 @@ def test_members_come_in_calls_whose_largest_layer_stays_within_the_budget(zoo, 
     )
     room = 2 * 4 * (20 * 8 * 8 * 3 + 200)  # two members of the second model's conv1, and what is said of its structure
     monkeypatch.setattr(population, "RESULT_BYTES", room)
+    monkeypatch.setattr(population, "lanes", lambda: lanes()[:1])
     parts = items(representations(zoo, ["conv1"], task="digits", space="units"))
     assert sorted(calls) == [1, 2, 3], "one call for the first model, two for the second"
     for name, x in whole.items():

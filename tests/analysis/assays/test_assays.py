@@ -1,32 +1,24 @@
 """Every assay of the folder keeps the contract, from the command line to the picture."""
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import run_zoo
 from analysis import artefacts
-from analysis.assays import Assay, full_name
+from analysis.assays import Assay, _giving, full_name
 from analysis.zoo_assays import read_result
 from tests.analysis.assayed_zoo import assayed
 from zoo import load, lookup
+from zoo.spec.contracts import class_of
 from zoo.spec.fields import checked, fields_of
-
-FAMILIES = {"recurrent", "feedforward", "convolutional", "environment"}
 
 
 @pytest.mark.parametrize("name", lookup.names("assay"))
 def test_an_assay_declares_what_it_takes_and_needs_and_a_default_for_every_option(name: str) -> None:
-    kind = lookup.find("assay", name).Assay
+    kind = class_of("assay", name)  # which checks what it declares
     assay = checked(kind())
     assert isinstance(assay, Assay)
-    assert assay.takes
-    assert assay.takes <= FAMILIES
-    assert assay.takes & {"recurrent", "feedforward", "convolutional"}
-    assert set(assay.needs) <= set(lookup.names("assay")) - {name}
-    assert all(field.default is not dataclasses.MISSING for field in fields_of(kind).values())
+    assert name not in assay.needs
     assert full_name(assay) == name
     assert all(f"{option}:" in (kind.__doc__ or "") for option in fields_of(kind))
 
@@ -54,20 +46,31 @@ def test_a_result_has_every_network_trained_and_untrained_with_its_labels(name: 
         assert first != "member" or sorted(rows["member"].to_numpy()) == sorted(taken)
         for label in ("cohort", "task", "model", "seed", "status", "score"):
             assert rows[label].to_numpy().tolist() == table.loc[rows["member"].to_numpy(), label].tolist()
-    for variable in result.data_vars.values():
-        assert variable.dims[0] == first
-        assert np.issubdtype(variable.dtype, np.number)
-        assert variable.attrs["long_name"]
+    assert set(result["probe_name"].to_numpy()) <= {"flipflop", "digits"}
 
 
 @pytest.mark.parametrize("name", lookup.names("assay"))
-def test_an_assay_says_and_draws_its_result(name: str, tmp_path: Path) -> None:
+def test_an_assay_says_and_draws_its_result_with_the_two_states_told_apart(name: str) -> None:
     assay, result = read_result(artefacts.assay_path(assayed(), name))
-    lines = assay.lines(result)
-    assert lines
-    assert any("trained" in line and "untrained" in line for line in lines)
-    assert not any("nan" in line for line in lines)
-    pictures = assay.figures(result, tmp_path)
-    assert pictures
-    assert len(set(pictures)) == len(pictures)
-    assert all(path.parent == tmp_path and path.stat().st_size > 5000 for path in pictures)
+    for state, word, other in ((True, "trained", "untrained"), (False, "untrained", "trained")):
+        first = result["trained"].dims[0]
+        alone = result.isel({first: np.flatnonzero(result["trained"] == state)})
+        words = " ".join(_giving.lines_of(assay, alone)).replace(",", " ").split()
+        assert word in words
+        assert other not in words
+    assert {"trained", "untrained"} <= set(" ".join(_giving.lines_of(assay, result)).split())
+    assert list(_giving.figures_of(assay, result))
+
+
+@pytest.mark.parametrize("name", lookup.names("assay"))
+def test_networks_on_unlike_probes_are_in_other_lines_and_pictures(name: str) -> None:
+    assay, result = read_result(artefacts.assay_path(assayed(), name))
+    first = result["member"].dims[0]
+    rows = result.isel({first: np.flatnonzero(result["probe_name"] == "flipflop")})
+    halves = ["flipflop bits=2" if i % 2 else "flipflop bits=3" for i in range(rows.sizes[first])]
+    apart = rows.assign_coords(probe_name=(first, halves))
+    once, twice = (_giving.lines_of(assay, each) for each in (rows, apart))
+    assert len(twice) == 2 * len(once)
+    assert all(any(f"bits={bits}" in line for line in twice) for bits in (2, 3))
+    once, twice = (list(_giving.figures_of(assay, each)) for each in (rows, apart))
+    assert len(twice) == 2 * len(once)

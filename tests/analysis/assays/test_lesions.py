@@ -1,13 +1,20 @@
 """A lesion is what zeroing a unit's outgoing weights is; silencing nothing or everything gives the scores one knows."""
 
+from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from analysis.assays import lesions
+from analysis.zoo_assays import assay_zoo
+from models import vanilla
 from tests.analysis.assayed_zoo import population, vanilla_outputs
+from zoo import Training, Zoo, train
+from zoo.rules import reinforce
+from zoo.tasks import Episode, bandit
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +112,38 @@ def test_units_at_their_mean_are_a_constant_and_a_group_larger_than_the_layer_is
         expected = given.task.score(jnp.broadcast_to(jnp.asarray(output)[None, None], trials.targets.shape), trials)
         np.testing.assert_allclose(found["lesioned"][i, 0, 0], expected, atol=1e-6)
         np.testing.assert_allclose(found["lesioned"][i, 0, 0], found["silent"][i, 0])
+    assert (found["size"] == 5).all()
+    labelled = found.assign_coords(trained=("member", [True] * 2), probe_name=("member", ["flipflop"] * 2))
+    labelled.attrs["name"] = "lesions(size=50)"
+    (line,) = lesions.Assay(size=50).lines(labelled)
+    assert line.startswith("flipflop at rate, score lost with 5 units: ")
+    ((name, figure),) = lesions.Assay(size=50).figures(labelled)
+    assert name == "flipflop"
+    assert figure.axes[0].get_xlabel() == "group of 5 units, by variance"
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 3, 3)])
+def test_units_are_ranked_by_the_time_steps_and_trials_that_count(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=(*shape, 4)).astype(np.float32)
+    mask = np.float32(np.random.default_rng(1).random(shape[: 4 - len(shape)]) < 0.6) * 2
+    x[mask == 0] = np.nan
+    mean, variance = lesions._moments(jnp.asarray(x), jnp.asarray(mask))
+    kept = x[mask > 0].reshape(-1, 4)
+    np.testing.assert_allclose(mean, kept.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, kept.var(0), rtol=1e-5)
+
+
+def test_networks_that_act_are_lesioned_while_they_act(tmp_path: Path) -> None:
+    task = bandit.Task(arms=3, steps=4, eval_trials=12, probe_trials=4)
+    training = Training(steps=2, batch=4, learning_rate=0.3)
+    zoo = Zoo("acting", task=task, model=vanilla.Model(hidden=3), training=training, rule=reinforce.Rule(), seeds=2)
+    trained = train(zoo, tmp_path / "zoo", quiet=True)
+    found = assay_zoo(trained.path, lesions.Assay(controls=1), say=lambda line: None)
+    found = found.isel(member=np.flatnonzero(found["trained"]))
+    scores = trained.members.set_index("member").loc[found["member"].to_numpy(), "score"]
+    np.testing.assert_allclose(found["intact"], scores, atol=1e-6)
+    worlds = jax.vmap(lambda key: task.reset(jax.random.fold_in(key, task.steps))[0])(task.evaluation())
+    for i, member in enumerate(found["member"].to_numpy().tolist()):
+        arm = int(np.argmax(trained.params(member)["readout"]["bias"]))
+        always = Episode(None, jnp.full((12, 4), arm), None, None, worlds)  # pyright: ignore
+        np.testing.assert_allclose(found["silent"][i, 0], task.score(always), atol=1e-6)

@@ -45,7 +45,6 @@ def test_what_is_told_is_of_the_first_measure_at_the_deepest_layer_that_the_most
     assert of.told == ("rsa", "dense1")
 
 
-def test_a_directory_that_was_not_compared_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    trained: Any = SimpleNamespace(path=tmp_path)
-    with pytest.raises(ValueError, match="has no comparison to report; run compare first"):
-        read_comparisons(trained)
+def test_a_directory_that_was_not_compared_has_no_comparison_and_no_refusal(tmp_path: Path) -> None:
+    trained: Any = SimpleNamespace(path=tmp_path, members=pd.DataFrame({"member": []}))
+    assert read_comparisons(trained) == ({}, [])

@@ -2,20 +2,23 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.report import writing
 
 
-def test_a_comparison_that_cannot_be_drawn_is_named_before_a_directory_without_others_is_refused(
+def test_a_comparison_that_cannot_be_drawn_is_named_before_a_directory_with_nothing_at_all_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(writing, "load", lambda directory: SimpleNamespace(path=directory))
+    nothing: Any = SimpleNamespace(path=tmp_path, members=pd.DataFrame({"member": []}), curves=pd.DataFrame())
+    monkeypatch.setattr(writing, "load", lambda directory: nothing)
     monkeypatch.setattr(writing, "read_comparisons", lambda trained: ({}, ["digits is old"]))
     lines = writing.report(tmp_path)
     assert next(lines) == "digits is old"
-    with pytest.raises(ValueError, match="has no comparison that can be reported; run compare again"):
+    with pytest.raises(ValueError, match="has nothing to report, not even the curve of a network; train it first"):
         next(lines)
     assert not list(tmp_path.iterdir())
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.faults.rig import ROOT
 from tests.zoo.small_zoos import TASK
 from zoo import Training, Zoo, load, population_map, product, train
 from zoo.devices import population
+from zoo.devices.startup import lanes
 from zoo.store.reader import Trained
 
 SEVEN = Zoo(
@@ -59,6 +61,30 @@ def test_each_members_result_is_its_own_models_also_in_calls_of_any_size(
         chex.assert_trees_all_equal(population_map(trained, cohort, outputs, [inputs]).values, values)
 
 
+def test_batches_come_in_order_from_every_device_at_once_and_few_wait(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    together = threading.Barrier(2, timeout=60)
+    run = population.Mapped.run
+
+    def noted(self: Any, call: Any, *given: Any) -> Any:
+        begun.append(call.start)
+        if call.start < 2:
+            together.wait()  # alone, neither would go on
+        return run(self, call, *given)
+
+    monkeypatch.setattr(population.Mapped, "run", noted)
+    monkeypatch.setattr(population, "lanes", lambda: lanes()[:2])
+    monkeypatch.setattr(population, "AT_ONCE", 1)
+    (cohort,) = SEVEN.cohorts
+    batches = population.population_batches(trained, cohort, lambda bound, v, key: bound.model.gain)
+    first = next(batches)
+    assert first.members == [cohort.members[0].id]
+    assert len(begun) <= 2
+    np.testing.assert_allclose([first.values[0], *(b.values[0] for b in batches)], [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1])
+
+
 def test_members_come_in_the_order_asked_for_with_their_rows_of_each(trained: Trained) -> None:
     (cohort,) = SEVEN.cohorts
     ids = [cohort.members[i].id for i in (5, 0, 3)]
@@ -83,6 +109,7 @@ def test_it_reads_the_untrained_networks_and_any_checkpoint(trained: Trained) ->
     np.testing.assert_array_equal(first, trained.params([m.id for m in cohort.members], initial=True)["recurrent"])
     assert not np.array_equal(middle, first)
     assert not np.array_equal(middle, last)
+    assert trained.steps(trained.members["member"]) == [0, 2, 4]
 
 
 def test_a_function_is_traced_once_and_again_only_for_other_shapes_or_another_cohort(

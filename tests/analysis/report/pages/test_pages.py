@@ -25,7 +25,7 @@ def applies(of):
 
 
 def figures(of):
-    yield "rate-dots", Figure()
+    yield "rate-{name}", Figure()
 
 
 def lines(of):
@@ -45,7 +45,8 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
 
     def put(name: str, source: str = PAGE, **parts: object) -> Path:
         path = folder / f"{name}.py"
-        path.write_text(source.format(**dict(order=1, takes="comparison", applies=True, end="('')") | parts))
+        given = dict(order=1, takes="comparison", applies=True, end="('')", name=name)
+        path.write_text(source.format(**given | parts))
         importlib.invalidate_caches()
         return path
 
@@ -60,6 +61,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A zoo directory of one comparison, `digits`."""
     of = compared(pd.DataFrame(), tmp_path)
+    vars(of.trained).update(members=pd.DataFrame({"member": []}), curves=pd.DataFrame())
     monkeypatch.setattr(writing, "load", lambda directory: of.trained)
     monkeypatch.setattr(writing, "read_comparisons", lambda trained: ({of.name: of.comparison}, []))
     monkeypatch.setattr(writing, "in_order", lambda trained, comparisons: [of])
@@ -74,10 +76,10 @@ def test_a_file_in_the_folder_is_a_page_whose_picture_and_line_are_in_the_report
     path = put("dots")
     said = list(writing.report(directory))
     assert pictures(directory) == ["digits-rate-dots.png"]
-    assert said[0] == f"  dots of {directory / 'analysis' / 'digits'}"
-    assert said[1].startswith("1 pictures in ")
+    assert f"  dots of {directory / 'analysis' / 'digits'}" in said
+    assert any(line.startswith("1 picture in ") for line in said)
     path.unlink()
-    assert len(list(writing.report(directory))) == 2
+    assert len(list(writing.report(directory))) == len(said) - 1
     assert pictures(directory) == [], "what no page draws any more goes"
 
 
@@ -94,23 +96,37 @@ def test_a_page_that_does_not_apply_shows_nothing_and_one_of_the_zoo_comes_once_
     put("whole", takes="zoo", order=0, end="")
     put("other", order=3, end="('.nc')")
     said = list(writing.report(directory))
-    assert pictures(directory) == ["digits-rate-dots.png", "rate-dots.png"]
-    assert said[:2] == [f"  dots of {directory / 'analysis' / 'digits.nc'}", f"  dots of {directory}"]
-    assert said[2].startswith("2 pictures in ")
+    assert pictures(directory) == ["digits-rate-other.png", "rate-whole.png"]
+    spoken = [line for line in said if line.startswith("  dots")]
+    assert spoken == [f"  dots of {directory / 'analysis' / 'digits.nc'}", f"  dots of {directory}"]
+    assert any(line.startswith("2 pictures in ") for line in said)
 
 
-def test_a_picture_that_a_page_has_saved_itself_is_kept_until_it_is_not_named_any_more(
-    put: Put, directory: Path
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rate", "names a picture 'rate'; a name ends or begins with 'dots', the page's own"),
+        ("ratedots", "names a picture 'ratedots'; a name ends or begins with 'dots', the page's own"),
+        ("one dots", "names a picture 'one dots'; "),
+        ("dots-a b", "both draw digits-dots-a_b.png; no two pictures share a file"),
+    ],
+)
+def test_a_picture_whose_name_is_not_the_pages_own_is_refused_with_the_pages_file(
+    put: Put, directory: Path, name: str, words: str
 ) -> None:
-    saved = directory / "figures" / "mine.png"
-    saved.parent.mkdir()
-    saved.touch()
-    path = put("dots", PAGE.replace('"rate-dots", Figure()', f"__import__('pathlib').Path({str(saved)!r})"))
-    list(writing.report(directory))
-    assert pictures(directory) == ["mine.png"]
-    path.unlink()
-    list(writing.report(directory))
-    assert pictures(directory) == []
+    path = put(
+        "dots",
+        PAGE.replace("rate-{name}", name).replace("figures(of):", "figures(of):\n    yield 'dots-a_b', Figure()"),
+    )
+    with pytest.raises(ValueError, match=rf"^{path} [^\n]*{words}[^\n]*\.$"):
+        list(writing.report(directory))
+    assert pictures(directory) == ["digits-dots-a_b.png"]
+
+
+def test_a_picture_that_is_no_name_and_figure_is_refused_with_the_pages_file(put: Put, directory: Path) -> None:
+    path = put("dots", PAGE.replace('"rate-{name}", Figure()', '"dots"'))
+    with pytest.raises(ValueError, match=rf"^{path} gives the picture 'dots'; a page gives \(name, Figure\)\.$"):
+        list(writing.report(directory))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +134,7 @@ def test_a_picture_that_a_page_has_saved_itself_is_kept_until_it_is_not_named_an
     [
         ("ORDER", "PLACE", "has no ORDER; a page has a whole number: pages come in its order"),
         ("{order}", "'first'", "has ORDER = 'first'; a page has a whole number: pages come in its order"),
-        ("{takes}", "model", 'has TAKES = \'model\'; a page has "comparison" or "zoo"'),
+        ("{takes}", "model", 'has TAKES = \'model\'; a page has "comparison", "assay" or "zoo"'),
         ("def applies(of)", "def is_there(of)", r"has no applies; a page has applies\(of\) -> bool"),
         ("def figures(of)", "def figures()", r"has figures\(\); a page has figures\(of\), which gives pictures"),
         ("def lines(of)", "lines = 'dots'\n\n\ndef words(of)", r"has lines = 'dots'; a page has lines\(of\)"),
