@@ -41,6 +41,9 @@ class Assay:
     calls: ClassVar[list[str]] = []
     fails_at: ClassVar[int] = 99
 
+    def __init_subclass__(cls) -> None:
+        cls.__name__ = "Assay"  # as every assay's file calls its class
+
     def run(self, population: Any) -> xr.Dataset:
         if len(self.calls) >= self.fails_at:
             raise KeyboardInterrupt
