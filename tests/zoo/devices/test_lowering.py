@@ -41,7 +41,7 @@ def of_model(name: str) -> Zoo:
 
 def of_rule(name: str) -> Zoo:
     kind = class_of("rule", name)
-    return Zoo("lowered", task=RULED[kind.takes], model=gru.Model(hidden=3), training=TRAINING, rule=kind(), seeds=2)
+    return Zoo("lowered", task=RULED[kind().takes], model=gru.Model(hidden=3), training=TRAINING, rule=kind(), seeds=2)
 
 
 ZOOS = {f"model {name}": of_model(name) for name in lookup.names("model")}
