@@ -127,6 +127,8 @@ class Mapped:
         self._cohort = cohort if isinstance(cohort, Cohort) else _named(trained, cohort)
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
         self._floats = floats_of(self._cohort)
+        if members is not None and not len(members):
+            raise ValueError(f"The members are {members!r}; give ids of cohort {self._cohort.id}, or None for all.")
         if members is None:
             members = list(trained.there([member.id for member in self._cohort.members], at))
         for member in members:

@@ -42,6 +42,8 @@ class Rule:
     def init(self, bound: Any, variables: Any, key: jax.Array) -> Any:
         """What the inner rule remembers."""
         names = flatten_dict(variables["params"], sep=".")
+        if not self.weights:
+            raise ValueError(f"its weights are (); name one at least of {', '.join(names)}")
         for weight in self.weights:
             if not any(_is_below(name, weight) for name in names):
                 raise ValueError(f"there are no weights {weight!r}; {lookup.nearest(weight, names)}")

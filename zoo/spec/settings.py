@@ -1,12 +1,17 @@
 """How a member is trained: the section `training` of a spec."""
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 from models import off, setting, since
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "linear", "exponential")
+MOST_STEPS = 2**31 - 1
+"""What a program counts up to."""
+MOST_SEED = 2**32 - 1
+"""A key is made of 32 bits: of a larger seed it would be that of a smaller one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +49,13 @@ class Training:
     schedule: str = setting("constant", choices=SCHEDULES)
     final: float = setting(0.01, above=0, most=1)
     warmup: int = setting(0, least=0)
-    steps: int = setting(1000, above=0)
+    steps: int = setting(1000, above=0, most=MOST_STEPS)
     batch: int = setting(64, above=0)
     l2: float = setting(0.0, least=0)
     rate_l2: float = off(0.0)
     clip: float = off(0.0)
     data: str = setting("own", choices=("own", "shared"))
-    data_seed: int = setting(0, least=0)
+    data_seed: int = setting(0, least=0, most=MOST_SEED)
     target: float = off(0.0)
     evaluate_every: int = setting(0, least=0)
     precision: str = setting("highest", choices=("highest", "high", "default"))
@@ -63,16 +68,16 @@ class Training:
     def __post_init__(self) -> None:
         if not _ascends(self.score_levels, int | float):
             raise ValueError(f"Training.score_levels is {self.score_levels!r}; it must be ascending scores.")
-        if not _ascends(self.snapshots, int) or (self.snapshots and self.snapshots[0] < 1):
+        if not _ascends(self.snapshots, int, least=1):
             raise ValueError(f"Training.snapshots is {self.snapshots!r}; it must be ascending steps from 1 on.")
 
 
-def _ascends(values: Any, kind: Any) -> bool:
-    """Whether each value is above the one before. True of what is no list of this kind: whoever makes it canonical says
-    so."""
+def _ascends(values: Any, kind: Any, least: float = -math.inf) -> bool:
+    """Whether each value is above the one before, and none below `least`. True of what is no list of this kind: whoever
+    makes it canonical says so."""
     if not isinstance(values, list | tuple) or not all(isinstance(value, kind) for value in values):
         return True
-    return list(values) == sorted(set(values))
+    return list(values) == sorted({value for value in values if not value < least})
 
 
 def log_spaced(last: int, count: int) -> tuple[int, ...]:

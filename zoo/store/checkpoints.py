@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from zoo.training.program import State
 
 STATE, CURVES = "state", "curves.npz"
+JOINED = "manifest.ocdbt"
+"""What the arrays of a state are found by."""
 
 KEPT = 2
 """Checkpoints of a block that stay, beside step 0."""
@@ -111,6 +113,8 @@ class BlockFolder:
             self._check_room(_bytes(state))
             self._remove(step)  # what a killed run left of it, or what had not been evaluated yet
             _write(path / STATE, state)
+            if JOINED not in files.names(path / STATE):
+                raise OSError(f"Orbax has written no {STATE}/{JOINED}")
             buffer = io.BytesIO()
             np.savez(buffer, **curves)  # pyright: ignore[reportArgumentType]
             write_atomically(path / CURVES, buffer.getvalue())

@@ -28,6 +28,9 @@ from zoo.wording import short
 if TYPE_CHECKING:
     from zoo.devices.recipe import Recipe
 
+PATTERN = ("*", "?", "[")
+"""What Orbax takes for a pattern, so that it would join the arrays of other folders, or of none."""
+
 
 class Store:
     """A zoo directory that is being written.
@@ -152,8 +155,11 @@ def check_place(path: Any) -> None:
     """Refuse a place where no zoo directory is and none can be made; changes nothing.
 
     Raises:
-      ValueError: a file, a directory with other things in it, or a disk that may not be written.
+      ValueError: a path that reads as a pattern, a file, a directory with other things in it, or a disk that may not be
+        written.
     """
+    if found := [character for character in PATTERN if character in str(path)]:
+        raise ValueError(f"--out {path} has {found[0]!r} in it; it must be a path without {', '.join(PATTERN)}.")
     if path.exists() and not path.is_dir():
         raise ValueError(f"--out {path} is a file; it must be a new directory or one of the same zoo.")
     # What a run that was killed in its first write leaves: its lock and temporary files.

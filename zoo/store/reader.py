@@ -167,6 +167,7 @@ class Trained:
 
     def _step(self, folder: BlockFolder, at: str | int) -> int:
         """The step of a block's checkpoint that is asked for."""
+        at = at.item() if isinstance(at, np.generic) else at  # a step of a table
         if at == "initial":
             return 0
         if at == "last" or score_level(at) is not None:

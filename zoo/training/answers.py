@@ -156,6 +156,10 @@ def _check_sizes(task: Any) -> None:
             raise _fault(task, name, value, "a number")
     if (len(shape) == 2) != (task.dt > 0):
         raise _fault(task, "dt", task.dt, "above 0 ms for inputs (time, unit), and 0 for images")
+    if not task.chance >= 0:
+        raise _fault(task, "chance", task.chance, "0 or more")
+    if not task.solved <= 1:
+        raise _fault(task, "solved", task.solved, "at most 1, which the targets score")
     if not task.chance < task.solved:
         raise _fault(task, "solved", task.solved, f"above chance, {task.chance}")
 

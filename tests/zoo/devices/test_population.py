@@ -181,6 +181,7 @@ def test_jax_is_started_as_the_directorys_recipes_ask(trained: Trained, tmp_path
     [
         (dict(cohort="flipflop-vanill"), "has no cohort 'flipflop-vanill'; "),
         (dict(members=["flipflop-vanilla-x"]), "has no member 'flipflop-vanilla-x'; ask for one cohort at a time"),
+        (dict(members=[]), r"The members are \[\]; give ids of cohort flipflop-vanilla-\w+, or None for all"),
         (dict(each=[np.zeros(3)]), r"An array of `each` is \(3,\); its first axis must be the 7 members"),
         (dict(at=3), "has no checkpoint at step 3; it has 0, 2, 4"),
         (dict(at="lst"), "has no checkpoint at step 'lst'; it has 0, 2, 4"),

@@ -133,6 +133,10 @@ def test_the_rule_is_a_column_and_a_field_of_the_zoo(tmp_path: Path) -> None:
             "plastic.Rule cannot train vanilla.Model on targets.Task: there are no weights 'readut'; the nearest are",
         ),
         (
+            dict(task=targets.Task(), model=vanilla.Model(), rule=plastic.Rule(weights=())),
+            r"its weights are \(\); name one at least of recurrent, input.kernel, input.bias, readout.kernel,",
+        ),
+        (
             dict(task=targets.Task(), model=vanilla.Model(), rule=plastic.Rule(), training=Training(optimizer="adamw")),
             "adamw decays all weights, plastic or not",
         ),

@@ -112,7 +112,8 @@ def test_a_block_whose_members_have_all_stopped_is_read_at_later_snapshots_as_it
     trained = train(zoo, tmp_path / "zoo", quiet=True)
     ids = list(trained.members["member"])
     assert trained.members["steps"].max() < 10
-    chex.assert_trees_all_equal(trained.params(ids, at=10), trained.params(ids))
+    for at in (10, np.int64(10)):
+        chex.assert_trees_all_equal(trained.params(ids, at=at), trained.params(ids))
 
 
 @pytest.mark.parametrize("steps", [(3, 2), (0,), (2, 2)])

@@ -45,3 +45,17 @@ def test_every_traced_field_is_declared_float() -> None:
     for cls in (Training, vanilla.Model, flipflop.Task):
         for field in fields_of(cls).values():
             assert not field.traced or field.type is float
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("snapshots", 3, r"Training\.snapshots is 3; it must be a list of int"),
+        ("snapshots", ("a",), r"Training\.snapshots is 'a'; it must be an integer"),
+        ("steps", 2**31, r"Training\.steps is 2147483648; it must be at most 2147483647"),
+        ("data_seed", 2**32, r"Training\.data_seed is 4294967296; it must be at most 4294967295"),
+    ],
+)
+def test_what_no_program_can_hold_is_refused_in_one_sentence(field: str, value: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        small(training=product(Training, **{field: [value]}))

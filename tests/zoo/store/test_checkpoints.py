@@ -7,6 +7,7 @@ from typing import Any
 
 import chex
 import jax
+import numpy as np
 import pytest
 
 import run_zoo
@@ -135,3 +136,13 @@ def test_damaged_untrained_networks_and_a_block_without_a_whole_step_are_made_ag
     said = capsys.readouterr().out
     assert said.count("makes it again from the seeds") == 1 + len(steps)
     assert_same(everything(copy), expected)
+
+
+def test_a_checkpoint_whose_arrays_orbax_has_not_joined_is_not_sealed(tmp_path: Path) -> None:
+    state: Any = {"params": {"w": np.zeros((2, 3), np.float32)}}
+    good, lost = BlockFolder(tmp_path / "good"), BlockFolder(tmp_path / "a[1]")  # a pattern that is not its own
+    good.save(0, state, ["a", "b"], {})
+    assert good.rows(0, [1], ["params"])["params"]["w"].shape == (1, 3)
+    with pytest.raises(OSError, match=r"Saving .* failed \(Orbax has written no state/manifest\.ocdbt\)"):
+        lost.save(0, state, ["a", "b"], {})
+    assert not lost.steps()

@@ -1,9 +1,11 @@
 """The zoo directory while it is written: what begins one, what is refused, what is read how often."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import chex
 import pytest
 
 import run_zoo
@@ -72,3 +74,17 @@ def test_a_disk_that_may_not_be_written_is_one_sentence_status_2_and_nothing_cha
         assert said.count("\n") == 1
     assert {p: p.stat().st_mtime_ns for p in small_disk.rglob("*")} == before
     assert len(load(small_disk / "zoo").members) == 6  # reading needs no writing
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?"])
+def test_a_path_that_orbax_takes_for_a_pattern_is_refused_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    said = re.escape(f"{name}/zoo has {name[1]!r} in it; it must be a path without *, ?, [.")
+    with pytest.raises(ValueError, match=said):
+        train(FOUR, tmp_path / name / "zoo", quiet=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_with_other_odd_characters_is_trained_in_and_read(tmp_path: Path, four: Path) -> None:
+    odd = train(FOUR, tmp_path / "ö {a}'%s;#", quiet=True, block=2)
+    for member in odd.members["member"]:
+        chex.assert_trees_all_equal(odd.params(member), load(four).params(member))

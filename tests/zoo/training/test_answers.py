@@ -83,6 +83,8 @@ def act(change: Callable[..., Any]) -> dict[str, Any]:
             "input_shape is [20, 1], but must be (time, unit) or (height, width, channel), whole",
         ),
         ({"outputs": 1.0}, "outputs is 1.0, but must be a whole number above 0."),
+        ({"chance": -0.5}, "chance is -0.5, but must be 0 or more."),
+        ({"solved": 1.5}, "solved is 1.5, but must be at most 1, which the targets score."),
         ({"solved": 0.2}, "solved is 0.2, but must be above chance, 0.5."),
     ],
 )
