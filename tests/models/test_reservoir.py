@@ -50,7 +50,7 @@ def test_a_step_is_its_equation(network):
 @pytest.mark.parametrize("dt", [2.0, 10.0])
 def test_the_noise_of_a_step_settles_at_the_variance_of_a_linear_unit(dt):
     """Of x <- (1 - a) x + sigma sqrt(2 a) xi: sigma^2 / (1 - a / 2)."""
-    gains = dict(gain=0.0, input_gain=0.0, feedback=0.0)
+    gains: Any = dict(gain=0.0, input_gain=0.0, feedback=0.0)
     model: Any = reservoir.Model(hidden=50, activation="linear", noise=0.5, tau=20.0, dt=dt, **gains)
     variables, still = model.init(INIT, jnp.zeros((1, 2, 1))), jnp.zeros((20, 1))
     step = partial(model.apply, variables, method="step")
