@@ -194,7 +194,7 @@ class Recurrent(nn.Module):
 
 class Leaky(Recurrent):
     """A recurrent network whose state leaks: `q["alpha"]` is `min(dt / tau, 1)`, and its noise in training
-    `sigma sqrt(2 alpha) xi`, whose stationary variance does not depend on dt."""
+    `sigma sqrt(2 alpha) xi`: in a linear unit alone its variance settles at `sigma^2 / (1 - alpha / 2)`."""
 
     if TYPE_CHECKING:
         tau: float

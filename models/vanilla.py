@@ -21,8 +21,8 @@ Noise, in training only, `xi` standard normal, independent over units, steps and
   leak = "rate", where f is between them.
 - noise_form = "raw": `sigma xi` added to the state, its strength tied to dt (Dubreuil et al. 2022).
 
-The rectified form's state is what f acts on. The first two leave the stationary variance of a linear unit
-independent of dt. The discrete network has a = 1.
+The rectified form's state is what f acts on. With the first two the variance of a linear unit alone settles at
+`sigma^2 / (1 - a / 2)`: where dt is small beside tau, it hardly depends on dt. The discrete network has a = 1.
 """
 
 from typing import Any

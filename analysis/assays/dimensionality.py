@@ -115,9 +115,11 @@ class Assay:
             weights = jnp.ones((len(x), 1))
         over: Any = (0, 1) if self.center == "grand" else 0
         total = jnp.maximum(jnp.sum(weights, axis=over, keepdims=True), 1.0)[..., None]
-        mean = jnp.sum(x * weights[..., None], axis=over, keepdims=True) / total
+        centred = x
+        for _ in range(2):  # the sum over many rows is rounded: what the first mean left of itself goes with the second
+            centred = centred - jnp.sum(centred * weights[..., None], axis=over, keepdims=True) / total
         root = jnp.sqrt(weights / jnp.sum(weights))[..., None]
-        rows = ((x - mean) * root).reshape(-1, x.shape[-1])
+        rows = (centred * root).reshape(-1, x.shape[-1])
         square = jnp.sum((x * root) ** 2)
         small = rows.T @ rows if rows.shape[1] <= rows.shape[0] else rows @ rows.T
         return small, square, jnp.int32(x.shape[-1])

@@ -3,7 +3,8 @@
 Units of a layer are ranked, cut into groups of equal size, and one group after the other is silenced, in every time
 step, before any other unit reads it. The effect is the intact score minus the lesioned one, on held-out trials; its p
 is `(1 + random sets with at least this effect) / (1 + random sets)`. In convolution layers a unit is a channel.
-A random set may be the group itself: in a layer with few sets of this size, as of 10 single units, no p is small.
+A random set may be the group itself: in a layer with few sets of this size, as of 10 single units, few p are small.
+Networks with a layer of one name and width have the same random sets: their p are not independent of each other.
 Networks that act are lesioned while they act, in the held-out episodes.
 
 Meyes et al. 2019 (arXiv:1901.08644); Morcos et al. 2018 (ICLR), where the random sets of growing size are from.

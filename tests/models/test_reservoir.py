@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from models import reservoir
 from tests.models.small_models import DATA, INIT, assert_close, one_by_one
@@ -44,6 +45,18 @@ def test_a_step_is_its_equation(network):
     following, rate = model.apply(variables, state, x[:, 0], method="step")
     np.testing.assert_allclose(following, expected, atol=1e-5)
     np.testing.assert_allclose(rate, jnp.tanh(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("dt", [2.0, 10.0])
+def test_the_noise_of_a_step_settles_at_the_variance_of_a_linear_unit(dt):
+    """Of x <- (1 - a) x + sigma sqrt(2 a) xi: sigma^2 / (1 - a / 2)."""
+    gains: Any = dict(gain=0.0, input_gain=0.0, feedback=0.0)
+    model: Any = reservoir.Model(hidden=50, activation="linear", noise=0.5, tau=20.0, dt=dt, **gains)
+    variables, still = model.init(INIT, jnp.zeros((1, 2, 1))), jnp.zeros((20, 1))
+    step = partial(model.apply, variables, method="step")
+    first = model.apply(variables, 20, method="initial_state")
+    rates = lax.scan(lambda x, xi: step(x, still, xi), first, jax.random.normal(DATA, (500, 20, 50)))[1]
+    np.testing.assert_allclose(rates[100:].var(), 0.25 / (1 - dt / 20 / 2), rtol=0.03)
 
 
 def test_only_the_readout_is_trained_and_it_starts_at_0(network):

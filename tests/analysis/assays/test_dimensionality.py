@@ -19,16 +19,16 @@ def planted(activity: np.ndarray, mask: np.ndarray | None = None, **options: Any
     """The result for one network whose only layer shows this activity."""
 
     def batches(function: Any, shared: Any) -> Iterator[Population]:
-        apply = lambda variables, inputs: (None, {"rate": activity.astype(np.float32)})  # noqa: E731
-        with jax.default_matmul_precision("highest"):
-            values = function(SimpleNamespace(model=SimpleNamespace(apply=apply)), None, None, *shared)
+        bound: Any = SimpleNamespace(model=SimpleNamespace(apply=lambda variables, inputs: (None, {"rate": inputs})))
+        with jax.default_matmul_precision("highest"):  # compiled, as it is over members: sums are rounded otherwise
+            values = jax.jit(lambda *shared: function(bound, None, None, *shared))(*shared)
         yield Population(["m"], jax.tree.map(lambda x: np.asarray(x)[None], values))
 
     trials = Trials(activity, activity, np.ones(1) if mask is None else mask, {})  # pyright: ignore
     given: Any = SimpleNamespace(
         layers={"rate": activity.shape},
         members=["m"],
-        probe=SimpleNamespace(inputs=activity),
+        probe=SimpleNamespace(inputs=activity.astype(np.float32)),
         is_environment=mask is not None,
         task=SimpleNamespace(probe=lambda data: trials),
         data=None,
@@ -96,6 +96,13 @@ def test_a_layer_that_is_constant_or_not_finite_has_no_dimensionality(value: flo
     assert np.isnan(found["participation_ratio"])
     assert np.isnan(found["components"])
     assert found["spectrum"].isnull().all()
+
+
+@pytest.mark.parametrize("center", ["grand", "time"])
+def test_a_constant_layer_has_no_dimensionality_however_many_stimuli_there_are(center: str) -> None:
+    """The mean of a thousand equal numbers is not that number in float32."""
+    constant = np.broadcast_to(np.random.default_rng(0).normal(size=5), (2000, 30, 5))
+    assert np.isnan(planted(constant, center=center)["participation_ratio"])
 
 
 @pytest.mark.parametrize(("model", "at"), [("vanilla", "last"), ("mlp", "initial")])
