@@ -414,6 +414,14 @@ def test_chaos_begins_at_the_same_time_whatever_the_time_step(dt):
     np.testing.assert_array_equal(coarse, fine[:, :: int(dt)][:, :20])
 
 
+def test_chaos_never_comes_back_to_where_it_was():
+    """On a cycle the last state would have been there before; the distance is over all units of the network."""
+    states = targets.Task(kind="chaos", patterns=2, signals=200, steps=600, dt=10.0).data()["targets"]
+    for trajectory in states:
+        distance = np.sqrt(np.mean((trajectory[:-5] - trajectory[-1]) ** 2, axis=-1))
+        assert distance.min() > 0.1
+
+
 # images
 
 
