@@ -115,9 +115,13 @@ class Assay:
                 effect, p = (of_state[name].to_numpy() for name in ("effect", "p"))
                 control = (of_state["intact"] - of_state["control"]).to_numpy()
                 certain, known = int((p <= CERTAIN).sum()), int(np.isfinite(p).sum())
+                least = 1 / (1 + self.controls)
+                found = (
+                    f"p <= {CERTAIN} in {certain} of {known} groups" if least <= CERTAIN else f"no p below {least:.2g}"
+                )
                 words.append(
                     f"{state} {np.nanmedian(effect):.3g} (median; {np.nanmax(effect):.3g} at most, "
-                    f"{np.nanmedian(control):.3g} at random, p <= {CERTAIN} in {certain} of {known} groups), "
+                    f"{np.nanmedian(control):.3g} at random, {found}), "
                     f"score {np.median(of_state['intact']):.3g} intact, "
                     f"{np.nanmedian(of_state['silent']):.3g} without the layer"
                 )

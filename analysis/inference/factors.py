@@ -43,10 +43,11 @@ DEPTH = "depth"
 
 
 def tested_fields(trained: Any, ids: Iterable[str]) -> list[str]:
-    """What was varied among members: the model, and every field that is not the seed."""
+    """What was varied among members: the model, the learning rule, and every field that is not the seed."""
     table = trained.members[trained.members["member"].isin(list(ids))]
     columns = varied(trained.zoo.members)  # of all members: a name must not depend on the subset
-    return [name for name in ("model", *columns) if len(set(table[name].dropna())) > 1]
+    parts = [name for name in ("model", "rule") if name in table]
+    return [name for name in (*parts, *columns) if len(set(table[name].dropna())) > 1]
 
 
 def levels(values: Any) -> set[Any]:

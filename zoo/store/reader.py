@@ -138,11 +138,20 @@ class Trained:
         return recipe
 
     def there(self, members: Iterable[str], at: str | int = "last") -> list[str]:
-        """Those of some members of which there is a checkpoint; at a score level, those that have reached it."""
+        """Those of some members of which there is a checkpoint; at a score level, those that have reached it.
+
+        Raises:
+          ValueError: the level is none at which members of this zoo are kept.
+        """
         trained, level = [member for member in members if member in self._places], score_level(at)
         if level is None:
             return trained
-        known, reached = self.zoo.by_id, self.reached(level).index
+        known = self.zoo.by_id
+        levels = sorted({kept for member in known.values() for kept in member.training.score_levels})
+        if level not in levels:
+            kept = ", ".join(map(str, levels)) or "none"
+            raise ValueError(f"at is {at!r}; the scores in Training.score_levels of {self.path} are {kept}.")
+        reached = self.reached(level).index
         return [m for m in trained if level in known[m].training.score_levels and m in reached]
 
     def reached(self, score: float) -> pd.Series:

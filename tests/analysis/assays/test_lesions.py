@@ -122,6 +122,16 @@ def test_units_at_their_mean_are_a_constant_and_a_group_larger_than_the_layer_is
     assert figure.axes[0].get_xlabel() == "group of 5 units, by variance"
 
 
+def test_where_so_few_random_sets_allow_no_p_to_be_small_the_line_says_so_instead_of_counting(every_unit: Any) -> None:
+    labelled = every_unit.assign_coords(trained=("member", [True] * 2), probe_name=("member", ["flipflop"] * 2))
+    labelled.attrs["name"] = "lesions"
+    (few,) = lesions.Assay(controls=18).lines(labelled)
+    (enough,) = lesions.Assay(controls=19).lines(labelled)
+    assert "at random, no p below 0.053)" in few
+    assert "p <=" not in few
+    assert "p <= 0.05 in 0 of 10 groups)" in enough
+
+
 @pytest.mark.parametrize("shape", [(6, 5), (6, 3, 3)])
 def test_units_are_ranked_by_the_time_steps_and_trials_that_count(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=(*shape, 4)).astype(np.float32)

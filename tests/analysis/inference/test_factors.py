@@ -1,9 +1,35 @@
 """Which fields a comparison asks about: numbers told from text, many levels from few."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from analysis.inference import factors
 from analysis.inference.factors import MISSING, depths, sampled, scaled, singular, texts_of
+from models import gru, vanilla
+from zoo import Zoo
+from zoo.rules import bptt, feedback_alignment, plastic
+from zoo.store.members import member_table
+from zoo.tasks import sine
+
+
+def asked(path: Path, rule: list[Any], model: list[Any]) -> list[str]:
+    """The fields of a zoo that a comparison of all of its members asks about."""
+    zoo = Zoo("rules", task=sine.Task(), model=model, rule=rule, seeds=2)
+    table = member_table(path, zoo)
+    trained = SimpleNamespace(zoo=zoo, members=table)
+    return factors.tested_fields(trained, table["member"])
+
+
+def test_the_learning_rule_is_a_field_where_members_learn_by_several(tmp_path: Path) -> None:
+    rules = [bptt.Rule(), feedback_alignment.Rule(), plastic.Rule()]
+    assert asked(tmp_path, rules, [vanilla.Model()]) == ["rule"]
+    assert asked(tmp_path, rules, [vanilla.Model(), gru.Model()]) == ["model", "rule"]
+    assert asked(tmp_path, [plastic.Rule()], [vanilla.Model()]) == []
+    assert asked(tmp_path, [bptt.Rule()], [vanilla.Model(), gru.Model()]) == ["model"]
 
 
 def test_fields_of_numbers_are_told_from_fields_of_text_and_scaled_where_they_span_decades() -> None:

@@ -1,5 +1,6 @@
 """The networks at the score levels of Training: whose they are, and that nothing else depends on them."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from analysis.zoo_assays import assay_zoo, moment
+from analysis.zoo_assays import assay_zoo
 from tests.faults.rig import everything, folders
 from tests.zoo.small_zoos import tiny
 from zoo import Training, load, population_map, train
@@ -106,9 +107,22 @@ def test_maps_and_assays_take_the_members_that_have_reached_a_level(
     np.testing.assert_array_equal(weights, trained.params(ids, at=at)["recurrent"])
     copy = Path(shutil.copytree(trained.path, tmp_path / "zoo"))
     lines: list[str] = []
-    result = assay_zoo(copy, "dimensionality", at, lines.append)
+    result = assay_zoo(copy, "dimensionality", f"{at}0", lines.append)
+    assert (copy / "analysis" / "assays" / f"dimensionality@{at}.nc").exists(), "a level has one name, however written"
     assert set(result["member"].to_numpy().tolist()) == set(reached)
-    assert f"{4 - len(reached)} of 4 members have not reached {at} and are left out" in lines
+    assert f"{4 - len(reached)} of 4 members have not reached {at}0 and are left out" in lines
+
+
+def test_maps_and_assays_at_a_level_that_no_member_keeps_name_the_levels_that_there_are(
+    plain: Trained, trained: Trained, levels: tuple[float, ...]
+) -> None:
+    at = "score=-5.0"
+    for zoo, kept in ((plain, "none"), (trained, ", ".join(map(str, levels)))):
+        said = f"^at is '{at}'; the scores in Training.score_levels of {re.escape(str(zoo.path))} are {kept}.$"
+        with pytest.raises(ValueError, match=said):
+            population_map(zoo, zoo.zoo.cohorts[0], lambda bound, v, key: 0.0, at=at)
+        with pytest.raises(ValueError, match=said):
+            assay_zoo(zoo.path, "dimensionality", at, str)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +146,3 @@ def test_levels_that_do_not_ascend_and_rule_states_at_a_level_are_refused(traine
         Training(score_levels=(0.9, 0.5))
     with pytest.raises(ValueError, match="What a rule remembers is not kept at score levels"):
         load(trained.path).variables(trained.zoo.members[0].id, at="score=-1000000.0", rule_state=True)
-    assert moment("score=.5") == "score=0.5"
