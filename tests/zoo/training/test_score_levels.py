@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from analysis.zoo_assays import assay_zoo, moment
+from analysis.zoo_assays import assay_zoo
 from tests.faults.rig import everything, folders
 from tests.zoo.small_zoos import tiny
 from zoo import Training, load, population_map, train
@@ -109,6 +109,8 @@ def test_maps_and_assays_take_the_members_that_have_reached_a_level(
     result = assay_zoo(copy, "dimensionality", at, lines.append)
     assert set(result["member"].to_numpy().tolist()) == set(reached)
     assert f"{4 - len(reached)} of 4 members have not reached {at} and are left out" in lines
+    assay_zoo(copy, "dimensionality", at.replace("=", "= "), lines.append)  # the same score, written otherwise
+    assert f"dimensionality@{at}: was done before" in lines
 
 
 @pytest.mark.parametrize(
@@ -132,4 +134,3 @@ def test_levels_that_do_not_ascend_and_rule_states_at_a_level_are_refused(traine
         Training(score_levels=(0.9, 0.5))
     with pytest.raises(ValueError, match="What a rule remembers is not kept at score levels"):
         load(trained.path).variables(trained.zoo.members[0].id, at="score=-1000000.0", rule_state=True)
-    assert moment("score=.5") == "score=0.5"
