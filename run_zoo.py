@@ -277,7 +277,7 @@ class Assay:
 
 @dataclasses.dataclass
 class Report:
-    """Draw the pictures of a compared zoo, and print the numbers that matter."""
+    """Draw the pictures of what there is, compared, assayed or only trained, and print the numbers that matter."""
 
     dir: Directory
 

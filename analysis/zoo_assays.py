@@ -117,7 +117,7 @@ class _Run:
         if left := int((~done).sum()):
             say(f"{left} of {len(members)} members are not trained to their end and are left out")
         if score_level(at) is not None:
-            reached = members["member"].isin(trained.there(members["member"], at))
+            reached = members["member"].isin(trained.with_checkpoint(members["member"], at))
             if not (done & reached).any():
                 raise ValueError(f"No member of {trained.path} that is trained to its end has reached {at}.")
             if left := int((done & ~reached).sum()):

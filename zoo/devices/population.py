@@ -1,6 +1,7 @@
 """A function of one network, run for the networks of a cohort: the one way in which anything runs over members."""
 
 import functools
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -124,13 +125,14 @@ class Mapped:
         start_as(trained.manifest)
         self._trained, self._at, self._rule_state, self._function = trained, at, rule_state, function
         self._read = functools.lru_cache(maxsize=1 + len(lanes()))(self._variables)
+        self._reading = threading.Lock()  # lanes that want the same members read them once
         self._cohort = cohort if isinstance(cohort, Cohort) else _named(trained, cohort)
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
         self._floats = floats_of(self._cohort)
         if members is not None and not len(members):
             raise ValueError(f"The members are {members!r}; give ids of cohort {self._cohort.id}, or None for all.")
         if members is None:
-            members = list(trained.there([member.id for member in self._cohort.members], at))
+            members = list(trained.with_checkpoint([member.id for member in self._cohort.members], at))
         for member in members:
             if member not in self._rows:
                 raise ValueError(f"Cohort {self._cohort.id} has no member {member!r}; ask for one cohort at a time.")
@@ -191,10 +193,14 @@ class Mapped:
         ids = [self.ids[place] for place in places]
         rows = np.array([self._rows[member] for member in ids])
         reading, within = call.start // AT_ONCE, places % AT_ONCE
-        variables = jax.tree.map(lambda x: x[within], self._read(reading))
+        variables = jax.tree.map(lambda x: x[within], self._read_once(reading))
         floats = jax.tree.map(lambda x: x[rows], self._floats)
         words = np.array([key_words(member) for member in ids], np.uint32)
         return floats, variables, words, jax.tree.map(lambda x: np.asarray(x)[places], tuple(each))
+
+    def _read_once(self, reading: int) -> Any:
+        with self._reading:
+            return self._read(reading)
 
     def _variables(self, reading: int) -> Any:
         """The variables of `AT_ONCE` members, from the checkpoints."""

@@ -27,7 +27,7 @@ class TracedFunction(NamedTuple):
 
 # A value holds what a function has captured, but never the function: that would keep its own key alive.
 _traced: weakref.WeakKeyDictionary[Callable[..., Any], dict[Any, TracedFunction]] = weakref.WeakKeyDictionary()
-_tracing = threading.Lock()
+_tracing = threading.RLock()  # a function may map another while it is traced
 
 
 def traced_for(cohort: Cohort, conv_form: str, function: Callable[..., Any], shared: Any, row: Any) -> TracedFunction:

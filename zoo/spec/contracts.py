@@ -132,11 +132,10 @@ def _check_rule(cls: Any) -> None:
             f"{file_of(cls)}: {cls.__name__} has both `gradient` and `update`; it must have one of them, or a field "
             "`inner` that holds the rule which decides."
         )
-    if holds and holds.holds:  # then both are properties
-        return
-    if cls.takes not in TAKEN:
+    # Of a rule that holds another, both may be properties: then they are what the inner one says.
+    if not isinstance(cls.takes, property) and cls.takes not in TAKEN:
         raise ValueError(f"{file_of(cls)}: takes is {cls.takes!r}; it must be {_either(TAKEN)}.")
-    for name in cls.uses:
+    for name in () if isinstance(cls.uses, property) else cls.uses:
         if name not in TUNABLE:
             raise ValueError(f"{file_of(cls)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
 

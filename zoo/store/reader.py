@@ -137,7 +137,7 @@ class Trained:
             raise ValueError(f"{self.path} has lost the folder of cohort {cohort}; `verify` says what is missing.")
         return recipe
 
-    def there(self, members: Iterable[str], at: str | int = "last") -> list[str]:
+    def with_checkpoint(self, members: Iterable[str], at: str | int = "last") -> list[str]:
         """Those of some members of which there is a checkpoint; at a score level, those that have reached it.
 
         Raises:

@@ -39,6 +39,8 @@ class Form(NamedTuple):
 
 
 SCALAR = Form("float32", ())
+STEP = jax.ShapeDtypeStruct((), "int32")
+"""Of training, traced as it is there: what branches on it fails here."""
 IS, GIVES = ("is", "must be"), ("gives", "must give")
 
 
@@ -110,18 +112,19 @@ def first_update(cohort: Cohort) -> FirstUpdate:
     """What a rule makes of a cohort's first batch, traced; raises what the rule raises."""
     binder = Binder(cohort.members[0], {})
 
-    def update(floats: Any, data: Any) -> FirstUpdate:
+    def update(floats: Any, step: jax.Array, data: Any) -> FirstUpdate:
         bound = binder.bind(floats)
         key, size = binder.data_key(floats), bound.training.batch
         keys = {"params": binder.initial_key(floats), "constants": binder.constants_key(floats)}
         variables = dict(bound.model.init(keys, jnp.zeros((1, *bound.task.input_shape))))
         state = bound.rule.init(bound, variables, binder.rule_key(floats, -1))
-        batch = jax.random.split(key, size) if is_environment(bound.task) else bound.task.sample(key, size, 0, data)
-        ctx = Context(jnp.int32(0), binder.noise_key(floats, 0), lambda: binder.rule_key(floats, 0))
+        batch = jax.random.split(key, size) if is_environment(bound.task) else bound.task.sample(key, size, step, data)
+        ctx = Context(step, binder.noise_key(floats, step), lambda: binder.rule_key(floats, step))
         make = bound.rule.gradient if is_gradient(bound.rule) else bound.rule.update
         return FirstUpdate(variables, state, make(bound, variables, state, batch, ctx))
 
-    return jax.eval_shape(update, jax.tree.map(lambda x: x[0], floats_of(cohort)), cohort.members[0].task.data())
+    floats = jax.tree.map(lambda x: x[0], floats_of(cohort))
+    return jax.eval_shape(update, floats, STEP, cohort.members[0].task.data())
 
 
 def check_update(rule: Any, first: FirstUpdate) -> None:
@@ -138,6 +141,8 @@ def check_update(rule: Any, first: FirstUpdate) -> None:
     _check_tree(rule, member, "state", given.state, state, "what init gives")
     stats = {n: v for n, v in variables.items() if n not in FIXED}
     _check_tree(rule, member, "stats", given.stats, stats, "the batch statistics")
+    if not isinstance(given.watch, tuple):
+        raise _fault(rule, member, f"{_kind(given.watch)} as watch", "a tuple of scalars", GIVES)
     for name, value in [("loss", given.loss), *(("watch", one) for one in given.watch)]:
         _check_form(rule, member, name, value, [SCALAR])
 
@@ -167,7 +172,7 @@ def _check_sizes(task: Any) -> None:
 def _check_trials_of(task: Any, data: Any) -> None:
     """Of a task of trials: what it draws, what it holds out, and what it makes of outputs."""
     key = jax.random.key(0, impl="threefry2x32")
-    drawn = _asked(task, "sample", lambda key, data: task.sample(key, BATCH, 0, data), key, data)
+    drawn = _asked(task, "sample", lambda key, step, data: task.sample(key, BATCH, step, data), key, STEP, data)
     _check_trials(task, "sample", drawn, BATCH)
     _check_trials(task, "evaluation", evaluation_of(task))
     form = _output_forms(task, BATCH)[0]

@@ -86,11 +86,16 @@ def variables_of(task: Any, model: Any) -> Shapes:
         episode = rollout(task, ready, variables, keys, None)
         return (task.loss(episode), task.score(episode)), variables
 
-    held_out = evaluation_of(task)
-    with _one_sentence(f"{label(model)} cannot be trained on {label(task)}"):
+    def scored(outputs: Any, trials: Any) -> Any:
+        return task.loss(outputs, trials), task.score(outputs, trials)
+
+    held_out, where = evaluation_of(task), f"{label(model)} cannot be trained on {label(task)}"
+    with _one_sentence(where):
         answer, variables = jax.eval_shape(acting if is_environment(task) else forward, held_out)
     if not is_environment(task):
         check_outputs(model, task, answer)
+        with _one_sentence(where):  # which may be outputs without time, beside those that the task alone was asked of
+            jax.eval_shape(scored, answer[0], held_out)
     return variables
 
 
@@ -99,7 +104,7 @@ def _keys(key: jax.Array) -> dict[str, jax.Array]:
 
 
 def _state(cohort: Cohort) -> Any:
-    """The shapes of one member's state, after a step too.
+    """The shapes of one member's state, which an update keeps.
 
     Raises:
       ValueError: the rule cannot make an update.
@@ -109,10 +114,7 @@ def _state(cohort: Cohort) -> Any:
     with _one_sentence(where):
         first = first_update(cohort)
     check_update(member.rule, first)
-    with _one_sentence(where):
-        state = jax.eval_shape(program.init, floats)
-        jax.eval_shape(program.advance, state, floats, member.task.data(), 1, True)
-    return state
+    return jax.eval_shape(program.init, floats)
 
 
 @contextmanager

@@ -68,6 +68,11 @@ BROKEN = {
         TASK + "x: 'Arr' = 1",
         "FILE: the annotations of Task cannot be read: name 'Arr' is not defined.",
     ),
+    "unknown word of a rule that holds another": (
+        "rule",
+        RULE + "inner: zoo.rules.AnyRule = zoo.rules.bptt.Rule()\n    takes = 'images'",
+        "FILE: takes is 'images'; it must be 'trials' or 'environment'.",
+    ),
     "no default": (
         "rule",
         RULE + "x: int = setting()",

@@ -73,6 +73,10 @@ def act(change: Callable[..., Any]) -> dict[str, Any]:
         ),
         ({"sample": lambda self, key, batch: None}, "sample fails: TypeError: "),
         (
+            {"sample": lambda self, key, batch, step, data: FLIPFLOP.sample(key, batch if step < 9 else 2, step, data)},
+            "sample fails: TracerBoolConversionError: ",
+        ),
+        (
             {"sample": lambda self, key, batch, step, data: None},
             "sample gives nothing, but must give zoo.tasks.Trials.",
         ),
@@ -185,6 +189,10 @@ def rule_giving(change: Callable[[Any], Any], **members: Any) -> Any:
             rule_giving(lambda given: given._replace(loss=given.loss[None])),
             "gradient gives loss float32 (1,), but must give float32 ().",
         ),
+        (
+            rule_giving(lambda given: given._replace(watch=given.loss)),
+            "gradient gives float32 () as watch, but must give a tuple of scalars.",
+        ),
         (rule_giving(lambda given: given, fits=lambda *_: True), "fits gives True, but must give None, or a clause"),
     ],
 )
@@ -205,6 +213,27 @@ def test_outputs_that_the_task_has_no_targets_for_are_one_sentence() -> None:
         Zoo("bad", task=FLIPFLOP, model=mlp.Model(layers=(3,))),
         "mlp.Model cannot be trained on flipflop.Task: its outputs are float32 (4, 1), but must be float32 (4, 20, 1): "
         "trial, time, unit.",
+    )
+
+
+def test_outputs_without_time_that_the_tasks_loss_cannot_read_are_one_sentence() -> None:
+    task = with_members(class_targets.Task(by="trial"), {"loss": lambda self, y, trials: jnp.mean(y[:, -1, :] ** 2)})
+    check(Zoo("over-time", task=task, model=gru.Model(hidden=3)).cohorts[0])
+    refused(
+        Zoo("flat", task=task, model=mlp.Model(layers=(3,))),
+        "mlp.Model cannot be trained on mine.Task: IndexError: Too many indices",
+    )
+
+
+def test_a_rule_that_branches_on_the_step_is_one_sentence() -> None:
+    class Rule(bptt.Rule):
+        def gradient(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Any) -> Any:
+            return super().gradient(bound, variables, state if ctx.step > 3 else (), batch, ctx)
+
+    rule = with_members(Rule(), {}, "zoo.rules.mine")
+    refused(
+        Zoo("bad", task=FLIPFLOP, model=gru.Model(hidden=3), rule=rule),
+        "mine.Rule cannot train gru.Model on flipflop.Task: TracerBoolConversionError: ",
     )
 
 

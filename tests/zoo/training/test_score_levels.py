@@ -70,14 +70,14 @@ def test_each_member_is_kept_as_it_was_at_its_first_evaluation_with_that_score(
             assert member not in steps
             with pytest.raises(ValueError, match=f"{member} has not reached score"):
                 trained.params(member, at=f"score={middle}")
-    assert trained.there(ids, f"score={high}") == []
+    assert trained.with_checkpoint(ids, f"score={high}") == []
 
 
 def test_what_is_kept_does_not_depend_on_kills_blocks_or_packs(
     trained: Trained, levels: tuple[float, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     zoo, at = trained.zoo, f"score={levels[1]}"
-    ids = trained.there([member.id for member in zoo.members], at)
+    ids = trained.with_checkpoint([member.id for member in zoo.members], at)
     path = train(zoo, tmp_path / "zoo", quiet=True, block=1, keep=99, save_every=1e-9).path
     for folder in folders(path):  # as a kill leaves it
         for step in folder.steps()[2:]:
@@ -100,7 +100,7 @@ def test_maps_and_assays_take_the_members_that_have_reached_a_level(
     trained: Trained, levels: tuple[float, ...], tmp_path: Path
 ) -> None:
     (cohort,), at = trained.zoo.cohorts, f"score={levels[1]}"
-    reached = trained.there([member.id for member in cohort.members], at)
+    reached = trained.with_checkpoint([member.id for member in cohort.members], at)
     assert 0 < len(reached) < 4
     ids, weights = population_map(trained, cohort, lambda bound, v, key: v["params"]["recurrent"], at=at)
     assert ids == reached
