@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models import Network
-from zoo.spec.fields import name_of, paths_of, value_at
+from zoo.spec.fields import name_of, paths_of
 from zoo.spec.settings import Training
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
 
 
 def _shown(instance: Any, path: str) -> Any:
-    """The value of a field as a table has it: the name of a rule that it holds; None where there is no such field."""
+    """The value of a field as a table has it: of a rule that it holds, the name. Where the class has no such field, it
+    is what the class says of this name, as images say `dt`, or None."""
+    value = instance
+    for name in path.split("."):
+        value = getattr(value, name, None)
     field = paths_of(instance).get(path)
-    value = None if field is None else value_at(instance, path)
     return name_of(value) if field is not None and field.holds else value
