@@ -185,8 +185,14 @@ class Run(Train):
                 say("Waiting for the other processes, to compare all of them.")
             wait_for_others(directory(self.out), self.together, lambda: _all_done(self.out))
         # One network of hundreds whose units have all died must not end a run after its training.
-        Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
+        refusal = None
+        try:
+            Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
+        except ValueError as error:  # what was trained is drawn all the same
+            refusal = error
         Report(self.out)()
+        if refusal is not None:
+            raise refusal
         console.print(f"Done in {time.monotonic() - begin:.0f} s.")
         if not _all_done(self.out):
             raise OSError("A process has ended before its share was trained; the same command trains what is left.")

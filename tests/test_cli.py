@@ -348,6 +348,20 @@ zoo = Zoo(
 """
 
 
+def test_run_draws_what_was_trained_where_it_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """One pattern is one stimulus, which FORCE learns from and no measure takes."""
+    spec, out = tmp_path / "one.py", tmp_path / "zoo"
+    spec.write_text(
+        "from models import reservoir\nfrom zoo import Training, Zoo\nfrom zoo.rules import force\n"
+        "from zoo.tasks import targets\n"
+        "zoo = Zoo('one', task=targets.Task(steps=20), model=reservoir.Model(hidden=5), rule=force.Rule(),"
+        " training=Training(steps=4, batch=1, evaluate_every=2), seeds=2)\n"
+    )
+    assert run_zoo.main(["run", str(spec), "--out", str(out)]) == 2
+    assert "needs at least 4 stimuli, not 1." in capsys.readouterr().err
+    assert (out / "figures" / "targets-curves.png").exists()
+
+
 def test_run_leaves_dead_layers_out_and_says_so_and_compare_refuses_them(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,7 @@ def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = Fals
     (stimuli,) = counts
     for chosen in measures:
         if stimuli < (least := max(LEAST, chosen.least)):
-            raise ValueError(f"{chosen.name} needs at least {least} stimuli; there are {stimuli}.")
+            raise ValueError(f"{chosen.name} needs at least {least} stimuli, not {stimuli}.")
         _check_kinds(items, chosen)
     excluded: list[int] = []
     keep = []

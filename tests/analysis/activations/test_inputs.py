@@ -17,7 +17,7 @@ BAD = [
     (arrays(y=normal(1, 9)), "Representation 'y' has shape (9,); it must be (stimulus, unit) or"),
     (arrays(y=np.array([["a"]])), "Representation 'y' holds <U1; it must hold real numbers"),
     (arrays(y=normal(1, 8, 4)), "'x' has 9 stimuli and 'y' has 8; all must be given the same stimuli"),
-    ({name: array[:3] for name, array in arrays().items()}, "needs at least 4 stimuli; there are 3"),
+    ({name: array[:3] for name, array in arrays().items()}, "needs at least 4 stimuli, not 3"),
     (arrays(y=np.full((9, 4), np.nan)), "'y' holds 36 NaN and 0 infinite values; exclude_degenerate=True"),
     (arrays(y=np.full((9, 4), 1e300)), "'y' holds 0 NaN and 36 infinite values"),
     (arrays(y=np.ones((9, 4))), "'y' is constant over its stimuli; exclude_degenerate=True"),
@@ -85,8 +85,8 @@ def test_unequal_time_axes_are_refused_under_every_measure_of_rows(name):
 
 
 WRONG = [
-    ({"r": normal(0, 3, 3)}, "procrustes", "needs at least 4 stimuli; there are 3"),
-    ({"r": normal(0, 3, 3)}, "cka(biased)", "needs at least 4 stimuli; there are 3"),
+    ({"r": normal(0, 3, 3)}, "procrustes", "needs at least 4 stimuli, not 3"),
+    ({"r": normal(0, 3, 3)}, "cka(biased)", "needs at least 4 stimuli, not 3"),
     ({"r": rdm(normal(0, 9, 3)), "s": rdm(normal(1, 9, 3))}, "cka", "cannot be had of ready RDMs; rsa can"),
     ({"r": RDM(normal(0, 9, 9))}, "rsa", "RDM 'r' must be symmetric with zeros on its diagonal"),
     ({"r": RDM(normal(0, 9, 8))}, "rsa", "RDM 'r' has shape (9, 8); it must be (stimulus, stimulus)"),
