@@ -94,7 +94,7 @@ class Listener:
             self._show(share, told)
         except (FileNotFoundError, NotADirectoryError):
             return
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             self._display.say(f"What share {share} tells cannot be read ({wording.first_line(error)}).")
 
     def _show(self, share: int, told: dict[str, Any]) -> None:
