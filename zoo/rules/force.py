@@ -35,8 +35,11 @@ class Rule:
     uses: ClassVar[frozenset[str]] = frozenset()
 
     def fits(self, model: Any, task: Any) -> str | None:
-        """Recurrent models with a linear readout."""
-        return None if model.family == "recurrent" else f"it needs a recurrent model, and the family is {model.family}"
+        """Recurrent models with a linear readout, and trials with more than one update."""
+        if model.family != "recurrent":
+            return f"it needs a recurrent model, and the family is {model.family}"
+        steps = task.input_shape[0]
+        return None if self.every < steps else f"its every is {self.every}, and a trial has {steps} time steps"
 
     def init(self, bound: Any, variables: Any, key: jax.Array) -> jax.Array:
         """P = I / alpha, `(unit, unit)`."""

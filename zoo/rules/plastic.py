@@ -47,8 +47,9 @@ class Rule:
         for weight in self.weights:
             if not any(_is_below(name, weight) for name in names):
                 raise ValueError(f"there are no weights {weight!r}; {lookup.nearest(weight, names)}")
-        if bound.training.optimizer == "adamw":
-            raise ValueError("adamw decays all weights, plastic or not; take adam, whose l2 is part of the loss")
+        if bound.training.decays:
+            optimizer = bound.training.optimizer
+            raise ValueError(f"{optimizer} decays all weights, plastic or not; take adam, whose l2 is part of the loss")
         return self.inner.init(bound, variables, key)
 
     def gradient(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Context) -> Gradient:
@@ -59,6 +60,9 @@ class Rule:
     def update(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Context) -> Update:
         """The inner one's, and what the others were."""
         result = self.inner.update(bound, variables, state, batch, ctx)
+        before, after = (flatten_dict(params, sep=".") for params in (variables["params"], result.params))
+        if all(after[name] is before[name] for name in before if self._is_plastic(name)):  # handed on, untouched
+            raise ValueError(f"its inner rule changes none of the weights {', '.join(self.weights)}")
         return result._replace(params=self._where_plastic(result.params, variables["params"]))
 
     def _where_plastic(self, new: Any, old: Any) -> Any:

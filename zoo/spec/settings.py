@@ -65,6 +65,11 @@ class Training:
     former: ClassVar[dict[str, Any]] = {"rule": "bptt"}
     """Fields that the class had once: they stay in ids and JSON. The rule is a section of its own now."""
 
+    @property
+    def decays(self) -> bool:
+        """Whether `l2` shrinks every weight at each step, whatever its gradient, instead of being part of the loss."""
+        return self.optimizer == "adamw"
+
     def __post_init__(self) -> None:
         if not _ascends(self.score_levels, int | float):
             raise ValueError(f"Training.score_levels is {self.score_levels!r}; it must be ascending scores.")

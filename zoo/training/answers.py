@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from models import FIXED
-from zoo.rules import Context, Gradient, Update, is_gradient
+from zoo.rules import Gradient, Update, is_gradient
 from zoo.spec.cohorts import Cohort
 from zoo.spec.contracts import file_of
 from zoo.spec.fields import label
@@ -114,14 +114,10 @@ def first_update(cohort: Cohort) -> FirstUpdate:
 
     def update(floats: Any, step: jax.Array, data: Any) -> FirstUpdate:
         bound = binder.bind(floats)
-        key, size = binder.data_key(floats), bound.training.batch
-        keys = {"params": binder.initial_key(floats), "constants": binder.constants_key(floats)}
-        variables = dict(bound.model.init(keys, jnp.zeros((1, *bound.task.input_shape))))
-        state = bound.rule.init(bound, variables, binder.rule_key(floats, -1))
-        batch = jax.random.split(key, size) if is_environment(bound.task) else bound.task.sample(key, size, step, data)
-        ctx = Context(step, binder.noise_key(floats, step), lambda: binder.rule_key(floats, step))
+        variables, state = binder.begun(bound, floats)
+        batch = binder.batch(bound, floats, step, data)
         make = bound.rule.gradient if is_gradient(bound.rule) else bound.rule.update
-        return FirstUpdate(variables, state, make(bound, variables, state, batch, ctx))
+        return FirstUpdate(variables, state, make(bound, variables, state, batch, binder.context(floats, step)))
 
     floats = jax.tree.map(lambda x: x[0], floats_of(cohort))
     return jax.eval_shape(update, floats, STEP, cohort.members[0].task.data())

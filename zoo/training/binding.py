@@ -5,9 +5,11 @@ import zlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from models import Network
+from zoo.rules import Context
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import canonical_json
 from zoo.spec.fields import replaced
@@ -132,6 +134,23 @@ class Binder:
     def noise_key(self, floats: Floats, step: Any) -> jax.Array:
         """The key of the noise and dropout of one training step."""
         return jax.random.fold_in(_stream(floats, _NOISE), step)
+
+    def begun(self, bound: Bound, floats: Floats) -> tuple[Variables, Any]:
+        """A member's variables before training, and what its rule then remembers."""
+        keys = {"params": self.initial_key(floats), "constants": self.constants_key(floats)}
+        variables = dict(bound.model.init(keys, jnp.zeros((1, *bound.task.input_shape))))
+        return variables, bound.rule.init(bound, variables, self.rule_key(floats, -1))
+
+    def batch(self, bound: Bound, floats: Floats, step: Any, data: Any) -> Any:
+        """The trials of a step, or the keys of its episodes, `(trial,)`."""
+        key, size = self.data_key(floats), bound.training.batch
+        if is_environment(bound.task):
+            return jax.random.split(jax.random.fold_in(key, step), size)
+        return bound.task.sample(key, size, step, data)
+
+    def context(self, floats: Floats, step: Any) -> Context:
+        """What a rule is told of a step."""
+        return Context(step, self.noise_key(floats, step), lambda: self.rule_key(floats, step))
 
 
 def _stream(floats: Floats, which: int) -> jax.Array:

@@ -26,7 +26,7 @@ def objective(bound: Any, variables: dict[str, Any], trials: Any, noise: jax.Arr
     rngs = {"noise": noise}
     (outputs, layers), stats = bound.model.apply(variables, trials.inputs, train=True, rngs=rngs, mutable=stats)
     loss = bound.task.loss(outputs, trials)
-    total = loss if training.optimizer == "adamw" else loss + training.l2 * sum(map(_square, _weights(params)))
+    total = loss if training.decays else loss + training.l2 * sum(map(_square, _weights(params)))
     if on(training.rate_l2):
         recurrent = bound.model.family == "recurrent"  # which shows more than its rates
         rates = [layers["rate"]] if recurrent else [x for name, x in layers.items() if not name.endswith(".pre")]

@@ -29,7 +29,7 @@ def descended(training: Training, params: Any, moments: Any, grads: Any, step: A
         shrink = jnp.minimum(1.0, training.clip / jnp.maximum(norm, 1e-20))
         grads = jax.tree.map(lambda g: g * shrink, grads)
     updates, moments = optimizer_of(training).update(grads, moments, params)
-    if training.optimizer == "adamw":
+    if training.decays:
         decay = optax.add_decayed_weights(training.l2, mask=lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree))
         updates, _ = decay.update(updates, decay.init(params), params)
     # The rate is applied here and not by the optimizer: so it may be a tracer, and the bits are the plain optimizer's.

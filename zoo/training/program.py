@@ -17,10 +17,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from models import on
-from zoo.rules import Context, is_gradient
+from zoo.rules import is_gradient
 from zoo.spec.cohorts import Cohort
-from zoo.tasks import is_environment
-from zoo.training.binding import Binder, Bound, Floats, Variables
+from zoo.training.binding import Binder, Floats, Variables
 from zoo.training.optimizers import descended, optimizer_of
 from zoo.training.status import DIVERGED, RUNNING, STOPPED
 
@@ -103,8 +102,7 @@ def program_of(cohort: Cohort, **given: Any) -> Program:
 
 def _init(binder: Binder, floats: Floats) -> State:
     bound = binder.bind(floats)
-    keys = {"params": binder.initial_key(floats), "constants": binder.constants_key(floats)}
-    variables = dict(bound.model.init(keys, jnp.zeros((1, *bound.task.input_shape))))
+    variables, remembered = binder.begun(bound, floats)
     nan = jnp.float32(jnp.nan)
     state = State(
         step=jnp.int32(0),
@@ -113,15 +111,14 @@ def _init(binder: Binder, floats: Floats) -> State:
         constants=variables.pop("constants", {}),
         stats=variables,
         optimizer=(),
-        rule=(),
+        rule=remembered,
         losses=jnp.zeros(2),
         train_loss=nan,
         loss=nan,
         score=nan,
     )
-    remembered = bound.rule.init(bound, state.variables, binder.rule_key(floats, -1))
     moments = optimizer_of(bound.training).init(state.params) if is_gradient(bound.rule) else ()
-    return state._replace(optimizer=moments, rule=remembered, reached=_unreached(bound.training.score_levels, state))
+    return state._replace(optimizer=moments, reached=_unreached(bound.training.score_levels, state))
 
 
 def _unreached(levels: tuple[float, ...], state: State) -> Any:
@@ -167,8 +164,7 @@ def _advance(binder: Binder, state: State, floats: Floats, data: Any, steps: Any
 def _step(binder: Binder, state: State, floats: Floats, data: Any) -> State:
     """One training step; the old state, marked as diverged, where anything in it is not finite."""
     bound = binder.bind(floats)
-    batch = _batch(binder, bound, floats, state.step, data)
-    ctx = Context(state.step, binder.noise_key(floats, state.step), lambda: binder.rule_key(floats, state.step))
+    batch, ctx = binder.batch(bound, floats, state.step, data), binder.context(floats, state.step)
     if is_gradient(bound.rule):
         grads, remembered, loss, stats, watch = bound.rule.gradient(bound, state.variables, state.rule, batch, ctx)
         params, moments, norm = descended(bound.training, state.params, state.optimizer, grads, state.step)
@@ -191,14 +187,6 @@ def _step(binder: Binder, state: State, floats: Floats, data: Any) -> State:
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             finite &= jnp.isfinite(leaf).all()
     return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, state._replace(status=jnp.int32(DIVERGED)))
-
-
-def _batch(binder: Binder, bound: Bound, floats: Floats, step: Any, data: Any) -> Any:
-    """The trials of a step, or the keys of its episodes, `(trial,)`."""
-    key, size = binder.data_key(floats), bound.training.batch
-    if is_environment(bound.task):
-        return jax.random.split(jax.random.fold_in(key, step), size)
-    return bound.task.sample(key, size, step, data)
 
 
 def _evaluated(binder: Binder, state: State, floats: Floats, data: Any) -> State:

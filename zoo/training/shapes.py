@@ -13,6 +13,7 @@ from zoo.rules import TUNABLE
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import default_rule
 from zoo.spec.fields import fields_of, label
+from zoo.spec.member import Member
 from zoo.spec.settings import Training
 from zoo.tasks import is_environment
 from zoo.training.acting import rollout
@@ -109,12 +110,18 @@ def _state(cohort: Cohort) -> Any:
     Raises:
       ValueError: the rule cannot make an update.
     """
-    member, program, floats = cohort.members[0], program_of(cohort), jax.tree.map(lambda x: x[0], floats_of(cohort))
+    return _state_of(cohort.members[0], tuple(cohort.traced.items()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _state_of(member: Member, traced: tuple[tuple[str, tuple[str, ...]], ...]) -> Any:
+    """`_state` of a cohort with this member: one trace serves the check and the plan."""
+    alone = Cohort(member.id, (member,), dict(traced))
     where = f"{label(member.rule)} cannot train {label(member.model)} on {label(member.task)}"
     with _one_sentence(where):
-        first = first_update(cohort)
+        first = first_update(alone)
     check_update(member.rule, first)
-    return jax.eval_shape(program.init, floats)
+    return jax.eval_shape(program_of(alone).init, jax.tree.map(lambda x: x[0], floats_of(alone)))
 
 
 @contextmanager

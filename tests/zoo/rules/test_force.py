@@ -68,7 +68,7 @@ def test_the_loss_is_the_tasks() -> None:
     model = bound_model(reservoir.Model(hidden=12), task)
     variables = model.init({"params": jax.random.key(0), "constants": jax.random.key(1)}, task.evaluation().inputs)
     ctx = Context(jnp.int32(0), jax.random.key(0), lambda: jax.random.key(0))
-    rule = force.Rule(every=20)  # no update but at the first time step, where the readout is 0
+    rule = force.Rule(every=20)  # one update, at the first time step, where the readout is 0
 
     class Doubled(targets.Task):
         def loss(self, outputs: Any, trials: Trials) -> Any:

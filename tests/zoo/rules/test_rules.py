@@ -15,7 +15,7 @@ from zoo import Training, Zoo, load, lookup, population_map, train
 from zoo.devices.blocks import blocks_of
 from zoo.devices.executable import Executable
 from zoo.devices.recipe import Recipe
-from zoo.rules import TUNABLE, bptt, force, is_gradient, plastic, reinforce
+from zoo.rules import TAKEN, TUNABLE, bptt, force, is_gradient, plastic, reinforce
 from zoo.running import planning
 from zoo.spec.contracts import check_contract, class_of
 from zoo.tasks import bandit, digits, flipflop, is_environment, targets
@@ -27,16 +27,33 @@ from zoo.training.status import DIVERGED
 TASKS = {
     "trials": targets.Task(steps=20),
     "environment": bandit.Task(steps=6, arms=2, eval_trials=4, probe_trials=4),
+    "images": digits.Task(),
 }
 SMALL = Training(steps=4, batch=2, evaluate_every=2)
 
 
+MODELS = (gru.Model(hidden=4), mlp.Model())
+
+
+def pair_of(rule: Any) -> tuple[Any, Any]:
+    """A task that a rule takes and a model that it can train on it."""
+    pairs = [(task, model) for task in TASKS.values() for model in MODELS]
+    fitting = [pair for pair in pairs if _takes(rule, pair[0]) and rule.fits(pair[1], pair[0]) is None]
+    assert fitting, f"add a model or a task that {rule} fits"
+    return fitting[0]
+
+
+def _takes(rule: Any, task: Any) -> bool:
+    return is_environment(task) == (rule.takes == "environment")
+
+
 def zoo_of(name: str, **fields: Any) -> Zoo:
-    """Three members under a rule, on a task that it takes."""
+    """Three members under a rule, on a task that it takes with a model that fits."""
     rule = class_of("rule", name)()
+    task, model = pair_of(rule)
     settings = {name: value for name, value in fields.items() if name in TUNABLE and name in rule.uses}
     training = dataclasses.replace(SMALL, **settings)
-    return Zoo("ruled", task=TASKS[rule.takes], model=gru.Model(hidden=4), training=training, rule=rule, seeds=3)
+    return Zoo("ruled", task=task, model=model, training=training, rule=rule, seeds=3)
 
 
 @pytest.fixture(params=lookup.names("rule"))
@@ -47,7 +64,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_is_a_frozen_dataclass_that_says_what_it_takes_and_reads(name: str) -> None:
     rule = class_of("rule", name)()
     assert hash(rule) == hash(dataclasses.replace(rule))
-    assert rule.takes in TASKS
+    assert rule.takes in TAKEN
     assert rule.uses <= set(TUNABLE)
     assert hasattr(rule, "gradient") or hasattr(rule, "update")
 
@@ -141,6 +158,14 @@ def test_the_rule_is_a_column_and_a_field_of_the_zoo(tmp_path: Path) -> None:
             "adamw decays all weights, plastic or not",
         ),
         (
+            dict(task=targets.Task(), model=vanilla.Model(), rule=plastic.Rule(("recurrent",), force.Rule())),
+            "plastic.Rule cannot train .* its inner rule changes none of the weights recurrent",
+        ),
+        (
+            dict(task=targets.Task(steps=20), model=vanilla.Model(), rule=force.Rule(every=20)),
+            "force.Rule cannot train .* its every is 20, and a trial has 20 time steps",
+        ),
+        (
             dict(task=targets.Task(), model=vanilla.Model(), rule=plastic.Rule(inner=reinforce.Rule())),
             "plastic.Rule learns from an environment.*targets.Task is a task of trials",
         ),
@@ -211,8 +236,11 @@ def test_force_takes_the_rates_that_the_readout_takes() -> None:
 
 def test_every_rule_takes_its_task_as_it_says(name: str) -> None:
     rule = class_of("rule", name)()
-    assert is_environment(TASKS[rule.takes]) == (rule.takes == "environment")
     check(zoo_of(name).cohorts[0])
+    for task in TASKS.values():
+        if not _takes(rule, task):
+            with pytest.raises(ValueError, match="Rule learns from "):
+                check(Zoo("other", task=task, model=MODELS[0], training=SMALL, rule=rule).cohorts[0])
 
 
 @pytest.mark.parametrize("poisoned", ["state", "loss"])
