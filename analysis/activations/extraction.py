@@ -224,6 +224,7 @@ class _Run:
 
         at = "last" if is_trained else "initial"
         batches = population_batches(self.trained, self.cohort, self.reduced, [self.inputs], members=ids, at=at)
-        for members, activations in batches:
-            for layer in self.layers:
+        whole = list(batches)  # the items' order does not follow how many members one call takes
+        for layer in self.layers:
+            for members, activations in whole:
                 yield members, layer, *activations[layer]

@@ -78,6 +78,14 @@ def test_members_come_in_calls_whose_largest_layer_stays_within_the_budget(zoo, 
         np.testing.assert_array_equal(parts[name], x)
 
 
+def test_the_order_of_items_and_categories_does_not_follow_the_calls(zoo, monkeypatch):
+    whole = representations(zoo, task="digits", untrained=True)
+    monkeypatch.setattr(population, "RESULT_BYTES", 1)  # a call per member
+    parts = representations(zoo, task="digits", untrained=True)
+    assert [group.names for group in parts.groups] == [group.names for group in whole.groups]
+    pd.testing.assert_frame_equal(parts.categories, whole.categories, rtol=1e-5)
+
+
 def test_outputs_and_what_layers_were_before_their_nonlinearity_are_taken_by_name_only(zoo):
     shown = probes_of(zoo)["digits"]
     layers = list(shapes_of(shown.cohorts[0], shown.inputs))
