@@ -1,12 +1,13 @@
 """What a share tells arrives as it was told, once, also when the share begins again."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from zoo.launch.share_progress import Listener, Teller
+from zoo.launch.share_progress import FOLDER, Listener, Teller
 from zoo.running.loaded_block import REPORTED, Progress
 
 
@@ -71,3 +72,25 @@ def test_an_attempt_that_begins_again_is_said_and_its_steps_are_counted_from_zer
         listener.listen(0)
     assert record.said == ["Share 0 has begun again."]
     assert [report.taken for report in record.reports] == [8, 5]
+
+
+@pytest.mark.parametrize(
+    "steps", [[10**30, 1], "many", None, [{}, 1]], ids=["beyond 64 bits", "no numbers", "nothing", "an object"]
+)
+def test_what_cannot_be_read_is_said_in_one_sentence_and_costs_no_other_report(tmp_path: Path, steps: Any) -> None:
+    record = Record()
+    listener = Listener(tmp_path, record)
+    with Teller(tmp_path, 0, "1") as teller:
+        teller.report(progress(4, 2))
+    file = tmp_path / FOLDER / "0.json"
+    told = json.loads(file.read_text())
+    told["blocks"]["task-model-1/3"]["step"] = steps
+    file.write_text(json.dumps(told))
+    listener.listen(0)
+    (said,) = record.said
+    assert said.startswith("What share 0 tells cannot be read (")
+    assert not record.reports
+    with Teller(tmp_path, 0, "1") as teller:
+        teller.report(progress(4, 2))
+    listener.listen(0)
+    assert [report.taken for report in record.reports] == [4]
