@@ -29,7 +29,7 @@ except ImportError as error:
 
 from zoo.running import settings
 from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of
-from zoo.terminal import console, print_cohorts, print_fields, print_plan, print_table, say
+from zoo.terminal import console, print_cohorts, print_fields, print_member, print_members, print_plan, say
 from zoo.wording import counted, plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
@@ -303,27 +303,13 @@ class Show:
 
     def __call__(self) -> None:
         from zoo import load
-        from zoo.store.manifest import tried_again
 
         trained = load(self.dir)
         if self.member is None:
             print_cohorts(trained)
-            members = trained.members.drop(columns="cohort")
-            print_table(list(members.columns), members.itertuples(index=False), f"\n{counted(len(members), 'member')}")
-            return
-        fields = trained.fields_of(self.member)
-        seed = fields.pop("seed")
-        row = trained.members.set_index("member").loc[self.member]
-        say(f"{self.member}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}")
-        for section, values in fields.items():
-            say(f"  {section}: {', '.join(_words(values))}")
-        console.print(f"  seed: {seed}")
-        for old, new in tried_again(trained.manifest).items():
-            if self.member in (old, new):
-                say(f"  {'tried again as ' + new if self.member == old else old + ' tried again'}")
-        curves = trained.curves
-        curve = curves[curves["member"] == self.member].drop(columns="member")
-        print_table(list(curve.columns), curve.itertuples(index=False))
+            print_members(trained)
+        else:
+            print_member(trained, self.member)
 
 
 @dataclasses.dataclass
@@ -336,14 +322,14 @@ class Verify:
         from zoo.store.verification import verify
         from zoo.wording import mebibytes
 
-        found = verify(self.dir)
-        for fault in found.faults:
+        report = verify(self.dir)
+        for fault in report.faults:
             say(fault)
-        left = f"; {found.unfinished} that were never finished" if found.unfinished else ""
-        number, blocks = counted(found.checkpoints, "checkpoint"), counted(found.blocks, "block")
-        say(f"{number} of {blocks}, {mebibytes(found.bytes)} read{left}.")
-        if found.faults:
-            raise OSError(f"{counted(len(found.faults), 'fault')} in {self.dir}; each says what to do.")
+        left = f"; {report.unfinished} that were never finished" if report.unfinished else ""
+        number, blocks = counted(report.checkpoints, "checkpoint"), counted(report.blocks, "block")
+        say(f"{number} of {blocks}, {mebibytes(report.bytes)} read{left}.")
+        if report.faults:
+            raise OSError(f"{counted(len(report.faults), 'fault')} in {self.dir}; each says what to do.")
         say("All as they were written.")
 
 
@@ -357,18 +343,6 @@ COMMANDS = {
     "show": Show,
     "verify": Verify,
 }
-
-
-def _words(values: dict[str, Any]) -> list[str]:
-    """The fields of a section, as a line says them."""
-    words = []
-    for name, value in values.items():
-        if isinstance(value, dict):  # a rule that this one holds
-            below = {key: each for key, each in value.items() if key != "name"}
-            words += [f"{name}={value['name']}", *(f"{name}.{each}" for each in _words(below))]
-        else:
-            words.append(f"{name}={tuple(value) if isinstance(value, list) else value}")
-    return words
 
 
 def _here(name: str) -> Path:

@@ -13,7 +13,16 @@ from rich.table import Table
 
 from zoo.wording import counted, plain
 
-__all__ = ["console", "print_cohorts", "print_fields", "print_plan", "print_table", "say"]
+__all__ = [
+    "console",
+    "print_cohorts",
+    "print_fields",
+    "print_member",
+    "print_members",
+    "print_plan",
+    "print_table",
+    "say",
+]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -96,12 +105,12 @@ def _print_preset(name: str) -> None:
     from zoo.spec.member import varied
 
     module = lookup.find("preset", name)
-    found = module.zoo.cohorts
-    everyone = [member for cohort in found for member in cohort.members]
+    cohorts = module.zoo.cohorts
+    members = [member for cohort in cohorts for member in cohort.members]
     console.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
     console.print(
-        f"\n{counted(len(everyone), 'member')} in {counted(len(found), 'cohort')}; "
-        f"varied: {', '.join(varied(everyone)) or 'seed'}."
+        f"\n{counted(len(members), 'member')} in {counted(len(cohorts), 'cohort')}; "
+        f"varied: {', '.join(varied(members)) or 'seed'}."
     )
 
 
@@ -144,6 +153,43 @@ def print_cohorts(trained: Any) -> None:
         how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
         rows.append((cohort, *counts, float(group["score"].median()), how))
     print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
+
+
+def print_members(trained: Any) -> None:
+    """The member table of a zoo directory."""
+    members = trained.members.drop(columns="cohort")
+    print_table(list(members.columns), members.itertuples(index=False), f"\n{counted(len(members), 'member')}")
+
+
+def print_member(trained: Any, member: str) -> None:
+    """A member's state, hyperparameters and curve."""
+    from zoo.store.manifest import tried_again
+
+    fields = trained.fields_of(member)
+    seed = fields.pop("seed")
+    row = trained.members.set_index("member").loc[member]
+    say(f"{member}: {row['status']} after {row['steps']} steps, score {row['score']:.4f}")
+    for section, values in fields.items():
+        say(f"  {section}: {', '.join(_words(values))}")
+    console.print(f"  seed: {seed}")
+    for old, new in tried_again(trained.manifest).items():
+        if member in (old, new):
+            say(f"  {'tried again as ' + new if member == old else old + ' tried again'}")
+    curves = trained.curves
+    curve = curves[curves["member"] == member].drop(columns="member")
+    print_table(list(curve.columns), curve.itertuples(index=False))
+
+
+def _words(values: dict[str, Any]) -> list[str]:
+    """The fields of a section, as a line says them."""
+    words = []
+    for name, value in values.items():
+        if isinstance(value, dict):  # a rule that this one holds
+            below = {key: each for key, each in value.items() if key != "name"}
+            words += [f"{name}={value['name']}", *(f"{name}.{each}" for each in _words(below))]
+        else:
+            words.append(f"{name}={tuple(value) if isinstance(value, list) else value}")
+    return words
 
 
 LONG = 300

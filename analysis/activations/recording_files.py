@@ -94,15 +94,15 @@ def _times(path: Path, times: np.ndarray) -> np.ndarray:
 
 def _npy(path: Path) -> np.ndarray:
     try:
-        found = np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         why = "it holds objects" if "allow_pickle" in str(error) else str(error).split("\n")[0].rstrip(".")
         raise ValueError(
             f"{path} cannot be read as a plain array: {why}; save arrays of numbers, with np.save or np.savez."
         ) from None
-    if not isinstance(found, np.ndarray):
+    if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is no .npy; name it .npz if it is an archive of arrays.")
-    return found
+    return array
 
 
 def _mat(path: Path) -> tuple[dict[str, np.ndarray], dict[str, list[tuple[str, np.ndarray]]]]:
@@ -135,14 +135,14 @@ def _mat(path: Path) -> tuple[dict[str, np.ndarray], dict[str, list[tuple[str, n
 
 def _structures(name: str, value: np.ndarray) -> dict[str, list[tuple[str, np.ndarray]]]:
     """RDMs of an array of structures, by what their names say: "what | who | when"."""
-    found: dict[str, dict[str, list[np.ndarray]]] = {}
+    rdms: dict[str, dict[str, list[np.ndarray]]] = {}
     for i, entry in enumerate(value.flat, start=1):
         title = "".join(np.ravel(entry["name"]).astype(str)) if "name" in (value.dtype.names or ()) else ""
         what, *who = (part.strip() for part in (title or f"{name} | {i}").split("|"))
         rdm = np.asarray(entry["RDM"], np.float64)
         rdm = rdm.ravel() if 1 in rdm.shape else rdm
-        found.setdefault(what, {}).setdefault(who[0] if who else "", []).append(rdm)
-    return {what: [(who, np.mean(of, axis=0)) for who, of in each.items()] for what, each in found.items()}
+        rdms.setdefault(what, {}).setdefault(who[0] if who else "", []).append(rdm)
+    return {what: [(who, np.mean(of, axis=0)) for who, of in each.items()] for what, each in rdms.items()}
 
 
 def _labelled(path: Path) -> Content:

@@ -51,6 +51,6 @@ def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
 def quantile(values: np.ndarray, share: float) -> np.ndarray:
     """A quantile over networks, the first axis; NaN where none has a value."""
     known = np.isfinite(values).any(0)
-    found = np.full(values.shape[1:], np.nan)
-    found[known] = np.nanquantile(values[:, known], share, axis=0)
-    return found
+    quantiles = np.full(values.shape[1:], np.nan)
+    quantiles[known] = np.nanquantile(values[:, known], share, axis=0)
+    return quantiles

@@ -58,11 +58,11 @@ class Assay:
             _, whole = bound.model.apply(variables, inputs)
             return {layer: self._moments(_patterns(whole[layer], layer, reduction), weights) for layer in layers}
 
-        found: dict[str, list[Any]] = {layer: [] for layer in layers}
+        parts_of: dict[str, list[Any]] = {layer: [] for layer in layers}
         for batch in population.batches(second_moments, [population.probe.inputs, weights]):
             for layer in layers:
-                found[layer].append(_spectra(*batch.values[layer]))
-        columns = [[np.concatenate(parts) for parts in zip(*found[layer])] for layer in layers]
+                parts_of[layer].append(_spectra(*batch.values[layer]))
+        columns = [[np.concatenate(parts) for parts in zip(*parts_of[layer])] for layer in layers]
         widest = max(spectrum.shape[1] for spectrum, _, _ in columns)
         spectra = np.full((len(population.members), len(layers), widest), np.nan)
         for place, (spectrum, _, _) in enumerate(columns):

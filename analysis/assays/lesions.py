@@ -67,19 +67,19 @@ class Assay:
 
         def lesioned(bound: Any, variables: Any, key: Any, data: Any) -> Any:
             held_out = bound.task.evaluation(data)  # trials, or keys of episodes
-            taken = jax.tree.map(lambda x: x[: self.trials], held_out)
-            intact, shown = _scored(bound, variables, taken, None)
+            first = jax.tree.map(lambda x: x[: self.trials], held_out)
+            intact, shown = _scored(bound, variables, first, None)
             _, whole = bound.model.apply(variables, shown.inputs)
-            found = {}
+            of_layers = {}
             for layer in layers:
                 moments = _moments(whole[layer], shown.mask)
-                score = functools.partial(_silenced_score, bound, variables, taken, layer)
-                found[layer] = self._lesions(score, layer, *moments)
-            counts = (jnp.int32(len(jax.tree.leaves(trials)[0])) for trials in (taken, held_out))
-            return intact, tuple(counts), found
+                score = functools.partial(_silenced_score, bound, variables, first, layer)
+                of_layers[layer] = self._lesions(score, layer, *moments)
+            counts = (jnp.int32(len(jax.tree.leaves(trials)[0])) for trials in (first, held_out))
+            return intact, tuple(counts), of_layers
 
-        intact, counts, found = population.map(lesioned, [population.data])
-        return _labelled(population.members, layers, np.float64(intact), counts, found)
+        intact, counts, of_layers = population.map(lesioned, [population.data])
+        return _labelled(population.members, layers, np.float64(intact), counts, of_layers)
 
     def _layers(self, population: Assayed) -> list[str]:
         """What `apply(..., perturb=...)` takes: the rate, which a recurrent network shows first, or all layers."""
@@ -116,20 +116,20 @@ class Assay:
                 control = (of_state["intact"] - of_state["control"]).to_numpy()
                 certain, known = int((p <= CERTAIN).sum()), int(np.isfinite(p).sum())
                 least = 1 / (1 + self.controls)
-                found = (
+                certainty = (
                     f"p <= {CERTAIN} in {certain} of {known} groups" if least <= CERTAIN else f"no p below {least:.2g}"
                 )
                 words.append(
                     f"{state} {np.nanmedian(effect):.3g} (median; {np.nanmax(effect):.3g} at most, "
-                    f"{np.nanmedian(control):.3g} at random, {found}), "
+                    f"{np.nanmedian(control):.3g} at random, {certainty}), "
                     f"score {np.median(of_state['intact']):.3g} intact, "
                     f"{np.nanmedian(of_state['silent']):.3g} without the layer"
                 )
-            taken, held_out = int(part["trials"].max()), int(part["held_out"].max())
-            some = f"the first {taken} of {held_out}" if taken < held_out else f"{taken}"
+            used, held_out = int(part["trials"].max()), int(part["held_out"].max())
+            how_many = f"the first {used} of {held_out}" if used < held_out else f"{used}"
             size = _pictures.span(part["size"])
             what = f"{name} at {layer}, score lost with {size} unit{'s' * (size != '1')}"
-            lines.append(f"{what}: {'; '.join(words)}; {some} held-out trials")
+            lines.append(f"{what}: {'; '.join(words)}; {how_many} held-out trials")
         return lines
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
@@ -193,17 +193,17 @@ def _moments(activity: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array
     return mean, jnp.sum(jnp.where(weights > 0, (rows - mean[None]) ** 2, 0.0), axis=0) / total
 
 
-def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, found: Any) -> xr.Dataset:
+def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, of_layers: Any) -> xr.Dataset:
     """Layers of unequal width side by side, NaN where one has fewer groups."""
-    groups = max(found[layer]["chosen"].shape[1] for layer in layers)
-    size = max(found[layer]["chosen"].shape[2] for layer in layers)
-    controls = found[layers[0]]["scores"].shape[1] - found[layers[0]]["chosen"].shape[1] - 1
+    groups = max(of_layers[layer]["chosen"].shape[1] for layer in layers)
+    size = max(of_layers[layer]["chosen"].shape[2] for layer in layers)
+    controls = of_layers[layers[0]]["scores"].shape[1] - of_layers[layers[0]]["chosen"].shape[1] - 1
     shape = (len(members), len(layers))
     of_group = {name: np.full((*shape, groups), np.nan) for name in ("lesioned", "effect", "p", "share")}
     silenced, control = np.full((*shape, groups, size), np.nan), np.zeros((*shape, controls))
     silent, units, sizes = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for i, layer in enumerate(layers):
-        scores, chosen = found[layer]["scores"].astype(np.float64), found[layer]["chosen"]
+        scores, chosen = of_layers[layer]["scores"].astype(np.float64), of_layers[layer]["chosen"]
         count = chosen.shape[1]
         of_groups, control[:, i], silent[:, i] = scores[:, :count], scores[:, count:-1], scores[:, -1]
         effect, at_random = intact[:, None] - of_groups, intact[:, None] - control[:, i]
@@ -211,11 +211,11 @@ def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, f
         # A score that is not finite is beyond no other: it would pass for a rare one.
         known = np.isfinite(effect) & np.isfinite(at_random).all(-1, keepdims=True)
         p = np.where(known, (1 + exceed) / (1 + controls), np.nan)
-        columns = dict(lesioned=of_groups, effect=effect, p=p, share=found[layer]["share"])
+        columns = dict(lesioned=of_groups, effect=effect, p=p, share=of_layers[layer]["share"])
         for name, values in columns.items():
             of_group[name][:, i, : values.shape[1]] = values
         silenced[:, i, : chosen.shape[1], : chosen.shape[2]] = chosen
-        units[:, i], sizes[:, i] = found[layer]["units"], chosen.shape[2]
+        units[:, i], sizes[:, i] = of_layers[layer]["units"], chosen.shape[2]
     names = {
         "lesioned": "score without the group",
         "effect": "score lost without the group",

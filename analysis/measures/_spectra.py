@@ -166,10 +166,10 @@ def in_threads(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     one_by_one = (np.split(array, members) for array in arrays)
     whole: Any = None
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
-        for i, found in enumerate(pool.map(function, *one_by_one)):
+        for i, result in enumerate(pool.map(function, *one_by_one)):
             if whole is None:
-                whole = jax.tree.map(lambda leaf: _aligned((members, *leaf.shape[1:]), leaf.dtype), found)
-            jax.tree.map(lambda into, leaf, i=i: np.copyto(into[i : i + 1], leaf), whole, found)
+                whole = jax.tree.map(lambda leaf: _aligned((members, *leaf.shape[1:]), leaf.dtype), result)
+            jax.tree.map(lambda into, leaf, i=i: np.copyto(into[i : i + 1], leaf), whole, result)
     return whole
 
 

@@ -170,7 +170,7 @@ class Measure(Family):
         total: Any = 0.0
         for fold, left_out in enumerate(self._parts(a.shape[2])):
             of_a, of_b = (
-                [z[:, fold][:, some].reshape(len(z), -1, z.shape[-1]) for some in (~left_out, left_out)] for z in (a, b)
+                [z[:, fold][:, rows].reshape(len(z), -1, z.shape[-1]) for rows in (~left_out, left_out)] for z in (a, b)
             )
             sizes = state_a["size"][:, None, fold] * state_b["size"][None, :, fold]
             total += _spectra.by_member(lambda *x, of_b=of_b: aligned(*x, *of_b), *of_a) / sizes

@@ -251,33 +251,33 @@ def _cifar10(folder: Path | None, cache: Path, batches: int) -> list[np.ndarray]
     """Training images and labels, test images and labels, from the six files or their archive."""
     names = [*list(BATCH_DIGESTS)[:batches], "test_batch.bin"]
     roots = [folder / "cifar10", folder] if folder else [cache]
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    contents: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     damaged = ""
     for name in names:
         places = [root / part / name for root in roots for part in (BATCHES, "")]
         for path in [path for path in places if path.is_file()][:1]:
             try:
-                found[name] = _batch(str(path), name, path)
+                contents[name] = _batch(str(path), name, path)
             except ValueError as error:
                 if folder:
                     raise
                 damaged = f"{error} "  # in the cache, where it is as good as missing
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in contents]
     if missing and folder:
         archives = [path for root in roots if (path := root / ARCHIVE.name).is_file()]
         if not archives:
             raise ValueError(_is_missing("cifar10", folder, f"{BATCHES}/{missing[0]}, nor {ARCHIVE.name}"))
         unpacked = _members(archives[0], missing)
-        found |= {name: _batch(f"{name} of the archive", name, raw) for name, raw in unpacked.items()}
+        contents |= {name: _batch(f"{name} of the archive", name, raw) for name, raw in unpacked.items()}
     elif missing:
         try:
             archive = fetched("cifar10", ARCHIVE, ADDRESSES["cifar10"], cache)
         except ValueError as error:
             raise ValueError(f"{damaged}{error}") from None
         for name, raw in _members(archive, list(BATCH_DIGESTS)).items():
-            found[name] = _batch(f"{archive}, {name}", name, raw)
+            contents[name] = _batch(f"{archive}, {name}", name, raw)
             write_atomically(cache / BATCHES / name, raw)
-    images, labels = ([found[name][i] for name in names] for i in (0, 1))
+    images, labels = ([contents[name][i] for name in names] for i in (0, 1))
     return [np.concatenate(images[:-1]), np.concatenate(labels[:-1]), images[-1], labels[-1]]
 
 
@@ -303,7 +303,7 @@ def _members(archive: Path, names: Sequence[str]) -> dict[str, bytes]:
             members = {member.name.removeprefix("./"): member for member in tar}
     except (tarfile.TarError, ValueError, OverflowError) as error:
         raise ValueError(f"{archive} is damaged or no archive: {error}.") from None
-    found = {}
+    contents = {}
     for name in names:
         member = members.get(f"{BATCHES}/{name}")
         size = member.size if member and member.isreg() else None
@@ -313,8 +313,8 @@ def _members(archive: Path, names: Sequence[str]) -> dict[str, bytes]:
                 f"{archive} is not the published archive: expected {BATCHES}/{name} of {BATCH_BYTES} bytes in it, "
                 f"found {what}."
             )
-        found[name] = raw[member.offset_data : member.offset_data + BATCH_BYTES]
-    return found
+        contents[name] = raw[member.offset_data : member.offset_data + BATCH_BYTES]
+    return contents
 
 
 def _gunzip(path: Path, most: int) -> bytes:

@@ -32,8 +32,8 @@ def wrong_with(path: Path, file: File) -> str | None:
         return f"expected {file.size} bytes, found {size}"
     kind, _, expected = file.digest.partition(":")
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
-    return None if found == expected else f"expected {kind} {expected}, found {found}"
+        digest = hashlib.file_digest(stream, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+    return None if digest == expected else f"expected {kind} {expected}, found {digest}"
 
 
 def fetched(name: str, file: File, addresses: Sequence[str], cache: Path) -> Path:

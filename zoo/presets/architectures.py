@@ -54,10 +54,10 @@ def architectures(count: int, key: int) -> list[cnn.Model]:
     """Different networks, the same ones for the same key with every NumPy: the raw words of Philox never change."""
     generator = np.random.Philox(key=key)
     words = (int(generator.random_raw()) for _ in itertools.count())
-    found: dict[cnn.Model, None] = {}
-    while len(found) < count:
-        found[architecture(words)] = None
-    return list(found)
+    distinct: dict[cnn.Model, None] = {}
+    while len(distinct) < count:
+        distinct[architecture(words)] = None
+    return list(distinct)
 
 
 zoo = Zoo(

@@ -92,7 +92,7 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
     for i in _until(MEASURE_SECONDS, order[:MOST_MEASURED]):
         say(f"compiling and timing cohort {i + 1} of {len(cohorts)}, {cohorts[i].id}")
         measured[i] = _short_run(cohorts[i], choose(cohorts[i]), len(cohorts))
-    per_member = [one.seconds / len(cohorts[i].members) for i, one in measured.items() if not np.isnan(one.seconds)]
+    per_member = [run.seconds / len(cohorts[i].members) for i, run in measured.items() if not np.isnan(run.seconds)]
     typical_seconds = float(np.mean(per_member)) if per_member else float("nan")
     typical_size = float(np.mean(list(sizes.values())))
     rows = []

@@ -261,8 +261,8 @@ def _expanded(grid: Grid) -> Iterator[list[Member]]:
         end = "]" if rule == default_rule() else f",{rule_line}]"
         members = []
         for seed in grid.seeds:
-            own = prefix.copy()
-            own.update(f"{seed}{end}".encode())
-            members.append(Member(start + own.hexdigest()[:10], task, model, training, rule, seed))
+            digest = prefix.copy()
+            digest.update(f"{seed}{end}".encode())
+            members.append(Member(start + digest.hexdigest()[:10], task, model, training, rule, seed))
         if members:
             yield members

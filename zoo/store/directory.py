@@ -158,8 +158,8 @@ def check_place(path: Any) -> None:
       ValueError: a path that reads as a pattern, a file, a directory with other things in it, or a disk that may not be
         written.
     """
-    if found := [character for character in PATTERN if character in str(path)]:
-        raise ValueError(f"--out {path} has {found[0]!r} in it; it must be a path without {', '.join(PATTERN)}.")
+    if patterns := [character for character in PATTERN if character in str(path)]:
+        raise ValueError(f"--out {path} has {patterns[0]!r} in it; it must be a path without {', '.join(PATTERN)}.")
     if path.exists() and not path.is_dir():
         raise ValueError(f"--out {path} is a file; it must be a new directory or one of the same zoo.")
     # What a run that was killed in its first write leaves: its lock and temporary files.

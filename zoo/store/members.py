@@ -67,10 +67,11 @@ def refreshed(path: Any, table: pd.DataFrame, solved: Mapping[str, float]) -> pd
     standings = _standings(path, strict=True)
     now = [standings.get(member, Standing()) for member in table["member"]]
     words = [
-        word_of(one.status, one.score, solved.get(cohort, float("nan"))) for one, cohort in zip(now, table["cohort"])
+        word_of(standing.status, standing.score, solved.get(cohort, float("nan")))
+        for standing, cohort in zip(now, table["cohort"])
     ]
-    numbers = np.array([one[2:] for one in now], np.float64).reshape(-1, 2)
-    steps = [one.step for one in now]
+    numbers = np.array([standing[2:] for standing in now], np.float64).reshape(-1, 2)
+    steps = [standing.step for standing in now]
     return table.assign(status=words, steps=steps, loss=numbers[:, 0], score=numbers[:, 1])
 
 

@@ -53,14 +53,16 @@ def lines(trained: Trained) -> tuple[()]:
 
 def by_task(trained: Trained) -> dict[str, Trainees]:
     """What a reader calls a task -> its members that have a curve; tasks that differ in a static field are two."""
-    begun, found = set(trained.curves["member"]), {}
+    begun, of_tasks = set(trained.curves["member"]), {}
     for member in trained.zoo.members:
         if member.id in begun:
             values, known = values_of(member.task), fields_of(type(member.task))
             static = tuple((field, value) for field, value in values.items() if not known[field].traced)
-            found.setdefault(str((name_of(member.task), static)), Trainees(member.task, [])).ids.append(member.id)
-    names = names_apart({key: [trained.zoo.by_id[member].task for member in each.ids] for key, each in found.items()})
-    return {names[key]: each for key, each in found.items()}
+            of_tasks.setdefault(str((name_of(member.task), static)), Trainees(member.task, [])).ids.append(member.id)
+    names = names_apart(
+        {key: [trained.zoo.by_id[member].task for member in each.ids] for key, each in of_tasks.items()}
+    )
+    return {names[key]: each for key, each in of_tasks.items()}
 
 
 def draw(frame: pd.DataFrame, groups: dict[str, str], chance: float, solved: float, title: str) -> Figure:
