@@ -21,7 +21,7 @@ def row_of(cohort: Any) -> Any:
 
 
 def test_a_function_is_traced_once_and_again_only_for_other_shapes_forms_cohorts_or_functions() -> None:
-    (cohort,), (same,), (other,) = (zoo.cohorts for zoo in (FOUR, FOUR + FOUR, FOUR.replace("model.hidden", 5)))
+    (cohort,), (same,), (other,) = (FOUR.replace("model.hidden", hidden).cohorts for hidden in (3, 3, 5))
     traces = []
 
     def count(bound: Any, variables: Any, key: jax.Array, x: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """Episodes against their environment and network played out one step after the other."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -25,44 +26,54 @@ class Short(bandit.Task):
 
 TASK = Short(steps=5, arms=3)
 KEYS = jax.random.split(jax.random.key(1), 4)
-DRAWN = jax.random.key(2)
+ACTING = jax.random.key(2)
 MODEL = bound_model(vanilla.Model(hidden=3), TASK)
 
 
-def played(acting: jax.Array | None) -> tuple[Any, Episode]:
-    """The variables of a network and its episodes."""
-    variables = MODEL.init(jax.random.key(0), jnp.zeros((1, *TASK.input_shape)))
-    variables = jax.tree.map(lambda x: x + jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), variables)
-    return variables, rollout(TASK, MODEL, variables, KEYS, acting)
+@functools.cache
+def played(drawn: bool) -> tuple[jax.Array, Episode]:
+    """Episodes of a network, and the logits that it gives for all that it saw in them, `(trial, time, action)`."""
+
+    @jax.jit
+    def play() -> Any:
+        variables = MODEL.init(jax.random.key(0), jnp.zeros((1, *TASK.input_shape)))
+        variables = jax.tree.map(lambda x: x + jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), variables)
+        episode = rollout(TASK, MODEL, variables, KEYS, ACTING if drawn else None)
+        return MODEL.apply(variables, episode.inputs)[0], episode
+
+    return play()
 
 
-@pytest.fixture(scope="module")
-def episode() -> Episode:
-    return played(DRAWN)[1]
-
-
-@pytest.mark.parametrize("acting", [None, DRAWN], ids=["likeliest", "drawn"])
-def test_actions_are_the_likeliest_or_drawn_from_the_networks_outputs(acting: jax.Array | None) -> None:
-    variables, episode = played(acting)
-    logits, _ = MODEL.apply(variables, episode.inputs)
+@pytest.mark.parametrize("drawn", [False, True])
+def test_actions_are_the_likeliest_or_drawn_from_the_networks_outputs(drawn: bool) -> None:
+    logits, episode = played(drawn)
     for step in range(TASK.steps):
         now = logits[:, step]
-        key = jax.random.fold_in(DRAWN, step)
-        expected = now.argmax(-1) if acting is None else jax.random.categorical(key, now)
+        expected = jax.random.categorical(jax.random.fold_in(ACTING, step), now) if drawn else now.argmax(-1)
         np.testing.assert_array_equal(episode.actions[:, step], expected)
 
 
-def test_what_is_seen_and_paid_is_what_the_world_answers_to_the_actions(episode: Episode) -> None:
-    for trial, key in enumerate(KEYS):
+def test_what_is_seen_and_paid_is_what_the_world_answers_to_the_actions() -> None:
+    _, episode = played(True)
+
+    @jax.jit
+    @jax.vmap
+    def replayed(key: jax.Array, actions: jax.Array) -> Any:
         world, seen = TASK.reset(jax.random.fold_in(key, TASK.steps))
+        shown = []
         for step in range(3):
-            np.testing.assert_array_equal(episode.inputs[trial, step], seen)
-            answer = TASK.act(world, episode.actions[trial, step], jax.random.fold_in(key, step))
-            world, seen, reward, _ = answer
-            assert episode.rewards[trial, step] == reward
+            world, following, reward, _ = TASK.act(world, actions[step], jax.random.fold_in(key, step))
+            shown.append((seen, reward))
+            seen = following
+        return jax.tree.map(lambda *steps: jnp.stack(steps), *shown)
+
+    inputs, rewards = replayed(KEYS, episode.actions)
+    np.testing.assert_array_equal(episode.inputs[:, :3], inputs)
+    np.testing.assert_array_equal(episode.rewards[:, :3], rewards)
 
 
-def test_a_world_that_is_done_stands_still_and_nothing_it_would_answer_counts(episode: Episode) -> None:
+def test_a_world_that_is_done_stands_still_and_nothing_it_would_answer_counts() -> None:
+    _, episode = played(True)
     np.testing.assert_array_equal(episode.mask, np.tile([1, 1, 1, 0, 0], (4, 1)))
     assert (episode.rewards[:, :3] >= 1).all()
     assert (episode.rewards[:, 3:] == 0).all()

@@ -17,14 +17,18 @@ RECURRENT = vanilla.Model(hidden=3, outputs=2, dt=20.0, tau=50.0, continuous=Tru
 
 
 def minimised(model: Any, shape: tuple[int, ...], **settings: Any) -> Any:
-    """Total, loss and new statistics of some trials, with the parameters and the layers that they come from."""
-    inputs = jax.random.normal(jax.random.key(1), shape)
-    variables = model.init({"params": jax.random.key(0), "constants": jax.random.key(0)}, inputs)
-    task: Any = SimpleNamespace(loss=lambda outputs, trials: jnp.mean(jnp.square(outputs - trials.targets)))
+    """Total, loss and new statistics of some trials, with the variables and the layers that they come from."""
+    task = SimpleNamespace(loss=lambda outputs, trials: jnp.mean(jnp.square(outputs - trials.targets)))
     bound = SimpleNamespace(task=task, model=model, training=Training(**settings))
-    trials = SimpleNamespace(inputs=inputs, targets=1.0)
-    total, (loss, stats) = objective(bound, variables, trials, jax.random.key(2))
-    (outputs, layers), _ = model.apply(variables, inputs, train=True, mutable=["batch_stats"])
+
+    @jax.jit
+    def program(inputs: jax.Array) -> Any:
+        variables = model.init({"params": jax.random.key(0)}, inputs)
+        trials = SimpleNamespace(inputs=inputs, targets=1.0)
+        (outputs, layers), _ = model.apply(variables, inputs, train=True, mutable=["batch_stats"])
+        return *objective(bound, variables, trials, jax.random.key(2)), variables, outputs, layers
+
+    total, (loss, stats), variables, outputs, layers = program(jax.random.normal(jax.random.key(1), shape))
     np.testing.assert_allclose(loss, np.square(np.asarray(outputs) - 1).mean(), rtol=1e-6)
     return float(total), float(loss), stats, variables, layers
 
