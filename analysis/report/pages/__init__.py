@@ -16,7 +16,7 @@ page by its name: a report loses the page whose file is taken away, and shows th
 - `lines(of)`: what the terminal says, text by text.
 
 Pictures and numbers come from what was written, see `analysis.artefacts`; nothing is computed that is not shown. What
-pages share is in `figures.py` and `compared.py`; no page imports another.
+pages share is in `figures.py`, `compared.py` and `assay_results.py`; no page imports another.
 """
 
 import importlib
