@@ -119,10 +119,8 @@ def test_the_page_of_the_guide_is_in_the_report_with_its_picture_and_lines(
 
 def test_the_assay_of_the_guide_is_the_mean_size_of_the_activations(assayed: Path) -> None:
     _, result = read_result(artefacts.assay_path(assayed, "mean_rate"))
-    trained, networks = (
-        load(assayed),
-        result.isel(member=np.flatnonzero(result["trained"] & (result["model"] == "mlp"))),
-    )
+    trained = load(assayed)
+    networks = result.isel(member=np.flatnonzero(result["trained"] & (result["model"] == "mlp")))
     ids = networks["member"].to_numpy().tolist()
     _, layers = trained.apply(ids, trained.task(ids[0]).probe(trained.task(ids[0]).data()).inputs)
     for layer in ("dense1", "dense2"):
