@@ -30,7 +30,7 @@ FEW_LEVELS = 6
 """Levels that are never too many."""
 
 MOST_LEVELS = 24
-"""Levels of a field that a legend names."""
+"""Levels of a field that a legend names, and groups of members whose means are set against each other."""
 
 MISSING = "(none)"
 """What stands for a field that a member does not have: a level of its own."""
