@@ -27,7 +27,8 @@ except ImportError as error:
     print(f"run_zoo.py: {error}", file=sys.stderr)
     sys.exit(2)
 
-from zoo.running import settings
+from analysis import DEFAULT_MEASURES
+from zoo.running import run_settings
 from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of
 from zoo.terminal import console, print_cohorts, print_fields, print_member, print_members, print_plan, say
 from zoo.wording import counted, plain
@@ -66,11 +67,11 @@ class Train:
 
     spec: Annotated[Positional[str], arg(metavar="SPEC", help="A preset, or a Python file that defines `zoo`.")]
     out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
-    save_every: Seconds = settings.SAVE_EVERY
+    save_every: Seconds = run_settings.SAVE_EVERY
     """Time between two checkpoints of a block."""
-    keep: Annotated[int, arg(metavar="N")] = settings.KEPT
+    keep: Annotated[int, arg(metavar="N")] = run_settings.KEPT
     """Checkpoints of a block that stay, beside the untrained networks."""
-    grace: Seconds = settings.GRACE
+    grace: Seconds = run_settings.GRACE
     """Time to save in after SIGTERM or Ctrl-C; a second one ends at once."""
     block: Count = None
     """Members that one call advances on one device, instead of the recipe's."""
@@ -137,10 +138,10 @@ class Train:
             return launch(zoo, self.out, self.on, 8 if self.shares is None else self.shares, self.engine, **settings)
         if self.engine or self.shares is not None:
             raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
-        from zoo.launch.processes import joined
+        from zoo.launch.processes import joined_cluster
         from zoo.running.run import train
 
-        cluster = joined(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
+        cluster = joined_cluster(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
         try:
             return train(zoo, self.out, **settings, cluster=cluster)
@@ -207,7 +208,7 @@ class Compare:
     """Compare all members, trained and untrained, on their task's probe; test what explains the differences."""
 
     dir: Directory
-    measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ("cka", "rsa")
+    measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = DEFAULT_MEASURES
     """With choices if you like, "cka(debiased=False)"; `list` names them, docs/measures.md says which to take."""
     task: Annotated[str, arg(metavar="NAME")] = ""
     """Which task, of several; all of them where none is named."""

@@ -20,7 +20,7 @@ from analysis import artefacts
 
 __all__ = ["OUTSIDE_LABELS", "ZOO", "ComparedTask", "Comparison", "EarlierFormat", "MeasureRecord", "Measured"]
 
-FORMAT = 2
+COMPARISON_FORMAT = 2
 """The form of a stored comparison; files of another form are refused."""
 
 ZOO = "zoo"
@@ -241,7 +241,7 @@ class Comparison:
         for dimension in ("a", "b"):
             coords[dimension] = (dimension, np.array(self.names))
             coords |= {f"{column}_{dimension}": (dimension, labels) for column, labels in columns.items()}
-        about: dict[str, Any] = {"format": FORMAT, "probe": self.probe, "space": self.space, "dt": self.dt}
+        about: dict[str, Any] = {"format": COMPARISON_FORMAT, "probe": self.probe, "space": self.space, "dt": self.dt}
         about |= {"layers": self.layers, "excluded": json.dumps(self.excluded)}
         about["columns"] = json.dumps({str(name): _type_of(column) for name, column in self.items.items()})
         return xr.Dataset(variables, coords, about | (self.of_task._asdict() if self.of_task else {}))
@@ -260,7 +260,7 @@ class Comparison:
         """
         dataset = artefacts.read_dataset(path)
         about = {name: _plain(value) for name, value in dataset.attrs.items()}
-        if about.get("format") != FORMAT:
+        if about.get("format") != COMPARISON_FORMAT:
             raise EarlierFormat.of(Path(path).stem)
         types = json.loads(about["columns"])
         columns = {name: _restored(dataset[f"{name}_a"].to_numpy(), kind) for name, kind in types.items()}

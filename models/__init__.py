@@ -67,6 +67,7 @@ __all__ = [
     "Static",
     "broken_limit",
     "given",
+    "is_before_nonlinearity",
     "off",
     "on",
     "setting",
@@ -165,6 +166,11 @@ def given(default: Any) -> Any:
 def on(value: Any, off_value: float = 0.0) -> bool:
     """Whether a mechanism declared with `off` is compiled in: always when traced, else unless at its off value."""
     return not isinstance(value, (int, float)) or value != off_value
+
+
+def is_before_nonlinearity(layer: str) -> bool:
+    """Whether a name in `representations` is of what a layer's nonlinearity got, not of what it gave."""
+    return layer.endswith(".pre")
 
 
 @runtime_checkable

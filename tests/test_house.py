@@ -22,7 +22,7 @@ PLUG_INS = {ROOT / package.replace(".", "/") for package in (*lookup.FOLDERS.val
 
 FLOORS = {
     "zoo": (
-        ("lookup", "machine", "wording"),
+        ("keys", "lookup", "machine", "wording"),
         ("buckets",),
         ("files",),
         ("data",),
@@ -49,6 +49,15 @@ FLOORS = {
     ),
 }
 """The rooms of a package from the ground up: each imports from floors below its own, and from itself."""
+
+
+SHARED_NAMES = {
+    **dict.fromkeys(("ORDER", "TAKES"), "what the contract of pages asks of each"),
+    **dict.fromkeys(("EVALUATION", "PROBE"), "every task's own keys"),
+    "HOMES": "where a package's lazy names live",
+    "TAKEN": "what a rule may take, and the same words in a sentence",
+}
+"""Constants of which several modules have their own, and why."""
 
 
 def modules(path: Path) -> set[str]:
@@ -87,6 +96,22 @@ def test_no_module_is_named_like_what_it_defines() -> None:
         body = ast.parse(path.read_text()).body
         defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         assert path.stem not in defined or path.parent.name == "presets", path
+
+
+def upper_case_names(path: Path) -> set[str]:
+    """The constants that a module defines, without the underscore of private ones."""
+    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    written = [each for node in assigned for each in ast.walk(node) if isinstance(each, ast.Name)]
+    names = {each.id.strip("_") for each in written if isinstance(each.ctx, ast.Store)}
+    return {name for name in names if name.isupper()}
+
+
+def test_no_constant_of_one_name_stands_in_two_modules() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in [*FILES, ROOT / "run_zoo.py"]:
+        for name in upper_case_names(path) - SHARED_NAMES.keys():
+            homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: paths for name, paths in homes.items() if len(paths) > 1}
 
 
 def test_no_package_holds_more_than_a_dozen_files_besides_the_plug_in_folders() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.activations.types import RDM, RDMs, Repeats, Representations, array_of
 from analysis.labelled_comparison import ZOO
 
-__all__ = ["Items", "array_of", "check", "gathered", "kind_of", "rows_of", "stimuli_of"]
+__all__ = ["Items", "array_of", "check_items", "gathered", "kind_of", "rows_of", "stimuli_of"]
 
 
 LEAST = 4
@@ -153,7 +153,7 @@ def _check_rdm(name: str, array: np.ndarray) -> None:
         raise ValueError(f"RDM {name!r} must be symmetric with zeros on its diagonal.")
 
 
-def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = False) -> tuple[Items, list[str]]:
+def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool = False) -> tuple[Items, list[str]]:
     """The door: everything that would make a meaningless number is refused here, by name, and nowhere deeper.
 
     Returns:

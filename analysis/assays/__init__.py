@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from analysis.assays._assayed import Assayed
 
-__all__ = ["TAKEN", "Assay", "check_words", "full_name"]
+__all__ = ["ASKED_OF", "Assay", "check_words", "full_name"]
 
-TAKEN = ("recurrent", "feedforward", "convolutional", "environment")
+ASKED_OF = ("recurrent", "feedforward", "convolutional", "environment")
 """What an assay may take: families of models, and networks that act."""
 
 
@@ -40,8 +40,8 @@ class Assay(Protocol):
     """What the engine and the report ask of an assay.
 
     Attributes:
-      takes: what it can be asked of, of the words in `TAKEN`: families of models, at least one, and "environment" where
-        it can be asked of networks that act, too.
+      takes: what it can be asked of, of the words in `ASKED_OF`: families of models, at least one, and "environment"
+        where it can be asked of networks that act, too.
       needs: other assays whose results it is given, by their names: run first, or read where they were run.
     """
 
@@ -102,7 +102,7 @@ def check_words(cls: Any) -> None:
     file, takes = file_of(cls), cls.takes
     if not dataclasses.is_dataclass(cls):
         raise ValueError(f"{file}: Assay is no dataclass; its fields are the options.")
-    for word, known in (("takes", TAKEN), ("needs", lookup.names("assay"))):
+    for word, known in (("takes", ASKED_OF), ("needs", lookup.names("assay"))):
         given = getattr(cls, word)
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise ValueError(f"{file}: {word} is {given!r}; it must be several names.")
@@ -110,7 +110,7 @@ def check_words(cls: Any) -> None:
             if name not in known:
                 raise ValueError(f"{file}: {word} has {name!r}; {lookup.nearest(str(name), known)}.")
     if not set(takes) - {"environment"}:
-        raise ValueError(f"{file}: takes is {set(takes) or '{}'}; it must have {', '.join(TAKEN[:-1])} or several.")
+        raise ValueError(f"{file}: takes is {set(takes) or '{}'}; it must have {', '.join(ASKED_OF[:-1])} or several.")
     for option, field in fields_of(cls).items():
         if field.default is dataclasses.MISSING:
             raise ValueError(f"{file}: the option {option} has no default; every option has one.")

@@ -12,7 +12,7 @@ from analysis.arithmetic import in_precision
 from analysis.measures import InnerMeasure, Measure
 from analysis.measures._family import State
 
-__all__ = ["GroupArray", "Prepared", "in_order", "prepare", "prepare_all", "prepare_group", "taken"]
+__all__ = ["GroupArray", "Prepared", "prepare", "prepare_all", "prepare_group", "stimuli_in_order", "taken"]
 
 GroupArray = np.ndarray | Repeats | RDMs
 """Members of one shape: `(member, stimulus, time, unit)`, or one of the others."""
@@ -126,7 +126,7 @@ def as_taken(measure: Measure, group: GroupArray, dtype: str) -> GroupArray:
     return array if isinstance(group, np.ndarray) else type(group)(array)
 
 
-def in_order(group: GroupArray, order: np.ndarray) -> GroupArray:
+def stimuli_in_order(group: GroupArray, order: np.ndarray) -> GroupArray:
     """A group with only the stimuli `order`, in this order."""
     if isinstance(group, RDMs):
         return RDMs(group.array[:, order][:, :, order])

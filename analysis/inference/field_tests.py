@@ -8,16 +8,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.geometry.embedding import complete, true_distance
-from analysis.inference.factors import DEPTH, depths, levels, sampled, singular, told_apart
+from analysis.inference.factors import DEPTH, MOST_LEVELS, depths, levels, sampled_fields, singular, told_apart
 from analysis.inference.field_effects import FieldPlan, explained, pairs
 from analysis.inference.group_similarities import references
 from analysis.inference.intervals import bootstrap_means
 from analysis.inference.resampling import holm
+from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 
-__all__ = ["MOST_GROUPS", "group_means", "run_field_tests"]
-
-MOST_GROUPS = 24
-"""Groups of members whose means are set against each other; a field of more levels is read in the similarities."""
+__all__ = ["group_means", "run_field_tests"]
 
 
 def run_field_tests(
@@ -56,11 +54,11 @@ def run_field_tests(
       those that did have fewer than 2 configurations.
     """
     status, trained = table["status"].to_numpy(), table["trained"].isin([True]).to_numpy()
-    rows = np.flatnonzero(trained & (status != "diverged") & np.isfinite(similarity.diagonal()))
+    rows = np.flatnonzero(trained & (status != DIVERGED_WORD) & np.isfinite(similarity.diagonal()))
     distance = true_distance(similarity[np.ix_(rows, rows)], kind)
     kept = complete(distance)
     rows, distance = rows[kept], distance[np.ix_(kept, kept)]
-    solved = np.flatnonzero(status[rows] == "solved")
+    solved = np.flatnonzero(status[rows] == SOLVED_WORD)
     tests = []
     for members, which in {"all": np.arange(len(rows)), "solved": solved}.items():
         if members == "solved" and len(which) in (0, len(rows)):
@@ -79,7 +77,7 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
     groups = part.groupby([alike(part), "seed"])
     among_copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
     apart = [field for field in present if field not in among_copies]
-    numbers = [*sampled(part, apart), *sampled(part, among_copies)]
+    numbers = [*sampled_fields(part, apart), *sampled_fields(part, among_copies)]
     plan = FieldPlan(apart, numbers=[field for field in numbers if field in apart])
     first: Any = explained(distance, part, plan, permutations=0)
     enough = bool((first["testable"] & (first["distinct"] > 1000)).any())
@@ -126,8 +124,8 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
     similarity = (similarity + similarity.T) / 2  # a score has two directions
     rows = []
     kind = (told_apart(table, fields) or ["model"])[0]  # the model where there are several, else the first that varies
-    kind = kind if len(set(table[kind])) <= MOST_GROUPS else "model"
-    gone = table["status"] == "diverged"
+    kind = kind if len(set(table[kind])) <= MOST_LEVELS else "model"
+    gone = table["status"] == DIVERGED_WORD
     for trained in (True, False):
         which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
         part = table.iloc[which].reset_index(drop=True)

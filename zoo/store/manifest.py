@@ -16,17 +16,17 @@ from typing import Any
 from zoo.files import read_json, to_json, write_once
 from zoo.spec.zoo import Zoo
 
-FORMAT = 2
+DIRECTORY_FORMAT = 2
 """Of a zoo directory; `zoo.json` names it."""
 
-_KINDS = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
+_ENTRY_TYPES = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
 
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
 
 
 def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
-    content = {"format": FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
+    content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
     write_once(path / "zoo.json", to_json(content))
 
 
@@ -50,15 +50,15 @@ def read_manifest(path: Any) -> dict[str, Any]:
         manifest = read_json(file)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
-    if "format" in manifest and manifest["format"] != FORMAT:
+    if "format" in manifest and manifest["format"] != DIRECTORY_FORMAT:
         age = "an older" if manifest["format"] == 1 else "another"
         raise ValueError(
             f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
-            f"{FORMAT}."
+            f"{DIRECTORY_FORMAT}."
         )
     if not {"format", "spec", "cohorts"} <= manifest.keys():
         raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
-    for name, kind in _KINDS.items():
+    for name, kind in _ENTRY_TYPES.items():
         if not isinstance(manifest.get(name, kind()), kind):
             raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
     for retry in manifest.get("retries", []):

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import artefacts
+from analysis.arithmetic import SIGNIFICANT
 from analysis.inference.permutation_designs import THESE
 from analysis.report.compared import Compared
 
@@ -45,7 +46,7 @@ def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
 def _among_solved(test: dict[str, Any], solved: dict[str, dict[str, Any]]) -> str:
     """What changes where members that did not solve their task are left out."""
     other = solved.get(test["field"])
-    if other is None or (other["p"] <= 0.05) == (test["p"] <= 0.05):
+    if other is None or (other["p"] <= SIGNIFICANT) == (test["p"] <= SIGNIFICANT):
         return ""
     return f"; among the {other['solved']} members that solved the task p = {other['p']:.2g}"
 

@@ -55,7 +55,7 @@ def test_each_members_result_is_its_own_models_also_in_calls_of_any_size(
         np.testing.assert_allclose(values["outputs"][row], alone, atol=2e-6)
         np.testing.assert_allclose(values["rate"][row], layers["rate"], atol=2e-6)
     for at_once in (1, 2, 3):
-        monkeypatch.setattr(population, "AT_ONCE", at_once)
+        monkeypatch.setattr(population, "MEMBERS_AT_ONCE", at_once)
         chex.assert_trees_all_equal(population_map(trained, cohort, outputs, [inputs]).values, values)
 
 
@@ -74,7 +74,7 @@ def test_batches_come_in_order_from_every_device_at_once_and_few_wait(
 
     monkeypatch.setattr(population.Mapped, "run", noted)
     monkeypatch.setattr(population, "lanes", lambda: lanes()[:2])
-    monkeypatch.setattr(population, "AT_ONCE", 1)
+    monkeypatch.setattr(population, "MEMBERS_AT_ONCE", 1)
     (cohort,) = SEVEN.cohorts
     batches = population.population_batches(trained, cohort, lambda bound, v, key: bound.model.gain)
     first = next(batches)
