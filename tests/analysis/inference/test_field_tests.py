@@ -77,8 +77,8 @@ def test_a_number_drawn_at_random_is_tested_as_a_number_and_held_constant_as_one
     assert tests["tested_as"].to_dict() == {"model": "levels", "rate": "log10(value)"}
     assert tests["testable"].all()
     assert tests.loc["model", "p"] < 0.01 < tests.loc["rate", "p"]
-    assert "given rate" in tests.loc["model", "unit"]
-    assert "within strata of model" in tests.loc["rate", "unit"]
+    assert "given rate" in tests.loc["model", "exchanged"]
+    assert "within strata of model" in tests.loc["rate", "exchanged"]
     assert (tests["not_held"] == "").all()
 
 

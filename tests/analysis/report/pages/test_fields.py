@@ -25,7 +25,7 @@ def test_fields_drawn_at_random_are_tested_with_their_number_of_entries_held_con
     table, similarity = of_many_depths(200, 2)
     tests = run_field_tests(similarity, table, ["channels", "kernel", "activation"], {}).set_index("field")
     assert list(tests.index[tests["testable"].to_numpy(bool)]) == ["activation", "depth"]
-    assert "(activation x depth x channels x kernel)" in tests.loc["activation", "unit"]
+    assert "(activation x depth x channels x kernel)" in tests.loc["activation", "exchanged"]
     lines = list(field_lines(tests.reset_index(), "cka", "conv1"))
     assert lines[0].startswith("  activation: explains")
     assert "not held constant in these tests" in lines[2]
