@@ -244,8 +244,8 @@ def _fault(x: np.ndarray, kind: str) -> str:
 def _left_out(items: Items, index: int) -> LeftOut:
     """An item by the labels that tell which network it is of."""
     labels = items.labels.iloc[index].dropna().to_dict() if len(items.labels.columns) else {}
-    texts = [str(labels.get(column, "")) for column in ("member", "layer")]
-    return LeftOut(items.names[index], *texts, bool(labels.get("trained", True)))
+    member, layer = (str(labels.get(column, "")) for column in ("member", "layer"))
+    return LeftOut(items.names[index], member, layer, bool(labels.get("trained", True)))
 
 
 def _describe(items: Items, index: int) -> str:
