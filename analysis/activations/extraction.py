@@ -1,8 +1,7 @@
 """Labelled representations: the activations of many members, at many layers, on one probe."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,7 +67,7 @@ def representations(
         if ids and depths:
             work.append((cohort, list(_blocks(view, ids, of_cohort, depths, untrained, items))))
     arrays = {shape: np.empty((count, *shape), np.float32) for shape, count in items.items()}
-    structure = _on_all_devices(lambda part: _fill(view, *part, arrays), work)
+    structure = [_fill(view, cohort, of_cohort, arrays) for cohort, of_cohort in work]
     blocks = [block for _, of_cohort in work for block in of_cohort]
     groups = tuple(_group([b for b in blocks if b.shape == shape], x, table) for shape, x in arrays.items())
     categories = _categories(blocks, structure, sorted(classes), table)
@@ -176,25 +175,6 @@ def _blocks(
             shape = jax.eval_shape(lambda x, layer=layer: view.patterns(x, layer), whole).shape
             yield Block(ids, layer, depth, depth / last, is_trained, shape, items[shape])
             items[shape] += len(ids)
-
-
-def _on_all_devices(work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
-    """The results of all parts, in order; a thread per lane traces, compiles and runs what belongs to a cohort."""
-    import jax
-
-    from zoo.devices.startup import lanes
-
-    devices = lanes()
-
-    def run(place: int) -> Any:
-        with jax.default_device(devices[place % len(devices)]):
-            return work(parts[place])
-
-    with ThreadPoolExecutor(len(devices)) as pool:
-        try:
-            return list(pool.map(run, range(len(parts))))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)  # one that fails ends all
 
 
 def _fill(view: View, cohort: Any, blocks: Sequence[Block], arrays: Mapping[tuple[int, ...], np.ndarray]) -> np.ndarray:
