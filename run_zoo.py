@@ -106,6 +106,8 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
+        from zoo.store.reader import all_done
+
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         if self.dry_run:
@@ -116,7 +118,7 @@ class Train:
         begin = time.monotonic()
         if self.retry or self.retry_learning_rate is not None:
             self._retry(zoo)
-        done = _all_done(self.out)
+        done = all_done(self.out)
         trained = self._train(zoo)
         summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
         run = trained.manifest.get("last_run", {})
@@ -172,6 +174,8 @@ class Run(Train):
     """Compare every layer with every layer, not only equal ones."""
 
     def __call__(self) -> None:
+        from zoo.store.reader import all_done
+
         begin = time.monotonic()
         if not self.dry_run:
             _here(self.out)  # before it has trained, not after
@@ -182,9 +186,9 @@ class Run(Train):
             from zoo.files import directory
             from zoo.store.lock import wait_for_others
 
-            if not _all_done(self.out):
+            if not all_done(self.out):
                 say("Waiting for the other processes, to compare all of them.")
-            wait_for_others(directory(self.out), self.together, lambda: _all_done(self.out))
+            wait_for_others(directory(self.out), self.together, lambda: all_done(self.out))
         # One network of hundreds whose units have all died must not end a run after its training.
         refusal = None
         try:
@@ -195,7 +199,7 @@ class Run(Train):
         if refusal is not None:
             raise refusal
         console.print(f"Done in {time.monotonic() - begin:.0f} s.")
-        if not _all_done(self.out):
+        if not all_done(self.out):
             raise OSError("A process has ended before its share was trained; the same command trains what is left.")
 
 
@@ -239,22 +243,9 @@ class Compare:
         from analysis.zoo_comparison import Request, compare_zoo
 
         _use_data(self.data_dir)
-        request = Request(
-            measures=self.measures,
-            only=self.task,
-            layers=self.layers,
-            all_layers=self.all_layers,
-            space=self.space,
-            exclude_degenerate=self.exclude_degenerate,
-            probe=self.probe,
-            against=self.against,
-            export=self.export,
-            control=self.control,
-            nulls=self.nulls,
-            intervals=self.intervals,
-            interactions=self.interactions,
-            dtype="float64" if self.float64 else "float32",
-        )
+        flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
+        dtype = "float64" if self.float64 else "float32"
+        request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
         compare_zoo(_here(self.dir), request, say)
 
 
@@ -361,16 +352,6 @@ def _use_data(directory: Path | None) -> None:
     if not directory.is_dir():
         raise ValueError(f"--data-dir is {directory}, which is no directory.")
     os.environ["ZOO_DATA"] = str(directory.resolve())
-
-
-def _all_done(out: str) -> bool:
-    from zoo import load
-    from zoo.files import directory
-    from zoo.training.status import UNFINISHED
-
-    if not (directory(out) / "members.csv").exists():
-        return False
-    return not set(UNFINISHED) & set(load(out).members["status"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,9 +7,10 @@ The contract of a model:
   `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs. A name that
   ends in ".pre" is what the nonlinearity of that layer got: kept for those who ask for it by name.
   It computes in the precision of its inputs and variables.
-- Variables come in three collections; a name in them has no dot. `params` are trained. `batch_stats`, where there are
-  any, are renewed by a pass in training. `constants`, where there are any, are drawn once, by `init`, from a stream of
-  their own, and nothing changes them: masks, signs, time constants per unit, fixed weights.
+- `init` gives variables in three collections; a name in them has no dot. `params` are trained. `batch_stats`, where
+  there are any, are renewed by a pass in training. `constants`, where there are any, are drawn once, by `init`, from a
+  stream of their own, and nothing changes them: masks, signs, time constants per unit, fixed weights. A rule may add a
+  fourth collection, "backward", of which below.
 - Random numbers come from three streams: "params" and "constants" in `init`, and "noise" in a pass in training. A pass
   without training draws none.
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
@@ -23,7 +24,7 @@ The contract of a model:
 - `perturb` is {layer: (scale, shift)}, each `(unit,)`, or `(channel,)` of a map: after the layer's nonlinearity r
   becomes scale r + shift, before anything else reads it, and so it is returned. (0, 0) is a lesion, (1, s) a drive.
   A layer is a name in `representations` without ".pre"; of a recurrent model it is "rate". None costs nothing.
-- A rule may add the collection "backward", with names of `params` and their shapes: the error of a product with such a
+- The collection "backward" has names of `params` and their shapes: the error of a product with such a
   weight goes back to the product's input through the backward weight, and nothing else changes. Every trained weight
   of two axes or more stands in such a product (`models/_products.py`: `product`, and `Dense` for linen's).
 - No linen submodule is called inside a raw `lax.scan`: take the parameters first.

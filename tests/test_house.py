@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "zoo", "analysis", "run_zoo")
 ALLOWED = {"models": {"models"}, "zoo": {"models", "zoo"}, "analysis": {"models", "zoo", "analysis"}}
 FILES = [path for room in ALLOWED for path in sorted((ROOT / room).rglob("*.py"))]
+PLUG_INS = {ROOT / package.replace(".", "/") for package in (*lookup.FOLDERS.values(), "analysis.report.pages")}
 
 
 FLOORS = {
@@ -114,9 +115,7 @@ def test_no_constant_of_one_name_stands_in_two_modules() -> None:
 
 
 def test_no_package_holds_more_than_a_dozen_files_besides_the_plug_in_folders() -> None:
-    packages = [*lookup.FOLDERS.values(), "analysis.report.pages"]
-    plug_ins = {ROOT / package.replace(".", "/") for package in packages}
-    for folder in {path.parent for path in FILES} - plug_ins:
+    for folder in {path.parent for path in FILES} - PLUG_INS:
         assert len(list(folder.glob("[!_]*.py"))) <= 12, folder
 
 
@@ -126,8 +125,17 @@ def test_imports_point_from_models_to_zoo_to_analysis() -> None:
 
 
 def test_files_stay_under_400_lines() -> None:
-    for path in FILES:
+    for path in [*FILES, ROOT / "run_zoo.py"]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_every_module_is_tested_in_the_file_of_its_name_but_plug_ins_and_modules_that_begin_with_an_underscore() -> (
+    None
+):
+    """These are tested in the file of their contract or family."""
+    for path in FILES:
+        name = path.relative_to(ROOT).with_name(f"test_{path.name}")
+        assert path.parent in PLUG_INS or path.name.startswith("_") or (ROOT / "tests" / name).is_file(), path
 
 
 def test_models_know_only_jax_and_flax() -> None:

@@ -6,6 +6,9 @@ keeps what is finished, and writes one labelled file; the report draws it. What 
 sentence that names the assay's file: what it declares before anything runs, what it gives when it gives it. Code
 elsewhere asks an assay for the properties that are declared here and never for its name.
 
+What an assay may ask of its networks is `Assayed` (`analysis/assays/_assayed.py`); how a result is cut for lines and
+pictures, by probe, layer and state, is in `_pictures.py`.
+
 Fields are the options, declared with `models.setting` and a default each. The engine has them checked
 (`zoo.spec.fields.checked`) before it runs anything. Those that are not at their default make the assay's name, so that
 results and pictures of other options are not overwritten, and all are flags of `run_zoo.py assay DIR NAME`. The

@@ -378,3 +378,9 @@ def _variables(folder: BlockFolder, step: int, rows: Sequence[int], rule_state: 
 def load(directory: str | os.PathLike[str]) -> Trained:
     """Open a zoo directory for reading: `.members`, `.curves`, `.params(member)`, `.model(member)`, `.task(member)`."""
     return Trained(directory)
+
+
+def all_done(directory: str | os.PathLike[str]) -> bool:
+    """Whether a zoo directory is there, with every member trained to its end."""
+    written = (files.directory(directory) / "members.csv").exists()
+    return written and not set(UNFINISHED) & set(load(directory).members["status"])
