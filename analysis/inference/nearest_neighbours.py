@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["hits", "knn_accuracy", "nearest"]
+__all__ = ["hits", "knn_accuracy", "nearest_cases"]
 
 
 def knn_accuracy(
