@@ -18,7 +18,16 @@ import xarray as xr
 
 from analysis import artefacts
 
-__all__ = ["OUTSIDE_LABELS", "ZOO", "ComparedTask", "Comparison", "EarlierFormat", "MeasureRecord", "Measured"]
+__all__ = [
+    "OUTSIDE_LABELS",
+    "ZOO",
+    "ComparedTask",
+    "Comparison",
+    "EarlierFormat",
+    "LeftOut",
+    "MeasureRecord",
+    "Measured",
+]
 
 COMPARISON_FORMAT = 2
 """The form of a stored comparison; files of another form are refused."""
@@ -164,6 +173,21 @@ class ComparedTask(NamedTuple):
     finished: int
 
 
+class LeftOut(NamedTuple):
+    """An item that was left out because it is NaN or constant over stimuli.
+
+    Attributes:
+      name: of the item.
+      member, layer: its labels, "" where it has none, or where an earlier version has written the comparison.
+      trained: whether the member is trained.
+    """
+
+    name: str
+    member: str = ""
+    layer: str = ""
+    trained: bool = True
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
     """Every pair of items under every measure.
@@ -178,7 +202,7 @@ class Comparison:
       space: how maps of convolution layers were reduced, "" where there are none.
       dt: ms between the time steps compared, 0 where there are none.
       layers: "equal", or "all" where items of unequal layers were compared too.
-      excluded: names of the items that were left out because they are NaN or constant over stimuli.
+      excluded: the items that were left out.
       of_task: which task of a zoo directory it is of; None for other representations.
     """
 
@@ -188,7 +212,7 @@ class Comparison:
     space: str = ""
     dt: float = 0.0
     layers: str = "equal"
-    excluded: tuple[str, ...] = ()
+    excluded: tuple[LeftOut, ...] = ()
     of_task: ComparedTask | None = None
 
     @property
@@ -274,7 +298,8 @@ class Comparison:
             extras = {extra: dataset[f"{name}_{extra}"].to_numpy() for extra in json.loads(variable.attrs["extras"])}
             measures[str(name)] = Measured(record, variable.to_numpy(), chance, extras)
         of_task = ComparedTask(*(about[field] for field in ComparedTask._fields)) if "task" in about else None
-        excluded = tuple(json.loads(about["excluded"]))
+        rows = json.loads(about["excluded"])
+        excluded = tuple(LeftOut(row) if isinstance(row, str) else LeftOut(*row) for row in rows)  # once names alone
         rest = {name: about[name] for name in ("probe", "space", "dt", "layers")}
         return cls(items, measures, excluded=excluded, of_task=of_task, **rest)
 

@@ -223,7 +223,7 @@ def _lines(result: TaskResult) -> Iterator[str]:
     """What was compared, and what was left out of it, as lines for the terminal."""
     networks, start = result.comparison.networks(), result.name
     records = [measured.record for measured in networks.measures.values()]
-    if left_out := _listed(networks.excluded):
+    if left_out := _listed([item.name for item in networks.excluded]):
         yield f"{start}: left out as constant over all stimuli or not finite: {left_out}"
     for record in records:
         if undefined := _listed(record.undefined):

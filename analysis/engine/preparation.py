@@ -50,6 +50,12 @@ class Prepared:
         """The states that there are, in the order of the groups."""
         return [state for state in self.states if state is not None]
 
+    def beside(self, others: "Prepared") -> "Prepared":
+        """One request of the groups of both that the measure can be had of; nothing is prepared again."""
+        both = [(group, state) for each in (self, others) for group, state in zip(each.groups, each.states)]
+        groups, states = zip(*((group, state) for group, state in both if taken(self.measure, group)))
+        return dataclasses.replace(self, groups=groups, states=states)
+
     @property
     def places(self) -> list[np.ndarray]:
         """For each group that the measure can be had of, where its members stand among all."""

@@ -97,19 +97,18 @@ def correspondence(comparison: Comparison, variable: str, fields: list[str] | tu
 
 def _networks(comparison: Comparison, fields: Any, defined: np.ndarray) -> Networks:
     """The networks whose layers are all there and `defined`, `(item,)`; diverged ones are left out."""
-    items: Any = comparison.items.reset_index(names="name")
-    items = items.assign(item=np.arange(len(items)), defined=defined)
+    items: Any = comparison.items.assign(item=np.arange(len(defined)), defined=defined)
     if "layer_depth" in items:
         before = items["layer"].map(is_before_nonlinearity).astype(bool)
         items = items.assign(first=~before).sort_values(["layer_depth", "first", "item"], kind="stable")
-    broken = {_network_of(name) for name in comparison.excluded}
+    broken = {(item.member, item.trained) for item in comparison.excluded}
     lists: dict[tuple[str, ...], list[Any]] = {}
     rows = []
     groups: Any = items.groupby(["member", "trained"], sort=False)
     for (member, trained), part in groups:
         layers = tuple(part["layer"])
         first = part.iloc[0]
-        if len(layers) < 2 or not part["defined"].all() or _network_of(first["name"]) in broken:
+        if len(layers) < 2 or not part["defined"].all() or (member, trained) in broken:
             continue
         if trained and first.get("status") == DIVERGED_WORD:
             continue
@@ -131,11 +130,6 @@ def _networks(comparison: Comparison, fields: Any, defined: np.ndarray) -> Netwo
         [np.array([row for row, _ in of_list]) for of_list in lists.values()],
         table,
     )
-
-
-def _network_of(item: str) -> tuple[str, bool]:
-    """Member and state of an item's name, `member/layer` or `member/layer/untrained`."""
-    return item.split("/")[0], item.endswith("/untrained")
 
 
 def _interpolation(layers: int) -> np.ndarray:

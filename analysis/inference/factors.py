@@ -1,5 +1,6 @@
 """The fields that a comparison asks about: what was varied, and which of it can be told apart."""
 
+import ast
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -75,7 +76,7 @@ def depths(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     """
 
     def entries(text: str) -> int:
-        return len(text.strip("(),").split(",")) if text.startswith("(") and text != "()" else 0
+        return len(ast.literal_eval(text)) if text.startswith("(") else 0
 
     several: list[np.ndarray] = []
     for field in fields:

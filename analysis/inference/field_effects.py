@@ -33,18 +33,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from analysis.arithmetic import SIGNIFICANT
 from analysis.geometry.embedding import gower
 from analysis.inference.factors import MISSING, MOST_LEVELS, scaled, texts_of
 from analysis.inference.field_p_values import permutation_p
-from analysis.inference.nearest_neighbours import hits, nearest
+from analysis.inference.nearest_neighbours import hits, nearest_cases
 from analysis.inference.permutation_designs import GENERAL, SEED, Design, MemberLabels, designs
 from analysis.inference.resampling import arrangements, holm, relabellings
 from analysis.inference.sums_of_squares import TINY, bases, deviations, f_ratio, partition
 
 __all__ = ["COLUMNS", "FieldPlan", "explained", "pairs"]
-
-LEVEL = 0.05
-"""A test of configurations that can reach no p of this size is made on members instead."""
 
 VOTES = 199
 """Permutations that the chance level of nearest neighbours is the mean of."""
@@ -52,7 +50,7 @@ VOTES = 199
 COLUMNS = [
     *("field", "share", "share_alone", "partial_r2", "omega2", "pseudo_f", "p", "p_holm", "dispersion_f"),
     *("dispersion_p", "knn", "knn_chance", "distinct", "smallest_p", "exact", "testable", "about", "tested_as"),
-    *("levels", "configurations", "unit", "within"),
+    *("levels", "configurations", "exchanged", "within"),
 ]
 """What `explained` says of each field and interaction.
 
@@ -61,7 +59,7 @@ test exchanges: `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm` (over all that
 `dispersion_p` (an ANOVA of distances to centroids; NaN for interactions), `distinct` (permutations that can change the
 statistic), `smallest_p` (that this design and number of draws allow), `exact` (all permutations), `testable`, `about`
 ("configurations in general" or "these configurations only"), `tested_as` ("levels", "value", "log10(value)",
-"interaction"), `levels`, `configurations`, `unit` (what is exchanged) and `within` (the members the test is about).
+"interaction"), `levels`, `configurations`, `exchanged` (what is permuted) and `within` (the members the test is about).
 `knn` is the accuracy of `analysis.inference.nearest_neighbours.knn_accuracy` for the field's label, `knn_chance` its
 mean over permutations of labels over configurations; both are NaN for numbers, interactions, and where nothing can be
 permuted.
@@ -138,7 +136,7 @@ def explained(
                 tested_as=term.tested_as,
                 levels=math.prod(term.levels),
                 configurations=len(general.strata),
-                unit=_unit(chosen, term),
+                exchanged=_exchanged(chosen, term),
                 within=term.within,
             )
         )
@@ -239,7 +237,7 @@ def _designs(term: _Term, plan: FieldPlan, permutations: int) -> tuple[Design, D
     """The design over configurations, and the one that is tested: over members, where these allow a smaller p."""
     ways = designs(term.labels, term.names, term.others, plan.not_held)
     general = next(ways)
-    few = permutations > 0 and general.smallest(permutations) > LEVEL
+    few = permutations > 0 and general.smallest(permutations) > SIGNIFICANT
     if not few or any(
         field not in plan.numbers and count > MOST_LEVELS for field, count in zip(term.names, term.levels)
     ):
@@ -321,7 +319,7 @@ def _knn(
     labellings, distinct = arrangements(general.codes, general.strata)
     if distinct < 2 or not draws:
         return dict(knn=math.nan, knn_chance=math.nan)
-    near = nearest(distance, general.case_of, seeds, neighbours)
+    near = nearest_cases(distance, general.case_of, seeds, neighbours)
     width = near.shape[1] * int(general.codes.max() + 1) * len(distance) // len(general.codes)
     chance = [
         hits(near, labels[:, general.case_of])
@@ -331,7 +329,7 @@ def _knn(
     return dict(knn=float(observed[0]), knn_chance=float(np.concatenate(chance).mean()))
 
 
-def _unit(design: Design, term: _Term) -> str:
+def _exchanged(design: Design, term: _Term) -> str:
     """What a test exchanges, in words."""
     general = design.about == GENERAL
     mean = ", ".join([*(["seeds"] if general else []), *term.averaged])

@@ -1,5 +1,6 @@
 """The tests and the means of one measure at one layer: which fields are tested how, and what is left out."""
 
+import json
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -49,8 +50,8 @@ def run_field_tests(
 
     Returns:
       The columns of `analysis.inference.field_effects.explained`, `p_holm` over all tests among the same members, and
-      `not_held` and `averaged_over`, the fields that are; `members`, "all" or "solved", what the test was made among;
-      `solved`, how many solved the task, as "12 of 16". There are no rows of "solved" where all did, or where
+      `not_held` and `averaged_over`, the fields that are, as JSON; `members`, "all" or "solved", what the test was made
+      among; `solved`, how many solved the task, as "12 of 16". There are no rows of "solved" where all did, or where
       those that did have fewer than 2 configurations.
     """
     status, trained = table["status"].to_numpy(), table["trained"].isin([True]).to_numpy()
@@ -83,7 +84,7 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
     enough = bool((first["testable"] & (first["distinct"] > 1000)).any())
     not_held = [] if enough else [field for field in singular(part, apart) if field not in numbers]
     not_held = not_held if len(not_held) < len(apart) else []
-    tests = [first.loc[not_held].assign(testable=False, not_held="", averaged_over=", ".join(among_copies))]
+    tests = [first.loc[not_held].assign(testable=False, not_held="[]", averaged_over=json.dumps(among_copies))]
     if not_held:
         apart = [field for field in apart if field not in not_held]
         depth = depths(part, not_held)
@@ -100,8 +101,8 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
             interactions=[":".join(pair) for pair in asked if {*pair} & {*among_copies} == {*copied}],
         )
         test: Any = explained(distance, part, plan)
-        over = ", ".join(field for field in among_copies if field not in copied)
-        tests.append(test.assign(not_held=", ".join(not_held), averaged_over=over))
+        over = [field for field in among_copies if field not in copied]
+        tests.append(test.assign(not_held=json.dumps(not_held), averaged_over=json.dumps(over)))
     result = pd.concat([test for test in tests if len(test)] or tests[:1]).reset_index(names="field")
     result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
     return result

@@ -189,7 +189,7 @@ def permutation_test(
 
     Args:
       prepared: any measure and its states, of the members that take part; a Pair measure, and one that makes a choice
-        for each pair, is computed anew for each draw.
+        for each pair, is computed anew for each draw, a Pair measure from new states of both sides.
       others: the representations, under the same measure, that `prepared` is compared with and that are shuffled; the
         same ones where none are given, and a symmetric measure then has a symmetric p.
       draws: of permutations.
@@ -369,11 +369,11 @@ def _shuffled_inner(prepared: Prepared, others: Prepared, budget: int) -> Shuffl
 
 
 def _shuffled_any(prepared: Prepared, others: Prepared, budget: int) -> Shuffled:
-    groups, members = prepared.taken_groups, len(prepared.members)
+    members = len(prepared.members)
 
     def values(order: np.ndarray) -> np.ndarray:
-        moved = [stimuli_in_order(group, order) for group in others.taken_groups]
-        both = prepare(prepared.measure, [*groups, *moved], prepared.dtype)
-        return similarities([both], budget=budget)[0].value[:members, members:]
+        groups = [stimuli_in_order(group, order) for group in others.taken_groups]
+        moved = prepare(prepared.measure, groups, prepared.dtype)
+        return similarities([prepared.beside(moved)], budget=budget)[0].value[:members, members:]
 
     return values

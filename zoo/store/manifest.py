@@ -7,6 +7,7 @@
 Each is written by whoever comes first, whole, and the others read it: processes that share a directory agree.
 """
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -109,11 +110,17 @@ def description(manifest: dict[str, Any]) -> str:
 
 
 def zoo_of(manifest: dict[str, Any]) -> Zoo:
-    """The spec of a manifest, with the members that were tried again; a ValueError where it is none."""
-    zoo = Zoo.from_json(manifest["spec"])
-    for retry in manifest.get("retries", []):
-        zoo += Zoo.from_json(retry)
-    return zoo
+    """The spec of a manifest, with the members that were tried again; a ValueError where it is none.
+
+    Manifests of one description share one zoo: what was expanded for `train` is there for `compare` and the report.
+    """
+    return _described_by(description(manifest))
+
+
+@functools.lru_cache(maxsize=2)  # a zoo of 100,000 members is large: no more than two directories in turn
+def _described_by(described: str) -> Zoo:
+    spec, retries = json.loads(described)
+    return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
 
 
 def tried_again(manifest: dict[str, Any]) -> dict[str, str]:

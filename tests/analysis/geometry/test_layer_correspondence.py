@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from analysis.geometry.layer_correspondence import DEPTHS, PAIR_KINDS, correspondence
-from analysis.labelled_comparison import Comparison, Measured, MeasureRecord
+from analysis.labelled_comparison import Comparison, LeftOut, Measured, MeasureRecord
 
 SHALLOW, DEEP = ("conv1", "dense1"), ("conv1", "conv2", "conv3", "dense1")
 
@@ -111,9 +111,9 @@ def test_networks_that_are_not_whole_do_not_count(why):
     result = comparison(MIXED)
     without = correspondence(result.select(np.flatnonzero(result.items["member"] != "m4")), "cka", ["channels"])
     if why == "excluded":
-        lost = ["m4/conv2", "m4/dense1/untrained"]
-        result = result.select(np.flatnonzero(~result.items.index.isin(lost)))
-        result = dataclasses.replace(result, excluded=tuple(lost))
+        lost = (LeftOut("m4/conv2", "m4", "conv2"), LeftOut("m4/dense1/untrained", "m4", "dense1", False))
+        result = result.select(np.flatnonzero(~result.items.index.isin([item.name for item in lost])))
+        result = dataclasses.replace(result, excluded=lost)
     elif why == "undefined":
         gone = result.items.index.isin(["m4/conv1", "m4/conv1/untrained"])
         values = np.where(gone[:, None] | gone[None], np.nan, result.measures["cka"].values)
