@@ -20,4 +20,4 @@ SIGNIFICANT = 0.05
 
 def in_precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
     """The context in which JAX computes in numbers of this kind, "float32" or "float64"."""
-    return jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
+    return jax.enable_x64(dtype == "float64")

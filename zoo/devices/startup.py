@@ -5,17 +5,19 @@ from typing import Any
 
 import jax
 
-from zoo.devices import compilation
+from zoo.devices import compilation, jax_settings
 
 
 def start(threads: int | None = None) -> None:
-    """Set JAX up before its first use: the thread pool and the compilation cache.
+    """Set JAX up before its first use: what decides bits, the thread pool and the compilation cache.
 
-    What the user has set (NPROC, JAX_COMPILATION_CACHE_DIR) stands. Does nothing once a backend runs.
+    What the user has set (NPROC, JAX_COMPILATION_CACHE_DIR) stands, but for `zoo.devices.jax_settings.SETTINGS`. Thread
+    pool and cache stay as they are once a backend runs.
 
     Args:
       threads: of XLA's CPU pool, as a directory's manifest records it; default the number of cores.
     """
+    jax_settings.settle()
     if _backend_runs():
         return
     if threads is not None:
