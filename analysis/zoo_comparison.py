@@ -33,6 +33,7 @@ from analysis.scoring.recording_scores import outside, score_lines, score_table
 from zoo.lookup import nearest
 from zoo.store.reader import Trained, load
 from zoo.training.status import DIVERGED_WORD, UNFINISHED
+from zoo.wording import counted
 
 __all__ = ["Request", "Slice", "compare_zoo", "mean_rdms", "slices"]
 
@@ -236,7 +237,7 @@ def _lines(result: TaskResult) -> Iterator[str]:
         if empty := _listed(record.empty):
             yield f"{start}: no value for {empty}: {record.empty_because}"
     members, layers = (networks.items[label].nunique() for label in ("member", "layer"))
-    states = f"{members} members, trained and untrained, at {layers} layers"
+    states = f"{counted(members, 'member')}, trained and untrained, at {counted(layers, 'layer')}"
     states += f" ({networks.space} of maps)" if networks.space else ""
     names = ", ".join(record.name for record in records)
     yield f"{start}: {states}, {records[0].n_stimuli} stimuli, {names}"
