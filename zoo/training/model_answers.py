@@ -207,15 +207,16 @@ def _check_steps(network: Begun) -> None:
 
 def _check_hyperparameters(network: Begun) -> None:
     """Refuse hyperparameters that depend on what is trained: no gradient flows to them."""
-    model, variables = network.model, network.variables
+    model, params = network.model, network.variables["params"]
+    others = {name: of for name, of in network.variables.items() if name != "params"}
 
-    def numbers(params: Any) -> Any:
-        return network.call(method="hyperparameters")({}, {**variables, "params": params})
+    def numbers(params: Any, others: Any) -> Any:
+        return network.call(method="hyperparameters")({}, {**others, "params": params})
 
     with calling(model, "hyperparameters"):
-        program, shapes = jax.make_jaxpr(numbers, return_shape=True)(variables["params"])
-    # A variable of the program -> the trained arrays that it is made of.
-    made_of = {var: {name} for var, name in zip(program.jaxpr.invars, leaves(variables["params"]))}
+        program, shapes = jax.make_jaxpr(numbers, return_shape=True)(params, others)
+    # A variable of the program -> the trained arrays that it is made of; the first variables are these arrays.
+    made_of = {var: {name} for var, name in zip(program.jaxpr.invars, leaves(params))}
     for equation in program.jaxpr.eqns:
         read = [made_of.get(var, set()) for var in equation.invars if not isinstance(var, Literal)]
         made_of |= dict.fromkeys(equation.outvars, set().union(*read))
