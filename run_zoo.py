@@ -27,7 +27,8 @@ except ImportError as error:
     print(f"run_zoo.py: {error}", file=sys.stderr)
     sys.exit(2)
 
-from zoo.running import settings
+from analysis import DEFAULT_MEASURES
+from zoo.running import run_settings
 from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of
 from zoo.terminal import console, print_cohorts, print_fields, print_member, print_members, print_plan, say
 from zoo.wording import counted, plain
@@ -66,11 +67,11 @@ class Train:
 
     spec: Annotated[Positional[str], arg(metavar="SPEC", help="A preset, or a Python file that defines `zoo`.")]
     out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
-    save_every: Seconds = settings.SAVE_EVERY
+    save_every: Seconds = run_settings.SAVE_EVERY
     """Time between two checkpoints of a block."""
-    keep: Annotated[int, arg(metavar="N")] = settings.KEPT
+    keep: Annotated[int, arg(metavar="N")] = run_settings.KEPT
     """Checkpoints of a block that stay, beside the untrained networks."""
-    grace: Seconds = settings.GRACE
+    grace: Seconds = run_settings.GRACE
     """Time to save in after SIGTERM or Ctrl-C; a second one ends at once."""
     block: Count = None
     """Members that one call advances on one device, instead of the recipe's."""
@@ -105,6 +106,8 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
+        from zoo.store.reader import all_done
+
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         if self.dry_run:
@@ -115,7 +118,7 @@ class Train:
         begin = time.monotonic()
         if self.retry or self.retry_learning_rate is not None:
             self._retry(zoo)
-        done = _all_done(self.out)
+        done = all_done(self.out)
         trained = self._train(zoo)
         summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
         run = trained.manifest.get("last_run", {})
@@ -135,10 +138,10 @@ class Train:
             return launch(zoo, self.out, self.on, 8 if self.shares is None else self.shares, self.engine, **settings)
         if self.engine or self.shares is not None:
             raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
-        from zoo.launch.processes import joined
+        from zoo.launch.processes import joined_cluster
         from zoo.running.run import train
 
-        cluster = joined(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
+        cluster = joined_cluster(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
         try:
             return train(zoo, self.out, **settings, cluster=cluster)
@@ -171,6 +174,8 @@ class Run(Train):
     """Compare every layer with every layer, not only equal ones."""
 
     def __call__(self) -> None:
+        from zoo.store.reader import all_done
+
         begin = time.monotonic()
         if not self.dry_run:
             _here(self.out)  # before it has trained, not after
@@ -181,9 +186,9 @@ class Run(Train):
             from zoo.files import directory
             from zoo.store.lock import wait_for_others
 
-            if not _all_done(self.out):
+            if not all_done(self.out):
                 say("Waiting for the other processes, to compare all of them.")
-            wait_for_others(directory(self.out), self.together, lambda: _all_done(self.out))
+            wait_for_others(directory(self.out), self.together, lambda: all_done(self.out))
         # One network of hundreds whose units have all died must not end a run after its training.
         refusal = None
         try:
@@ -194,7 +199,7 @@ class Run(Train):
         if refusal is not None:
             raise refusal
         console.print(f"Done in {time.monotonic() - begin:.0f} s.")
-        if not _all_done(self.out):
+        if not all_done(self.out):
             raise OSError("A process has ended before its share was trained; the same command trains what is left.")
 
 
@@ -203,7 +208,7 @@ class Compare:
     """Compare all members, trained and untrained, on their task's probe; test what explains the differences."""
 
     dir: Directory
-    measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ("cka", "rsa")
+    measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = DEFAULT_MEASURES
     """With choices if you like, "cka(debiased=False)"; `list` names them, docs/measures.md says which to take."""
     task: Annotated[str, arg(metavar="NAME")] = ""
     """Which task, of several; all of them where none is named."""
@@ -238,22 +243,9 @@ class Compare:
         from analysis.zoo_comparison import Request, compare_zoo
 
         _use_data(self.data_dir)
-        request = Request(
-            measures=self.measures,
-            only=self.task,
-            layers=self.layers,
-            all_layers=self.all_layers,
-            space=self.space,
-            exclude_degenerate=self.exclude_degenerate,
-            probe=self.probe,
-            against=self.against,
-            export=self.export,
-            control=self.control,
-            nulls=self.nulls,
-            intervals=self.intervals,
-            interactions=self.interactions,
-            dtype="float64" if self.float64 else "float32",
-        )
+        flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
+        dtype = "float64" if self.float64 else "float32"
+        request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
         compare_zoo(_here(self.dir), request, say)
 
 
@@ -360,16 +352,6 @@ def _use_data(directory: Path | None) -> None:
     if not directory.is_dir():
         raise ValueError(f"--data-dir is {directory}, which is no directory.")
     os.environ["ZOO_DATA"] = str(directory.resolve())
-
-
-def _all_done(out: str) -> bool:
-    from zoo import load
-    from zoo.files import directory
-    from zoo.training.status import UNFINISHED
-
-    if not (directory(out) / "members.csv").exists():
-        return False
-    return not set(UNFINISHED) & set(load(out).members["status"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

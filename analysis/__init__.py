@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "representations"]
 
+DEFAULT_MEASURES = ("cka", "rsa")
+"""What is compared by where no measure is named."""
+
 _HOMES = {"compare": "analysis.comparison", "representations": "analysis.activations.extraction"}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from analysis.activations.inputs import Items, array_of, check, gathered, rows_of, stimuli_of
+from analysis import DEFAULT_MEASURES
+from analysis.activations.inputs import Items, array_of, check_items, gathered, rows_of, stimuli_of
 from analysis.activations.types import RDMs, Representations
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import prepare_all, taken
@@ -51,7 +52,7 @@ class Choices:
 
 def compare(
     representations: Representations | Mapping[str, Any],
-    measures: Any = ("cka", "rsa"),
+    measures: Any = DEFAULT_MEASURES,
     *,
     others: Sequence[Any] = (),
     dtype: str = "float32",
@@ -103,7 +104,7 @@ def comparison_of(
     if not chosen:
         raise ValueError(f"No measure was asked for; there are {', '.join(lookup.names('measure'))}.")
     gathered_items = gathered(representations, others, choices.dtype)
-    items, excluded = check(gathered_items, chosen, choices.exclude_degenerate)
+    items, excluded = check_items(gathered_items, chosen, choices.exclude_degenerate)
     if choices.nulls:
         check_nulls(chosen, len(items.names))
     matrices, deviations = _all_values(items, chosen, choices, journal)

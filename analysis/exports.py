@@ -18,7 +18,7 @@ from zoo.lookup import nearest
 
 __all__ = ["check_formats", "export", "write_pairs", "write_rdms", "write_zarr"]
 
-ROWS = 64
+ITEMS_AT_ONCE = 64
 """Items whose pairs are written at once."""
 
 
@@ -87,8 +87,8 @@ def write_pairs(comparison: Comparison, path: Path) -> None:
     with path.open("w", newline="") as file:
         for variable, measured in comparison.measures.items():
             values, record = measured.values, measured.record
-            for begin in range(0, len(values), ROWS):
-                a, b = np.indices((len(values[begin : begin + ROWS]), values.shape[1]))
+            for begin in range(0, len(values), ITEMS_AT_ONCE):
+                a, b = np.indices((len(values[begin : begin + ITEMS_AT_ONCE]), values.shape[1]))
                 a = a + begin
                 kept = a < b if record.symmetric else a != b
                 if comparison.layers == "equal":  # what came from elsewhere has no layer and joins every one

@@ -18,9 +18,18 @@ import xarray as xr
 
 from analysis import artefacts
 
-__all__ = ["OUTSIDE_LABELS", "ZOO", "ComparedTask", "Comparison", "EarlierFormat", "MeasureRecord", "Measured"]
+__all__ = [
+    "OUTSIDE_LABELS",
+    "ZOO",
+    "ComparedTask",
+    "Comparison",
+    "EarlierFormat",
+    "LeftOut",
+    "MeasureRecord",
+    "Measured",
+]
 
-FORMAT = 2
+COMPARISON_FORMAT = 2
 """The form of a stored comparison; files of another form are refused."""
 
 ZOO = "zoo"
@@ -164,6 +173,21 @@ class ComparedTask(NamedTuple):
     finished: int
 
 
+class LeftOut(NamedTuple):
+    """An item that was left out because it is NaN or constant over stimuli.
+
+    Attributes:
+      name: of the item.
+      member, layer: its labels, "" where it has none, or where an earlier version has written the comparison.
+      trained: whether the member is trained.
+    """
+
+    name: str
+    member: str = ""
+    layer: str = ""
+    trained: bool = True
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
     """Every pair of items under every measure.
@@ -178,7 +202,7 @@ class Comparison:
       space: how maps of convolution layers were reduced, "" where there are none.
       dt: ms between the time steps compared, 0 where there are none.
       layers: "equal", or "all" where items of unequal layers were compared too.
-      excluded: names of the items that were left out because they are NaN or constant over stimuli.
+      excluded: the items that were left out.
       of_task: which task of a zoo directory it is of; None for other representations.
     """
 
@@ -188,7 +212,7 @@ class Comparison:
     space: str = ""
     dt: float = 0.0
     layers: str = "equal"
-    excluded: tuple[str, ...] = ()
+    excluded: tuple[LeftOut, ...] = ()
     of_task: ComparedTask | None = None
 
     @property
@@ -241,7 +265,7 @@ class Comparison:
         for dimension in ("a", "b"):
             coords[dimension] = (dimension, np.array(self.names))
             coords |= {f"{column}_{dimension}": (dimension, labels) for column, labels in columns.items()}
-        about: dict[str, Any] = {"format": FORMAT, "probe": self.probe, "space": self.space, "dt": self.dt}
+        about: dict[str, Any] = {"format": COMPARISON_FORMAT, "probe": self.probe, "space": self.space, "dt": self.dt}
         about |= {"layers": self.layers, "excluded": json.dumps(self.excluded)}
         about["columns"] = json.dumps({str(name): _type_of(column) for name, column in self.items.items()})
         return xr.Dataset(variables, coords, about | (self.of_task._asdict() if self.of_task else {}))
@@ -260,7 +284,7 @@ class Comparison:
         """
         dataset = artefacts.read_dataset(path)
         about = {name: _plain(value) for name, value in dataset.attrs.items()}
-        if about.get("format") != FORMAT:
+        if about.get("format") != COMPARISON_FORMAT:
             raise EarlierFormat.of(Path(path).stem)
         types = json.loads(about["columns"])
         columns = {name: _restored(dataset[f"{name}_a"].to_numpy(), kind) for name, kind in types.items()}
@@ -274,7 +298,8 @@ class Comparison:
             extras = {extra: dataset[f"{name}_{extra}"].to_numpy() for extra in json.loads(variable.attrs["extras"])}
             measures[str(name)] = Measured(record, variable.to_numpy(), chance, extras)
         of_task = ComparedTask(*(about[field] for field in ComparedTask._fields)) if "task" in about else None
-        excluded = tuple(json.loads(about["excluded"]))
+        rows = json.loads(about["excluded"])
+        excluded = tuple(LeftOut(row) if isinstance(row, str) else LeftOut(*row) for row in rows)  # once names alone
         rest = {name: about[name] for name in ("probe", "space", "dt", "layers")}
         return cls(items, measures, excluded=excluded, of_task=of_task, **rest)
 

@@ -23,7 +23,7 @@ from analysis import artefacts
 from analysis.activations.probes import Probe, finished, names_apart, probes_of
 from analysis.assays import _giving, full_name
 from analysis.assays._assayed import Assayed
-from analysis.engine.journal import digest
+from analysis.engine.journal import result_key
 from analysis.engine.sources import source_hash
 from analysis.labelled_comparison import plain_array
 from zoo import lookup
@@ -37,7 +37,7 @@ from zoo.wording import counted
 
 __all__ = ["assay_of", "assay_zoo", "read_result"]
 
-PATIENCE = 5.0
+SECONDS_UNTOLD = 5.0
 """Seconds after which it is said what is done and how long it has taken."""
 
 NO_LABELS = ("member", "steps", "loss")
@@ -83,7 +83,7 @@ def assay_zoo(
     else:
         check_contract("assay", type(assay))
         assay = checked(assay)
-    return _Run(load(directory), assay, str(at), say).result(assay)
+    return _AssayRun(load(directory), assay, str(at), say).result(assay)
 
 
 def read_result(path: Path) -> tuple[Any, xr.Dataset]:
@@ -105,7 +105,7 @@ def read_result(path: Path) -> tuple[Any, xr.Dataset]:
     return assay_of(result.attrs["assay"], options), result
 
 
-class _Run:
+class _AssayRun:
     """Assays of one directory at one moment: the one that was asked for, and those that it needs."""
 
     def __init__(self, trained: Trained, assay: Any, at: str, say: Callable[[str], Any]):
@@ -158,7 +158,7 @@ class _Run:
         parts = [(cohort, is_trained) for cohort in cohorts for is_trained in self._states()]
         keys = [self._key(assay, cohort, is_trained) for cohort, is_trained in parts]
         labels = self._labels()
-        key = digest([*keys, labels.to_csv()], ())
+        key = result_key([*keys, labels.to_csv()], ())
         if (known := _known(path, key)) is not None:
             self.say(f"{name}: was done before")
             self._end(assay, known, path)
@@ -170,7 +170,7 @@ class _Run:
         results = []
         for place, (key_of_part, (cohort, is_trained)) in enumerate(zip(keys, parts)):
             results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
-            if time.monotonic() - said > PATIENCE and place + 1 < len(parts):
+            if time.monotonic() - said > SECONDS_UNTOLD and place + 1 < len(parts):
                 said = time.monotonic()
                 self.say(f"{name}: {place + 1} of {len(parts)} parts, {said - begin:.0f} s")
         result = _labelled(_giving.joined(assay, results), results, [is_trained for _, is_trained in parts], labels)
@@ -181,7 +181,7 @@ class _Run:
             artefacts.remove(self.journal / f"{each}.nc")
         if self.journal.is_dir() and not any(self.journal.iterdir()):
             self.journal.rmdir()
-        if (seconds := time.monotonic() - begin) > PATIENCE:
+        if (seconds := time.monotonic() - begin) > SECONDS_UNTOLD:
             self.say(f"{name}: took {seconds:.0f} s")
         written = artefacts.read_dataset(path, "result of an assay")
         self._end(assay, written, path)
@@ -235,7 +235,7 @@ class _Run:
         words = (full_name(assay), source, jax.__version__, cohort.id, json.dumps(recipe, sort_keys=True))
         of_needs = [self._key(assay_of(other), cohort, is_trained) for other in assay.needs]
         when = self.at if is_trained else "initial"
-        return digest([*words, self.probes[cohort.id].id, when, rows.to_csv(index=False), *of_needs], ())
+        return result_key([*words, self.probes[cohort.id].id, when, rows.to_csv(index=False), *of_needs], ())
 
     def _part(
         self, assay: Any, key: str, cohort: Cohort, is_trained: bool, needs: Mapping[str, xr.Dataset]

@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from analysis import artefacts, exports
+from analysis import DEFAULT_MEASURES, artefacts, exports
 from analysis.activations.extraction import representations
 from analysis.activations.probes import Probe, finished_alike, probes_of, shapes_of
 from analysis.activations.recordings import Outside
@@ -24,15 +24,15 @@ from analysis.activations.stimuli import Stimuli, read_stimuli
 from analysis.activations.types import Representations
 from analysis.comparison import Choices, comparison_of
 from analysis.geometry.layer_correspondence import correspondence
-from analysis.inference.factors import LAYERS, layer_counts, tested_fields
+from analysis.inference.factors import LAYER_COUNT, layer_counts, tested_fields
 from analysis.inference.field_tests import group_means, run_field_tests
 from analysis.labelled_comparison import ComparedTask, Comparison, MeasureRecord, plain_columns
 from analysis.measures import _choice
 from analysis.scoring.partialling import check_control, confound, with_partial
-from analysis.scoring.recording_scores import outside, score_lines, scores
+from analysis.scoring.recording_scores import outside, score_lines, score_table
 from zoo.lookup import nearest
 from zoo.store.reader import Trained, load
-from zoo.training.status import UNFINISHED
+from zoo.training.status import DIVERGED_WORD, UNFINISHED
 
 __all__ = ["Request", "Slice", "compare_zoo", "mean_rdms", "slices"]
 
@@ -59,7 +59,7 @@ class Request:
       interactions: test every pair of fields, too.
     """
 
-    measures: Sequence[str] = ("cka", "rsa")
+    measures: Sequence[str] = DEFAULT_MEASURES
     only: str = ""
     layers: Sequence[str] = ()
     all_layers: bool = False
@@ -215,7 +215,7 @@ def _result(trained: Trained, request: Request, plan: CheckedRequest, task: str,
         finished_alike(trained, comparison.networks().items["member"]),
     )
     comparison = dataclasses.replace(comparison, of_task=of_task)
-    table = scores(comparison, others) if task in plan.recordings else None
+    table = score_table(comparison, others) if task in plan.recordings else None
     return TaskResult(f"{task}-{images}" if images else task, shown, comparison, others, table)
 
 
@@ -223,7 +223,7 @@ def _lines(result: TaskResult) -> Iterator[str]:
     """What was compared, and what was left out of it, as lines for the terminal."""
     networks, start = result.comparison.networks(), result.name
     records = [measured.record for measured in networks.measures.values()]
-    if left_out := _listed(networks.excluded):
+    if left_out := _listed([item.name for item in networks.excluded]):
         yield f"{start}: left out as constant over all stimuli or not finite: {left_out}"
     for record in records:
         if undefined := _listed(record.undefined):
@@ -315,9 +315,9 @@ def slices(comparison: Comparison) -> list[Slice]:
         comparison = comparison.networks()
         network = comparison.is_network
     table: Any = comparison.items.reset_index(names="item")
-    if "layer_depth" in table and LAYERS not in table:
+    if "layer_depth" in table and LAYER_COUNT not in table:
         counts = pd.Series(layer_counts(plain_columns(table[network])), table.index[network], dtype="Int64")
-        table[LAYERS] = counts.reindex(table.index)
+        table[LAYER_COUNT] = counts.reindex(table.index)
     result = []
     for variable, measured in comparison.measures.items():
         for layer in dict.fromkeys(table["layer"][network]):
@@ -342,7 +342,7 @@ def mean_rdms(shown: Representations, compared: set[str]) -> xr.Dataset:
     sums: dict[tuple[str, str, bool], tuple[np.ndarray, np.ndarray, int]] = {}
     for group in shown.groups:
         for name, labels, x in zip(group.names, group.labels.to_dict("records"), group.array):
-            if name not in compared or (labels["trained"] and labels["status"] == "diverged"):
+            if name not in compared or (labels["trained"] and labels["status"] == DIVERGED_WORD):
                 continue
             rows = x[order].reshape(len(x), -1).astype(np.float64)
             rows = rows - rows.mean(1, keepdims=True)

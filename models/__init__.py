@@ -7,10 +7,10 @@ The contract of a model:
   `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs. A name that
   ends in ".pre" is what the nonlinearity of that layer got: kept for those who ask for it by name.
   It computes in the precision of its inputs and variables.
-- Variables come in three collections; a name in them has no dot. `params` are trained, and there are some.
+- `init` gives variables in three collections; a name in them has no dot. `params` are trained, and there are some.
   `batch_stats`, where there are any, are renewed by a pass in training. `constants`, where there are any, are drawn
   once, by `init`, from a stream of their own, and nothing changes them: masks, signs, time constants per unit, fixed
-  weights.
+  weights. A rule may add a fourth collection, "backward", of which below.
 - Random numbers come from three streams: "params" and "constants" in `init`, and "noise" in a pass in training. A pass
   without training draws none.
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
@@ -24,7 +24,7 @@ The contract of a model:
 - `perturb` is {layer: (scale, shift)}, each `(unit,)`, or `(channel,)` of a map: after the layer's nonlinearity r
   becomes scale r + shift, before anything else reads it, and so it is returned. (0, 0) is a lesion, (1, s) a drive.
   A layer is a name in `representations` without ".pre"; of a recurrent model it is "rate". None costs nothing.
-- A rule may add the collection "backward", with names of `params` and their shapes: the error of a product with such a
+- The collection "backward" has names of `params` and their shapes: the error of a product with such a
   weight goes back to the product's input through the backward weight, and nothing else changes. Every trained weight
   of two axes or more stands in such a product (`models/_products.py`: `product`, and `Dense` for linen's).
 - No linen submodule is called inside a raw `lax.scan`: take the parameters first.
@@ -72,6 +72,7 @@ __all__ = [
     "Static",
     "broken_limit",
     "given",
+    "is_before_nonlinearity",
     "off",
     "on",
     "setting",
@@ -170,6 +171,11 @@ def given(default: Any) -> Any:
 def on(value: Any, off_value: float = 0.0) -> bool:
     """Whether a mechanism declared with `off` is compiled in: always when traced, else unless at its off value."""
     return not isinstance(value, (int, float)) or value != off_value
+
+
+def is_before_nonlinearity(layer: str) -> bool:
+    """Whether a name in `representations` is of what a layer's nonlinearity got, not of what it gave."""
+    return layer.endswith(".pre")
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from models import on
+from models import is_before_nonlinearity, on
 from models._products import Dense
 
 Activation = Callable[[jax.Array], jax.Array]
@@ -78,7 +78,7 @@ def perturbed(r: jax.Array, perturb: Perturbation | None, layer: str, axis: int 
 
 def check_layers(perturb: Perturbation | None, layers: Iterable[str]) -> None:
     """Refuse to perturb a layer that is not there; what comes before a nonlinearity is none."""
-    known = [layer for layer in layers if not layer.endswith(".pre")]
+    known = [layer for layer in layers if not is_before_nonlinearity(layer)]
     for layer in perturb or ():
         if layer not in known:
             raise ValueError(f"perturb names the layer {layer!r}, but must name one of {', '.join(known)}.")

@@ -72,7 +72,7 @@ def test_a_matrix_on_disk_has_labels_estimator_counts_and_chance(done: Path) -> 
 def test_the_tests_on_disk_name_what_was_permuted(done: Path) -> None:
     tests = pd.read_csv(done / "analysis" / "flipflop-fields.csv")
     assert set(tests["field"]) == {"model", "hidden"}
-    assert {"share", "p", "p_holm", "distinct", "smallest_p", "unit"} <= set(tests.columns)
+    assert {"share", "p", "p_holm", "distinct", "smallest_p", "exchanged"} <= set(tests.columns)
     assert (tests["p"] >= tests["smallest_p"]).all()
     means = pd.read_csv(done / "analysis" / "flipflop-means.csv")
     assert {"trained", "untrained", "reference"} == set(means["state"])

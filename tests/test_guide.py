@@ -1,4 +1,4 @@
-"""The guide to the measures says what the program does: its examples run, and print what stands below them."""
+"""The guides say what the program does: every block of Python in them runs, and prints what stands below it."""
 
 import contextlib
 import io
@@ -7,10 +7,26 @@ from pathlib import Path
 
 import pytest
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "measures.md").read_text(encoding="utf-8")
+from tests.analysis.assayed_zoo import directory
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
 SECTIONS = dict(part.split("\n", 1) for part in ("Start\n" + GUIDE).split("\n## "))
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])-?\d*\.\d+")
+PARTS = re.compile(r"# (models|zoo|analysis)/")
+"""How a block begins that is the file of a part: tests/test_extending.py runs those."""
+OTHERS = [
+    pytest.param(code, id=f"{path.name} {i}")
+    for path in [
+        ROOT / "README.md",
+        ROOT / "SECURITY.md",
+        *sorted(ROOT.glob("docs/*.md")),
+        ROOT / "benchmarks/README.md",
+    ]
+    for i, (code, _) in enumerate(BLOCK.findall(path.read_text(encoding="utf-8")))
+    if path.name != "measures.md" and not PARTS.match(code)
+]
 EXAMPLES = [name for name, text in SECTIONS.items() if name != "Start" and BLOCK.search(text)]
 
 
@@ -26,11 +42,11 @@ def printed(code: str, names: dict) -> str:
 def test_examples_of_the_guide_print_what_it_says(section: str) -> None:
     names: dict = {}
     for code, shown in BLOCK.findall(SECTIONS["Start"]) + BLOCK.findall(SECTIONS[section]):
-        found = printed(code, names)
-        assert NUMBER.sub("#", found) == NUMBER.sub("#", shown.rstrip("\n")), found
-        for one, other in zip(NUMBER.findall(found), NUMBER.findall(shown)):
-            unit = 10.0 ** -len(one.partition(".")[2])  # another machine may round the last digit the other way
-            assert abs(float(one) - float(other)) < 1.1 * unit, f"{one} is not {other}, in\n{found}"
+        text = printed(code, names)
+        assert NUMBER.sub("#", text) == NUMBER.sub("#", shown.rstrip("\n")), text
+        for number, expected in zip(NUMBER.findall(text), NUMBER.findall(shown)):
+            unit = 10.0 ** -len(number.partition(".")[2])  # another machine may round the last digit the other way
+            assert abs(float(number) - float(expected)) < 1.1 * unit, f"{number} is not {expected}, in\n{text}"
 
 
 def test_every_measure_has_its_row_and_its_example_in_the_guide() -> None:
@@ -46,3 +62,14 @@ def test_every_measure_has_its_row_and_its_example_in_the_guide() -> None:
 def test_lines_of_the_guide_fit_a_screen() -> None:
     wide = [line for line in GUIDE.splitlines() if len(line) > 140 and not line.startswith("|")]
     assert not wide, wide
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_other_block_of_python_in_the_docs_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a small zoo in the place of that of the demo."""
+    (tmp_path / "zoos").mkdir()
+    (tmp_path / "zoos" / "demo").symlink_to(directory())
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})

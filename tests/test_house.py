@@ -17,11 +17,12 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "zoo", "analysis", "run_zoo")
 ALLOWED = {"models": {"models"}, "zoo": {"models", "zoo"}, "analysis": {"models", "zoo", "analysis"}}
 FILES = [path for room in ALLOWED for path in sorted((ROOT / room).rglob("*.py"))]
+PLUG_INS = {ROOT / package.replace(".", "/") for package in (*lookup.FOLDERS.values(), "analysis.report.pages")}
 
 
 FLOORS = {
     "zoo": (
-        ("lookup", "machine", "wording"),
+        ("keys", "lookup", "machine", "wording"),
         ("buckets",),
         ("files",),
         ("data",),
@@ -48,6 +49,15 @@ FLOORS = {
     ),
 }
 """The rooms of a package from the ground up: each imports from floors below its own, and from itself."""
+
+
+SHARED_NAMES = {
+    **dict.fromkeys(("ORDER", "TAKES"), "what the contract of pages asks of each"),
+    **dict.fromkeys(("EVALUATION", "PROBE"), "every task's own keys"),
+    "HOMES": "where a package's lazy names live",
+    "TAKEN": "what a rule may take, and the same words in a sentence",
+}
+"""Constants of which several modules have their own, and why."""
 
 
 def modules(path: Path) -> set[str]:
@@ -88,10 +98,24 @@ def test_no_module_is_named_like_what_it_defines() -> None:
         assert path.stem not in defined or path.parent.name == "presets", path
 
 
+def upper_case_names(path: Path) -> set[str]:
+    """The constants that a module defines, without the underscore of private ones."""
+    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    written = [each for node in assigned for each in ast.walk(node) if isinstance(each, ast.Name)]
+    names = {each.id.strip("_") for each in written if isinstance(each.ctx, ast.Store)}
+    return {name for name in names if name.isupper()}
+
+
+def test_no_constant_of_one_name_stands_in_two_modules() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in [*FILES, ROOT / "run_zoo.py"]:
+        for name in upper_case_names(path) - SHARED_NAMES.keys():
+            homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: paths for name, paths in homes.items() if len(paths) > 1}
+
+
 def test_no_package_holds_more_than_a_dozen_files_besides_the_plug_in_folders() -> None:
-    packages = [*lookup.FOLDERS.values(), "analysis.report.pages"]
-    plug_ins = {ROOT / package.replace(".", "/") for package in packages}
-    for folder in {path.parent for path in FILES} - plug_ins:
+    for folder in {path.parent for path in FILES} - PLUG_INS:
         assert len(list(folder.glob("[!_]*.py"))) <= 12, folder
 
 
@@ -101,8 +125,17 @@ def test_imports_point_from_models_to_zoo_to_analysis() -> None:
 
 
 def test_files_stay_under_400_lines() -> None:
-    for path in FILES:
+    for path in [*FILES, ROOT / "run_zoo.py"]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_every_module_is_tested_in_the_file_of_its_name_but_plug_ins_and_modules_that_begin_with_an_underscore() -> (
+    None
+):
+    """These are tested in the file of their contract or family."""
+    for path in FILES:
+        name = path.relative_to(ROOT).with_name(f"test_{path.name}")
+        assert path.parent in PLUG_INS or path.name.startswith("_") or (ROOT / "tests" / name).is_file(), path
 
 
 def test_models_know_only_jax_and_flax() -> None:

@@ -1,7 +1,8 @@
 """Find a model, task, rule, measure, assay or preset by its name: the name of its file.
 
 Nothing is registered. A folder is listed, and a wrong name is answered with the nearest right ones. Listing and
-describing import none of the files: `run_zoo.py list` answers without JAX.
+describing import none of the files: `run_zoo.py list` answers without JAX. The pages of a report are not among the
+kinds, for nobody asks for one by its name: `analysis/report/pages/__init__.py` lists them.
 """
 
 import ast

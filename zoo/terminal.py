@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 from zoo.wording import counted, plain
 
 __all__ = [
@@ -150,7 +151,7 @@ def print_cohorts(trained: Any) -> None:
     for cohort, group in trained.members.groupby("cohort", sort=False):
         recipe = trained.manifest["cohorts"].get(cohort, {}).get("recipe") or {}
         status = group["status"].value_counts()
-        counts = (len(group), status.get("solved", 0), status.get("diverged", 0))
+        counts = (len(group), status.get(SOLVED_WORD, 0), status.get(DIVERGED_WORD, 0))
         how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
         rows.append((cohort, *counts, float(group["score"].median()), how))
     print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)

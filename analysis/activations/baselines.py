@@ -11,11 +11,9 @@ import numpy as np
 from analysis.activations.recordings import Outside
 from analysis.activations.types import RDM
 from analysis.geometry.category_structure import usable
+from zoo.data.datasets import LUMINANCE
 
 __all__ = ["edge_energy", "of_images", "of_sequences", "outlines"]
-
-LUMINANCE = np.array([0.299, 0.587, 0.114])
-"""Of red, green and blue (ITU-R BT.601)."""
 
 SIDE = 64
 """Pixels of the images that edge energy is taken of."""

@@ -1,7 +1,7 @@
 """Labelled representations: the activations of many members, at many layers, on one probe."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,55 +50,82 @@ def representations(
     """
     reduction = spaces.parse(space)
     shown = _probe_of(trained, task, probe)
-    available = {cohort.id: shapes_of(cohort, shown.inputs) for cohort in shown.cohorts} if layers else {}
-    everything = dict.fromkeys(name for names in available.values() for name in names)
+    shapes = [shapes_of(cohort, shown.inputs) for cohort in shown.cohorts]
+    everything = dict.fromkeys(name for of_cohort in shapes for name in of_cohort)
     for layer in layers or ():
         if layer not in everything:
             raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
-    ready = trained.members[finished(trained)].set_index("member", drop=False)
     every = kept_every(shown, time_step)
     classes = {} if shown.dt else category_structure.usable(shown.conditions)
-    states = (True, False) if untrained else (True,)
-
-    def activations_of(cohort: Any) -> CohortActivations:
-        shapes = available.get(cohort.id) or shapes_of(cohort, shown.inputs)
-        depths = _depths(shapes, layers)
-        ids = [member.id for member in cohort.members if member.id in ready.index]
-        rows = {member: ready.loc[member].drop(["member", "steps", "loss"]).to_dict() for member in ids}
-        if not depths or not ids:
-            return CohortActivations([], [])
-        run = _Run(trained, cohort, shown, {name: shapes[name] for name in depths}, reduction, every, classes)
-        return _labelled(run, rows, depths, states)
-
-    groups, categories = _grouped(_on_all_devices(activations_of, shown.cohorts))
+    view = View(trained, shown, reduction, every, classes)
+    table = trained.members[finished(trained)].drop(columns=["steps", "loss"]).set_index("member")
+    items: Counter[tuple[int, ...]] = Counter()  # shape -> how many
+    work = []
+    for cohort, of_cohort in zip(shown.cohorts, shapes):
+        ids = [member.id for member in cohort.members if member.id in table.index]
+        depths = _depths(of_cohort, layers)
+        if ids and depths:
+            work.append((cohort, list(_blocks(view, ids, of_cohort, depths, untrained, items))))
+    arrays = {shape: np.empty((count, *shape), np.float32) for shape, count in items.items()}
+    structure = [_fill(view, cohort, of_cohort, arrays) for cohort, of_cohort in work]
+    blocks = [block for _, of_cohort in work for block in of_cohort]
+    groups = tuple(_group([b for b in blocks if b.shape == shape], x, table) for shape, x in arrays.items())
+    categories = _categories(blocks, structure, sorted(classes), table)
     of_space = "" if shown.dt else reduction.name
     return Representations(groups, shown.id, shown.conditions, shown.dt * every, of_space, categories)
 
 
-class Item(NamedTuple):
-    """A member at one layer.
+class View(NamedTuple):
+    """What is taken of every network.
 
     Attributes:
-      name: `member/layer`, or `member/layer/untrained`.
-      labels: label -> value.
-      patterns: `(stimulus, unit)` or `(stimulus, time, unit)`.
+      trained: what `zoo.load` gives.
+      probe: what the networks are shown.
+      space: how maps of convolution layers are reduced.
+      every: of how many time steps one is kept.
+      classes: condition -> `(class, stimulus)`, of which category structure is told.
     """
 
-    name: str
-    labels: dict[str, Any]
-    patterns: np.ndarray
+    trained: Any
+    probe: Probe
+    space: spaces.Space
+    every: int
+    classes: dict[str, np.ndarray]
+
+    def patterns(self, x: Any, layer: str) -> Any:
+        """The activations of a layer, `(stimulus, ...)`, without the time steps, or the places, that are not kept."""
+        if self.probe.dt:
+            return x[:, :: self.every]
+        return self.space.reduce(x, layer) if x.ndim == 4 else x
+
+    def structure(self, x: Any) -> Any:
+        """Condition -> dissimilarities within and between its classes, from all units."""
+        import jax.numpy as jnp
+
+        x = x.reshape(len(x), -1)
+        return {name: category_structure.dissimilarities(x, classes, jnp) for name, classes in self.classes.items()}
 
 
-class CohortActivations(NamedTuple):
-    """What one cohort gives.
+class Block(NamedTuple):
+    """A layer of a cohort's members in one state: items that stand together in a group.
 
     Attributes:
-      items: its members at their layers.
-      categories: the rows of its category structure.
+      ids: the members.
+      layer: its name.
+      depth: of the layer, from 0 on.
+      depth_fraction: of the layer, 1 at the last that is taken.
+      is_trained: whether the members are trained.
+      shape: of the patterns of one of them.
+      start: the place of the first of them in the group.
     """
 
-    items: list[Item]
-    categories: list[dict[str, Any]]
+    ids: list[str]
+    layer: str
+    depth: int
+    depth_fraction: float
+    is_trained: bool
+    shape: tuple[int, ...]
+    start: int
 
 
 def _probe_of(trained: Any, task: str | None, stimuli: Stimuli | None) -> Probe:
@@ -113,71 +140,6 @@ def _probe_of(trained: Any, task: str | None, stimuli: Stimuli | None) -> Probe:
     return known[task or next(iter(known))]
 
 
-def _grouped(cohorts: Iterable[CohortActivations]) -> tuple[tuple[Group, ...], pd.DataFrame]:
-    """The items of all cohorts, those of one shape together, and the table of category structure."""
-    by_shape: dict[tuple[int, ...], list[Item]] = {}
-    categories: list[dict[str, Any]] = []
-    for cohort in cohorts:
-        for item in cohort.items:
-            by_shape.setdefault(item.patterns.shape, []).append(item)
-        categories += cohort.categories
-    groups = []
-    for shape in list(by_shape):
-        names, labels, arrays = zip(*by_shape.pop(shape))  # each array goes once it stands in its group
-        groups.append(Group(names, pd.DataFrame(list(labels)), np.stack(arrays)))
-    return tuple(groups), pd.DataFrame(categories)
-
-
-def _on_all_devices(activations_of: Any, cohorts: Sequence[Any]) -> Iterator[CohortActivations]:
-    """What the cohorts hold, in their order; a thread per lane traces, compiles and runs the cohorts in turn."""
-    import jax
-
-    from zoo.devices.startup import lanes
-
-    devices = lanes()
-
-    def work(place: int) -> CohortActivations:
-        with jax.default_device(devices[place % len(devices)]):
-            return activations_of(cohorts[place])
-
-    with ThreadPoolExecutor(len(devices)) as pool:
-        try:
-            yield from pool.map(work, range(len(cohorts)))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)  # one that fails ends all
-
-
-def _labelled(
-    run: "_Run", rows: dict[str, dict[str, Any]], depths: dict[str, int], states: Sequence[bool]
-) -> CohortActivations:
-    """The activations of a cohort with their labels.
-
-    Args:
-      run: computes them.
-      rows: member -> its labels from the member table.
-      depths: layer -> how deep it lies.
-      states: True for trained networks, False for untrained ones.
-    """
-    items: list[Item] = []
-    categories: list[dict[str, Any]] = []
-    last = max(1, *depths.values())
-    for is_trained in states:
-        for members, layer, patterns, structure in run(list(rows), is_trained):
-            state = "" if is_trained else "/untrained"
-            for i, member in enumerate(members):
-                labels = {"member": member, "layer": layer, "layer_depth": depths[layer], "trained": is_trained}
-                labels |= rows[member]
-                items.append(Item(f"{member}/{layer}{state}", labels, patterns[i]))
-                place = {"depth": depths[layer], "depth_fraction": depths[layer] / last, "trained": is_trained}
-                about = {"member": member, "model": labels["model"], "layer": layer, **place}
-                for condition, parts in structure.items():
-                    within, between = (float(part[i]) for part in parts)
-                    pair = {"within": within, "between": between}
-                    about |= {"status": labels["status"], "condition": condition, **pair}
-                    categories.append({**about, "index": between - within})
-    return CohortActivations(items, categories)
-
-
 def _depths(available: Mapping[str, Any], layers: Sequence[str] | None) -> dict[str, int]:
     """The layers to take, in order, and how deep each lies; "x.pre" is as deep as "x", "output" the last."""
     plain = [name for name in available if name != "output" and not name.endswith(".pre")]
@@ -186,45 +148,113 @@ def _depths(available: Mapping[str, Any], layers: Sequence[str] | None) -> dict[
     return {name: stack.index(name.removesuffix(".pre")) for name in wanted}
 
 
-class _Run:
-    """Reduced activations of a cohort's members, a few at a time: whole maps never leave the device."""
+def _blocks(
+    view: View,
+    ids: list[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    depths: Mapping[str, int],
+    untrained: bool,
+    items: Counter[tuple[int, ...]],
+) -> Iterator[Block]:
+    """The blocks of a cohort; `items`, shape -> how many came before, counts theirs, too.
 
-    def __init__(
-        self,
-        trained: Any,
-        cohort: Any,
-        probe: Probe,
-        shapes: dict[str, tuple[int, ...]],
-        space: spaces.Space,
-        every: int,
-        classes: dict[str, np.ndarray],
-    ):
-        import jax.numpy as jnp
+    Args:
+      view: what is taken.
+      ids: of the members.
+      shapes: layer -> shape of its activations.
+      depths: the layers that are taken, and how deep each lies.
+      untrained: take the members before training, too.
+      items: see above.
+    """
+    import jax
 
-        def patterns(x: Any, layer: str) -> Any:
-            if probe.dt:
-                return x[:, ::every]
-            return space.reduce(x, layer) if x.ndim == 4 else x
+    last = max(1, *depths.values())
+    for is_trained in (True, False) if untrained else (True,):
+        for layer, depth in depths.items():
+            whole = jax.ShapeDtypeStruct(shapes[layer], np.float32)
+            shape = jax.eval_shape(lambda x, layer=layer: view.patterns(x, layer), whole).shape
+            yield Block(ids, layer, depth, depth / last, is_trained, shape, items[shape])
+            items[shape] += len(ids)
 
-        def structure(x: Any) -> Any:
-            x = x.reshape(len(x), -1)
-            return {name: category_structure.dissimilarities(x, of_class, jnp) for name, of_class in classes.items()}
 
-        def reduced(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
-            outputs, whole = bound.model.apply(variables, inputs)
-            whole = {**whole, "output": outputs}
-            return {layer: (patterns(whole[layer], layer), structure(whole[layer])) for layer in shapes}
+def _fill(view: View, cohort: Any, blocks: Sequence[Block], arrays: Mapping[tuple[int, ...], np.ndarray]) -> np.ndarray:
+    """Computes a cohort's activations, a few members at a time; whole maps never leave the device.
 
-        self.trained, self.cohort, self.layers, self.reduced = trained, cohort, list(shapes), reduced
-        self.inputs = probe.inputs
+    Args:
+      view: what is taken.
+      cohort: whose members are shown the probe.
+      blocks: of the cohort.
+      arrays: shape -> `(item, stimulus, ...)`; the places of the blocks are filled.
 
-    def __call__(self, ids: list[str], is_trained: bool) -> Iterator[tuple[list[str], str, np.ndarray, Any]]:
-        """Members, layer, their patterns `(member, stimulus, ...)` and condition -> (within, between) `(member,)`."""
-        from zoo.devices.population import population_batches
+    Returns:
+      `(row, 2)`, dissimilarities within and between classes: block by block, of every member all conditions, sorted.
+    """
+    from zoo.devices.population import population_batches
 
-        at = "last" if is_trained else "initial"
-        batches = population_batches(self.trained, self.cohort, self.reduced, [self.inputs], members=ids, at=at)
-        whole = list(batches)  # the items' order does not follow how many members one call takes
-        for layer in self.layers:
-            for members, activations in whole:
-                yield members, layer, *activations[layer]
+    layers, conditions = list(dict.fromkeys(block.layer for block in blocks)), sorted(view.classes)
+
+    def reduced(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
+        outputs, whole = bound.model.apply(variables, inputs)
+        whole = {**whole, "output": outputs}
+        return {layer: (view.patterns(whole[layer], layer), view.structure(whole[layer])) for layer in layers}
+
+    structure = np.empty((len(blocks), len(blocks[0].ids), len(conditions), 2), np.float32)
+    for is_trained in dict.fromkeys(block.is_trained for block in blocks):
+        at, done = "last" if is_trained else "initial", 0
+        for members, activations in population_batches(
+            view.trained, cohort, reduced, [view.probe.inputs], members=blocks[0].ids, at=at
+        ):
+            now = slice(done, done + len(members))
+            for place, block in enumerate(blocks):
+                if block.is_trained == is_trained:
+                    patterns, dissimilarities = activations[block.layer]
+                    arrays[block.shape][block.start :][now] = patterns
+                    for condition, name in enumerate(conditions):
+                        structure[place, now, condition] = np.stack(dissimilarities[name], -1)
+            done = now.stop
+    return structure.reshape(-1, 2)
+
+
+def _items(blocks: Sequence[Block]) -> pd.DataFrame:
+    """`member`, `layer`, `layer_depth` and `trained` of the items of some blocks."""
+    counts = [len(block.ids) for block in blocks]
+    columns = {
+        "layer": [block.layer for block in blocks],
+        "layer_depth": [block.depth for block in blocks],
+        "trained": [block.is_trained for block in blocks],
+    }
+    repeated = {name: np.repeat(values, counts) for name, values in columns.items()}
+    return pd.DataFrame({"member": [member for block in blocks for member in block.ids], **repeated})
+
+
+def _group(blocks: Sequence[Block], array: np.ndarray, table: pd.DataFrame) -> Group:
+    """The group of all blocks of a shape, with what the member table says of its members."""
+    items = _items(blocks)
+    names = items["member"] + "/" + items["layer"] + np.where(items["trained"], "", "/untrained")
+    # Of the types of what these members have: a text that none of them has is missing, no text.
+    about = pd.DataFrame(table.loc[items["member"]].to_dict("list"))
+    return Group(tuple(names), pd.concat([items, about], axis=1), array)
+
+
+def _categories(
+    blocks: Sequence[Block], structure: Sequence[np.ndarray], conditions: list[str], table: pd.DataFrame
+) -> pd.DataFrame:
+    """The table of category structure, see `Representations`, from what `_fill` gives of every cohort."""
+    if not blocks or not conditions:
+        return pd.DataFrame()
+    items = _items(blocks)
+    members, count = items["member"], len(conditions)
+    fractions = np.repeat([block.depth_fraction for block in blocks], [len(block.ids) for block in blocks])
+    within, between = np.concatenate(structure).astype(np.float64).T
+    of_items = {
+        "member": members,
+        "model": table["model"].loc[members],
+        "layer": items["layer"],
+        "depth": items["layer_depth"],
+        "depth_fraction": fractions,
+        "trained": items["trained"],
+        "status": table["status"].loc[members],
+    }
+    columns = {name: np.repeat(np.asarray(values), count) for name, values in of_items.items()}
+    of_conditions = {"condition": np.tile(conditions, len(items)), "within": within, "between": between}
+    return pd.DataFrame({**columns, **of_conditions, "index": between - within})

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.activations.types import RDM, RDMs, Repeats, Representations, array_of
-from analysis.labelled_comparison import ZOO
+from analysis.labelled_comparison import ZOO, LeftOut
 
-__all__ = ["Items", "array_of", "check", "gathered", "kind_of", "rows_of", "stimuli_of"]
+__all__ = ["Items", "array_of", "check_items", "gathered", "kind_of", "rows_of", "stimuli_of"]
 
 
 LEAST = 4
@@ -153,11 +153,11 @@ def _check_rdm(name: str, array: np.ndarray) -> None:
         raise ValueError(f"RDM {name!r} must be symmetric with zeros on its diagonal.")
 
 
-def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = False) -> tuple[Items, list[str]]:
+def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool = False) -> tuple[Items, list[LeftOut]]:
     """The door: everything that would make a meaningless number is refused here, by name, and nowhere deeper.
 
     Returns:
-      The items to compare, and the names of those left out because they are NaN or constant over stimuli.
+      The items to compare, and those left out because they are NaN or constant over stimuli.
     """
     counts = {stimuli_of(group): items.names[place[0]] for group, place in zip(items.groups, items.places)}
     if len(counts) > 1:
@@ -193,7 +193,7 @@ def check(items: Items, measures: Iterable[Any], exclude_degenerate: bool = Fals
     parts = [(rows_of(a, g), np.searchsorted(left, p[g])) for a, p, g in zip(*items[2:], keep) if g.any()]
     groups, places = (list(column) for column in zip(*parts))
     kept = Items([items.names[i] for i in left], items.labels.iloc[left], groups, places)
-    return kept, [items.names[i] for i in sorted(excluded)]
+    return kept, [_left_out(items, i) for i in sorted(excluded)]
 
 
 def stimuli_of(group: Any) -> int:
@@ -241,11 +241,14 @@ def _fault(x: np.ndarray, kind: str) -> str:
     return "is constant over its stimuli" if spread <= 8 * np.finfo(x.dtype).eps * np.abs(x).max(initial=0) else ""
 
 
+def _left_out(items: Items, index: int) -> LeftOut:
+    """An item by the labels that tell which network it is of."""
+    labels = items.labels.iloc[index].dropna().to_dict() if len(items.labels.columns) else {}
+    member, layer = (str(labels.get(column, "")) for column in ("member", "layer"))
+    return LeftOut(items.names[index], member, layer, bool(labels.get("trained", True)))
+
+
 def _describe(items: Items, index: int) -> str:
-    labels = items.labels.iloc[index] if len(items.labels.columns) else {}
-    described = [
-        f"{column} {labels[column]}"
-        for column in ("member", "layer")
-        if str(labels.get(column, "")) not in ("", "nan", "None")
-    ]
-    return repr(items.names[index]) + (f" ({', '.join(described)})" if described else "")
+    item = _left_out(items, index)
+    described = [f"{label} {text}" for label, text in (("member", item.member), ("layer", item.layer)) if text]
+    return repr(item.name) + (f" ({', '.join(described)})" if described else "")

@@ -20,7 +20,7 @@ SYNONYMS = {
 }
 """Other names of axes, in files that name them."""
 
-TIMES = "time_ms"
+TIMES_ARRAY = "time_ms"
 """The array that holds the times of the time axis, in ms."""
 
 
@@ -72,7 +72,7 @@ def content(path: Path) -> Content:
         x = arrays[name]
         if name.endswith("_dims") and name.removesuffix("_dims") in arrays:
             axes[name.removesuffix("_dims")] = tuple(_axis(str(axis)) for axis in arrays.pop(name).ravel())
-        elif name == TIMES:
+        elif name == TIMES_ARRAY:
             times = _times(path, arrays.pop(name))
         elif name in ("subject", "subjects") and x.ndim == 1:
             subjects = [str(who) for who in arrays.pop(name)]
@@ -88,7 +88,7 @@ def _axis(name: str) -> str:
 def _times(path: Path, times: np.ndarray) -> np.ndarray:
     times = np.asarray(times, np.float64).ravel()
     if len(times) < 2 or not (np.diff(times) > 0).all():
-        raise ValueError(f"{path}: {TIMES} must be two rising times or more, in ms.")
+        raise ValueError(f"{path}: {TIMES_ARRAY} must be two rising times or more, in ms.")
     return times
 
 
@@ -171,7 +171,7 @@ def _labelled(path: Path) -> Content:
             continue
         values: Any = variable.to_numpy()
         axis = _axis(str(variable.dims[0]))
-        if axis == "time" and values.dtype.kind in "fiu" and str(name) in (variable.dims[0], TIMES):
+        if axis == "time" and values.dtype.kind in "fiu" and str(name) in (variable.dims[0], TIMES_ARRAY):
             times = _times(path, values)
         elif axis == "subject" and name == variable.dims[0]:
             subjects = [str(who) for who in values]

@@ -22,7 +22,7 @@ import numpy as np
 from analysis.activations.recording_files import Content, content
 from analysis.activations.types import RDM, Repeats
 
-__all__ = ["Outside", "Shown", "halves", "read_recordings"]
+__all__ = ["Outside", "ShownStimuli", "halves", "read_recordings"]
 
 AXES = ("subject", "repeat", "stimulus", "time", "unit")
 """The axes of an array, in the order that they are brought to."""
@@ -30,7 +30,7 @@ AXES = ("subject", "repeat", "stimulus", "time", "unit")
 NOTHING = "holds nothing of the"
 """How an error begins that says that a file is of other stimuli."""
 
-LEAST_UNITS = 16
+LEAST_UNITS_HALVED = 16
 """Recordings of fewer units are not halved."""
 
 
@@ -49,7 +49,7 @@ class Outside(NamedTuple):
     labels: dict[str, Any]
 
 
-class Shown(NamedTuple):
+class ShownStimuli(NamedTuple):
     """What the networks were shown: the rows of a recording have to be the same, in the same order.
 
     Attributes:
@@ -67,7 +67,7 @@ class Shown(NamedTuple):
 
 
 def read_recordings(
-    path: str | os.PathLike[str], shown: Shown, say: Callable[[str], Any] = lambda line: None
+    path: str | os.PathLike[str], shown: ShownStimuli, say: Callable[[str], Any] = lambda line: None
 ) -> list[Outside]:
     """The recordings of a file: of several subjects one each, and then their mean.
 
@@ -127,13 +127,13 @@ def halves(recording: Outside, key: int = 0) -> list[Outside]:
 
     The reference for a recording without subjects, whose ceiling cannot be known. Each half has half the units, and so
     falls short of what two whole recordings would share; the Spearman-Brown formula, which is for correlations of sums,
-    is not applied. None of an RDM, nor of fewer than `LEAST_UNITS` units.
+    is not applied. None of an RDM, nor of fewer than `LEAST_UNITS_HALVED` units.
 
     Args:
       recording: `(stimulus, unit)` or `(stimulus, time, unit)`.
       key: of the division, the same for every recording with as many units.
     """
-    if not isinstance(recording.array, np.ndarray) or recording.array.shape[-1] < LEAST_UNITS:
+    if not isinstance(recording.array, np.ndarray) or recording.array.shape[-1] < LEAST_UNITS_HALVED:
         return []
     order = np.random.default_rng(key).permutation(recording.array.shape[-1])
     parts = order[: len(order) // 2], order[len(order) // 2 :]
@@ -165,7 +165,7 @@ def _members(recording: str, subjects: list[tuple[str, Any]]) -> list[Outside]:
 
 
 def _subjects(
-    where: str, x: np.ndarray, axes: tuple[str, ...], contents: Content, shown: Shown
+    where: str, x: np.ndarray, axes: tuple[str, ...], contents: Content, shown: ShownStimuli
 ) -> list[tuple[str, Any]]:
     """`(name, array or RDM)` of every subject of an array whose axes are known, "" where it has no subjects."""
     if x.dtype.kind not in "fiub":
@@ -195,7 +195,7 @@ def _subjects(
     return list(zip(names, each))
 
 
-def _rdm(where: str, x: np.ndarray, shown: Shown) -> RDM:
+def _rdm(where: str, x: np.ndarray, shown: ShownStimuli) -> RDM:
     """One RDM `(n, n)` of the stimuli shown, from a matrix or an upper triangle."""
     x = np.asarray(x, np.float64)
     if not np.isfinite(x).all():
@@ -234,7 +234,7 @@ def _is_symmetric(x: np.ndarray) -> bool:
 
 
 def _axes(
-    where: str, x: np.ndarray, named: tuple[str, ...] | None, times: np.ndarray, shown: Shown
+    where: str, x: np.ndarray, named: tuple[str, ...] | None, times: np.ndarray, shown: ShownStimuli
 ) -> tuple[str, ...] | None:
     """What the axes of an array are, None where it is no recording of the stimuli shown; see the module's text."""
     counts = {shown.stimuli} | ({shown.held_out} if shown.held_out and "image" in shown.conditions else set())
@@ -314,7 +314,7 @@ def _by_time(where: str, x: np.ndarray, times: np.ndarray, counts: set[int]) -> 
     return tuple("time" if i in time else "stimulus" if i in stimulus else "unit" for i in range(3))
 
 
-def _in_step(recording: str, x: Any, contents: Content, shown: Shown) -> Any:
+def _in_step(recording: str, x: Any, contents: Content, shown: ShownStimuli) -> Any:
     """Trajectories at the networks' time steps."""
     repeats = isinstance(x, Repeats)
     array = x.array if repeats else x
@@ -347,7 +347,7 @@ def _resampled(times: np.ndarray, to: np.ndarray) -> str:
     return f"resampled from {len(times)} times to the networks' {len(to)}, {to[0]:g} to {to[-1]:g} ms"
 
 
-def _check_labels(path: Path, contents: Content, shown: Shown) -> None:
+def _check_labels(path: Path, contents: Content, shown: ShownStimuli) -> None:
     for name, values in contents.labels.items():
         if name not in shown.conditions:
             continue

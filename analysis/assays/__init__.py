@@ -6,6 +6,9 @@ keeps what is finished, and writes one labelled file; the report draws it. What 
 sentence that names the assay's file: what it declares before anything runs, what it gives when it gives it. Code
 elsewhere asks an assay for the properties that are declared here and never for its name.
 
+What an assay may ask of its networks is `Assayed` (`analysis/assays/_assayed.py`); how a result is cut for lines and
+pictures, by probe, layer and state, is in `_pictures.py`.
+
 Fields are the options, declared with `models.setting` and a default each. The engine has them checked
 (`zoo.spec.fields.checked`) before it runs anything. Those that are not at their default make the assay's name, so that
 results and pictures of other options are not overwritten, and all are flags of `run_zoo.py assay DIR NAME`. The
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
 
     from analysis.assays._assayed import Assayed
 
-__all__ = ["TAKEN", "Assay", "check_words", "full_name"]
+__all__ = ["ASKED_OF", "Assay", "check_words", "full_name"]
 
-TAKEN = ("recurrent", "feedforward", "convolutional", "environment")
+ASKED_OF = ("recurrent", "feedforward", "convolutional", "environment")
 """What an assay may take: families of models, and networks that act."""
 
 
@@ -36,8 +39,8 @@ class Assay(Protocol):
     """What the engine and the report ask of an assay.
 
     Attributes:
-      takes: what it can be asked of, of the words in `TAKEN`: families of models, at least one, and "environment" where
-        it can be asked of networks that act, too.
+      takes: what it can be asked of, of the words in `ASKED_OF`: families of models, at least one, and "environment"
+        where it can be asked of networks that act, too.
       needs: other assays whose results it is given, by their names: run first, or read where they were run.
     """
 
@@ -96,8 +99,8 @@ def check_words(cls: Any) -> None:
     Raises:
       ValueError: one sentence with the file, what it declares and what is allowed.
     """
-    check_names(cls, "takes", TAKEN)
+    check_names(cls, "takes", ASKED_OF)
     check_names(cls, "needs", lookup.names("assay"))
     if not set(cls.takes) - {"environment"}:
         takes = set(cls.takes) or "{}"
-        raise ValueError(f"{file_of(cls)}: takes is {takes}; it must have {', '.join(TAKEN[:-1])} or several.")
+        raise ValueError(f"{file_of(cls)}: takes is {takes}; it must have {', '.join(ASKED_OF[:-1])} or several.")

@@ -8,11 +8,12 @@ from typing import Any
 import xarray as xr
 
 from analysis.activations.probes import Probe, shapes_of
-from models import Network
+from models import Network, is_before_nonlinearity
 from zoo.devices.population import Population, population_batches, population_map
 from zoo.spec.cohorts import Cohort
 from zoo.store.reader import Trained
 from zoo.tasks import is_environment
+from zoo.training.program import OUTPUT
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Assayed:
         """Layer -> shape of its activations on the probe, `(stimulus, ...)`, in the model's order; without the outputs
         and what comes before a nonlinearity."""
         shapes = shapes_of(self.cohort, self.probe.inputs)
-        return {name: shape for name, shape in shapes.items() if name != "output" and not name.endswith(".pre")}
+        return {name: shape for name, shape in shapes.items() if name != OUTPUT and not is_before_nonlinearity(name)}
 
     def map(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-STATES = {True: "trained", False: "untrained"}
+STATE_WORDS = {True: "trained", False: "untrained"}
 MOST_LAYERS = 6
 """Layers that a picture shows: of more, so many from the first to the last."""
 
@@ -26,7 +26,7 @@ def layers_of(result: xr.Dataset, variable: str) -> list[str]:
     return layers[places].tolist()
 
 
-def slices(result: xr.Dataset) -> Iterator[tuple[str, str, xr.Dataset]]:
+def layer_slices(result: xr.Dataset) -> Iterator[tuple[str, str, xr.Dataset]]:
     """The name of a probe, layer, and the networks on the probe that have the layer, there."""
     for name, of_probe in probes(result):
         for layer in of_probe["layer"].to_numpy().tolist():
@@ -43,7 +43,7 @@ def span(values: xr.DataArray) -> str:
 def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     """ "trained" and "untrained" -> the networks that are so, where there are some."""
     trained = result["trained"].to_numpy()
-    for state, word in STATES.items():
+    for state, word in STATE_WORDS.items():
         if len(rows := np.flatnonzero(trained == state)):
             yield word, result.isel({result["trained"].dims[0]: rows})
 

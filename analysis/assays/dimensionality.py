@@ -127,7 +127,7 @@ class Assay:
     def lines(self, result: xr.Dataset) -> list[str]:
         """A line per probe and layer."""
         lines = []
-        for name, layer, part in _pictures.slices(result):
+        for name, layer, part in _pictures.layer_slices(result):
             words = []
             for state, of_state in _pictures.states(part):
                 ratio = of_state["participation_ratio"].to_numpy()

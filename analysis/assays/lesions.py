@@ -22,16 +22,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from analysis.arithmetic import SIGNIFICANT
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
 from models import setting
+from zoo.keys import threefry_key
 from zoo.tasks import is_environment
 
 KEY = 0x1E510001
 """The key of random sets: the same in all networks with a layer of this name and width."""
-
-CERTAIN = 0.05
-"""Groups whose p is at most this are counted in the lines."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Assay:
         variance in it, and the number of units."""
         units = len(variance)
         size = min(self.size, units)
-        key = jax.random.fold_in(jax.random.key(KEY, impl="threefry2x32"), zlib.crc32(layer.encode()))
+        key = jax.random.fold_in(threefry_key(KEY), zlib.crc32(layer.encode()))
         ranked = jnp.argsort(-variance, stable=True)
         if self.order == "random":
             ranked = jax.random.permutation(jax.random.fold_in(key, self.controls), units)
@@ -109,15 +108,17 @@ class Assay:
     def lines(self, result: xr.Dataset) -> list[str]:
         """A line per probe and layer."""
         lines = []
-        for name, layer, part in _pictures.slices(result):
+        for name, layer, part in _pictures.layer_slices(result):
             words = []
             for state, of_state in _pictures.states(part):
                 effect, p = (of_state[name].to_numpy() for name in ("effect", "p"))
                 control = (of_state["intact"] - of_state["control"]).to_numpy()
-                certain, known = int((p <= CERTAIN).sum()), int(np.isfinite(p).sum())
+                certain, known = int((p <= SIGNIFICANT).sum()), int(np.isfinite(p).sum())
                 least = 1 / (1 + self.controls)
                 certainty = (
-                    f"p <= {CERTAIN} in {certain} of {known} groups" if least <= CERTAIN else f"no p below {least:.2g}"
+                    f"p <= {SIGNIFICANT} in {certain} of {known} groups"
+                    if least <= SIGNIFICANT
+                    else f"no p below {least:.2g}"
                 )
                 words.append(
                     f"{state} {np.nanmedian(effect):.3g} (median; {np.nanmax(effect):.3g} at most, "
@@ -159,7 +160,7 @@ class Assay:
             yield name, figure
 
 
-class Shown(NamedTuple):
+class HeldOut(NamedTuple):
     """What a network saw in the held-out trials.
 
     Attributes:
@@ -171,13 +172,13 @@ class Shown(NamedTuple):
     mask: jax.Array
 
 
-def _scored(bound: Any, variables: Any, taken: Any, perturb: Any) -> tuple[jax.Array, Shown]:
+def _scored(bound: Any, variables: Any, taken: Any, perturb: Any) -> tuple[jax.Array, HeldOut]:
     """The score on trials, or in the episodes of keys, and what was seen there; an episode is seen as it went."""
     if is_environment(bound.task):
         episode = bound.rollout(variables, taken, None, perturb)
-        return bound.task.score(episode), Shown(episode.inputs, episode.mask)
+        return bound.task.score(episode), HeldOut(episode.inputs, episode.mask)
     outputs, _ = bound.model.apply(variables, taken.inputs, perturb=perturb)
-    return bound.task.score(outputs, taken), Shown(taken.inputs, taken.mask)
+    return bound.task.score(outputs, taken), HeldOut(taken.inputs, taken.mask)
 
 
 def _silenced_score(bound: Any, variables: Any, taken: Any, layer: str, alive: Any, shift: Any) -> jax.Array:

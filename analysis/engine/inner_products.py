@@ -17,19 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.arithmetic import BUDGET, HIGHEST, in_precision
-from analysis.engine.journal import Journal, digest, fingerprint
+from analysis.engine.journal import Journal, fingerprint, result_key
 from analysis.measures import InnerMeasure
 from analysis.measures._family import Span, State, index
 
 __all__ = ["all_inner_products", "block_size", "gram_products", "local_devices"]
 
-ROWS = 128  # rows of a block: enough for the matrix products' speed, few enough to skip most of the lower half
+BLOCK_ROWS = 128  # rows of a block: enough for the matrix products' speed, few enough to skip most of the lower half
 MULTIPLE = 16
 
 
 def block_size(members: int, stimuli: int, times: int, itemsize: int = 4, budget: int = BUDGET) -> int:
     """Stimuli per block, at least one: the map's block of all members, and one copy, stay within `budget` bytes."""
-    rows = min(ROWS, int((budget / (2 * members * itemsize)) ** 0.5))
+    rows = min(BLOCK_ROWS, int((budget / (2 * members * itemsize)) ** 0.5))
     most = max(1, rows // times)
     even = -(-stimuli // -(-stimuli // most))
     whole = -(-even // MULTIPLE) * MULTIPLE  # the last block may overlap: that costs less than a product of odd size
@@ -171,7 +171,7 @@ def all_inner_products(
     todo = [(p, q) for p in range(count) for q in range(p, count)]
     journal = journal or Journal(None)
     words = [*map(fingerprint, measures), walk.block, times, stimuli, tree, len(devices), devices[0].platform]
-    key = digest(words, map(np.asarray, arrays)) if journal.folder else ""
+    key = result_key(words, map(np.asarray, arrays)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))
     # The sums of each device: put together only in the end, a resumed run has the same bits.

@@ -15,7 +15,7 @@ import numpy as np
 from analysis.engine.sources import source_hash
 from zoo.files import write_atomically
 
-__all__ = ["Journal", "digest", "fingerprint"]
+__all__ = ["Journal", "fingerprint", "result_key"]
 
 SECONDS = 30.0
 """At least so much time passes between two writings."""
@@ -72,7 +72,7 @@ def fingerprint(measure: Any) -> str:
     return f"{measure.name} {source_hash(type(measure).__module__)} {jax.__version__}"
 
 
-def digest(words: Iterable[object], arrays: Iterable[np.ndarray]) -> str:
+def result_key(words: Iterable[object], arrays: Iterable[np.ndarray]) -> str:
     """A key from all that decides a result."""
     of = hashlib.sha256("\x1f".join(map(str, words)).encode())
     for array in arrays:

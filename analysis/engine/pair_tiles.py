@@ -9,13 +9,13 @@ import numpy as np
 
 from analysis.arithmetic import BUDGET
 from analysis.engine.inner_products import local_devices
-from analysis.engine.journal import Journal, digest, fingerprint
+from analysis.engine.journal import Journal, fingerprint, result_key
 from analysis.measures import PairMeasure
 from analysis.measures._family import State
 
 __all__ = ["padded", "pair_values"]
 
-LEAST_UNITS = 16
+LEAST_PADDED_UNITS = 16
 
 
 def padded(groups: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -29,7 +29,7 @@ def padded(groups: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndar
     joined: dict[tuple[int, ...], list[tuple[np.ndarray, np.ndarray]]] = {}
     start = 0
     for x in groups:
-        units = max(LEAST_UNITS, 1 << (x.shape[-1] - 1).bit_length())
+        units = max(LEAST_PADDED_UNITS, 1 << (x.shape[-1] - 1).bit_length())
         wide = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, units - x.shape[-1])])
         joined.setdefault(wide.shape[1:], []).append((wide, np.arange(start, start + len(x))))
         start += len(x)
@@ -85,7 +85,7 @@ def pair_values(
     sides = [side_of(measure, a, b, budget) for a in states for b in states]
     leaves = jax.tree.leaves(list(states))
     words = [fingerprint(measure), sides, dtype, *map(list, places)]
-    key = digest(words, map(np.asarray, leaves)) if journal.folder else ""
+    key = result_key(words, map(np.asarray, leaves)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))
     names = [f"values{k}" for k in range(1 + len(measure.extras))]

@@ -12,7 +12,7 @@ from analysis.arithmetic import in_precision
 from analysis.measures import InnerMeasure, Measure
 from analysis.measures._family import State
 
-__all__ = ["GroupArray", "Prepared", "in_order", "prepare", "prepare_all", "prepare_group", "taken"]
+__all__ = ["GroupArray", "Prepared", "prepare", "prepare_all", "prepare_group", "stimuli_in_order", "taken"]
 
 GroupArray = np.ndarray | Repeats | RDMs
 """Members of one shape: `(member, stimulus, time, unit)`, or one of the others."""
@@ -49,6 +49,12 @@ class Prepared:
     def taken_states(self) -> list[State]:
         """The states that there are, in the order of the groups."""
         return [state for state in self.states if state is not None]
+
+    def beside(self, others: "Prepared") -> "Prepared":
+        """One request of the groups of both that the measure can be had of; nothing is prepared again."""
+        both = [(group, state) for each in (self, others) for group, state in zip(each.groups, each.states)]
+        groups, states = zip(*((group, state) for group, state in both if taken(self.measure, group)))
+        return dataclasses.replace(self, groups=groups, states=states)
 
     @property
     def places(self) -> list[np.ndarray]:
@@ -126,7 +132,7 @@ def as_taken(measure: Measure, group: GroupArray, dtype: str) -> GroupArray:
     return array if isinstance(group, np.ndarray) else type(group)(array)
 
 
-def in_order(group: GroupArray, order: np.ndarray) -> GroupArray:
+def stimuli_in_order(group: GroupArray, order: np.ndarray) -> GroupArray:
     """A group with only the stimuli `order`, in this order."""
     if isinstance(group, RDMs):
         return RDMs(group.array[:, order][:, :, order])

@@ -8,13 +8,15 @@ import pandas as pd
 import xarray as xr
 
 from analysis.labelled_comparison import Comparison, MeasureRecord
+from models import is_before_nonlinearity
+from zoo.training.status import DIVERGED_WORD
 
-__all__ = ["DEPTHS", "KINDS", "correspondence"]
+__all__ = ["DEPTHS", "PAIR_KINDS", "correspondence"]
 
 DEPTHS = np.linspace(0, 1, 11)
 """Depths at which networks of different depth are averaged: 0 is a network's first layer, 1 its last."""
 
-KINDS = ("same configuration, other seed", "other configuration", "untrained, other seed")
+PAIR_KINDS = ("same configuration, other seed", "other configuration", "untrained, other seed")
 """The pairs of networks that are averaged; the first two are of trained networks."""
 
 
@@ -65,8 +67,8 @@ def correspondence(comparison: Comparison, variable: str, fields: list[str] | tu
     trained, member, seed, configuration, architecture = (
         table[column].to_numpy() for column in ("trained", "member", "seed", "configuration", "architecture")
     )
-    total = np.zeros((len(KINDS), len(DEPTHS), len(DEPTHS)))
-    pairs = np.zeros(len(KINDS), int)
+    total = np.zeros((len(PAIR_KINDS), len(DEPTHS), len(DEPTHS)))
+    pairs = np.zeros(len(PAIR_KINDS), int)
     plain = None
     hits: list[np.ndarray] = []
     for layers, items, rows in zip(*networks[:3]):
@@ -95,21 +97,20 @@ def correspondence(comparison: Comparison, variable: str, fields: list[str] | tu
 
 def _networks(comparison: Comparison, fields: Any, defined: np.ndarray) -> Networks:
     """The networks whose layers are all there and `defined`, `(item,)`; diverged ones are left out."""
-    items: Any = comparison.items.reset_index(names="name")
-    items = items.assign(item=np.arange(len(items)), defined=defined)
+    items: Any = comparison.items.assign(item=np.arange(len(defined)), defined=defined)
     if "layer_depth" in items:
-        before = items["layer"].str.endswith(".pre")
+        before = items["layer"].map(is_before_nonlinearity).astype(bool)
         items = items.assign(first=~before).sort_values(["layer_depth", "first", "item"], kind="stable")
-    broken = {_network_of(name) for name in comparison.excluded}
+    broken = {(item.member, item.trained) for item in comparison.excluded}
     lists: dict[tuple[str, ...], list[Any]] = {}
     rows = []
     groups: Any = items.groupby(["member", "trained"], sort=False)
     for (member, trained), part in groups:
         layers = tuple(part["layer"])
         first = part.iloc[0]
-        if len(layers) < 2 or not part["defined"].all() or _network_of(first["name"]) in broken:
+        if len(layers) < 2 or not part["defined"].all() or (member, trained) in broken:
             continue
-        if trained and first.get("status") == "diverged":
+        if trained and first.get("status") == DIVERGED_WORD:
             continue
         lists.setdefault(layers, []).append((len(rows), part["item"].to_numpy()))
         rows.append(
@@ -129,11 +130,6 @@ def _networks(comparison: Comparison, fields: Any, defined: np.ndarray) -> Netwo
         [np.array([row for row, _ in of_list]) for of_list in lists.values()],
         table,
     )
-
-
-def _network_of(item: str) -> tuple[str, bool]:
-    """Member and state of an item's name, `member/layer` or `member/layer/untrained`."""
-    return item.split("/")[0], item.endswith("/untrained")
 
 
 def _interpolation(layers: int) -> np.ndarray:
@@ -164,7 +160,7 @@ def _dataset(
         variables["identified"] = ("state", (right / lengths[:, None]).sum(0) / tried.sum(0))
         variables["identified_chance"] = ("state", (tried / lengths[:, None]).sum(0) / tried.sum(0))
         variables["identified_pairs"] = ("state", tried.sum(0).astype(int))
-        coords: dict[str, Any] = {"kind": list(KINDS), "state": ["trained", "untrained"]}
+        coords: dict[str, Any] = {"kind": list(PAIR_KINDS), "state": ["trained", "untrained"]}
         coords |= {"depth_a": DEPTHS, "depth_b": DEPTHS}
         if plain is not None:
             names = list(networks.layers[0])

@@ -1,5 +1,6 @@
 """The fields that a comparison asks about: what was varied, and which of it can be told apart."""
 
+import ast
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
@@ -12,13 +13,13 @@ from zoo.spec.member import varied
 __all__ = [
     "DEPTH",
     "FEW_LEVELS",
-    "LAYERS",
+    "LAYER_COUNT",
     "MISSING",
     "MOST_LEVELS",
     "depths",
     "layer_counts",
     "levels",
-    "sampled",
+    "sampled_fields",
     "scaled",
     "singular",
     "tested_fields",
@@ -30,12 +31,12 @@ FEW_LEVELS = 6
 """Levels that are never too many."""
 
 MOST_LEVELS = 24
-"""Levels of a field that a legend names."""
+"""Levels of a field that a legend names, and groups of members whose means are set against each other."""
 
 MISSING = "(none)"
 """What stands for a field that a member does not have: a level of its own."""
 
-LAYERS = "layers"
+LAYER_COUNT = "layers"
 """The derived field that pictures show for those with too many levels: how many layers a network has."""
 
 DEPTH = "depth"
@@ -75,7 +76,7 @@ def depths(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     """
 
     def entries(text: str) -> int:
-        return len(text.strip("(),").split(",")) if text.startswith("(") and text != "()" else 0
+        return len(ast.literal_eval(text)) if text.startswith("(") else 0
 
     several: list[np.ndarray] = []
     for field in fields:
@@ -97,7 +98,7 @@ def singular(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     return [field for field, count in counts.items() if count > allowed]
 
 
-def sampled(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+def sampled_fields(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     """The `singular` fields that are numbers, such as learning rates drawn at random: tested as numbers, not levels."""
 
     def number(level: object) -> bool:
@@ -123,5 +124,5 @@ def told_apart(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     gone = {f for f in singular(table, several) if any(isinstance(level, str) for level in levels(table[f]))}
     if gone and len(gone) == len(several):  # better many levels than none
         gone = {field for field in gone if len(levels(table[field])) > MOST_LEVELS}
-    stands_in = gone and LAYERS in table and LAYERS not in several and len(levels(table[LAYERS])) > 1
-    return [field for field in several if field not in gone] + [LAYERS] * bool(stands_in)
+    stands_in = gone and LAYER_COUNT in table and LAYER_COUNT not in several and len(levels(table[LAYER_COUNT])) > 1
+    return [field for field in several if field not in gone] + [LAYER_COUNT] * bool(stands_in)

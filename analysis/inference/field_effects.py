@@ -52,7 +52,7 @@ VOTES = 199
 COLUMNS = [
     *("field", "share", "share_alone", "partial_r2", "omega2", "pseudo_f", "p", "p_holm", "dispersion_f"),
     *("dispersion_p", "knn", "knn_chance", "distinct", "smallest_p", "exact", "testable", "about", "tested_as"),
-    *("levels", "configurations", "unit", "within"),
+    *("levels", "configurations", "exchanged", "within"),
 ]
 """What `explained` says of each field and interaction.
 
@@ -61,7 +61,7 @@ test exchanges: `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm` (over all that
 `dispersion_p` (an ANOVA of distances to centroids; NaN for interactions), `distinct` (permutations that can change the
 statistic), `smallest_p` (that this design and number of draws allow), `exact` (all permutations), `testable`, `about`
 ("configurations in general" or "these configurations only"), `tested_as` ("levels", "value", "log10(value)",
-"interaction"), `levels`, `configurations`, `unit` (what is exchanged) and `within` (the members the test is about).
+"interaction"), `levels`, `configurations`, `exchanged` (what is permuted) and `within` (the members the test is about).
 `knn` is the accuracy of `analysis.inference.nearest_neighbours.knn_accuracy` for the field's label, `knn_chance` its
 mean over permutations of labels over configurations; both are NaN for numbers, interactions, and where nothing can be
 permuted.
@@ -138,7 +138,7 @@ def explained(
                 tested_as=term.tested_as,
                 levels=math.prod(term.levels),
                 configurations=len(general.strata),
-                unit=_unit(chosen, term),
+                exchanged=_exchanged(chosen, term),
                 within=term.within,
             )
         )
@@ -331,7 +331,7 @@ def _knn(
     return dict(knn=float(observed[0]), knn_chance=float(np.concatenate(chance).mean()))
 
 
-def _unit(design: Design, term: _Term) -> str:
+def _exchanged(design: Design, term: _Term) -> str:
     """What a test exchanges, in words."""
     general = design.about == GENERAL
     mean = ", ".join([*(["seeds"] if general else []), *term.averaged])

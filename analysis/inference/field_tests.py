@@ -1,5 +1,6 @@
 """The tests and the means of one measure at one layer: which fields are tested how, and what is left out."""
 
+import json
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -8,16 +9,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.geometry.embedding import complete, true_distance
-from analysis.inference.factors import DEPTH, depths, levels, sampled, singular, told_apart
+from analysis.inference.factors import DEPTH, MOST_LEVELS, depths, levels, sampled_fields, singular, told_apart
 from analysis.inference.field_effects import FieldPlan, explained, pairs
 from analysis.inference.group_similarities import references
 from analysis.inference.intervals import bootstrap_means
 from analysis.inference.resampling import holm
+from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 
-__all__ = ["MOST_GROUPS", "group_means", "run_field_tests"]
-
-MOST_GROUPS = 24
-"""Groups of members whose means are set against each other; a field of more levels is read in the similarities."""
+__all__ = ["group_means", "run_field_tests"]
 
 
 def run_field_tests(
@@ -51,16 +50,16 @@ def run_field_tests(
 
     Returns:
       The columns of `analysis.inference.field_effects.explained`, `p_holm` over all tests among the same members, and
-      `not_held` and `averaged_over`, the fields that are; `members`, "all" or "solved", what the test was made among;
-      `solved`, how many solved the task, as "12 of 16". There are no rows of "solved" where all did, or where
+      `not_held` and `averaged_over`, the fields that are, as JSON; `members`, "all" or "solved", what the test was made
+      among; `solved`, how many solved the task, as "12 of 16". There are no rows of "solved" where all did, or where
       those that did have fewer than 2 configurations.
     """
     status, trained = table["status"].to_numpy(), table["trained"].isin([True]).to_numpy()
-    rows = np.flatnonzero(trained & (status != "diverged") & np.isfinite(similarity.diagonal()))
+    rows = np.flatnonzero(trained & (status != DIVERGED_WORD) & np.isfinite(similarity.diagonal()))
     distance = true_distance(similarity[np.ix_(rows, rows)], kind)
     kept = complete(distance)
     rows, distance = rows[kept], distance[np.ix_(kept, kept)]
-    solved = np.flatnonzero(status[rows] == "solved")
+    solved = np.flatnonzero(status[rows] == SOLVED_WORD)
     tests = []
     for members, which in {"all": np.arange(len(rows)), "solved": solved}.items():
         if members == "solved" and len(which) in (0, len(rows)):
@@ -79,13 +78,13 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
     groups = part.groupby([alike(part), "seed"])
     among_copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
     apart = [field for field in present if field not in among_copies]
-    numbers = [*sampled(part, apart), *sampled(part, among_copies)]
+    numbers = [*sampled_fields(part, apart), *sampled_fields(part, among_copies)]
     plan = FieldPlan(apart, numbers=[field for field in numbers if field in apart])
     first: Any = explained(distance, part, plan, permutations=0)
     enough = bool((first["testable"] & (first["distinct"] > 1000)).any())
     not_held = [] if enough else [field for field in singular(part, apart) if field not in numbers]
     not_held = not_held if len(not_held) < len(apart) else []
-    tests = [first.loc[not_held].assign(testable=False, not_held="", averaged_over=", ".join(among_copies))]
+    tests = [first.loc[not_held].assign(testable=False, not_held="[]", averaged_over=json.dumps(among_copies))]
     if not_held:
         apart = [field for field in apart if field not in not_held]
         depth = depths(part, not_held)
@@ -102,8 +101,8 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
             interactions=[":".join(pair) for pair in asked if {*pair} & {*among_copies} == {*copied}],
         )
         test: Any = explained(distance, part, plan)
-        over = ", ".join(field for field in among_copies if field not in copied)
-        tests.append(test.assign(not_held=", ".join(not_held), averaged_over=over))
+        over = [field for field in among_copies if field not in copied]
+        tests.append(test.assign(not_held=json.dumps(not_held), averaged_over=json.dumps(over)))
     result = pd.concat([test for test in tests if len(test)] or tests[:1]).reset_index(names="field")
     result["p_holm"] = holm(result["p"].to_numpy(float), result["testable"].to_numpy(bool))
     return result
@@ -126,8 +125,8 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
     similarity = (similarity + similarity.T) / 2  # a score has two directions
     rows = []
     kind = (told_apart(table, fields) or ["model"])[0]  # the model where there are several, else the first that varies
-    kind = kind if len(set(table[kind])) <= MOST_GROUPS else "model"
-    gone = table["status"] == "diverged"
+    kind = kind if len(set(table[kind])) <= MOST_LEVELS else "model"
+    gone = table["status"] == DIVERGED_WORD
     for trained in (True, False):
         which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
         part = table.iloc[which].reset_index(drop=True)

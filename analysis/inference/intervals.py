@@ -19,12 +19,14 @@ from scipy import stats
 from analysis.activations.types import RDMs, array_of
 from analysis.arithmetic import BUDGET, HIGHEST, in_precision
 from analysis.engine.all_pairs import similarities
-from analysis.engine.preparation import Prepared, in_order, prepare
+from analysis.engine.preparation import Prepared, prepare, stimuli_in_order
 from analysis.inference.group_similarities import within_between
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
 __all__ = ["Interval", "block_means", "bootstrap_configurations", "bootstrap_means", "configurations", "jackknife"]
+
+BOOTSTRAP_DRAWS = 1999
 
 
 class Interval(NamedTuple):
@@ -244,7 +246,7 @@ def _repeated(prepared: Prepared, budget: int) -> _Spread:
     value = values(prepared)[np.ix_(prepared.members, prepared.members)]
     first, second = np.zeros_like(value), np.zeros_like(value)
     for i in every:
-        rest = [in_order(group, np.delete(every, i)) for group in groups]
+        rest = [stimuli_in_order(group, np.delete(every, i)) for group in groups]
         off = values(prepare(prepared.measure, rest, prepared.dtype)) - value
         first, second = first + off, second + off**2
     return _Spread(value, first, second)
@@ -268,7 +270,7 @@ def bootstrap_configurations(
     fields: Sequence[str],
     *,
     strata: Iterable[Any] | None = None,
-    draws: int = 1999,
+    draws: int = BOOTSTRAP_DRAWS,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
@@ -321,7 +323,7 @@ def bootstrap_means(
     table: pd.DataFrame,
     fields: Sequence[str],
     *,
-    draws: int = 1999,
+    draws: int = BOOTSTRAP_DRAWS,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:

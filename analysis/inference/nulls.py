@@ -20,11 +20,12 @@ from scipy.stats import pearson3
 from analysis.arithmetic import BUDGET, HIGHEST, in_precision
 from analysis.engine.all_pairs import similarities
 from analysis.engine.inner_products import block_size
-from analysis.engine.preparation import Prepared, in_order, prepare
+from analysis.engine.preparation import Prepared, prepare, stimuli_in_order
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
 __all__ = [
+    "PERMUTATIONS",
     "Invariants",
     "Moments",
     "PermutationTest",
@@ -34,6 +35,9 @@ __all__ = [
     "permutation_test",
     "z_and_p",
 ]
+
+PERMUTATIONS = 999
+"""Orders of the stimuli that stand for all, where there is no closed form."""
 
 Shuffled = Callable[[np.ndarray], np.ndarray]
 """From an order of the stimuli of the second representations to the values, `(a, b)`."""
@@ -174,13 +178,18 @@ def z_and_p(value: Any, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def permutation_test(
-    prepared: Prepared, others: Prepared | None = None, *, draws: int = 999, seed: int = 0, budget: int = BUDGET
+    prepared: Prepared,
+    others: Prepared | None = None,
+    *,
+    draws: int = PERMUTATIONS,
+    seed: int = 0,
+    budget: int = BUDGET,
 ) -> PermutationTest:
     """Shuffles whole stimuli of one of each two representations; one permutation per draw serves all pairs.
 
     Args:
       prepared: any measure and its states, of the members that take part; a Pair measure, and one that makes a choice
-        for each pair, is computed anew for each draw.
+        for each pair, is computed anew for each draw, a Pair measure from new states of both sides.
       others: the representations, under the same measure, that `prepared` is compared with and that are shuffled; the
         same ones where none are given, and a symmetric measure then has a symmetric p.
       draws: of permutations.
@@ -360,11 +369,11 @@ def _shuffled_inner(prepared: Prepared, others: Prepared, budget: int) -> Shuffl
 
 
 def _shuffled_any(prepared: Prepared, others: Prepared, budget: int) -> Shuffled:
-    groups, members = prepared.taken_groups, len(prepared.members)
+    members = len(prepared.members)
 
     def values(order: np.ndarray) -> np.ndarray:
-        moved = [in_order(group, order) for group in others.taken_groups]
-        both = prepare(prepared.measure, [*groups, *moved], prepared.dtype)
-        return similarities([both], budget=budget)[0].value[:members, members:]
+        groups = [stimuli_in_order(group, order) for group in others.taken_groups]
+        moved = prepare(prepared.measure, groups, prepared.dtype)
+        return similarities([prepared.beside(moved)], budget=budget)[0].value[:members, members:]
 
     return values

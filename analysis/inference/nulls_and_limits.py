@@ -7,11 +7,10 @@ import numpy as np
 
 from analysis.engine.preparation import Prepared
 from analysis.inference.intervals import jackknife
-from analysis.inference.nulls import permutation_null, permutation_test, z_and_p
+from analysis.inference.nulls import PERMUTATIONS, permutation_null, permutation_test, z_and_p
 
 __all__ = ["annotated", "check_nulls"]
 
-DRAWS = 999
 MOST_SHUFFLED = 32
 """Items whose stimuli are shuffled under a measure that has to be computed anew for each permutation."""
 
@@ -23,8 +22,8 @@ def annotated(prepared: Prepared, value: np.ndarray, *, nulls: bool, intervals: 
       prepared: a measure and its states.
       value: what `analysis.engine.all_pairs.similarities` gave for it.
       nulls: `z` and `p` over permutations of the stimuli, by closed form for an Inner measure with one row per
-        stimulus, else from 999 permutations. Biased CKA, whose values mean nothing without, always has them where
-        they are closed.
+        stimulus, else from `PERMUTATIONS` of them. Biased CKA, whose values mean nothing without, always has them
+        where they are closed.
       intervals: `low` and `high`, 95 % limits by the jackknife over stimuli.
     """
     measure, at = prepared.measure, np.ix_(prepared.members, prepared.members)
@@ -37,7 +36,7 @@ def annotated(prepared: Prepared, value: np.ndarray, *, nulls: bool, intervals: 
         if closed:
             beside["z"], beside["p"] = z_and_p(value[at], permutation_null(prepared))
         else:
-            test = permutation_test(prepared, draws=DRAWS)
+            test = permutation_test(prepared)
             beside["z"], beside["p"] = (test.value - test.moments.mean) / test.moments.sd, test.p
         np.fill_diagonal(beside["z"], np.nan)  # of a representation with itself nothing is asked
         np.fill_diagonal(beside["p"], np.nan)
@@ -52,8 +51,8 @@ def check_nulls(measures: Sequence[Any], items: int) -> None:
         repeated = measure.form == "pair" or bool(measure.extras)
         if repeated and measure.takes != ("trajectories",) and items > MOST_SHUFFLED:
             raise ValueError(
-                f"z and p of {measure.name} take {DRAWS} comparisons of all {items} items, which is allowed up to "
-                f"{MOST_SHUFFLED}; leave out --nulls or the measure, or choose layers."
+                f"z and p of {measure.name} take {PERMUTATIONS} comparisons of all {items} items, which is allowed up "
+                f"to {MOST_SHUFFLED}; leave out --nulls or the measure, or choose layers."
             )
 
 

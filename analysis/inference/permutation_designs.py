@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from analysis.inference.resampling import arrangements
 from analysis.inference.sums_of_squares import Bases, bases, indicators
 
-__all__ = ["GENERAL", "SEED", "THESE", "Design", "MemberLabels", "designs", "joined"]
+__all__ = ["GENERAL", "SEED", "THESE", "Design", "MemberLabels", "combined_labels", "designs"]
 
 GENERAL = "configurations in general"
 """What a test is about that exchanges configurations: their differences count as chance."""
@@ -23,7 +23,7 @@ SEED = "seed"
 ENOUGH = 1e-3
 """Strata are given up for free permutations of residuals where they allow no smaller p."""
 
-MANY = 10**9
+WITHOUT_LIMIT = 10**9
 """Draws that set no limit."""
 
 
@@ -80,7 +80,7 @@ class Design(NamedTuple):
         return 1 / self.distinct if self.arrangements <= draws else max(1 / self.distinct, 1 / (draws + 1))
 
 
-def joined(columns: Sequence[np.ndarray], count: int) -> np.ndarray:
+def combined_labels(columns: Sequence[np.ndarray], count: int) -> np.ndarray:
     """One label 0, 1, ... for every combination of several; all 0 for none."""
     if not columns:
         return np.zeros(count, int)
@@ -109,15 +109,15 @@ def designs(
       not_held: fields that make configurations and are not held constant.
     """
     names = [*term, *others, *not_held]
-    cells = joined([encoded.labels[name] for name in names], len(encoded.labels[term[0]]))
+    cells = combined_labels([encoded.labels[name] for name in names], len(encoded.labels[term[0]]))
     residuals = len(term) > 1 or any(other in encoded.values for other in others)
     held = [other for other in others if other not in encoded.values and len(term) == 1]
     general = _design(encoded, term, others, cells, held, residuals=residuals)
-    if residuals and held and general.smallest(MANY) > ENOUGH:
+    if residuals and held and general.smallest(WITHOUT_LIMIT) > ENOUGH:
         free = _design(encoded, term, others, cells, [], residuals=residuals)
-        general = free if free.smallest(MANY) < general.smallest(MANY) else general
+        general = free if free.smallest(WITHOUT_LIMIT) < general.smallest(WITHOUT_LIMIT) else general
     yield general
-    members = np.arange(len(cells)) if encoded.seeds is None else joined([cells, encoded.seeds], len(cells))
+    members = np.arange(len(cells)) if encoded.seeds is None else combined_labels([cells, encoded.seeds], len(cells))
     held = [] if residuals else held
     these = _design(encoded, term, others, members, held, residuals=residuals, about=THESE)
     if encoded.seeds is not None:
@@ -143,10 +143,10 @@ def _design(
     main_effects = [_columns(encoded, field, first) for field in term] if len(term) > 1 else []
     seeds_of = {} if encoded.seeds is None else {SEED: encoded.seeds}
     blocks = {name: (encoded.labels | seeds_of)[name] for name in within}
-    seeds = [indicators(joined([blocks[SEED][first]], len(first)))] if SEED in blocks else []
+    seeds = [indicators(combined_labels([blocks[SEED][first]], len(first)))] if SEED in blocks else []
     model = bases(columns, [*main_effects, *(_columns(encoded, other, first) for other in others), *seeds])
-    codes = joined([encoded.labels[field][first] for field in term], len(first))
-    strata = joined([block[first] for block in blocks.values()], len(first))
+    codes = combined_labels([encoded.labels[field][first] for field in term], len(first))
+    strata = combined_labels([block[first] for block in blocks.values()], len(first))
     count, partitions = arrangements(np.arange(len(first)) if residuals else codes, strata)
     renamed = not residuals and term[0] not in encoded.values  # numbers and residuals have no names to be exchanged
     distinct = partitions if renamed else count

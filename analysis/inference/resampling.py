@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["arrangements", "holm", "relabellings"]
 
-BATCH = 2**19
+NUMBERS_AT_ONCE = 2**19
 """Numbers held at a time."""
 
 
@@ -45,7 +45,7 @@ def relabellings(
       seed: of the draws.
       width: numbers that the caller holds per draw and case.
     """
-    batch = max(1, BATCH // (len(codes) * max(width, 1)))
+    batch = max(1, NUMBERS_AT_ONCE // (len(codes) * max(width, 1)))
     base = np.argsort(strata, kind="stable")
     if exact:
         each = [sorted(_orders(codes[strata == stratum])) for stratum in range(strata.max() + 1)]

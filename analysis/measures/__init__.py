@@ -24,12 +24,12 @@ from analysis.measures._time import TIMES
 from zoo.spec.contracts import check_names, check_word, file_of
 from zoo.wording import raised
 
-__all__ = ["FORMS", "InnerMeasure", "Measure", "PairMeasure", "Stimuli", "check_words"]
+__all__ = ["PROTOCOLS", "InnerMeasure", "Measure", "PairMeasure", "Stimuli", "check_words"]
 
 KINDS = ("similarity", "distance", "score")
 """What the values of a measure may be."""
 
-TAKEN = ("patterns", "trajectories", "repeats", "rdms")
+MADE_FOR = ("patterns", "trajectories", "repeats", "rdms")
 """What a measure may be made for."""
 
 Stimuli = Span | jax.Array | np.ndarray
@@ -232,7 +232,7 @@ class PairMeasure(Measure, Protocol):
         ...
 
 
-FORMS = {"inner": InnerMeasure, "pair": PairMeasure}
+PROTOCOLS = {"inner": InnerMeasure, "pair": PairMeasure}
 """What a measure's `form` may be, and what it then has."""
 
 
@@ -247,9 +247,9 @@ def check_words(cls: Any) -> None:
     except Exception as error:  # a plug-in does what it likes
         must = "every choice must have a default, and all of them go together"
         raise ValueError(f"{file_of(cls)}: Measure() fails: {raised(error)}; {must}.") from error
-    for member, allowed in (("form", tuple(FORMS)), ("kind", KINDS), ("time", TIMES)):
+    for member, allowed in (("form", tuple(PROTOCOLS)), ("kind", KINDS), ("time", TIMES)):
         check_word(measure, member, allowed)
-    check_names(measure, "takes", TAKEN)
+    check_names(measure, "takes", MADE_FOR)
     for word in ("repeats", "rdms"):
         if word in measure.takes and not hasattr(measure, f"prepare_{word}"):
             raise ValueError(f"{file_of(cls)}: takes has {word!r}; then Measure must have `prepare_{word}`, too.")

@@ -46,7 +46,7 @@ def starts(rank: int, pairs: int) -> np.ndarray:
     return np.concatenate([np.eye(rank)[None], np.stack([q, q.swapaxes(1, 2)], 1).reshape(-1, rank, rank)])
 
 
-def nearest(a: Any, b: Any, pairs: int, steps: int) -> Any:
+def nearest_image(a: Any, b: Any, pairs: int, steps: int) -> Any:
     """`C b C'` nearest to `a`, over orthogonal C, for all pairs: `(a, b, rank, rank)`.
 
     `<a, C b C'>` is raised from each start of `starts` by gradient steps on the orthogonal group, with the step sizes

@@ -192,13 +192,13 @@ class Measure(Family):
         return math.sqrt(2 / (stimuli * (stimuli - 3))) if known else None
 
 
-AT_ONCE = 2**26
+BYTES_AT_ONCE = 2**26
 """Bytes of patterns that are centred in one call: all of them would be held twice, as they come and as they go."""
 
 
 def _centred(x: Any, time: str, center: str) -> jax.Array:
     members = len(x)
-    rows = max(1, AT_ONCE // max(1, x[0].nbytes))
+    rows = max(1, BYTES_AT_ONCE // max(1, x[0].nbytes))
     if rows >= members:
         return _centre(x, time, center)
     whole = None

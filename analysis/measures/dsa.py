@@ -152,7 +152,7 @@ class Measure(Family):
         flows = [state["flow"] for state in (state_a, state_b)]
         sizes = [jnp.sqrt(_rotations.inner(flow, flow)) for flow in flows]
         a, b = (flow / size[:, None, None] for flow, size in zip(flows, sizes))
-        image = _rotations.nearest(a, b, self.starts, self.steps)
+        image = _rotations.nearest_image(a, b, self.starts, self.steps)
         if self.distance == "euclidean":
             apart = flows[0][:, None] - sizes[1][None, :, None, None] * image
         else:

@@ -9,7 +9,10 @@ from analysis import artefacts
 from analysis.zoo_assays import read_result
 from zoo.store.reader import Trained
 
-__all__ = ["AssayResult", "name_of", "read_assays"]
+__all__ = ["ASSAY_PREFIX", "AssayResult", "picture_prefix", "read_assays"]
+
+ASSAY_PREFIX = "assay-"
+"""What the pictures of all assays start with."""
 
 
 class AssayResult(NamedTuple):
@@ -26,9 +29,9 @@ class AssayResult(NamedTuple):
     result: xr.Dataset
 
 
-def name_of(path: Path) -> str:
+def picture_prefix(path: Path) -> str:
     """What the pictures of a result in this file start with."""
-    return f"assay-{path.stem}"
+    return f"{ASSAY_PREFIX}{path.stem}"
 
 
 def read_assays(trained: Trained) -> tuple[list[AssayResult], list[str]]:
@@ -45,7 +48,7 @@ def read_assays(trained: Trained) -> tuple[list[AssayResult], list[str]]:
             refusals.append(f"{path.stem} cannot be shown; run assay again: {error}")
             continue
         if there.issuperset(result["member"].to_numpy().tolist()):
-            results.append(AssayResult(name_of(path), assay, result))
+            results.append(AssayResult(picture_prefix(path), assay, result))
         else:
             refusals.append(f"{path.stem} was assayed in another zoo; run assay again to have it shown")
     return results, refusals

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from analysis import artefacts
-from analysis.inference.factors import LAYERS, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
+from analysis.inference.factors import LAYER_COUNT, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
 from analysis.labelled_comparison import ComparedTask, Comparison, EarlierFormat, MeasureRecord
 from analysis.report.figures import GUESTS, states_of
 from analysis.zoo_comparison import Slice, slices
 from zoo.store.reader import Trained
 
 
-class Shown(NamedTuple):
+class ShownSlice(NamedTuple):
     """One measure at one layer, as pictures show it: without the networks of which nothing is known.
 
     Attributes:
@@ -72,17 +72,17 @@ class Compared:
         return self.path(end).exists()
 
     @functools.cached_property
-    def shown(self) -> list[Shown]:
+    def shown(self) -> list[ShownSlice]:
         """Every measure at every layer."""
         return [self._shown(whole) for whole in slices(self.comparison)]
 
-    def _shown(self, whole: Slice) -> Shown:
+    def _shown(self, whole: Slice) -> ShownSlice:
         variable, layer, table, values = whole
         rows = np.flatnonzero(np.isfinite(values).any(1) | np.isin(states_of(table), GUESTS))
         record, fields = self.comparison.measures[variable].record, told_apart(table, self.fields)
         table, values = table.iloc[rows].reset_index(drop=True), values[np.ix_(rows, rows)]
         title = f"{self.title}, layer {layer}"
-        return Shown(f"{layer}-{variable}", title, layer, variable, record, values, table, fields)
+        return ShownSlice(f"{layer}-{variable}", title, layer, variable, record, values, table, fields)
 
     @functools.cached_property
     def means(self) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def read_comparisons(trained: Trained) -> tuple[dict[str, Comparison], list[str]
     return fitting, refusals
 
 
-def in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -> Iterator[Compared]:
+def compared_in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -> Iterator[Compared]:
     """The comparisons of a directory, in the zoo's order, the tasks' own probes first."""
     order = trained.members["member"].tolist()
 
@@ -146,9 +146,9 @@ def in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -> Iterato
         comparison = comparisons[name]
         alone = comparison.networks().items
         table: Any = trained.members.set_index("member").loc[alone["member"].drop_duplicates().tolist()]
-        if "layer_depth" in alone and LAYERS not in table:
+        if "layer_depth" in alone and LAYER_COUNT not in table:
             counts = alone.assign(layers=layer_counts(alone)).drop_duplicates("member").set_index("member")["layers"]
-            table = table.assign(**{LAYERS: counts.reindex(table.index)})
+            table = table.assign(**{LAYER_COUNT: counts.reindex(table.index)})
         title = title_of(trained, name)
         title += f" ({comparison.space} of maps)" if comparison.space not in ("", "mean") else ""
         fields = tested_fields(trained, table.index)

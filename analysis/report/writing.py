@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from analysis import artefacts
 from analysis.assays._giving import BrokenContract
-from analysis.report.assay_results import name_of, read_assays
-from analysis.report.compared import in_order, read_comparisons
+from analysis.report.assay_results import ASSAY_PREFIX, picture_prefix, read_assays
+from analysis.report.compared import compared_in_order, read_comparisons
 from analysis.report.figures import style
 from analysis.report.pages import Page, all_pages
 from zoo.files import write_atomically
@@ -40,9 +40,9 @@ def report(directory: Path) -> Iterator[str]:
     if not artefacts.names(trained.path):
         yield f"{trained.path} has no comparison; compare makes one"
     folder, broken = trained.path / "figures", []
-    drawing = _Drawing(pages, folder, {name_of(path) for path in artefacts.assays(trained.path)})
+    drawing = _Drawing(pages, folder, {picture_prefix(path) for path in artefacts.assays(trained.path)})
     with style(), threadpool_limits(1, "blas"):
-        for compared in in_order(trained, comparisons):
+        for compared in compared_in_order(trained, comparisons):
             yield from drawing.shown("comparison", compared, compared.name)
         for result in results:
             try:
@@ -72,7 +72,7 @@ class _Drawing:
     def __init__(self, pages: list[Page], folder: Path, assays: set[str]):
         self.pages, self.folder, self.owners = pages, folder, dict[str, str]()
         self.drawn = _drawn(folder)
-        for name in [name for name in self.drawn if name.startswith("assay-") and name not in assays]:
+        for name in [name for name in self.drawn if name.startswith(ASSAY_PREFIX) and name not in assays]:
             self._remove(self.drawn.pop(name))
 
     def shown(self, subject: str, of: Any, name: str) -> Iterator[str]:

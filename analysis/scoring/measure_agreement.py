@@ -53,10 +53,10 @@ def agreement(
         for b in names[i:]:
             rows[a, b] = rows[b, a] = _correlation(oriented[a], oriented[b], labels, level)
     index = pd.MultiIndex.from_product([names, names], names=["a", "b"])
-    return pd.DataFrame([rows[pair] for pair in index], index=index, columns=list(_COLUMNS))
+    return pd.DataFrame([rows[pair] for pair in index], index=index, columns=list(_AGREEMENT_COLUMNS))
 
 
-_COLUMNS = ("rho", "low", "high", "se", "pairs", "left_out")
+_AGREEMENT_COLUMNS = ("rho", "low", "high", "se", "pairs", "left_out")
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, labels: np.ndarray, level: float) -> dict[str, float]:
@@ -88,4 +88,4 @@ def _correlation(a: np.ndarray, b: np.ndarray, labels: np.ndarray, level: float)
     low, high = (rho[0] + side * half for side in (-1, 1))
     if abs(rho[0]) < 1 - 1e-9:  # on Fisher's scale, where errors near 1 are not skewed
         low, high = (np.tanh(np.arctanh(rho[0]) + side * half / (1 - rho[0] ** 2)) for side in (-1, 1))
-    return dict(zip(_COLUMNS, (rho[0], low, high, se, len(x), count)))
+    return dict(zip(_AGREEMENT_COLUMNS, (rho[0], low, high, se, len(x), count)))

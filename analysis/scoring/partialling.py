@@ -13,8 +13,8 @@ from zoo.lookup import nearest
 
 __all__ = ["INPUT", "check_control", "confound", "partial", "with_partial"]
 
-MOST_CLASSES = 24
-"""Levels of a number that are taken for classes, such as directions."""
+MOST_INDICATORS = 24
+"""Levels of a number that are taken for classes, an indicator each, such as directions."""
 
 INPUT = "input"
 """What networks were shown, taken as a representation."""
@@ -71,7 +71,7 @@ def confound(name: str, probe: Probe) -> Outside:
         labels = probe.conditions[name]
         levels, codes = np.unique(labels, return_inverse=True)
         x = np.eye(len(levels), dtype=np.float32)[codes.reshape(-1)]
-        if labels.dtype.kind == "f" and len(levels) > MOST_CLASSES:
+        if labels.dtype.kind == "f" and len(levels) > MOST_INDICATORS:
             x = labels.astype(np.float32)[:, None]
         if probe.dt:
             times = -(-probe.inputs.shape[1] // every)

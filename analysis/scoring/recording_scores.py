@@ -10,20 +10,21 @@ import pandas as pd
 
 from analysis.activations import baselines
 from analysis.activations.probes import Probe, kept_every
-from analysis.activations.recordings import NOTHING, Outside, Shown, halves, read_recordings
+from analysis.activations.recordings import NOTHING, Outside, ShownStimuli, halves, read_recordings
 from analysis.activations.stimuli import Stimuli
 from analysis.activations.types import RDM
 from analysis.labelled_comparison import ZOO, Comparison, Measured, MeasureRecord
 from analysis.scoring import ceilings
 from analysis.scoring.partialling import partial
+from zoo.training.status import DIVERGED_WORD
 
-__all__ = ["COLUMNS", "outside", "score_lines", "scores"]
+__all__ = ["SCORE_COLUMNS", "outside", "score_lines", "score_table"]
 
-COLUMNS = (
+SCORE_COLUMNS = (
     *("measure", "recording", "layer", "kind", "name", "model", "score", "sem", "subjects", "partial"),
     *("ceiling_lower", "ceiling_upper", "n_stimuli"),
 )
-"""The columns of a table of scores; see `scores`."""
+"""The columns of a table of scores; see `score_table`."""
 
 CONTROL = "baseline/silhouette"
 """What partial scores are given: an outline alone is as good as many networks in early visual cortex."""
@@ -99,12 +100,12 @@ def _possible(member: Outside, measures: Sequence[Any], say: Callable[[str], Any
     return True
 
 
-def _shown(probe: Probe) -> Shown:
+def _shown(probe: Probe) -> ShownStimuli:
     """What a recording is read for."""
     task = probe.cohorts[0].members[0].task
     steps = np.arange(probe.inputs.shape[1])[:: kept_every(probe)] if probe.dt else np.zeros(0)
     times = getattr(task, "start", 0.0) + probe.dt * steps
-    return Shown(len(probe.inputs), probe.conditions, times, getattr(task, "test_size", 0))
+    return ShownStimuli(len(probe.inputs), probe.conditions, times, getattr(task, "test_size", 0))
 
 
 def _baselines(probe: Probe, stimuli: Stimuli | None) -> list[Outside]:
@@ -123,7 +124,7 @@ def _baselines(probe: Probe, stimuli: Stimuli | None) -> list[Outside]:
     return baselines.of_images(probe.inputs, levels if levels.shape[-1] == 3 else levels[..., 0], probe.conditions)
 
 
-def scores(comparison: Comparison, members: Sequence[Outside]) -> Any:
+def score_table(comparison: Comparison, members: Sequence[Outside]) -> Any:
     """How like each recording every network is at every layer, and every baseline, under each measure.
 
     A score is the mean over a recording's subjects of the similarity with each of them, never with their mean: so it is
@@ -135,7 +136,7 @@ def scores(comparison: Comparison, members: Sequence[Outside]) -> Any:
       members: the recordings, halves and baselines in it.
 
     Returns:
-      A row per measure, recording and thing set beside it, with the columns `COLUMNS`: `kind` is "network",
+      A row per measure, recording and thing set beside it, with the columns `SCORE_COLUMNS`: `kind` is "network",
       "untrained", "baseline" or "recording"; `name` the member, or what else it is; `sem` the standard error over
       subjects, empty for one; `partial` the mean over subjects of the partial score given the silhouette, empty where
       the silhouette leaves less than 1e-5 of a map's squared norm; the ceiling, of two subjects or more, its lower and
@@ -169,7 +170,7 @@ def scores(comparison: Comparison, members: Sequence[Outside]) -> Any:
             lower, upper = _ceiling(measured.record, subjects, value[np.ix_(columns, columns)])
             about = dict(measure=name, recording=recording, subjects=len(columns), n_stimuli=measured.record.n_stimuli)
             tables.append(table.assign(**about, ceiling_lower=lower, ceiling_upper=upper))
-    return pd.concat(tables, ignore_index=True)[[*COLUMNS]] if tables else pd.DataFrame(columns=[*COLUMNS])
+    return pd.concat(tables, ignore_index=True)[[*SCORE_COLUMNS]] if tables else pd.DataFrame(columns=[*SCORE_COLUMNS])
 
 
 def _left_of(value: np.ndarray, record: MeasureRecord, place: Mapping[str, int]) -> np.ndarray:
@@ -192,7 +193,7 @@ def _is_half(member: Outside, recording: str) -> bool:
 def _of_networks(items: Any) -> Any:
     """Rows of the networks that did not diverge."""
     trained = items["trained"]
-    kept = (items["source"] == ZOO) & ~(trained & (items["status"] == "diverged"))
+    kept = (items["source"] == ZOO) & ~(trained & (items["status"] == DIVERGED_WORD))
     rows = pd.DataFrame({"place": np.flatnonzero(kept), "recording": ""})
     rows["kind"] = np.where(trained[kept], "network", "untrained")
     return rows.assign(

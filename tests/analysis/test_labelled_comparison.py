@@ -13,6 +13,7 @@ from analysis.labelled_comparison import (
     ComparedTask,
     Comparison,
     EarlierFormat,
+    LeftOut,
     Measured,
     MeasureRecord,
     plain_columns,
@@ -64,7 +65,7 @@ def comparison():
     }
     items = pd.DataFrame({name: typed_column(labels, NAMES) for name, labels in LABELS.items()}, index=NAMES)
     of_task = ComparedTask("digits", "", 0.1, 0.95, 12)
-    excluded = ("m2/a; b", "m3/rate")
+    excluded = (LeftOut("m2/a; b", "m2", "a; b"), LeftOut("m3/rate/untrained", "m3", "rate", False))
     return Comparison(items, measures, "a1b2", "mean", 10.0, "all", excluded, of_task)
 
 
@@ -101,6 +102,12 @@ def test_a_comparison_read_back_is_the_one_that_was_written(tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["digits.nc"]
 
 
+def test_what_was_left_out_has_its_name_alone_in_a_file_of_earlier_versions(tmp_path):
+    whole = comparison()
+    write_dataset(whole.dataset().assign_attrs(excluded='["m3/rate"]'), tmp_path / "x.nc")
+    assert Comparison.load(tmp_path / "x.nc").excluded == (LeftOut("m3/rate"),)
+
+
 def test_other_representations_are_of_no_task_when_read_back(tmp_path):
     alone = dataclasses.replace(comparison(), of_task=None, excluded=())
     alone.save(tmp_path / "x.nc")
@@ -113,7 +120,7 @@ def test_the_dataset_has_every_label_twice_and_lists_as_json():
     assert list(dataset.data_vars) == ["cka_chance", "cka", "cka_z", "cka_p", "predictivity", "predictivity_penalty"]
     np.testing.assert_array_equal(dataset["seed_a"], [3.0, 4.0, 4.0, np.nan])
     assert dataset["gated_b"].to_numpy().tolist() == ["True", "False", "False", ""]
-    assert json.loads(dataset.attrs["excluded"]) == ["m2/a; b", "m3/rate"]
+    assert json.loads(dataset.attrs["excluded"])[1] == ["m3/rate/untrained", "m3", "rate", False]
     attributes = dataset["cka"].attrs
     assert json.loads(attributes["undefined"]) == ["m0/a; b"], "a name may hold what would separate a list of text"
     assert (attributes["cosine"], attributes["symmetric"]) == (1, 1)

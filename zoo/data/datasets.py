@@ -38,7 +38,10 @@ CLASSES = {
 }
 """The classes of every set, in the order of its labels."""
 
-SPLIT = 0
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue (ITU-R BT.601)."""
+
+SPLIT_SEED = 0
 """Seed of the digits' split: stored writer by writer, their last fifth, tested on the rest, costs 4 % accuracy."""
 
 
@@ -136,14 +139,14 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, batches: int
 def _load(name: str, folder: Path | None, cache: Path, batches: int) -> Dataset:
     if name == "digits":
         images, labels = digits()
-        train, test = split(len(images), round(0.8 * len(images)) / len(images), SPLIT)
+        train, test = split(len(images), round(0.8 * len(images)) / len(images), SPLIT_SEED)
         parts = [images[train], labels[train], images[test], labels[test]]
     elif name == "cifar10":
         parts = _cifar10(folder, cache, batches)
     else:
         parts = [_idx(_place(name, file, folder, cache), file.shape) for file in FILES[name]]
-    train = checked(f"{name}'s training set", *parts[:2], classes=10)
-    test = checked(f"{name}'s test set", *parts[2:], classes=10)
+    train = checked_images(f"{name}'s training set", *parts[:2], classes=10)
+    test = checked_images(f"{name}'s test set", *parts[2:], classes=10)
     return Dataset(*train, *test, CLASSES[name])
 
 
@@ -168,7 +171,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} must be an .npz file of plain arrays; it cannot be read: {why}.") from None
 
 
-def checked(where: str, images: Any, labels: Any, classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def checked_images(where: str, images: Any, labels: Any, classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The images, and their labels as int32, or a ValueError that names `where` they are from.
 
     Args:

@@ -82,8 +82,8 @@ def peak(devices: list[Any]) -> int:
         return max(int(each.get("peak_bytes_in_use", 0)) for each in stats)
     if resource is None:
         return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    in_bytes = 1 if sys.platform == "darwin" else 1024  # Linux tells KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * in_bytes
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from zoo.spec.cohorts import Cohort
 from zoo.spec.settings import score_level
 from zoo.training.binding import Floats, floats_of
 
-AT_ONCE = 32
+MEMBERS_AT_ONCE = 32
 """Members that are read together, and whose results one call computes at most."""
 
 RESULT_BYTES = 2**28
@@ -173,13 +173,13 @@ class Mapped:
         first = jax.tree.map(lambda x: x[0], self._arguments(Call(0, 1, 1), each))
         self._traced = traced_for(self._cohort, self._conv_form, self._function, tuple(shared), first)
         needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._traced.results))
-        size = max(1, min(most, AT_ONCE, len(self.ids), room // max(needed, 1)))
+        size = max(1, min(most, MEMBERS_AT_ONCE, len(self.ids), room // max(needed, 1)))
         # No call takes members of two readings.
-        ends = [min(start + AT_ONCE, len(self.ids)) for start in range(0, len(self.ids), AT_ONCE)]
+        ends = [min(start + MEMBERS_AT_ONCE, len(self.ids)) for start in range(0, len(self.ids), MEMBERS_AT_ONCE)]
         return [
             Call(start, min(size, end - start), size)
             for i, end in enumerate(ends)
-            for start in range(i * AT_ONCE, end, size)
+            for start in range(i * MEMBERS_AT_ONCE, end, size)
         ]
 
     def run(self, call: Call, shared: Any, each: Any) -> Any:
@@ -192,7 +192,7 @@ class Mapped:
         places = call.start + np.minimum(np.arange(call.size), call.count - 1)
         ids = [self.ids[place] for place in places]
         rows = np.array([self._rows[member] for member in ids])
-        reading, within = call.start // AT_ONCE, places % AT_ONCE
+        reading, within = call.start // MEMBERS_AT_ONCE, places % MEMBERS_AT_ONCE
         variables = jax.tree.map(lambda x: x[within], self._read_once(reading))
         floats = jax.tree.map(lambda x: x[rows], self._floats)
         words = np.array([key_words(member) for member in ids], np.uint32)
@@ -203,8 +203,8 @@ class Mapped:
             return self._read(reading)
 
     def _variables(self, reading: int) -> Any:
-        """The variables of `AT_ONCE` members, from the checkpoints."""
-        ids = self.ids[reading * AT_ONCE : (reading + 1) * AT_ONCE]
+        """The variables of `MEMBERS_AT_ONCE` members, from the checkpoints."""
+        ids = self.ids[reading * MEMBERS_AT_ONCE : (reading + 1) * MEMBERS_AT_ONCE]
         return self._trained.variables(ids, at=self._at, rule_state=self._rule_state)
 
 

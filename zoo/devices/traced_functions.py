@@ -9,6 +9,7 @@ import jax
 from jax.extend.core import jaxpr_as_fun
 
 from zoo.devices.compilation import compiler_options
+from zoo.keys import threefry_key
 from zoo.spec.cohorts import Cohort
 from zoo.training.binding import Binder
 
@@ -64,7 +65,7 @@ def _trace(cohort: Cohort, conv_form: str, function: Callable[..., Any], shared:
     def one(shared: Any, row: Any) -> Any:
         floats, variables, words, each = row
         with jax.default_matmul_precision("highest"):
-            key = jax.random.key(words[0], impl="threefry2x32")
+            key = threefry_key(words[0])
             return function(binder.bind(floats), variables, jax.random.fold_in(key, words[1]), *shared, *each)
 
     jaxpr, results = jax.make_jaxpr(one, return_shape=True)(shared, row)

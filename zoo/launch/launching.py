@@ -15,10 +15,10 @@ from typing import Any
 
 from zoo import files
 from zoo.launch.backends import BACKENDS, Backend
-from zoo.launch.share_progress import FOLDER, Listener, Teller
+from zoo.launch.share_progress import PROGRESS_FOLDER, Listener, Teller
 from zoo.running.progress import Display, view
-from zoo.running.run import check, train_with
-from zoo.running.settings import Settings
+from zoo.running.run import check_zoo, train_with
+from zoo.running.run_settings import Settings
 from zoo.running.shares import Cluster, Share
 from zoo.running.signals import Stopped
 from zoo.spec.zoo import Zoo
@@ -33,13 +33,13 @@ MOST_SHARES = 10_000
 ATTEMPTS = 3
 """How often in a row a share may end without a single block saved."""
 
-PATIENCE = 120.0
+LOCK_PATIENCE = 120.0
 """Seconds that a share waits for the lock of the one before it: of a machine that is gone it stays for a while."""
 
-TICK = 0.5
+SHARES_TICK = 0.5
 """Seconds between two looks at the shares."""
 
-TABLE_SECONDS = 30.0
+SHARED_TABLE_SECONDS = 30.0
 """The member table is written again at most this often."""
 
 
@@ -54,7 +54,7 @@ def launch(
       engine: "slurm" or "ray".
       shares: how many.
       options: "key=value" for the engine.
-      **settings: of `zoo.running.settings.Settings`.
+      **settings: of `zoo.running.run_settings.Settings`.
 
     Returns:
       The directory, opened for reading.
@@ -69,7 +69,7 @@ def launch(
     chosen, path = Settings(**settings), files.directory(out)
     check_place(path)
     if not (path / "zoo.json").exists():
-        check(zoo, path, chosen.keep)
+        check_zoo(zoo, path, chosen.keep)
     store, run = Store(path, zoo, chosen.keep), os.urandom(8).hex()
     shares = min(shares, sum(len(cohort.members) for cohort in store.cohorts))  # one without a member has nothing to do
     stop, parsed = threading.Event(), _parsed(options)
@@ -106,7 +106,7 @@ def train_share(out: str, share: Share, attempt: str, settings: Settings) -> str
     try:
         zoo = Zoo.from_json(manifest.read_manifest(path)["spec"])
         teller = Teller(path, share.index, f"{attempt} {os.getpid()}")
-        train_with(zoo, out, settings, cluster=Cluster(share), shown=lambda cohorts: teller, patience=PATIENCE)
+        train_with(zoo, out, settings, cluster=Cluster(share), shown=lambda cohorts: teller, patience=LOCK_PATIENCE)
     except (Stopped, DirectoryInUse, OSError) as error:
         raise RuntimeError(str(error)) from None  # which may not be so the next time
     except ValueError as error:
@@ -143,19 +143,19 @@ class _Launch:
     def run(self, stop: threading.Event) -> None:
         """Start all shares, and again those that die, until all have ended or `stop` is set."""
         written_at = time.monotonic()
-        files.remove(self._store.path / FOLDER)
+        files.remove(self._store.path / PROGRESS_FOLDER)
         try:
             waiting = list(self._shares)
             while (waiting or self._jobs) and not stop.is_set():
                 while waiting and len(self._jobs) < (self._backend.at_once or len(self._shares)):
                     self._start(waiting.pop(0))
                 self._display.tick()
-                time.sleep(TICK)
+                time.sleep(SHARES_TICK)
                 for index, job in list(self._jobs.items()):
                     self._listener.listen(index)
                     if self._backend.ended(job):
                         self._end(index)
-                if time.monotonic() - written_at > TABLE_SECONDS:
+                if time.monotonic() - written_at > SHARED_TABLE_SECONDS:
                     self._store.write_table()
                     written_at = time.monotonic()
         finally:
@@ -163,7 +163,7 @@ class _Launch:
 
     def _start(self, share: Share) -> None:
         self._started += 1
-        files.unlink(self._store.path / FOLDER / f"{share.index}.json")  # of the attempt before
+        files.unlink(self._store.path / PROGRESS_FOLDER / f"{share.index}.json")  # of the attempt before
         arguments = (str(self._store.path), share, str(self._started), self._settings)
         self._jobs[share.index] = self._backend.submit(train_share, *arguments)
 
@@ -197,7 +197,7 @@ class _Launch:
             self._backend.cancel(job)
         deadline = time.monotonic() + self._settings.grace + 5
         while time.monotonic() < deadline and not all(self._backend.ended(job) for job in self._jobs.values()):
-            time.sleep(TICK)
+            time.sleep(SHARES_TICK)
 
 
 @contextmanager

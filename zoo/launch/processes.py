@@ -25,7 +25,7 @@ MEETING_SECONDS = 300
 """How long processes wait for each other at the start."""
 
 
-def joined(
+def joined_cluster(
     spec: str, coordinator: str | None = None, processes: int | None = None, process: int | None = None
 ) -> Cluster:
     """Meet the other processes of this run, where there are any; before JAX is used.
@@ -59,7 +59,7 @@ def joined(
 
 
 def _check_together(coordinator: str | None, processes: int | None, process: int | None) -> None:
-    """Refuse arguments of `joined` that do not fit together."""
+    """Refuse arguments of `joined_cluster` that do not fit together."""
     are_given = [value is not None for value in (coordinator, processes, process)]
     if any(are_given) and not all(are_given):
         raise ValueError("--coordinator, --processes and --process belong together; give all three, or none.")

@@ -10,7 +10,7 @@ from zoo import files, wording
 from zoo.running.loaded_block import REPORTED, Progress
 from zoo.running.progress import Display
 
-FOLDER = ".progress"
+PROGRESS_FOLDER = ".progress"
 EVERY_SECONDS = 2.0
 
 
@@ -24,7 +24,7 @@ class Teller:
     """
 
     def __init__(self, path: Any, share: int, attempt: str):
-        self._file = path / FOLDER / f"{share}.json"
+        self._file = path / PROGRESS_FOLDER / f"{share}.json"
         self._told: dict[str, Any] = {"attempt": attempt, "blocks": {}, "said": [], "compiling": []}
         self._lock, self._written, self._changed = threading.Lock(), 0.0, True
 
@@ -90,7 +90,7 @@ class Listener:
     def listen(self, share: int) -> None:
         """Show what is new of one share."""
         try:
-            told = files.read_json(self._path / FOLDER / f"{share}.json")
+            told = files.read_json(self._path / PROGRESS_FOLDER / f"{share}.json")
             self._show(share, told)
         except (FileNotFoundError, NotADirectoryError):
             return

@@ -12,7 +12,7 @@ from zoo.spec.zoo import Zoo
 WIDTHS = (32, 64)
 """The study's are 64, 128 and 256."""
 
-PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3)
+L2_PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3)
 
 
 def universality(name: str, task: Any, *, steps: int, learning_rate: float, seeds: int = 2) -> Zoo:
@@ -32,6 +32,6 @@ def universality(name: str, task: Any, *, steps: int, learning_rate: float, seed
             training=Training(learning_rate=learning_rate, l2=l2, steps=steps, batch=32, clip=1.0, schedule="cosine"),
             seeds=range(1000 * i, 1000 * i + seeds),
         )
-        for i, l2 in enumerate(PENALTIES)
+        for i, l2 in enumerate(L2_PENALTIES)
     ]
     return sum(zoos[1:], start=zoos[0])

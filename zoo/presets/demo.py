@@ -10,8 +10,8 @@ from models import cnn, gru, lstm, ugrnn, vanilla
 from zoo import Training, Zoo, product
 from zoo.tasks import digits, flipflop
 
-# Each configuration has seeds of its own: networks that share a seed start alike and see the same trials, so that
-# neighbouring settings would be copies of one network and no independent evidence.
+# Each L2 and dropout has seeds of its own: networks of a cohort that share a seed start alike and see the same trials,
+# so that neighbouring settings would be copies of one network and no independent evidence.
 recurrent = [
     Zoo(
         "demo",

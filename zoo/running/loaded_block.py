@@ -14,7 +14,7 @@ from zoo.store.checkpoints import BlockFolder
 from zoo.training.program import State
 from zoo.training.status import RUNNING
 
-CURVES = ("train_loss", "loss", "score")
+CURVE_NAMES = ("train_loss", "loss", "score")
 """Arrays of a state that have a row per evaluation in `curves.npz`."""
 
 REPORTED = ("status", "step", "loss", "score")
@@ -52,17 +52,19 @@ class Log:
         self.members = list(members)
         self.rows: list[tuple[int, dict[str, np.ndarray]]] = []
         if saved is not None:
-            self.rows = [(int(at), {name: saved[name][i] for name in CURVES}) for i, at in enumerate(saved["step"])]
+            self.rows = [
+                (int(at), {name: saved[name][i] for name in CURVE_NAMES}) for i, at in enumerate(saved["step"])
+            ]
 
     def add(self, step: int, state: State) -> None:
         """Take the last evaluation from a block's state on the host."""
-        self.rows.append((step, {name: getattr(state, name)[: len(self.members)] for name in CURVES}))
+        self.rows.append((step, {name: getattr(state, name)[: len(self.members)] for name in CURVE_NAMES}))
 
     def arrays(self, state: State) -> dict[str, np.ndarray]:
         """`curves.npz`: `members (member,)`; `step (evaluation,)`; train_loss, loss, score `(evaluation, member)`; and
         each member's status, step, loss and score at the checkpoint, `member_status (member,)` and so on.
         """
-        curves = {name: np.stack([row[name] for _, row in self.rows]) for name in CURVES}
+        curves = {name: np.stack([row[name] for _, row in self.rows]) for name in CURVE_NAMES}
         last = {f"member_{n}": getattr(state, n)[: len(self.members)] for n in REPORTED}
         steps = np.asarray([at for at, _ in self.rows])
         return {"members": np.asarray(self.members), "step": steps, **curves, **last}

@@ -19,7 +19,7 @@ from zoo.wording import plain
 LINE_SECONDS = 10.0
 """Seconds between two plain lines."""
 
-MOST_ROWS = 20
+MOST_COHORTS = 20
 """Cohorts of the live table; of more, those at work and a line for all."""
 
 
@@ -189,11 +189,11 @@ class View:
             for column in columns:
                 table.add_column(column, no_wrap=True)
             rows = {cohort: self.counts(cohort) for cohort in self.cohorts}
-            if len(rows) > MOST_ROWS:
+            if len(rows) > MOST_COHORTS:
                 total = np.sum([counts.shown for counts in rows.values()], axis=0)
                 table.add_row(f"all {len(rows)} cohorts", *map(str, total), "", "")
                 working = [c for c in rows if c in self._phase and rows[c].trained < rows[c].members]
-                rows = {cohort: rows[cohort] for cohort in working[:MOST_ROWS]}
+                rows = {cohort: rows[cohort] for cohort in working[:MOST_COHORTS]}
             for cohort, counts in rows.items():
                 loss = ", ".join(f"{x:.2g}" for x in counts.loss) if counts.loss is not None else ""
                 phase = "done" if counts.trained == counts.members else self._phase.get(cohort, "waiting")

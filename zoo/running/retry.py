@@ -15,8 +15,9 @@ from zoo.store.directory import Store
 from zoo.store.lock import locked
 from zoo.store.members import member_table
 from zoo.training import shapes
+from zoo.training.status import DIVERGED_WORD, UNSOLVED_WORD
 
-STATUSES = ("diverged", "unsolved")
+STATUSES = (DIVERGED_WORD, UNSOLVED_WORD)
 
 
 def retried(

@@ -15,8 +15,8 @@ from zoo.devices.recipe import Recipe
 from zoo.devices.task_data import forget_data
 from zoo.running.cohort_queue import CohortQueue
 from zoo.running.progress import Display, view
+from zoo.running.run_settings import Settings
 from zoo.running.scheduler import Scheduler
-from zoo.running.settings import Settings
 from zoo.running.shares import ALONE, Cluster
 from zoo.running.signals import Stopped, end_at_once_from_now_on, handled_signals
 from zoo.spec.cohorts import Cohort
@@ -27,6 +27,7 @@ from zoo.store.disk_space import check_disk
 from zoo.store.lock import locked
 from zoo.store.reader import Trained
 from zoo.training import shapes
+from zoo.training.status import PENDING_WORD
 
 
 class Outcome(NamedTuple):
@@ -67,7 +68,7 @@ def train(
       quiet: print nothing.
       devices: one for each block that is to be trained at the same time; default `zoo.devices.startup.lanes`. How many
         there are never changes a bit.
-      cluster: this process's place among others, of `zoo.launch.processes.joined`.
+      cluster: this process's place among others, of `zoo.launch.processes.joined_cluster`.
 
     Returns:
       The directory, opened for reading.
@@ -106,7 +107,7 @@ def train_with(
     check_place(path)
     is_new = not (path / "zoo.json").exists()
     if is_new:
-        check(zoo, path, settings.keep)  # a bad spec must not leave a directory behind
+        check_zoo(zoo, path, settings.keep)  # a bad spec must not leave a directory behind
     store = Store(path, zoo, settings.keep, writes=share.index == 0)
     with locked(store.path, share.run, share.index if share.run else None, patience):
         store.read()
@@ -153,7 +154,7 @@ def _trained(store: Store, settings: Settings, devices: list[Any], cluster: Clus
     return Outcome(signals[0] if signals else "a preemption notice", scheduler.unsaved)
 
 
-def check(zoo: Zoo, path: Any = None, keep: int = KEPT) -> None:
+def check_zoo(zoo: Zoo, path: Any = None, keep: int = KEPT) -> None:
     """Refuse a zoo with a cohort whose parts do not fit together, or that a disk has no room for; compiles nothing."""
     startup.start()
     for cohort in zoo.cohorts:
@@ -167,7 +168,7 @@ def _check_all_there(store: Store) -> None:
     table = Trained(store.path).written()
     if table is None:
         return
-    for cohort, group in table[table["status"] != "pending"].groupby("cohort", sort=False):
+    for cohort, group in table[table["status"] != PENDING_WORD].groupby("cohort", sort=False):
         folder = store.path / "cohorts" / str(cohort)
         if not folder.is_dir():
             raise ValueError(

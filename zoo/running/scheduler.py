@@ -11,7 +11,7 @@ from zoo.running.cohort_queue import TICK, CohortQueue, Work
 from zoo.running.loaded_block import LoadedBlock, load_block
 from zoo.running.packing import Pack, remake, train_pack
 from zoo.running.progress import Display
-from zoo.running.settings import Settings
+from zoo.running.run_settings import Settings
 from zoo.store.directory import Store
 
 TABLE_SECONDS = 5.0

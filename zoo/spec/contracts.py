@@ -209,7 +209,7 @@ def _asked(kind: str, cls: type) -> dict[str, Any]:
     elif kind == "assay":
         protocols = (_package(kind).Assay,)
     elif kind == "measure":
-        forms, form = _package(kind).FORMS, getattr(cls, "form", None)
+        forms, form = _package(kind).PROTOCOLS, getattr(cls, "form", None)
         protocols = (_package(kind).Measure, *(forms[word] for word in forms if word == form))
     return {
         name: protocol

@@ -17,7 +17,7 @@ SECTIONS = ("task", "model", "training", "rule")
 MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
 """The columns of the member table that every zoo has; those of varied fields follow."""
 
-TAKEN = {*MEMBER_COLUMNS, "rule", "item", "layer", "layer_depth", "trained", "units", "source"}
+RESERVED_COLUMNS = {*MEMBER_COLUMNS, "rule", "item", "layer", "layer_depth", "trained", "units", "source"}
 """Columns that no field has under its own name: of the member table, and those that comparisons and assays add."""
 
 
@@ -57,7 +57,7 @@ def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
         for name in names[section]:
             values = {key: _shown(instance, name) for key, instance in instances[section].items()}
             if len({value for value in values.values() if value is not None}) > 1:
-                shared = sum(name in of for of in names.values()) > 1 or name in TAKEN
+                shared = sum(name in of for of in names.values()) > 1 or name in RESERVED_COLUMNS
                 columns[f"{section}.{name}" if shared else name] = [values[id(getattr(m, section))] for m in members]
     return columns
 

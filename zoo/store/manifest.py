@@ -7,6 +7,7 @@
 Each is written by whoever comes first, whole, and the others read it: processes that share a directory agree.
 """
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -16,17 +17,17 @@ from typing import Any
 from zoo.files import read_json, to_json, write_once
 from zoo.spec.zoo import Zoo
 
-FORMAT = 2
+DIRECTORY_FORMAT = 2
 """Of a zoo directory; `zoo.json` names it."""
 
-_KINDS = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
+_ENTRY_TYPES = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
 
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
 
 
 def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
-    content = {"format": FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
+    content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
     write_once(path / "zoo.json", to_json(content))
 
 
@@ -50,15 +51,15 @@ def read_manifest(path: Any) -> dict[str, Any]:
         manifest = read_json(file)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
-    if "format" in manifest and manifest["format"] != FORMAT:
+    if "format" in manifest and manifest["format"] != DIRECTORY_FORMAT:
         age = "an older" if manifest["format"] == 1 else "another"
         raise ValueError(
             f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
-            f"{FORMAT}."
+            f"{DIRECTORY_FORMAT}."
         )
     if not {"format", "spec", "cohorts"} <= manifest.keys():
         raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
-    for name, kind in _KINDS.items():
+    for name, kind in _ENTRY_TYPES.items():
         if not isinstance(manifest.get(name, kind()), kind):
             raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
     for retry in manifest.get("retries", []):
@@ -109,11 +110,17 @@ def description(manifest: dict[str, Any]) -> str:
 
 
 def zoo_of(manifest: dict[str, Any]) -> Zoo:
-    """The spec of a manifest, with the members that were tried again; a ValueError where it is none."""
-    zoo = Zoo.from_json(manifest["spec"])
-    for retry in manifest.get("retries", []):
-        zoo += Zoo.from_json(retry)
-    return zoo
+    """The spec of a manifest, with the members that were tried again; a ValueError where it is none.
+
+    Manifests of one description share one zoo: what was expanded for `train` is there for `compare` and the report.
+    """
+    return _described_by(description(manifest))
+
+
+@functools.lru_cache(maxsize=2)  # a zoo of 100,000 members is large: no more than two directories in turn
+def _described_by(described: str) -> Zoo:
+    spec, retries = json.loads(described)
+    return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
 
 
 def tried_again(manifest: dict[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from zoo.store.checkpoints import BlockFolder, block_folders, leaf_path
 from zoo.store.manifest import read_manifest, zoo_of
 from zoo.store.members import member_table, refreshed
 from zoo.store.sealing import MENDS
-from zoo.training.status import RUNNING, UNFINISHED
+from zoo.training.status import PENDING_WORD, RUNNING, UNFINISHED
 
 if TYPE_CHECKING:
     from zoo.spec.settings import Training
@@ -56,7 +56,7 @@ class Trained:
         waiting = {c for c, entry in cohorts.items() if entry["recipe"] is None}
         if set(table["cohort"]) <= solved.keys() | waiting:
             current = refreshed(self.path, table, solved)
-            if not set(current.loc[current["status"] != "pending", "cohort"]) & waiting:  # begun just now
+            if not set(current.loc[current["status"] != PENDING_WORD, "cohort"]) & waiting:  # begun just now
                 return current
         return member_table(self.path, self.zoo)
 
@@ -378,3 +378,9 @@ def _variables(folder: BlockFolder, step: int, rows: Sequence[int], rule_state: 
 def load(directory: str | os.PathLike[str]) -> Trained:
     """Open a zoo directory for reading: `.members`, `.curves`, `.params(member)`, `.model(member)`, `.task(member)`."""
     return Trained(directory)
+
+
+def all_done(directory: str | os.PathLike[str]) -> bool:
+    """Whether a zoo directory is there, with every member trained to its end."""
+    written = (files.directory(directory) / "members.csv").exists()
+    return written and not set(UNFINISHED) & set(load(directory).members["status"])

@@ -18,7 +18,7 @@ from zoo.files import read, read_json_bytes, sha256, sizer, sizes, spread, write
 MANIFEST = "manifest.json"
 MENDS = "`train` on the same directory mends it"
 """What to do about what the seeds, or another checkpoint, can give again."""
-FORMAT = 1
+SEAL_FORMAT = 1
 
 
 class CheckpointCorrupt(ValueError):
@@ -30,7 +30,7 @@ def seal(folder: Any, step: int, members: Sequence[str]) -> None:
     known = [(n, s) for n, s in sizes(folder).items() if n != MANIFEST and not PurePosixPath(n).name.startswith(".")]
     digests = spread(folder, lambda file: sha256(folder / file[0], file[1]), known)
     files = {name: {"bytes": size, "sha256": digest} for (name, size), digest in zip(known, digests)}
-    content = {"files": files, "format": FORMAT, "members": list(members), "step": step}
+    content = {"files": files, "format": SEAL_FORMAT, "members": list(members), "step": step}
     write_atomically(folder / MANIFEST, _line({**content, "seal": _sha256(_line(content))}))
 
 
@@ -88,10 +88,10 @@ def read_sealed(folder: Any, step: int, name: str) -> bytes:
 def _check_schema(path: Any, step: int, content: dict[str, Any]) -> None:
     """A seal can be written by anyone: what it says may still not lead out of the folder."""
     files, members = content.get("files"), content.get("members")
-    if content.get("format") != FORMAT:
+    if content.get("format") != SEAL_FORMAT:
         raise ValueError(
             f"{path} has format {content.get('format')!r:.40}, of another version of this program; this version reads "
-            f"format {FORMAT}."
+            f"format {SEAL_FORMAT}."
         )
     listed = isinstance(members, list) and all(isinstance(m, str) for m in members)
     if not (isinstance(files, dict) and listed) or content.get("step") != step:

@@ -10,6 +10,7 @@ from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import check_cohorts, read_manifest, zoo_of
 from zoo.store.reader import Trained
 from zoo.store.sealing import MENDS
+from zoo.training.status import PENDING_WORD
 
 
 class Verified(NamedTuple):
@@ -116,7 +117,7 @@ def _lost(path: Any, members: set[str], damaged: set[str]) -> list[str]:
         return [str(error)]
     faults = []
     if table is not None:
-        for cohort, group in table[table["status"] != "pending"].groupby("cohort", sort=False):
+        for cohort, group in table[table["status"] != PENDING_WORD].groupby("cohort", sort=False):
             lost = [member for member in group["member"] if member not in members]
             if lost and cohort not in damaged:
                 place = path / "cohorts" / str(cohort)

@@ -11,13 +11,11 @@ import numpy as np
 
 from models import off, on, setting
 from zoo.data import datasets
-from zoo.data.datasets import Dataset
+from zoo.data.datasets import LUMINANCE, Dataset
 from zoo.tasks import Trials
 
 AUGMENTATION = 0x1A6E0001
 """Tag of the augmentation's random numbers; the shuffle's are tagged with the epoch, a small number."""
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Of red, green and blue (ITU-R BT.601)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, setting
+from zoo.keys import threefry_key
 from zoo.tasks import Episode, Trials
 
 EVALUATION, PROBE = 0xBA4D0001, 0xBA4D0002
@@ -85,11 +86,11 @@ class Task:
 
     def evaluation(self, data: Any = None) -> jax.Array:
         """Keys of the held-out episodes."""
-        return jax.random.split(jax.random.key(EVALUATION, impl="threefry2x32"), self.eval_trials)
+        return jax.random.split(threefry_key(EVALUATION), self.eval_trials)
 
     def probe(self, data: Any = None) -> Trials:
         """Recorded episodes; targets are the best arm, one-hot, at every step."""
-        beginning, pulling, answering = jax.random.split(jax.random.key(PROBE, impl="threefry2x32"), 3)
+        beginning, pulling, answering = jax.random.split(threefry_key(PROBE), 3)
         shape = (self.probe_trials, self.steps)
         worlds, _ = jax.vmap(self.reset)(jax.random.split(beginning, self.probe_trials))
         arms = jax.random.randint(pulling, shape, 0, self.arms)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, off, on, setting
+from zoo.keys import threefry_key
 from zoo.tasks import Trials, r_squared, squared_error
 
 EVALUATION, PROBE = 0xC0E70001, 0xC0E70002
@@ -109,10 +110,10 @@ class Task:
 
     def evaluation(self, data: Any = None) -> Trials:
         """Held-out random trials, with the noise of the task."""
-        return self._random(jax.random.key(EVALUATION, impl="threefry2x32"), self.eval_trials)
+        return self._random(threefry_key(EVALUATION), self.eval_trials)
 
     def probe(self, data: Any = None) -> Trials:
         """Every context with every pair of coherences, `probe_repeats` times; its noise is frozen by a stored key."""
         cells = jnp.repeat(jnp.arange(self._cells), self.probe_repeats)
         quiet = dataclasses.replace(self, noise=0.0)
-        return quiet._trials(jax.random.key(PROBE, impl="threefry2x32"), cells)
+        return quiet._trials(threefry_key(PROBE), cells)

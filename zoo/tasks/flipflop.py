@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, off, on, setting
+from zoo.keys import threefry_key
 from zoo.tasks import Trials, masked_mean, squared_error
 
 EVALUATION, PROBE = 0xF11F0001, 0xF11F0002
@@ -105,9 +106,9 @@ class Task:
 
     def evaluation(self, data: Any = None) -> Trials:
         """Held-out random trials, with the noise and the pulse rate of the task."""
-        return self._trials(jax.random.key(EVALUATION, impl="threefry2x32"), self.eval_trials)
+        return self._trials(threefry_key(EVALUATION), self.eval_trials)
 
     def probe(self, data: Any = None) -> Trials:
         """Random trials frozen by a stored key: the same whatever the pulse rate and the noise."""
         fixed = dataclasses.replace(self, pulse_rate=PROBE_RATE, noise=0.0)
-        return fixed._trials(jax.random.key(PROBE, impl="threefry2x32"), self.probe_trials)
+        return fixed._trials(threefry_key(PROBE), self.probe_trials)

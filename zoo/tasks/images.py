@@ -13,7 +13,7 @@ from zoo.data import datasets
 from zoo.data.datasets import Dataset
 from zoo.tasks._images import Images
 
-SPLIT = 0
+HELD_OUT_SEED = 0
 """Seed of the order in which images are held out."""
 MOST_PROBED = 100
 """Images of the probe where the number is left open."""
@@ -118,14 +118,14 @@ class Read(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def _read_file(path: Path, version: Any, test: float) -> Read:
     """The file of a version: read again when it was written again."""
-    images, labels = datasets.checked(str(path), *_arrays(path))
+    images, labels = datasets.checked_images(str(path), *_arrays(path))
     counts = np.bincount(labels)
     if len(counts) < 2 or counts.min() < 2:
         raise ValueError(
             f"{path}: there must be two classes or more, with two images or more each; found {len(counts)} and "
             f"{counts.min()} of class {counts.argmin()}."
         )
-    order = datasets.shuffled(len(labels), SPLIT)
+    order = datasets.shuffled(len(labels), HELD_OUT_SEED)
     held_out = np.zeros(len(labels), bool)
     for label, count in enumerate(counts):
         share = min(max(1, round(test * count)), count - 1)

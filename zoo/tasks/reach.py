@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import Static, off, on, setting
+from zoo.keys import threefry_key
 from zoo.tasks import Trials, r_squared, squared_error
 
 EVALUATION = 0x4EAC0001
@@ -121,7 +122,7 @@ class Task:
         """Every direction in turn, with the noise of the task."""
         # Noise-free trials of one direction are all alike.
         count = self.eval_trials if on(self.noise) else self.directions
-        return self._trials(jax.random.key(EVALUATION, impl="threefry2x32"), jnp.arange(count) % self.directions)
+        return self._trials(threefry_key(EVALUATION), jnp.arange(count) % self.directions)
 
     def probe(self, data: Any = None) -> Trials:
         """One noise-free trial of each direction, counter-clockwise from rightward."""

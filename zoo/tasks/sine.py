@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import Static, off, on, setting
+from zoo.keys import threefry_key
 from zoo.tasks import Trials, r_squared, squared_error
 
 EVALUATION = 0x51E50001
@@ -104,7 +105,7 @@ class Task:
         """Every frequency in turn, with the noise of the task."""
         # Noise-free trials of one frequency are all alike.
         count = self.eval_trials if on(self.noise) else self.frequencies
-        return self._trials(jax.random.key(EVALUATION, impl="threefry2x32"), jnp.arange(count) % self.frequencies)
+        return self._trials(threefry_key(EVALUATION), jnp.arange(count) % self.frequencies)
 
     def probe(self, data: Any = None) -> Trials:
         """One noise-free trial of each frequency, in rising order."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import Static, setting
+from zoo.keys import threefry_key
 from zoo.tasks import Trials, r_squared, squared_error
 
 CHAOS_UNITS, CHAOS_GAIN, CHAOS_TAU = 200, 1.8, 10.0
@@ -89,7 +90,7 @@ class Task:
 
     def evaluation(self, data: Any = None) -> Trials:
         """Every pattern once."""
-        return self.sample(jax.random.key(0, impl="threefry2x32"), self.patterns, data=data)
+        return self.sample(threefry_key(0), self.patterns, data=data)
 
     def probe(self, data: Any = None) -> Trials:
         """Every pattern once."""

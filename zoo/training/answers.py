@@ -11,8 +11,7 @@ from models import FIXED
 from zoo.rules import Gradient, Update, is_gradient
 from zoo.spec.cohorts import Cohort
 from zoo.tasks import Episode, Trials, is_environment
-from zoo.training.binding import Binder, floats_of
-from zoo.training.forms import (
+from zoo.training._forms import (
     GIVES,
     SCALAR,
     Form,
@@ -24,6 +23,7 @@ from zoo.training.forms import (
     fault,
     kind_of,
 )
+from zoo.training.binding import Binder, floats_of
 
 BATCH = 8
 """Trials that a task is asked for."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import Network
+from zoo.keys import threefry_key
 from zoo.rules import Context
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import canonical_json
@@ -23,7 +24,7 @@ from zoo.training.minimised import objective
 Variables = dict[str, Any]
 """Collection -> arrays: "params" and, where there are any, "batch_stats" and "constants"."""
 
-_INIT, _DATA, _NOISE, _CONSTANTS, _RULE = range(5)  # the streams of a member
+_INIT, _DATA, _NOISE, _CONSTANTS, _RULE_DRAWS = range(5)  # the streams of a member
 
 
 class Floats(NamedTuple):
@@ -121,7 +122,7 @@ class Binder:
 
     def rule_key(self, floats: Floats, step: Any) -> jax.Array:
         """The key of what the rule draws at one training step; of what it begins with, at step -1."""
-        return jax.random.fold_in(_stream(floats, _RULE), step + 1)
+        return jax.random.fold_in(_stream(floats, _RULE_DRAWS), step + 1)
 
     def data_key(self, floats: Floats) -> jax.Array:
         """The key of its trials: of its own stream, or of the one that all members with its task share."""
@@ -129,7 +130,7 @@ class Binder:
         if training.data == "own":
             return _stream(floats, _DATA)
         shared = zlib.crc32(canonical_json(self.member.task).encode())
-        return jax.random.fold_in(jax.random.key(training.data_seed, impl="threefry2x32"), shared)
+        return jax.random.fold_in(threefry_key(training.data_seed), shared)
 
     def noise_key(self, floats: Floats, step: Any) -> jax.Array:
         """The key of the noise and dropout of one training step."""
@@ -154,4 +155,4 @@ class Binder:
 
 
 def _stream(floats: Floats, which: int) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(floats.seed, impl="threefry2x32"), which)
+    return jax.random.fold_in(threefry_key(floats.seed), which)

@@ -15,7 +15,7 @@ EVALUATION_SHARE = 0.02
 """Evaluations may cost this share of the training steps; a forward pass is taken for a third of a step."""
 
 
-AT_ONCE = 500
+TRIALS_AT_ONCE = 500
 """Trials of the evaluation set that one forward pass takes: ten thousand images at once would need gigabytes."""
 
 
@@ -31,9 +31,9 @@ def evaluate_every(cohort: Cohort, data: Any) -> int:
 
 
 def in_parts(function: Callable[[jax.Array], jax.Array], inputs: jax.Array) -> jax.Array:
-    """`function` of the inputs, `(trial, ...)`, `AT_ONCE` trials or fewer at a time."""
+    """`function` of the inputs, `(trial, ...)`, `TRIALS_AT_ONCE` trials or fewer at a time."""
     count = len(inputs)
-    parts = -(-count // AT_ONCE)
+    parts = -(-count // TRIALS_AT_ONCE)
     if parts == 1:
         return function(inputs)
     size = -(-count // parts)

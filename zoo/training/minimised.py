@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from models import FIXED, on
+from models import FIXED, is_before_nonlinearity, on
 
 
 def objective(bound: Any, variables: dict[str, Any], trials: Any, noise: jax.Array) -> tuple[jax.Array, Any]:
@@ -29,7 +29,7 @@ def objective(bound: Any, variables: dict[str, Any], trials: Any, noise: jax.Arr
     total = loss if training.decays else loss + training.l2 * sum(map(_square, _weights(params)))
     if on(training.rate_l2):
         recurrent = bound.model.family == "recurrent"  # which shows more than its rates
-        rates = [layers["rate"]] if recurrent else [x for name, x in layers.items() if not name.endswith(".pre")]
+        rates = [layers["rate"]] if recurrent else [x for name, x in layers.items() if not is_before_nonlinearity(name)]
         total += training.rate_l2 * sum(jnp.mean(x**2) for x in rates) / len(rates)
     return total, (loss, stats)
 

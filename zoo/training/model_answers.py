@@ -11,9 +11,7 @@ from jax.extend.core import Literal
 from models import FIXED
 from zoo.spec.fields import fields_of, label, replaced, values_of
 from zoo.tasks import is_environment
-from zoo.training.answers import evaluation_of, output_forms
-from zoo.training.binding import bound_model
-from zoo.training.forms import (
+from zoo.training._forms import (
     GIVES,
     Form,
     asked,
@@ -27,6 +25,8 @@ from zoo.training.forms import (
     kind_of,
     leaves,
 )
+from zoo.training.answers import evaluation_of, output_forms
+from zoo.training.binding import bound_model
 from zoo.wording import raised
 
 COLLECTIONS = ("params", "batch_stats", "constants")

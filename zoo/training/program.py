@@ -23,6 +23,9 @@ from zoo.training.binding import Binder, Floats, Variables
 from zoo.training.optimizers import descended, optimizer_of
 from zoo.training.status import DIVERGED, RUNNING, STOPPED
 
+OUTPUT = "output"
+"""The name of the outputs among the layers."""
+
 
 class Reached(NamedTuple):
     """A member at the first evaluations at which it reached the score levels of `Training.score_levels`.
@@ -219,4 +222,4 @@ def _reached(levels: tuple[float, ...], state: State) -> Any:
 def _represent(binder: Binder, variables: Variables, floats: Floats, inputs: Any) -> dict[str, jax.Array]:
     with jax.default_matmul_precision("highest"):
         outputs, layers = binder.bind(floats).model.apply(variables, inputs)
-    return {**layers, "output": outputs}
+    return {**layers, OUTPUT: outputs}

@@ -3,7 +3,11 @@
 RUNNING, STOPPED, DIVERGED = 0, 1, 2
 """Still training; at its last step or its target; frozen at its last finite state."""
 
-UNFINISHED = ("pending", "training")
+PENDING_WORD, TRAINING_WORD, SOLVED_WORD, UNSOLVED_WORD = "pending", "training", "solved", "unsolved"
+DIVERGED_WORD = "diverged"
+"""The words of the member table."""
+
+UNFINISHED = (PENDING_WORD, TRAINING_WORD)
 """Words of members that are not trained to their end."""
 
 
@@ -16,7 +20,7 @@ def word_of(status: int | None, score: float, solved: float) -> str:
       solved: the score from which on the task counts as solved.
     """
     if status is None:
-        return "pending"
+        return PENDING_WORD
     if status in (RUNNING, DIVERGED):
-        return "training" if status == RUNNING else "diverged"
-    return "solved" if score >= solved else "unsolved"
+        return TRAINING_WORD if status == RUNNING else DIVERGED_WORD
+    return SOLVED_WORD if score >= solved else UNSOLVED_WORD

@@ -4,8 +4,10 @@ A page is a module of five members. The writer, `analysis/report/writing.py`, li
 page by its name: a report loses the page whose file is taken away, and shows the one that is put here.
 
 - `ORDER`: a whole number. Pages come in its order, those of one number in the order of their names.
-- `TAKES`: what it is asked about: "comparison", every comparison of a directory, and given its `Compared`; "assay",
-  every result of an assay, and given its `AssayResult`; "zoo", the directory, once and last, and given the `Trained`.
+- `TAKES`: what it is asked about: "comparison", every comparison of a directory, and given its `Compared`
+  (`analysis/report/compared.py`); "assay", every result of an assay, and given its `AssayResult`
+  (`analysis/report/assay_results.py`); "zoo", the directory, once and last, and given the `Trained`
+  (`zoo/store/reader.py`).
 - `applies(of) -> bool`: whether there is anything to show; where not, the page is asked for nothing else.
 - `figures(of)`: its pictures, each `(name, Figure)`. A picture is drawn when it is asked for and on the disk before the
   next, as `figures/<comparison>-<name>.png`, `figures/assay-<assay>-<name>.png` or, of a zoo, `figures/<name>.png`: the
@@ -14,7 +16,7 @@ page by its name: a report loses the page whose file is taken away, and shows th
 - `lines(of)`: what the terminal says, text by text.
 
 Pictures and numbers come from what was written, see `analysis.artefacts`; nothing is computed that is not shown. What
-pages share is in `figures.py` and `compared.py`; no page imports another.
+pages share is in `figures.py`, `compared.py` and `assay_results.py`; no page imports another.
 """
 
 import importlib

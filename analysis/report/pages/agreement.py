@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.geometry.embedding import FEWEST_UNITS
-from analysis.report.compared import Compared, Shown
+from analysis.report.compared import Compared, ShownSlice
 from analysis.report.figures import states_of
 from analysis.report.pages import Picture
 from analysis.scoring.measure_agreement import agreement
+from zoo.training.status import DIVERGED_WORD
 
 ORDER = 50
 TAKES = "comparison"
@@ -25,7 +26,7 @@ def applies(compared: Compared) -> bool:
 
 
 def figures(compared: Compared) -> Iterator[Picture]:
-    by_layer: dict[str, list[Shown]] = {}
+    by_layer: dict[str, list[ShownSlice]] = {}
     for each in compared.shown:
         by_layer.setdefault(each.layer, []).append(each)
     several = len(compared.table[compared.fields].astype(str).drop_duplicates()) >= FEWEST_UNITS
@@ -39,11 +40,11 @@ def lines(compared: Compared) -> tuple[()]:
     return ()
 
 
-def _agreement(of_layer: list[Shown], fields: list[str]) -> pd.DataFrame | None:
+def _agreement(of_layer: list[ShownSlice], fields: list[str]) -> pd.DataFrame | None:
     """How far the measures of one layer agree over trained networks that all of them have; None for one measure."""
     values: dict[str, Any] = {}
     for each in of_layer:
-        good = (states_of(each.table) == "trained") & (each.table["status"] != "diverged").to_numpy()
+        good = (states_of(each.table) == "trained") & (each.table["status"] != DIVERGED_WORD).to_numpy()
         names = each.table["item"].to_numpy()[good]
         values[each.variable] = pd.DataFrame(each.values[np.ix_(good, good)], names, names)
     shared = [item for item in next(iter(values.values())).index if all(item in part.index for part in values.values())]

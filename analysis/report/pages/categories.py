@@ -12,13 +12,15 @@ from analysis.inference.factors import MOST_LEVELS
 from analysis.report.compared import Compared
 from analysis.report.figures import colours_of, levels_of
 from analysis.report.pages import Picture
+from models import is_before_nonlinearity
+from zoo.training.status import DIVERGED_WORD
 
 ORDER = 70
 TAKES = "comparison"
 
 GREY = "#8a8a8a"
 MOST_CONDITIONS = 6
-MANY = 100
+MANY_NETWORKS = 100
 """Networks of which each is a fainter line, without a mark per layer."""
 
 
@@ -37,7 +39,7 @@ def lines(compared: Compared) -> Iterator[str]:
 def table_of(compared: Compared) -> Any:
     """The category structure of networks that have not diverged, with the field that colours them."""
     table: Any = pd.read_csv(compared.path(artefacts.CATEGORIES))
-    table = table[(table["status"] != "diverged") | ~table["trained"]]
+    table = table[(table["status"] != DIVERGED_WORD) | ~table["trained"]]
     if (field := compared.colouring()) not in table:
         table = table.assign(**{field: compared.table[field].reindex(table["member"]).to_numpy()})
     return table
@@ -72,7 +74,7 @@ def draw(table: Any, field: str, title: str) -> Figure:
     """
     conditions = list(dict.fromkeys(table["condition"]))[:MOST_CONDITIONS]
     names = _shared_layers(table)
-    many = table["member"].nunique() > MANY
+    many = table["member"].nunique() > MANY_NETWORKS
     levels = levels_of(table[field])
     colours = colours_of(levels) if len(levels) <= MOST_LEVELS else {}
     columns = min(3, len(conditions))
@@ -124,7 +126,7 @@ def _shared_layers(table: pd.DataFrame) -> list[str]:
     lists = rows.sort_values("depth", kind="stable").groupby(["member", "trained"])["layer"].agg(tuple)
     plain = set(lists)
     names = list(plain.pop()) if len(plain) == 1 else []
-    return [] if any(name.endswith(".pre") for name in names) else names
+    return [] if any(map(is_before_nonlinearity, names)) else names
 
 
 def _median(part: Any) -> tuple[np.ndarray, np.ndarray]:

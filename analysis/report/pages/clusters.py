@@ -25,18 +25,19 @@ from analysis.report.figures import (
     states_of,
 )
 from analysis.report.pages import Picture
+from zoo.wording import counted
 
 ORDER = 40
 TAKES = "comparison"
 
-KINDS = {
+LEAF_WORDS = {
     "trained": "trained network",
     "recording": "recording",
     "half": "half-recording",
     "baseline": "baseline",
 }
 """What a tree shows, in words."""
-MOST_ROWS = 40
+MOST_NAMED_ROWS = 40
 """Rows whose names are written beside the matrix."""
 MOST_BARS = 6
 MOST_IN_LEGEND = 8
@@ -88,7 +89,7 @@ def draw(
     order = np.array(drawn["leaves"])
     rows = table.iloc[shown[order]].reset_index(drop=True)
     fields = list(fields)[:MOST_BARS]
-    named = len(rows) <= MOST_ROWS
+    named = len(rows) <= MOST_NAMED_ROWS
     legends = [_levels(field, rows) for field in fields]
     widths = [1.7, 0.2 * max(len(fields), 1), 6.0]
     size = (sum(widths) + 1.9 + 1.6 * named, widths[-1] + 1.5 + 0.19 * max(map(len, legends), default=0))
@@ -110,15 +111,13 @@ def draw(
         _legend(figure, legends)
     faithful = np.corrcoef(hierarchy.cophenet(tree), squareform(distance, checks=False))[0, 1]
     what = record.name if record.kind == "distance" else f"arccos {record.name}"
-    count = ", ".join(_counted(int(np.sum(states == state)), name) for state, name in KINDS.items() if state in states)
+    count = ", ".join(
+        counted(int(np.sum(states == state)), name) for state, name in LEAF_WORDS.items() if state in states
+    )
     note = f"{count}: average linkage of {what},\ncophenetic correlation {faithful:.2f}; {about(record)}"
-    note += f"\n{_counted(gone, 'item')} without all distances left out" if gone else ""
+    note += f"\n{counted(gone, 'item')} without all distances left out" if gone else ""
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _tree(axes: Any, drawn: dict[str, Any], leaves: int) -> None:

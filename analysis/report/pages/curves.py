@@ -14,6 +14,7 @@ from analysis.report.figures import colour_of, levels_of, names_of
 from analysis.report.pages import Picture
 from zoo.spec.fields import fields_of, name_of, values_of
 from zoo.store.reader import Trained
+from zoo.training.status import DIVERGED_WORD
 
 ORDER = 90
 TAKES = "zoo"
@@ -39,7 +40,7 @@ def figures(trained: Trained) -> Iterator[Picture]:
     """Those of members that have not diverged."""
     for name, (task, ids) in by_task(trained).items():
         table = trained.members.set_index("member").loc[ids]
-        kept: Any = table[table["status"] != "diverged"]
+        kept: Any = table[table["status"] != DIVERGED_WORD]
         if len(kept):
             groups = dict(zip(kept.index, names_of(kept, [colouring(table, tested_fields(trained, ids))])))
             title = title_of(trained, name)

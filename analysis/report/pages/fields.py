@@ -1,11 +1,13 @@
 """What explains the differences: the tests of the fields, in words. What is not told stands in `<task>-fields.csv`."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from analysis import artefacts
+from analysis.arithmetic import SIGNIFICANT
 from analysis.inference.permutation_designs import THESE
 from analysis.report.compared import Compared
 
@@ -35,28 +37,34 @@ def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
     can = tests["testable"].astype(bool)
     for test in tests[can].to_dict("records"):
         yield f"  {test['field']}: {_effect(test, measure, layer)}{_among_solved(test, solved)}"
-    loose = [text for text in tests["not_held"].dropna().unique() if text] if can.any() and "not_held" in tests else []
+    loose = _fields(tests["not_held"][can].iloc[0]) if can.any() and "not_held" in tests else []
     if loose:
-        yield f"  not held constant in these tests, with a level for nearly every configuration: {loose[0]}"
-    if rest := [field for field in tests["field"][~can] if field not in ", ".join(loose).split(", ")]:
+        yield f"  not held constant in these tests, with a level for nearly every configuration: {', '.join(loose)}"
+    if rest := [field for field in tests["field"][~can] if field not in loose]:
         yield f"  too few configurations at {layer} for a test of {', '.join(rest)}"
 
 
 def _among_solved(test: dict[str, Any], solved: dict[str, dict[str, Any]]) -> str:
     """What changes where members that did not solve their task are left out."""
     other = solved.get(test["field"])
-    if other is None or (other["p"] <= 0.05) == (test["p"] <= 0.05):
+    if other is None or (other["p"] <= SIGNIFICANT) == (test["p"] <= SIGNIFICANT):
         return ""
     return f"; among the {other['solved']} members that solved the task p = {other['p']:.2g}"
 
 
+def _fields(cell: Any) -> list[str]:
+    """The fields that a cell of the tests lists: as JSON, or as earlier versions wrote them, "a, b" and nothing."""
+    if not isinstance(cell, str):
+        return []
+    return json.loads(cell) if cell.startswith("[") else [field for field in cell.split(", ") if field]
+
+
 def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
     distinct = f"{test['distinct']:.6g} distinct permutations, smallest possible p {test['smallest_p']:.2g}"
-    over = test["averaged_over"]
-    also = f", {over}" if isinstance(over, str) and over else ""
+    means = ", ".join(["seeds", *_fields(test["averaged_over"])])
     share = max(test["share"], 0.0)
     only = f", about {THESE}" if test.get("about") == THESE else ""
     return (
-        f"explains {share:.0%} of what separates trained configurations (means over seeds{also}) in {measure} at "
+        f"explains {share:.0%} of what separates trained configurations (means over {means}) in {measure} at "
         f"{layer}; p = {test['p']:.2g} ({distinct}){only}"
     )

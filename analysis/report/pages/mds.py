@@ -26,6 +26,7 @@ from analysis.labelled_comparison import MeasureRecord
 from analysis.report.compared import Compared
 from analysis.report.figures import about, colours_of, guest_names, levels_of, name_levels, states_of
 from analysis.report.pages import Picture
+from zoo.training.status import DIVERGED_WORD
 
 ORDER = 30
 TAKES = "comparison"
@@ -151,7 +152,7 @@ def _layout(distance: np.ndarray, table: pd.DataFrame) -> Layout:
     all_axes = None if metric else classical_mds(distance, MOST_AXES).coordinates
     points = metric_mds(distance).coordinates if all_axes is None else all_axes[:, :2]
     states = states_of(table)
-    diverged = (states == "trained") & (table["status"] == "diverged").to_numpy()
+    diverged = (states == "trained") & (table["status"] == DIVERGED_WORD).to_numpy()
     return Layout(distance, points, all_axes, table, states, diverged, gone)
 
 

@@ -11,13 +11,13 @@ from analysis import artefacts
 from analysis.report.compared import Compared
 from analysis.report.figures import colours_of, levels_of
 from analysis.report.pages import Picture
-from analysis.scoring.recording_scores import COLUMNS, score_lines
+from analysis.scoring.recording_scores import SCORE_COLUMNS, score_lines
 
 ORDER = 110
 TAKES = "comparison"
 
-KINDS = ("network", "untrained", "baseline", "recording")
-TRAINED, UNTRAINED, BASELINE, PARTIAL = "#3b6fb6", "#8a8a8a", "#b9a27c", "#d1652c"
+SCORED_KINDS = ("network", "untrained", "baseline", "recording")
+TRAINED_COLOUR, UNTRAINED_COLOUR, BASELINE_COLOUR, PARTIAL_COLOUR = "#3b6fb6", "#8a8a8a", "#b9a27c", "#d1652c"
 WIDTH = 0.36
 
 
@@ -41,7 +41,7 @@ def lines(compared: Compared) -> Iterator[str]:
 
 
 def table_of(compared: Compared) -> Any:
-    """The scores, see `analysis.scoring.recording_scores.scores`; a name that reads like nothing stays a name."""
+    """The scores, see `analysis.scoring.recording_scores.score_table`; a name that reads like nothing stays a name."""
     texts: Any = dict.fromkeys(("measure", "recording", "layer", "kind", "name", "model"), str)
     return pd.read_csv(compared.path(artefacts.SCORES), dtype=texts, keep_default_na=False, na_values=[""])
 
@@ -54,7 +54,7 @@ def draw(table: Any, title: str) -> Figure:
     left of the score when the silhouette is taken out of both. The axis holds everything: nothing is clipped.
 
     Args:
-      table: rows of one recording, with `COLUMNS`; `score` is the mean over subjects and `sem` its standard error.
+      table: rows of one recording, with `SCORE_COLUMNS`; `score` is the mean over subjects, `sem` its standard error.
       title: of the figure.
 
     Raises:
@@ -102,10 +102,10 @@ def draw(table: Any, title: str) -> Figure:
 
 
 def _check(table: Any) -> None:
-    if missing := [column for column in COLUMNS if column not in table]:
-        raise ValueError(f"The table of scores has no column {missing[0]!r}; it needs {', '.join(COLUMNS)}.")
-    if unknown := [kind for kind in table["kind"].unique() if kind not in KINDS]:
-        raise ValueError(f"The table of scores has kind {unknown[0]!r}; allowed: {', '.join(KINDS)}.")
+    if missing := [column for column in SCORE_COLUMNS if column not in table]:
+        raise ValueError(f"The table of scores has no column {missing[0]!r}; it needs {', '.join(SCORE_COLUMNS)}.")
+    if unknown := [kind for kind in table["kind"].unique() if kind not in SCORED_KINDS]:
+        raise ValueError(f"The table of scores has kind {unknown[0]!r}; allowed: {', '.join(SCORED_KINDS)}.")
     if (count := table["recording"].nunique()) != 1:
         raise ValueError(f"A figure of scores shows one recording; this table has {count}.")
 
@@ -126,12 +126,16 @@ def _networks(axes: Any, part: Any, at: float, colours: dict[Any, Any]) -> None:
     if not len(part):
         return
     trained = set(part["kind"]) == {"network"}
-    face = dict(color=TRAINED, alpha=0.35, lw=0) if trained else dict(facecolor="none", edgecolor=UNTRAINED, lw=1)
+    face = (
+        dict(color=TRAINED_COLOUR, alpha=0.35, lw=0)
+        if trained
+        else dict(facecolor="none", edgecolor=UNTRAINED_COLOUR, lw=1)
+    )
     axes.bar(at, part["score"].median(), WIDTH, zorder=1, **face)
     count = len(part)
     order = np.argsort(np.argsort(part["score"].to_numpy(), kind="stable"), kind="stable")
     aside = (((order * 0.618034) % 1) - 0.5) * WIDTH * 0.7 if count > 1 else np.zeros(1)
-    shade = [colours.get(model, TRAINED if trained else UNTRAINED) for model in part["model"]]
+    shade = [colours.get(model, TRAINED_COLOUR if trained else UNTRAINED_COLOUR) for model in part["model"]]
     size = 14 if count <= 50 else 5
     fill: Any = dict(color=shade, lw=0) if trained else dict(facecolors="none", edgecolors=shade, lw=0.7)
     axes.scatter(at + aside, part["score"], s=size, zorder=2, **fill)
@@ -145,7 +149,7 @@ def _beside(axes: Any, part: Any, at: float) -> None:
         return
     row: Any = part.iloc[0]
     recording = row["kind"] == "recording"
-    axes.bar(at, row["score"], 0.6, color="#222222" if recording else BASELINE, alpha=0.55, lw=0, zorder=1)
+    axes.bar(at, row["score"], 0.6, color="#222222" if recording else BASELINE_COLOUR, alpha=0.55, lw=0, zorder=1)
     if np.isfinite(row["sem"]):
         axes.errorbar(at, row["score"], row["sem"], color="#333333", lw=1, capsize=2, zorder=2)
     _partial(axes, at, row["partial"])
@@ -153,7 +157,7 @@ def _beside(axes: Any, part: Any, at: float) -> None:
 
 def _partial(axes: Any, at: float, value: float) -> None:
     if np.isfinite(value):
-        axes.scatter([at], [value], s=34, marker="^", color=PARTIAL, edgecolors="white", lw=0.6, zorder=4)
+        axes.scatter([at], [value], s=34, marker="^", color=PARTIAL_COLOUR, edgecolors="white", lw=0.6, zorder=4)
 
 
 def _legend(figure: Figure, axes: Any, table: Any, colours: dict[Any, Any]) -> None:
@@ -162,15 +166,15 @@ def _legend(figure: Figure, axes: Any, table: Any, colours: dict[Any, Any]) -> N
     entries: list[tuple[Any, str]] = []
     if "network" in kinds:
         entries += [(axes.scatter([], [], s=26, color=colour, lw=0), str(model)) for model, colour in colours.items()]
-        entries += [(axes.bar([0], [0], 0, color=TRAINED, alpha=0.35, lw=0), "trained")]
+        entries += [(axes.bar([0], [0], 0, color=TRAINED_COLOUR, alpha=0.35, lw=0), "trained")]
     if "untrained" in kinds:
-        entries += [(axes.bar([0], [0], 0, facecolor="none", edgecolor=UNTRAINED, lw=1), "untrained")]
+        entries += [(axes.bar([0], [0], 0, facecolor="none", edgecolor=UNTRAINED_COLOUR, lw=1), "untrained")]
     if "baseline" in kinds:
-        entries += [(axes.bar([0], [0], 0, color=BASELINE, alpha=0.55, lw=0), "baseline ± s.e.m.")]
+        entries += [(axes.bar([0], [0], 0, color=BASELINE_COLOUR, alpha=0.55, lw=0), "baseline ± s.e.m.")]
     if "recording" in kinds:
         entries += [(axes.bar([0], [0], 0, color="#222222", alpha=0.55, lw=0), "other recording ± s.e.m.")]
     if table["partial"].notna().any():
-        entries += [(axes.scatter([], [], s=34, marker="^", color=PARTIAL, lw=0), "silhouette taken out")]
+        entries += [(axes.scatter([], [], s=34, marker="^", color=PARTIAL_COLOUR, lw=0), "silhouette taken out")]
     if table["ceiling_lower"].notna().any():
         entries += [(axes.bar([0], [0], 0, color="#cccccc", alpha=0.7, lw=0), "noise ceiling")]
     figure.legend(*zip(*entries), loc="outside right upper", fontsize=8)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.distance import squareform
 
-from analysis.activations.recordings import Outside, Shown
+from analysis.activations.recordings import Outside, ShownStimuli
 from analysis.activations.types import RDM, Repeats
 
 DATA = Path(os.environ.get("ZOO_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
@@ -19,7 +19,7 @@ PATTERNS, SUBJECTS_OF = DRAW.normal(size=(N, 5)), DRAW.normal(size=(3, N, 5))
 TRAJECTORIES = DRAW.normal(size=(N, 4, 5))
 PAIRS = DRAW.uniform(size=(3, N * (N - 1) // 2))
 MATRICES = np.stack([squareform(row) for row in PAIRS])
-SIX = Shown(N, {"kind": np.array(list("aabbcc")), "place": np.arange(N)})
+SIX = ShownStimuli(N, {"kind": np.array(list("aabbcc")), "place": np.arange(N)})
 
 
 def plain(member: Outside) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Representations of a zoo: the model's own activations, reduced where they are made, on any images."""
 
-import sys
-
 import jax
 import numpy as np
 import pandas as pd
@@ -43,23 +41,11 @@ def test_every_item_is_the_models_own_activation_reduced(zoo, space):
                 np.testing.assert_allclose(arrays[f"{member}/{layer}{state}"], wanted, atol=1e-5)
 
 
-def test_cohorts_on_many_devices_stand_in_order_and_one_that_fails_ends_all(zoo, monkeypatch):
-    module = sys.modules[representations.__module__]
-    found = representations(zoo, task="digits")
-    for group in found.groups:
-        members = zoo.members["member"].tolist()
+def test_items_of_many_cohorts_stand_in_the_order_of_the_members(zoo):
+    members = zoo.members["member"].tolist()
+    for group in representations(zoo, task="digits").groups:
         places = [members.index(name.split("/")[0]) for name in group.names]
         assert places == sorted(places)
-    calls = []
-
-    def broken(*arguments):
-        calls.append(arguments)
-        raise MemoryError("no room")
-
-    monkeypatch.setattr(module, "_labelled", broken)
-    with pytest.raises(MemoryError, match="no room"):
-        representations(zoo, task="digits")
-    assert calls
 
 
 def test_members_come_in_calls_whose_largest_layer_stays_within_the_budget(zoo, monkeypatch):

@@ -40,7 +40,7 @@ def test_degenerate_items_are_named_by_member_and_layer_and_left_out_only_when_a
         compare(bad, "cka")
     result = compare(bad, "cka", exclude_degenerate=True)
     whole = compare(zoo(), "cka")
-    assert json.loads(result.attrs["excluded"]) == ["m2/hidden"]
+    assert json.loads(result.attrs["excluded"]) == [["m2/hidden", "m2", "hidden", True]]
     kept = [name for name in whole.a.values if name != "m2/hidden"]
     assert result.a.values.tolist() == kept
     assert result.units_a.values.tolist() == [5, 5, 5, 5, 7]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import squareform
 
-from analysis.activations.recordings import Outside, Shown, halves, read_recordings
+from analysis.activations.recordings import Outside, ShownStimuli, halves, read_recordings
 from analysis.activations.types import RDM, Repeats
 from tests.analysis.activations.recorded import (
     DATA,
@@ -27,10 +27,10 @@ from tests.analysis.activations.recorded import (
 CORTEX = DATA / "m1_reaching" / "hatsopoulos2007_m1_centerout.npz"
 CHOICES = DATA / "cifar10h" / "cifar10h_counts.npz"
 
-TIMED = Shown(N, {}, np.array([0.0, 20.0, 40.0]))
+TIMED = ShownStimuli(N, {}, np.array([0.0, 20.0, 40.0]))
 
 
-def read(path: Path, shown: Shown = SIX, **arrays: Any) -> list[Outside]:
+def read(path: Path, shown: ShownStimuli = SIX, **arrays: Any) -> list[Outside]:
     np.savez(path / "brain.npz", **arrays)
     return read_recordings(path / "brain.npz", shown)
 
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(case, tmp_path):
 def test_a_file_of_the_whole_held_out_set_is_read_at_the_images_shown(tmp_path):
     whole, image = DRAW.normal(size=(40, 3)), np.array([3, 1, 39, 7, 20, 0])
     kind = np.arange(40) % 2
-    shown = Shown(N, {"image": image, "kind": kind[image]}, held_out=40)
+    shown = ShownStimuli(N, {"image": image, "kind": kind[image]}, held_out=40)
     (found,) = read(tmp_path, shown, x=whole, kind=kind)
     np.testing.assert_array_equal(found.array, whole[image])
     full = squareform(DRAW.uniform(size=40 * 39 // 2))
@@ -137,18 +137,18 @@ def test_trajectories_are_resampled_to_the_networks_steps_and_it_is_said(tmp_pat
         "m1.npz: read firing_rate; left out hand (6, 3)",
         "m1.npz: resampled from 13 times to the networks' 3, 0 to 40 ms",
     ]
-    (between,) = read(tmp_path, Shown(N, {}, np.array([1.0, 11.0])), x=rates, time_ms=times)
+    (between,) = read(tmp_path, ShownStimuli(N, {}, np.array([1.0, 11.0])), x=rates, time_ms=times)
     expected = [[np.interp([1, 11], times, rates[u, :, s]) for u in range(4)] for s in range(N)]
     np.testing.assert_allclose(between.array, np.array(expected).transpose(0, 2, 1))
     with pytest.raises(
         ValueError, match="was recorded from -10 to 50 ms and the networks ran from 0 to 60 ms; a record"
     ):
-        read(tmp_path, Shown(N, {}, np.arange(4) * 20.0), x=rates, time_ms=times)
+        read(tmp_path, ShownStimuli(N, {}, np.arange(4) * 20.0), x=rates, time_ms=times)
     with pytest.raises(
         ValueError, match="has 4 time steps and the networks 3, from 0 to 40 ms; give its times as an arr"
     ):
         read(tmp_path, TIMED, x=TRAJECTORIES)
-    same = Shown(N, {}, np.arange(4.0))
+    same = ShownStimuli(N, {}, np.arange(4.0))
     np.testing.assert_array_equal(plain(read(tmp_path, same, x=TRAJECTORIES)[0]), TRAJECTORIES)
 
 
@@ -166,7 +166,7 @@ def test_halves_share_no_unit_and_hold_all_of_them():
 
 @pytest.mark.skipif(not SUBJECTS.exists(), reason="the recordings are not here")
 def test_published_recordings_are_read_without_conversion():
-    shown = Shown(92, {})
+    shown = ShownStimuli(92, {})
     found = read_recordings(SUBJECTS, shown)
     assert len(found) == 2 * 16
     folder = OBJECTS.parent
@@ -174,8 +174,8 @@ def test_published_recordings_are_read_without_conversion():
     for name, count in counts.items():
         assert len(read_recordings(folder / f"{name}.mat", shown)) == count, name
     image = DRAW.permutation(10_000)[:50]
-    (choices,) = read_recordings(CHOICES, Shown(50, {"image": image}, held_out=10_000))
+    (choices,) = read_recordings(CHOICES, ShownStimuli(50, {"image": image}, held_out=10_000))
     assert choices.array.shape == (50, 10)
     assert choices.array.sum(1).min() >= 47
-    (rates,) = read_recordings(CORTEX, Shown(8, {}, np.arange(-800.0, 401.0, 50.0)))
+    (rates,) = read_recordings(CORTEX, ShownStimuli(8, {}, np.arange(-800.0, 401.0, 50.0)))
     assert rates.array.shape == (8, 25, 141)

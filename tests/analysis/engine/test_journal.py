@@ -102,8 +102,8 @@ def test_a_file_that_takes_long_to_write_is_written_less_often(tmp_path, monkeyp
 def test_a_key_holds_all_that_decides_a_result():
     x = np.arange(6.0)
     keys = [
-        journal.digest(words, [array])
+        journal.result_key(words, [array])
         for words, array in (("ab", x), ("ba", x), ("ab", -x), ("ab", x[None]), ("ab", x.astype("float32")))
     ]
     assert len(set(keys)) == 5
-    assert journal.digest("ab", [x.copy()]) == keys[0]
+    assert journal.result_key("ab", [x.copy()]) == keys[0]

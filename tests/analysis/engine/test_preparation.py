@@ -7,7 +7,7 @@ import pytest
 
 from analysis.activations.types import RDMs, Repeats
 from analysis.comparison import compare
-from analysis.engine.preparation import as_taken, in_order, prepare, taken
+from analysis.engine.preparation import as_taken, prepare, stimuli_in_order, taken
 from analysis.measures import cca, cka, dsa, neighbors, procrustes, rsa
 from tests.analysis.engine.product import normal
 
@@ -46,6 +46,14 @@ def test_a_pair_measure_is_prepared_once_per_group(prepared_groups):
     assert list(prepared_groups.values()) == [1, 1]
 
 
+def test_a_request_beside_another_prepares_nothing_again(prepared_groups):
+    unmoved = prepare(cka.Measure(), [normal(0, 2, 8, 1, 4), RDMs(np.zeros((3, 8, 8)))])
+    both = unmoved.beside(prepare(cka.Measure(), [normal(1, 3, 8, 1, 4)]))
+    assert [len(group) for group in both.groups] == [2, 3], "without what the measure cannot be had of"
+    assert both.states[0] is unmoved.states[0]
+    assert [*prepared_groups.values()] == [2]
+
+
 def test_null_and_limits_leave_the_states_as_they_were():
     from analysis.inference.intervals import jackknife
     from analysis.inference.nulls import permutation_null, permutation_test
@@ -82,9 +90,9 @@ def test_stimuli_in_another_order_are_those_of_every_kind_of_group():
     order = np.array([2, 0, 3])
     x, repeats = normal(0, 2, 5, 1, 4), normal(1, 2, 3, 5, 1, 4)
     distances = normal(2, 2, 5, 5)
-    np.testing.assert_array_equal(in_order(x, order), x[:, order])
-    np.testing.assert_array_equal(in_order(Repeats(repeats), order).array, repeats[:, :, order])
-    np.testing.assert_array_equal(in_order(RDMs(distances), order).array, distances[:, order][:, :, order])
+    np.testing.assert_array_equal(stimuli_in_order(x, order), x[:, order])
+    np.testing.assert_array_equal(stimuli_in_order(Repeats(repeats), order).array, repeats[:, :, order])
+    np.testing.assert_array_equal(stimuli_in_order(RDMs(distances), order).array, distances[:, order][:, :, order])
 
 
 def test_rows_of_a_map_are_the_times_that_a_measure_keeps_apart():

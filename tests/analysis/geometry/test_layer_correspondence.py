@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from analysis.geometry.layer_correspondence import DEPTHS, KINDS, correspondence
-from analysis.labelled_comparison import Comparison, Measured, MeasureRecord
+from analysis.geometry.layer_correspondence import DEPTHS, PAIR_KINDS, correspondence
+from analysis.labelled_comparison import Comparison, LeftOut, Measured, MeasureRecord
 
 SHALLOW, DEEP = ("conv1", "dense1"), ("conv1", "conv2", "conv3", "dense1")
 
@@ -64,9 +64,9 @@ def test_depths_are_averaged_over_pairs_as_in_a_loop():
     found = correspondence(result, "cka", ["channels"])
     trained = list(blocks(result, MIXED))
     wanted = {
-        KINDS[0]: [bilinear(block) for block, same, _ in trained if same],
-        KINDS[1]: [bilinear(block) for block, same, _ in trained if not same],
-        KINDS[2]: [bilinear(block) for block, _, _ in blocks(result, MIXED, untrained=True)],
+        PAIR_KINDS[0]: [bilinear(block) for block, same, _ in trained if same],
+        PAIR_KINDS[1]: [bilinear(block) for block, same, _ in trained if not same],
+        PAIR_KINDS[2]: [bilinear(block) for block, _, _ in blocks(result, MIXED, untrained=True)],
     }
     assert [len(of_kind) for of_kind in wanted.values()] == found["pairs"].to_numpy().tolist() == [4, 16, 20]
     for kind, of_kind in wanted.items():
@@ -90,10 +90,10 @@ def test_networks_of_one_list_of_layers_also_get_the_plain_mean():
     members = [(f"m{i}", DEEP, "x") for i in range(4)]
     result = comparison(members)
     found = correspondence(result, "cka", ["channels"])
-    plain = found["layers"].sel(kind=KINDS[0])
+    plain = found["layers"].sel(kind=PAIR_KINDS[0])
     np.testing.assert_allclose(plain, np.mean([block for block, _, _ in blocks(result, members)], axis=0), atol=1e-6)
     assert plain["layer_a"].to_numpy().tolist() == list(DEEP)
-    assert np.isnan(found["similarity"].sel(kind=KINDS[1])).all(), "there is no other configuration"
+    assert np.isnan(found["similarity"].sel(kind=PAIR_KINDS[1])).all(), "there is no other configuration"
     assert found["identified_layer"].sel(state="trained").mean() == pytest.approx(float(found["identified"][0]))
 
 
@@ -111,18 +111,20 @@ def test_networks_that_are_not_whole_do_not_count(why):
     result = comparison(MIXED)
     without = correspondence(result.select(np.flatnonzero(result.items["member"] != "m4")), "cka", ["channels"])
     if why == "excluded":
-        lost = ["m4/conv2", "m4/dense1/untrained"]
-        result = result.select(np.flatnonzero(~result.items.index.isin(lost)))
-        result = dataclasses.replace(result, excluded=tuple(lost))
+        lost = (LeftOut("m4/conv2", "m4", "conv2"), LeftOut("m4/dense1/untrained", "m4", "dense1", False))
+        result = result.select(np.flatnonzero(~result.items.index.isin([item.name for item in lost])))
+        result = dataclasses.replace(result, excluded=lost)
     elif why == "undefined":
         gone = result.items.index.isin(["m4/conv1", "m4/conv1/untrained"])
         values = np.where(gone[:, None] | gone[None], np.nan, result.measures["cka"].values)
         result = with_values(result, values)
     else:
         result = with_labels(result, status=np.where(result.items["member"] == "m4", "diverged", "solved"))
-        without_untrained = without["similarity"].sel(kind=KINDS[2])
+        without_untrained = without["similarity"].sel(kind=PAIR_KINDS[2])
         whole = correspondence(result, "cka", ["channels"])
-        assert not np.allclose(whole["similarity"].sel(kind=KINDS[2]), without_untrained), "before training it is whole"
+        assert not np.allclose(whole["similarity"].sel(kind=PAIR_KINDS[2]), without_untrained), (
+            "before training it is whole"
+        )
         np.testing.assert_allclose(whole["similarity"][:2], without["similarity"][:2], atol=1e-6)
         return
     xr.testing.assert_allclose(correspondence(result, "cka", ["channels"]), without)

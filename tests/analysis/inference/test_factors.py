@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.inference import factors
-from analysis.inference.factors import MISSING, depths, sampled, scaled, singular, texts_of
+from analysis.inference.factors import MISSING, depths, sampled_fields, scaled, singular, texts_of
 from models import gru, vanilla
 from zoo import Zoo
 from zoo.rules import bptt, feedback_alignment, plastic
@@ -35,7 +35,7 @@ def test_the_learning_rule_is_a_field_where_members_learn_by_several(tmp_path: P
 def test_fields_of_numbers_are_told_from_fields_of_text_and_scaled_where_they_span_decades() -> None:
     table = pd.DataFrame({"rate": 10.0 ** -np.arange(30), "text": list(map(str, range(30))), "l2": [1, 2, 3] * 10})
     table["flag"] = [True, False] * 15
-    assert sampled(table, ["rate", "text", "l2", "flag"]) == ["rate"]
+    assert sampled_fields(table, ["rate", "text", "l2", "flag"]) == ["rate"]
     values, logarithm = scaled(table["rate"].to_numpy())
     np.testing.assert_allclose(values, -np.arange(30.0))
     assert logarithm

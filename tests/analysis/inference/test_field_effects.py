@@ -98,14 +98,14 @@ def test_too_few_configurations_are_tested_by_their_members_within_seeds_and_thi
     table = grid(model=["gru", "lstm", "rnn"], l2=[1e-4], seeds=5)
     row = explained(members(table, {"model": 5.0}, np.random.default_rng(0)), table, FieldPlan(["model"])).loc["model"]
     assert row.about == "these configurations only"
-    assert row.unit == "member (model), within strata of seed: these configurations only"
+    assert row.exchanged == "member (model), within strata of seed: these configurations only"
     assert (row.distinct, row.exact, row.p) == (math.factorial(3) ** 4, True, 1 / math.factorial(3) ** 4)
     assert row.share == pytest.approx(1), "of configurations"
     assert row.partial_r2 < 1, "of members"
 
     own = table.assign(seed=np.arange(len(table)))  # seeds of their own: nothing to hold constant
     row = explained(members(table, {}, np.random.default_rng(0)), own, FieldPlan(["model"])).loc["model"]
-    assert row.unit == "member (model): these configurations only"
+    assert row.exchanged == "member (model): these configurations only"
     assert row.distinct == math.factorial(15) // math.factorial(5) ** 3 // math.factorial(3)
 
 
@@ -119,7 +119,7 @@ def test_a_field_of_some_members_is_tested_within_them_and_averaged_over_for_the
     assert result.loc["leak", "configurations"] == 12
     assert result.loc["model", "within"] == "all members"
     assert result.loc["model", "configurations"] == 12, "model x l2"
-    assert "mean over seeds, leak" in result.loc["model", "unit"]
+    assert "mean over seeds, leak" in result.loc["model", "exchanged"]
     assert result.loc["model", "testable"]
 
 

@@ -20,7 +20,7 @@ def test_a_field_beside_a_number_is_tested_by_the_residuals_that_freedman_and_la
     x = draw.standard_normal((6, 3))
     distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
     row = explained(distance, table, FieldPlan(["model", "rate"], numbers=["rate"])).loc["model"]
-    assert row.unit == "residual of configuration (model x rate), mean over seeds, given rate"
+    assert row.exchanged == "residual of configuration (model x rate), mean over seeds, given rate"
     reduced = np.column_stack([np.ones(6), table.rate])
     fit = reduced @ np.linalg.pinv(reduced)
     full = np.column_stack([reduced, table.model == "a"])

@@ -77,9 +77,9 @@ def test_a_number_drawn_at_random_is_tested_as_a_number_and_held_constant_as_one
     assert tests["tested_as"].to_dict() == {"model": "levels", "rate": "log10(value)"}
     assert tests["testable"].all()
     assert tests.loc["model", "p"] < 0.01 < tests.loc["rate", "p"]
-    assert "given rate" in tests.loc["model", "unit"]
-    assert "within strata of model" in tests.loc["rate", "unit"]
-    assert (tests["not_held"] == "").all()
+    assert "given rate" in tests.loc["model", "exchanged"]
+    assert "within strata of model" in tests.loc["rate", "exchanged"]
+    assert (tests["not_held"] == "[]").all()
 
 
 def test_interactions_are_tested_on_request_also_with_near_copies() -> None:
@@ -87,7 +87,7 @@ def test_interactions_are_tested_on_request_also_with_near_copies() -> None:
     fields = ["model", "l2"]
     tests = run_field_tests(similarity, table, fields, LABEL, interactions=True).query("members == 'all'")
     assert tests["field"].tolist() == ["model", "l2", "model:l2"]
-    assert tests["averaged_over"].tolist() == ["l2", "", ""], "penalties of one seed are near copies"
+    assert tests["averaged_over"].tolist() == ['["l2"]', "[]", "[]"], "penalties of one seed are near copies"
     table, similarity = slice_of()
     tests = run_field_tests(similarity, table, fields, LABEL, interactions=["l2:model"]).query("members == 'all'")
     assert tests["field"].tolist() == ["model", "l2", "l2:model"]
@@ -117,7 +117,7 @@ def test_networks_that_share_a_seed_are_not_counted_as_independent_evidence(shar
     for _ in range(100):
         table, similarity = population(generator, shared)
         tests = run_field_tests(similarity, table, ["hidden", "l2"], {"measure": "cka"}).set_index("field")
-        assert tests.loc["hidden", "averaged_over"] == ("l2" if shared else "")
+        assert tests.loc["hidden", "averaged_over"] == ('["l2"]' if shared else "[]")
         # Shared: four means are left, one per width; what is claimed is about these, from their two seeds.
         assert tests.loc["hidden", "about"] == ("these configurations only" if shared else "configurations in general")
         low += tests.loc["hidden", "testable"] and tests.loc["hidden", "p"] <= 0.05
@@ -130,7 +130,7 @@ def test_hundreds_of_architectures_take_seconds_and_few_rows() -> None:
     tests: Any = run_field_tests(similarity, table, fields, {"measure": "cka"}).set_index("field")
     assert tests["testable"].to_dict() == {"channels": False, "gain": True, "kernel": True}
     assert tests.loc["channels", "levels"] == 256
-    assert tests.loc["kernel", "not_held"] == "channels", "with it every architecture is alone in its stratum"
+    assert tests.loc["kernel", "not_held"] == '["channels"]', "with it every architecture is alone in its stratum"
     assert tests.loc["gain", "tested_as"] == "value", "a number drawn for every architecture"
     means = group_means(similarity, table, fields, {"measure": "cka"})
     assert len(means) < 50

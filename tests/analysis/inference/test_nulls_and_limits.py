@@ -7,8 +7,8 @@ from analysis.activations.types import RDMs
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import prepare
 from analysis.inference.intervals import jackknife
-from analysis.inference.nulls import permutation_null, permutation_test, z_and_p
-from analysis.inference.nulls_and_limits import DRAWS, MOST_SHUFFLED, annotated, check_nulls
+from analysis.inference.nulls import PERMUTATIONS, permutation_null, permutation_test, z_and_p
+from analysis.inference.nulls_and_limits import MOST_SHUFFLED, annotated, check_nulls
 from analysis.measures import cka, dsa, predictivity, procrustes, rsa
 
 
@@ -42,7 +42,7 @@ def test_one_row_per_stimulus_has_z_and_p_in_closed_form_and_nothing_is_asked_of
 
 def test_rows_of_trajectories_are_shuffled_by_whole_stimuli():
     found, _, prepared = beside(cka.Measure(), [normal(0, 2, 8, 3, 4)], nulls=True)
-    test = permutation_test(prepared, draws=DRAWS)
+    test = permutation_test(prepared)
     assert found["p"][0, 1] == test.p[0, 1]
     assert found["z"][0, 1] == ((test.value - test.moments.mean) / test.moments.sd)[0, 1]
 
@@ -68,5 +68,5 @@ def test_members_that_a_measure_cannot_be_had_of_have_nothing_beside_them():
 def test_comparisons_that_would_have_to_be_repeated_are_allowed_for_few_items(measure):
     check_nulls([measure, cka.Measure()], MOST_SHUFFLED)
     check_nulls([dsa.Measure()], MOST_SHUFFLED + 1)
-    with pytest.raises(ValueError, match=f"take {DRAWS} comparisons of all {MOST_SHUFFLED + 1} items"):
+    with pytest.raises(ValueError, match=f"take {PERMUTATIONS} comparisons of all {MOST_SHUFFLED + 1} items"):
         check_nulls([cka.Measure(), measure], MOST_SHUFFLED + 1)

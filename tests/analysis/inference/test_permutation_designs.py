@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.inference.permutation_designs import GENERAL, THESE, MemberLabels, designs, joined
+from analysis.inference.permutation_designs import GENERAL, THESE, MemberLabels, combined_labels, designs
 from tests.typecheck import assert_shapes
 
 
@@ -68,5 +68,5 @@ def test_what_leaves_nothing_to_compare_with_cannot_be_tested(model):
 
 
 def test_combinations_of_labels_are_numbered():
-    assert joined([np.array([1, 0, 1, 1]), np.array([0, 0, 0, 2])], 4).tolist() == [1, 0, 1, 2]
-    assert joined([], 3).tolist() == [0, 0, 0]
+    assert combined_labels([np.array([1, 0, 1, 1]), np.array([0, 0, 0, 2])], 4).tolist() == [1, 0, 1, 2]
+    assert combined_labels([], 3).tolist() == [0, 0, 0]

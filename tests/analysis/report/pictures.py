@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.compared import Compared
-from analysis.scoring.recording_scores import COLUMNS
+from analysis.scoring.recording_scores import SCORE_COLUMNS
 
 RECORD = MeasureRecord("cka", "similarity", 48, chance=0.0)
 
@@ -58,7 +58,9 @@ def drawn(figure: Any) -> Any:
 
 
 def table_of_scores(**changes: Any) -> pd.DataFrame:
-    row = dict.fromkeys(COLUMNS, "") | dict(measure="rsa", recording="IT", kind="network", n_stimuli=92, subjects=4)
+    row = dict.fromkeys(SCORE_COLUMNS, "") | dict(
+        measure="rsa", recording="IT", kind="network", n_stimuli=92, subjects=4
+    )
     row |= dict(ceiling_lower=0.5, ceiling_upper=0.6, sem=0.02, partial=np.nan, model="cnn")
     rows = [
         row | dict(layer=layer, kind=kind, name=f"m{i}", score=level + 0.01 * i, partial=level - 0.05)

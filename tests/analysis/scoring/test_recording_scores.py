@@ -17,7 +17,7 @@ from analysis.activations.types import RDM, Group, Representations
 from analysis.comparison import comparison_of
 from analysis.labelled_comparison import Comparison
 from analysis.measures import _choice
-from analysis.scoring.recording_scores import COLUMNS, outside, score_lines, scores
+from analysis.scoring.recording_scores import SCORE_COLUMNS, outside, score_lines, score_table
 from analysis.zoo_comparison import Request, compare_zoo, slices
 from models import mlp
 from tests.zoo.tasks import class_targets
@@ -62,7 +62,7 @@ def made() -> tuple[Representations, list[Outside]]:
 
 FOUND, OTHERS = made()
 RESULT = comparison_of(FOUND, ["cka", "rsa"], OTHERS)
-TABLE = scores(RESULT, OTHERS)
+TABLE = score_table(RESULT, OTHERS)
 
 
 def entries(x: Any) -> np.ndarray:
@@ -78,7 +78,7 @@ def row(**where: Any) -> Any:
 
 
 def test_a_score_is_the_mean_over_subjects_with_its_standard_error():
-    assert tuple(TABLE.columns) == COLUMNS
+    assert tuple(TABLE.columns) == SCORE_COLUMNS
     x = FOUND.groups[0].array[1]
     each = [spearmanr(entries(x), rdm)[0] for rdm in EACH]
     found = row(measure="rsa", recording="it", layer="first", kind="network", name="m1")
@@ -115,7 +115,7 @@ def test_of_a_network_that_is_the_silhouette_but_for_rounding_no_partial_score_i
     comparison = comparison_of(shown, ["cka", "rsa(compare=pearson)"], OTHERS)
     near = comparison.select(np.array([0, 1, comparison.names.index("baseline/silhouette")]))
     assert all(0 < 1 - np.float64(m.values[0, 2]) ** 2 < 1e-5 for m in near.measures.values())
-    table = scores(comparison, OTHERS)
+    table = score_table(comparison, OTHERS)
     assert table[table["kind"] == "network"]["score"].notna().all()
     assert table[table["kind"] == "network"]["partial"].isna().all()
     assert table[(table["name"] == "kind") & (table["measure"] == "rsa")]["partial"].notna().all()

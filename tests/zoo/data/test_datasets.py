@@ -16,7 +16,7 @@ import pytest
 
 from tests.zoo.data.served import IMAGES, Web, declare, digest, forget, put, sentence, tree
 from zoo.data import datasets
-from zoo.data.datasets import File, checked, digits, load, split
+from zoo.data.datasets import File, checked_images, digits, load, split
 
 PUBLISHED = Path(os.environ.get("ZOO_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
 """Copies of the published files, where there are any."""
@@ -340,12 +340,12 @@ LABELS = np.array([0, 1, 1, 0])
 def test_wrong_arrays_are_one_sentence_that_names_their_file(images, labels, words):
     pattern = re.escape(words).replace(re.escape(".*"), ".*")
     with pytest.raises(ValueError, match=f"^here.npz: {pattern}$"):
-        checked("here.npz", images, labels, classes=2)
+        checked_images("here.npz", images, labels, classes=2)
 
 
 def test_right_arrays_pass_with_labels_of_any_integer_type():
     for kind in (np.uint8, np.int64, np.uint64):
-        images, labels = checked("here.npz", GREY, LABELS.astype(kind))
+        images, labels = checked_images("here.npz", GREY, LABELS.astype(kind))
         assert images is GREY
         assert labels.dtype == np.int32
         np.testing.assert_array_equal(labels, LABELS)
@@ -353,9 +353,9 @@ def test_right_arrays_pass_with_labels_of_any_integer_type():
 
 def test_a_class_that_no_image_has_is_found_without_being_told_how_many_there_are():
     with pytest.raises(ValueError, match="every class from 0 to 2 must have an image; found none of 1"):
-        checked("here.npz", GREY, LABELS * 2)
+        checked_images("here.npz", GREY, LABELS * 2)
     with pytest.raises(ValueError, match="labels must lie in 0 to 3; found 0 to 1000000000"):
-        checked("here.npz", GREY, LABELS * 10**9)
+        checked_images("here.npz", GREY, LABELS * 10**9)
 
 
 # the published files

@@ -52,7 +52,7 @@ def test_evaluation_memory_does_not_grow_with_the_evaluation_set(monkeypatch: An
     cohort = Zoo("wide", task=digits.Task(), model=cnn.Model(channels=(32, 32)), training=Training(batch=4)).cohorts[0]
 
     def needed(at_once: int) -> int:
-        monkeypatch.setattr(evaluation, "AT_ONCE", at_once)
+        monkeypatch.setattr(evaluation, "TRIALS_AT_ONCE", at_once)
         recipe = Recipe(1, "map", "columns", startup.threads())
         return Executable(cohort, recipe).bytes_needed(jax.local_devices()[0])
 

@@ -1,13 +1,11 @@
 """A function runs over the members of a cohort as it would over each alone, with nothing of the padding left."""
 
-import gc
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +55,7 @@ def test_each_members_result_is_its_own_models_also_in_calls_of_any_size(
         np.testing.assert_allclose(values["outputs"][row], alone, atol=2e-6)
         np.testing.assert_allclose(values["rate"][row], layers["rate"], atol=2e-6)
     for at_once in (1, 2, 3):
-        monkeypatch.setattr(population, "AT_ONCE", at_once)
+        monkeypatch.setattr(population, "MEMBERS_AT_ONCE", at_once)
         chex.assert_trees_all_equal(population_map(trained, cohort, outputs, [inputs]).values, values)
 
 
@@ -76,7 +74,7 @@ def test_batches_come_in_order_from_every_device_at_once_and_few_wait(
 
     monkeypatch.setattr(population.Mapped, "run", noted)
     monkeypatch.setattr(population, "lanes", lambda: lanes()[:2])
-    monkeypatch.setattr(population, "AT_ONCE", 1)
+    monkeypatch.setattr(population, "MEMBERS_AT_ONCE", 1)
     (cohort,) = SEVEN.cohorts
     batches = population.population_batches(trained, cohort, lambda bound, v, key: bound.model.gain)
     first = next(batches)
@@ -110,45 +108,6 @@ def test_it_reads_the_untrained_networks_and_any_checkpoint(trained: Trained) ->
     assert not np.array_equal(middle, first)
     assert not np.array_equal(middle, last)
     assert trained.steps(trained.members["member"]) == [0, 2, 4]
-
-
-def test_a_function_is_traced_once_and_again_only_for_other_shapes_or_another_cohort(
-    trained: Trained, tmp_path: Path
-) -> None:
-    (cohort,), traces = SEVEN.cohorts, []
-
-    def count(bound: Any, variables: Any, key: jax.Array, x: jax.Array) -> jax.Array:
-        traces.append(1)
-        return x + bound.model.gain
-
-    first = population_map(trained, cohort, count, [np.zeros(2, np.float32)])
-    assert len(traces) == 1
-    again = population_map(load(trained.path), cohort.id, count, [np.ones(2, np.float32)], at="initial")
-    assert len(traces) == 1, "the arrays are others, their shapes are the same"
-    np.testing.assert_allclose(again.values, first.values + 1)
-    population_map(trained, cohort, count, [np.zeros(3, np.float32)])
-    assert len(traces) == 2
-    other = SEVEN.replace("model.hidden", 5)
-    population_map(train(other, tmp_path / "zoo", quiet=True), other.cohorts[0], count, [np.zeros(2, np.float32)])
-    assert len(traces) == 3
-    for _ in range(2):
-        population_map(trained, cohort, lambda *args: count(*args), [np.zeros(2, np.float32)])
-    assert len(traces) == 5, "a fresh lambda is another function"
-
-
-def test_neither_a_function_nor_what_it_has_captured_outlives_it(trained: Trained) -> None:
-    def mapped() -> tuple[Any, Any]:
-        large = jnp.arange(7.0)
-
-        def captures(bound: Any, variables: Any, key: jax.Array) -> jax.Array:
-            return large * bound.model.gain
-
-        population_map(trained, SEVEN.cohorts[0], captures)
-        return weakref.ref(captures), weakref.ref(large)
-
-    ends = mapped()
-    gc.collect()
-    assert [end() for end in ends] == [None, None]
 
 
 def test_the_key_comes_from_every_digit_of_the_id(trained: Trained) -> None:

@@ -135,7 +135,7 @@ def test_shares_that_fail_again_and_again_end_the_run_and_bad_input_ends_it_at_o
     bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Failing(bad, at_once=1)
-    monkeypatch.setattr(launching, "TICK", 0.001)
+    monkeypatch.setattr(launching, "SHARES_TICK", 0.001)
     monkeypatch.setitem(launching.BACKENDS, "slurm", lambda options, say: engine)
     settings = dict(save_every=60.0, keep=2, grace=5.0, block=None, tune=False)
     sentence = bad or "2 of 2 shares failed: share 0: the node is gone; share 1: the node is gone"

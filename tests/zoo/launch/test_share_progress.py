@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo.launch.share_progress import FOLDER, Listener, Teller
+from zoo.launch.share_progress import PROGRESS_FOLDER, Listener, Teller
 from zoo.running.loaded_block import REPORTED, Progress
 
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_said_in_one_sentence_and_costs_no_other_report(t
     listener = Listener(tmp_path, record)
     with Teller(tmp_path, 0, "1") as teller:
         teller.report(progress(4, 2))
-    file = tmp_path / FOLDER / "0.json"
+    file = tmp_path / PROGRESS_FOLDER / "0.json"
     told = json.loads(file.read_text())
     told["blocks"]["task-model-1/3"]["step"] = steps
     file.write_text(json.dumps(told))

@@ -1,6 +1,10 @@
 """Every file of `zoo/rules/` keeps the contract of a rule, and the engine's promises hold under it."""
 
+import atexit
 import dataclasses
+import functools
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from zoo.devices.recipe import Recipe
 from zoo.rules import TAKEN, TUNABLE, bptt, force, is_gradient, plastic, reinforce
 from zoo.running import planning
 from zoo.spec.contracts import check_contract, class_of
+from zoo.store.reader import Trained
 from zoo.tasks import bandit, digits, flipflop, is_environment, targets
 from zoo.training.binding import Binder, floats_of
 from zoo.training.program import program_of
@@ -56,6 +61,14 @@ def zoo_of(name: str, **fields: Any) -> Zoo:
     return Zoo("ruled", task=task, model=model, training=training, rule=rule, seeds=3)
 
 
+@functools.cache
+def trained_by(name: str) -> Trained:
+    """These members, trained; only read by tests."""
+    place = Path(tempfile.mkdtemp(prefix="ruled-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return train(zoo_of(name), place / "zoo", quiet=True, block=2)
+
+
 @pytest.fixture(params=lookup.names("rule"))
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -70,9 +83,8 @@ def test_is_a_frozen_dataclass_that_says_what_it_takes_and_reads(name: str) -> N
 
 
 def test_what_is_learned_and_remembered_is_the_same_however_often_it_is_saved(name: str, tmp_path: Path) -> None:
-    zoo = zoo_of(name)
-    whole = train(zoo, tmp_path / "whole", quiet=True, block=2)
-    few = train(zoo, tmp_path / "few", quiet=True, block=2, save_every=1e-9)
+    whole = trained_by(name)
+    few = train(zoo_of(name), tmp_path / "few", quiet=True, block=2, save_every=1e-9)
     again = load(tmp_path / "few")
     for member in whole.members["member"]:
         ours, theirs = (z.variables(member, rule_state=True) for z in (whole, again))
@@ -80,13 +92,13 @@ def test_what_is_learned_and_remembered_is_the_same_however_often_it_is_saved(na
         assert few.params(member).keys() == ours["params"].keys()
 
 
-def test_the_rules_state_is_kept_counted_and_read_as_the_tree_that_init_gives(name: str, tmp_path: Path) -> None:
+def test_the_rules_state_is_kept_counted_and_read_as_the_tree_that_init_gives(name: str) -> None:
     zoo = zoo_of(name)
     (cohort,) = zoo.cohorts
     state = jax.eval_shape(program_of(cohort).init, jax.tree.map(lambda x: x[0], floats_of(cohort)))
     needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     assert state_bytes(cohort) == needed
-    trained = train(zoo, tmp_path / "zoo", quiet=True)
+    trained = trained_by(name)
     remembered = trained.variables(zoo.members[0].id, rule_state=True)["rule"]
     chex.assert_trees_all_equal_shapes_and_dtypes(remembered, state.rule)
     ids, mapped = population_map(trained, cohort, lambda bound, variables, key: variables["rule"], rule_state=True)

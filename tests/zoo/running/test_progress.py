@@ -9,7 +9,7 @@ from rich.console import Console
 from models import mlp
 from zoo import Training, Zoo, product
 from zoo.running.loaded_block import Progress
-from zoo.running.progress import MOST_ROWS, View
+from zoo.running.progress import MOST_COHORTS, View
 from zoo.tasks import digits
 from zoo.training.status import RUNNING, STOPPED
 
@@ -37,7 +37,7 @@ def test_counts_follow_the_last_report() -> None:
 
 
 def test_the_table_of_many_cohorts_shows_those_at_work_and_all_together() -> None:
-    found = zoo_of(MOST_ROWS + 5)
+    found = zoo_of(MOST_COHORTS + 5)
     view = View(found, Console(), quiet=True)
     assert view.table().row_count == 1
     view.report(report(found[0].id, STOPPED, 10, 0.99))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.zoo.small_zoos import FOUR, THREE, tiny, unchanged
-from zoo import log_spaced, train
+from zoo import train
 from zoo.devices import tuning
 from zoo.devices.startup import lanes
 from zoo.running import cohort_queue, scheduler
@@ -114,19 +114,3 @@ def test_a_block_whose_members_have_all_stopped_is_read_at_later_snapshots_as_it
     assert trained.members["steps"].max() < 10
     for at in (10, np.int64(10)):
         chex.assert_trees_all_equal(trained.params(ids, at=at), trained.params(ids))
-
-
-@pytest.mark.parametrize("steps", [(3, 2), (0,), (2, 2)])
-def test_snapshots_that_cannot_be_are_refused(steps: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="it must be ascending steps from 1 on"):
-        tiny(snapshots=steps)
-
-
-def test_log_spaced_steps_are_as_many_as_asked_for_ascending_and_end_at_the_last() -> None:
-    for last, count in [(1000, 10), (10, 10), (7, 3), (5, 1), (100, 60)]:
-        steps = log_spaced(last, count)
-        assert len(steps) == count
-        assert steps == tuple(sorted(set(steps)))
-        assert steps[-1] == last
-        assert steps[0] >= 1
-    assert log_spaced(1000, 4) == (1, 10, 100, 1000)

@@ -14,7 +14,7 @@ from zoo.devices.executable import Executable
 from zoo.devices.recipe import with_block
 from zoo.devices.startup import lanes
 from zoo.running import cohort_queue, scheduler
-from zoo.running.settings import Settings
+from zoo.running.run_settings import Settings
 from zoo.running.shares import Share
 from zoo.store.directory import Store
 

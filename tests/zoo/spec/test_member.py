@@ -7,7 +7,7 @@ import pytest
 from models import vanilla
 from tests.zoo.spec.zoos import small
 from zoo import Training, product
-from zoo.spec.member import TAKEN, varied
+from zoo.spec.member import RESERVED_COLUMNS, varied
 from zoo.tasks import flipflop
 
 
@@ -19,7 +19,7 @@ def test_varied_fields_become_columns_prefixed_where_sections_share_a_name() -> 
     assert set(varied(small(training=product(Training, steps=[1, 2])).members)) >= {"training.steps"}
 
 
-@pytest.mark.parametrize("name", sorted(TAKEN))
+@pytest.mark.parametrize("name", sorted(RESERVED_COLUMNS))
 def test_a_varied_field_that_is_called_like_another_column_is_prefixed(name: str) -> None:
     fields = [(name, int, dataclasses.field(default=1))]
     cls = dataclasses.make_dataclass("Task", fields, bases=(flipflop.Task,), frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.zoo.small_zoos import FOUR, TWELVE, unchanged
 from zoo import Zoo, load, train
-from zoo.store.manifest import read_manifest
+from zoo.store.manifest import create, read_manifest
 
 
 def test_the_manifest_says_spec_versions_hardware_recipe_and_precision(path: Path) -> None:
@@ -20,6 +20,15 @@ def test_the_manifest_says_spec_versions_hardware_recipe_and_precision(path: Pat
         assert cohort["recipe"] == {"block": 4, "inner": "map", "conv_form": "columns", "threads": 4, "llvm": 1}
         assert cohort["precision"] == "highest"
         assert cohort["evaluate_every"] == 2
+
+
+def test_a_spec_is_expanded_once_for_all_who_load_it_and_anew_when_members_are_added(tmp_path: Path) -> None:
+    create(tmp_path, FOUR)
+    assert load(tmp_path).zoo is load(tmp_path).zoo
+    file = tmp_path / "zoo.json"
+    retries = [FOUR.replace("seeds", [7]).to_json()]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "retries": retries}))
+    assert [member.seed for member in load(tmp_path).zoo.members] == [0, 1, 2, 3, 7]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99, "spec": {}, "cohorts": {}}'])

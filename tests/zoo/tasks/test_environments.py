@@ -91,17 +91,3 @@ def test_to_pull_at_random_scores_0_and_the_best_arm_scores_1():
     assert float(task.loss(episode._replace(worlds=worlds, actions=best))) == 0
     evenly = jnp.broadcast_to(jnp.arange(48) % 4, (5, 48))  # every arm as often
     assert float(task.score(episode._replace(worlds=worlds, actions=evenly))) == pytest.approx(0, abs=1e-6)
-
-
-def test_a_world_that_ends_early_is_masked_from_then_on():
-    @dataclasses.dataclass(frozen=True)
-    class Short(bandit.Task):
-        def act(self, world, action, key):
-            world, seen, reward, _ = super().act(world, action, key)
-            return world, seen, reward + 1, world.pulls >= 3
-
-    episode = episode_of(Short(steps=8))
-    np.testing.assert_array_equal(episode.mask, np.tile([1, 1, 1, 0, 0, 0, 0, 0], (5, 1)))
-    assert (episode.rewards[:, :3] >= 1).all()
-    assert (episode.rewards[:, 3:] == 0).all()
-    assert (episode.worlds.pulls == 3).all(), "a world that has ended stands still"

@@ -17,7 +17,7 @@ def test_evaluation_in_parts_equals_the_whole(monkeypatch: Any) -> None:
     x = jax.random.normal(jax.random.key(0), (23, 8, 8, 1))
     variables = model.init(jax.random.key(1), x)
     whole = model.apply(variables, x)[0]
-    monkeypatch.setattr(evaluation, "AT_ONCE", 5)
+    monkeypatch.setattr(evaluation, "TRIALS_AT_ONCE", 5)
     parts = jax.jit(lambda x: evaluation.in_parts(lambda part: model.apply(variables, part)[0], x))(x)
     assert parts.shape == whole.shape
     np.testing.assert_allclose(parts, whole, atol=1e-5)

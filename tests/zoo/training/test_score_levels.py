@@ -132,7 +132,6 @@ def test_maps_and_assays_at_a_level_that_no_member_keeps_name_the_levels_that_th
             "score=0.123",
             r"has no networks at score 0\.123; the scores that it has are those of .*, -1000000\.0, ",
         ),
-        ("score=high", r"at is 'score=high'; a score level is a number, as in 'score=0\.5'"),
         ("score=1000000.0", r"has not reached score 1e\+06"),
     ],
 )
@@ -141,8 +140,6 @@ def test_a_level_that_cannot_be_read_is_refused_in_one_sentence(at: str, sentenc
         trained.params(trained.zoo.members[0].id, at=at)
 
 
-def test_levels_that_do_not_ascend_and_rule_states_at_a_level_are_refused(trained: Trained) -> None:
-    with pytest.raises(ValueError, match=r"score_levels is \(0\.9, 0\.5\); it must be ascending scores"):
-        Training(score_levels=(0.9, 0.5))
+def test_rule_states_at_a_level_are_refused(trained: Trained) -> None:
     with pytest.raises(ValueError, match="What a rule remembers is not kept at score levels"):
         load(trained.path).variables(trained.zoo.members[0].id, at="score=-1000000.0", rule_state=True)

@@ -64,7 +64,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     vars(of.trained).update(members=pd.DataFrame({"member": []}), curves=pd.DataFrame())
     monkeypatch.setattr(writing, "load", lambda directory: of.trained)
     monkeypatch.setattr(writing, "read_comparisons", lambda trained: ({of.name: of.comparison}, []))
-    monkeypatch.setattr(writing, "in_order", lambda trained, comparisons: [of])
+    monkeypatch.setattr(writing, "compared_in_order", lambda trained, comparisons: [of])
     return tmp_path
 
 
