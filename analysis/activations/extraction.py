@@ -12,7 +12,9 @@ from analysis.activations.probes import Probe, finished, kept_every, probes_of, 
 from analysis.activations.stimuli import Stimuli
 from analysis.activations.types import Group, Representations
 from analysis.geometry import category_structure
+from models import is_before_nonlinearity
 from zoo.lookup import nearest
+from zoo.training.program import OUTPUT
 
 __all__ = ["representations"]
 
@@ -142,9 +144,9 @@ def _probe_of(trained: Any, task: str | None, stimuli: Stimuli | None) -> Probe:
 
 def _depths(available: Mapping[str, Any], layers: Sequence[str] | None) -> dict[str, int]:
     """The layers to take, in order, and how deep each lies; "x.pre" is as deep as "x", "output" the last."""
-    plain = [name for name in available if name != "output" and not name.endswith(".pre")]
+    plain = [name for name in available if name != OUTPUT and not is_before_nonlinearity(name)]
     wanted = plain if layers is None else [name for name in available if name in layers]
-    stack = [*plain, *(["output"] if "output" in wanted else [])]
+    stack = [*plain, *([OUTPUT] if OUTPUT in wanted else [])]
     return {name: stack.index(name.removesuffix(".pre")) for name in wanted}
 
 
@@ -195,7 +197,7 @@ def _fill(view: View, cohort: Any, blocks: Sequence[Block], arrays: Mapping[tupl
 
     def reduced(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
         outputs, whole = bound.model.apply(variables, inputs)
-        whole = {**whole, "output": outputs}
+        whole = {**whole, OUTPUT: outputs}
         return {layer: (view.patterns(whole[layer], layer), view.structure(whole[layer])) for layer in layers}
 
     structure = np.empty((len(blocks), len(blocks[0].ids), len(conditions), 2), np.float32)

@@ -33,18 +33,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from analysis.arithmetic import SIGNIFICANT
 from analysis.geometry.embedding import gower
 from analysis.inference.factors import MISSING, MOST_LEVELS, scaled, texts_of
 from analysis.inference.field_p_values import permutation_p
-from analysis.inference.nearest_neighbours import hits, nearest
+from analysis.inference.nearest_neighbours import hits, nearest_cases
 from analysis.inference.permutation_designs import GENERAL, SEED, Design, MemberLabels, designs
 from analysis.inference.resampling import arrangements, holm, relabellings
 from analysis.inference.sums_of_squares import TINY, bases, deviations, f_ratio, partition
 
 __all__ = ["COLUMNS", "FieldPlan", "explained", "pairs"]
-
-LEVEL = 0.05
-"""A test of configurations that can reach no p of this size is made on members instead."""
 
 VOTES = 199
 """Permutations that the chance level of nearest neighbours is the mean of."""
@@ -239,7 +237,7 @@ def _designs(term: _Term, plan: FieldPlan, permutations: int) -> tuple[Design, D
     """The design over configurations, and the one that is tested: over members, where these allow a smaller p."""
     ways = designs(term.labels, term.names, term.others, plan.not_held)
     general = next(ways)
-    few = permutations > 0 and general.smallest(permutations) > LEVEL
+    few = permutations > 0 and general.smallest(permutations) > SIGNIFICANT
     if not few or any(
         field not in plan.numbers and count > MOST_LEVELS for field, count in zip(term.names, term.levels)
     ):
@@ -321,7 +319,7 @@ def _knn(
     labellings, distinct = arrangements(general.codes, general.strata)
     if distinct < 2 or not draws:
         return dict(knn=math.nan, knn_chance=math.nan)
-    near = nearest(distance, general.case_of, seeds, neighbours)
+    near = nearest_cases(distance, general.case_of, seeds, neighbours)
     width = near.shape[1] * int(general.codes.max() + 1) * len(distance) // len(general.codes)
     chance = [
         hits(near, labels[:, general.case_of])

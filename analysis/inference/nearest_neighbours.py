@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["hits", "knn_accuracy", "nearest"]
+__all__ = ["hits", "knn_accuracy", "nearest_cases"]
 
 
 def knn_accuracy(
@@ -31,7 +31,7 @@ def knn_accuracy(
     Returns:
       0 to 1; NaN where no member has a candidate.
     """
-    near = nearest(distance, _codes(configuration), None if seed is None else _codes(seed), k)
+    near = nearest_cases(distance, _codes(configuration), None if seed is None else _codes(seed), k)
     return float(hits(near, _codes(labels)[None])[0])
 
 
@@ -40,7 +40,7 @@ def _codes(labels: Sequence[object] | np.ndarray) -> np.ndarray:
     return np.array([place[label] for label in labels], int)
 
 
-def nearest(distance: np.ndarray, configuration: np.ndarray, seed: np.ndarray | None, k: int = 5) -> np.ndarray:
+def nearest_cases(distance: np.ndarray, configuration: np.ndarray, seed: np.ndarray | None, k: int = 5) -> np.ndarray:
     """`(member, k)` indices of the nearest of another configuration and another seed; -1 where there are fewer."""
     if k < 1:
         raise ValueError(f"k = {k} neighbours cannot vote; k must be at least 1.")
