@@ -7,10 +7,10 @@ The contract of a model:
   `(trial, unit)`; `representations` is a dict, layer name -> activations, in order, without the outputs. A name that
   ends in ".pre" is what the nonlinearity of that layer got: kept for those who ask for it by name.
   It computes in the precision of its inputs and variables.
-- `init` gives variables in three collections; a name in them has no dot. `params` are trained. `batch_stats`, where
-  there are any, are renewed by a pass in training. `constants`, where there are any, are drawn once, by `init`, from a
-  stream of their own, and nothing changes them: masks, signs, time constants per unit, fixed weights. A rule may add a
-  fourth collection, "backward", of which below.
+- `init` gives variables in three collections; a name in them has no dot. `params` are trained, and there are some.
+  `batch_stats`, where there are any, are renewed by a pass in training. `constants`, where there are any, are drawn
+  once, by `init`, from a stream of their own, and nothing changes them: masks, signs, time constants per unit, fixed
+  weights. A rule may add a fourth collection, "backward", of which below.
 - Random numbers come from three streams: "params" and "constants" in `init`, and "noise" in a pass in training. A pass
   without training draws none.
 - Fields are the spec. A field declared `float` is *traced*: it may be a tracer inside a program, members of one
@@ -30,10 +30,12 @@ The contract of a model:
 - No linen submodule is called inside a raw `lax.scan`: take the parameters first.
 
 A recurrent model says three things of its state, which may be any tree of arrays `(trial, unit)`: how it goes on, what
-is shown of it, and what its units send to each other (`models/_recurrent.py`: `cell`, `observe`, `transmit`). What is
-shown are its representations: "rate" first, then what else there is, such as the variables of synapses. It also has
-three methods, reached by `method=`: the code that was trained, one time step at a time, for fixed points, Jacobians and
-environments.
+is shown of it, and what its units send to each other. A subclass of `Recurrent` (`models/_recurrent.py`) says so in
+`cell`, `observe` and `transmit`, and gets all that follows; it declares the fields `hidden`, `outputs`, `gain`, for its
+initial weights, and `noise`, where it has any. What is trained comes into its equation by `quantities`, never by
+`hyperparameters`, to which no gradient flows. What is shown are its representations: "rate" first, then what else there
+is, such as the variables of synapses. It also has three methods, reached by `method=`: the code that was trained, one
+time step at a time, for fixed points, Jacobians and environments.
 
 - `initial_state(trials) -> state`.
 - `step(state, input, noise=None, perturb=None) -> (state, rate)`; `input` is `(trial, unit)`; `noise` are standard
@@ -44,6 +46,9 @@ environments.
 Two more say where the outputs come from, for rules that train the readout alone: `read(observed) -> (..., unit)`, what
 the readout takes of what is shown, and `readout_of(observed) -> outputs`. The weights of a linear readout are
 `params["readout"]["kernel"]`, `(unit, output)`.
+
+What a model gives is compared with this text before anything is compiled (`zoo/training/model_answers.py`), and what a
+program of it does by `tests/models/test_models.py`.
 
 Gradients of outputs and representations are those of a plain `lax.scan` of these methods, for every parameter.
 

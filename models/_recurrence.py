@@ -145,6 +145,11 @@ def shown(
       perturb: {"rate": (scale, shift)}, each `(unit,)`.
     """
     observed = dict(roles.observe(q, state))
+    if "rate" not in observed:
+        shows = ", ".join(map(repr, observed)) or "nothing"
+        raise ValueError(
+            f"{_file(roles.observe)}: observe gives {shows}, but must give 'rate', and what else is shown."
+        )
     observed["rate"] = rate = perturbed(observed["rate"], perturb, "rate")
     return observed, rate if roles.transmit is None else roles.transmit(q, state, rate)
 
@@ -166,7 +171,16 @@ def advance(
     gates = split(recurrent, weights.recurrent.shape[0])
     if tap is not None:
         gates = [plus(gate, zero) for gate, zero in zip(gates, tap)]
-    return roles.cell(q, state, drive, gates, noise)
+    after = roles.cell(q, state, drive, gates, noise)
+    was, now = (jax.tree.map(jnp.shape, tree) for tree in (state, after))
+    if was != now:
+        raise ValueError(f"{_file(roles.cell)}: cell gives a state {now}, but must give {was}, as the one before.")
+    return after
+
+
+def _file(role: Callable[..., Any]) -> str:
+    """Where a function of an architecture is written: "models/gru.py"."""
+    return f"{role.__module__.replace('.', '/')}.py"
 
 
 def unroll(

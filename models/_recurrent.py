@@ -1,6 +1,7 @@
 """The base class of the recurrent architectures: a new one says its equation, and no more.
 
-An architecture declares its fields and overrides what is its own:
+An architecture declares its fields: `hidden`, `outputs`, `gain` unless it has initial weights of its own, and `noise`
+where it has any. Then it overrides what is its own:
 
 - `cell`, `observe`, `transmit`: see `models/_recurrence.py`. In them static fields are read from `self`, and every
   number that may be traced, constant or trained from `q`.
@@ -42,11 +43,13 @@ from models._recurrence import (
 class Recurrent(nn.Module):
     """A recurrent network: inputs, recurrent weights, a linear readout of the rates; the state starts at 0."""
 
-    if TYPE_CHECKING:  # fields that every architecture declares for itself
+    if TYPE_CHECKING:  # fields that an architecture declares for itself
         hidden: int
         gain: float
         noise: float
         outputs: int
+    else:
+        noise = 0.0  # of one that declares none
 
     family: ClassVar[str] = "recurrent"
     gates: ClassVar[int] = 1

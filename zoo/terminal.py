@@ -71,17 +71,18 @@ def _shown(default: Any) -> str:
 
 
 def _print_measure(name: str) -> None:
-    from zoo import lookup
+    from zoo.spec.contracts import class_of
 
-    cls = lookup.find("measure", name).Measure
+    cls: Any = class_of("measure", name)
     rows = []
     for field in dataclasses.fields(cls):
-        limits = field.metadata["limits"]
+        limits = field.metadata.get("limits", {})
         allowed = ", ".join(map(str, limits.get("choices", [f"{limit} {value}" for limit, value in limits.items()])))
         rows.append((field.name, _shown(field.default), allowed))
     print_table([name, "default", "allowed"], rows)
     console.print(inspect.cleandoc(cls.__doc__ or ""), markup=False)
-    console.print(f'\nBy default {cls().name}; choose as in --measures "{name}({rows[0][0]}=...)".', markup=False)
+    choose = f'; choose as in --measures "{name}({rows[0][0]}=...)"' if rows else ""
+    console.print(f"\nBy default {cls().name}{choose}.", markup=False)
 
 
 def _print_assay(name: str) -> None:

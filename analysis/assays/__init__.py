@@ -15,12 +15,11 @@ results and pictures of other options are not overwritten, and all are flags of 
 class's docstring says of each what it is.
 """
 
-import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from zoo import lookup
-from zoo.spec.contracts import file_of
+from zoo.spec.contracts import check_names, file_of
 from zoo.spec.fields import fields_of, name_of
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Assay(Protocol):
         """What the terminal says of a whole result, at least one line, each without a line break.
 
         Trained and untrained networks are told apart by these two words, and those on unlike probes are never put
-        together.
+        together: each probe has lines of its own, which have its name.
 
         Args:
           result: of all cohorts, trained and untrained, with the member table's columns as coordinates, and `trained`;
@@ -81,7 +80,8 @@ class Assay(Protocol):
 
     def figures(self, result: "xr.Dataset") -> Iterable[tuple[str, "Figure"]]:
         """Draws a whole result: pictures, each with the name of the part that it shows, and with something in it. Who
-        saves them puts the assay's full name before. Networks on unlike probes are never put together."""
+        saves them puts the assay's full name before. Networks on unlike probes are never put together: each probe has
+        pictures of its own."""
         ...
 
 
@@ -99,18 +99,8 @@ def check_words(cls: Any) -> None:
     Raises:
       ValueError: one sentence with the file, what it declares and what is allowed.
     """
-    file, takes = file_of(cls), cls.takes
-    if not dataclasses.is_dataclass(cls):
-        raise ValueError(f"{file}: Assay is no dataclass; its fields are the options.")
-    for word, known in (("takes", ASKED_OF), ("needs", lookup.names("assay"))):
-        given = getattr(cls, word)
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            raise ValueError(f"{file}: {word} is {given!r}; it must be several names.")
-        for name in given:
-            if name not in known:
-                raise ValueError(f"{file}: {word} has {name!r}; {lookup.nearest(str(name), known)}.")
-    if not set(takes) - {"environment"}:
-        raise ValueError(f"{file}: takes is {set(takes) or '{}'}; it must have {', '.join(ASKED_OF[:-1])} or several.")
-    for option, field in fields_of(cls).items():
-        if field.default is dataclasses.MISSING:
-            raise ValueError(f"{file}: the option {option} has no default; every option has one.")
+    check_names(cls, "takes", ASKED_OF)
+    check_names(cls, "needs", lookup.names("assay"))
+    if not set(cls.takes) - {"environment"}:
+        takes = set(cls.takes) or "{}"
+        raise ValueError(f"{file_of(cls)}: takes is {takes}; it must have {', '.join(ASKED_OF[:-1])} or several.")

@@ -1,8 +1,9 @@
 """Measures of representational similarity, one family per file; the file's name is the family's name.
 
-A family's `Measure` is a frozen dataclass (of `_family.Family`) whose fields are its choices and make its name. What
-the rest of the analysis may ask of it stands in the protocols below: `Measure` for all, and then one of two forms,
-`InnerMeasure`, a Frobenius inner product of one map per member, or `PairMeasure`, anything else of two members.
+A family's `Measure` is a frozen dataclass (of `_family.Family`) whose fields are its choices, with a default each, and
+make its name. What the rest of the analysis may ask of it stands in the protocols below: `Measure` for all, and then
+one of two forms, `InnerMeasure`, a Frobenius inner product of one map per member, or `PairMeasure`, anything else of
+two members. What a file lacks of it is said in one sentence when the measure is asked for.
 
 Only the engine, `analysis/engine/all_pairs.py`, knows how many members, groups and blocks there are: it walks the
 blocks, all Inner measures of a request together, and fills the tiles of the Pair measures. Code elsewhere asks a
@@ -19,8 +20,17 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.measures._family import Span, State
+from analysis.measures._time import TIMES
+from zoo.spec.contracts import check_names, check_word, file_of
+from zoo.wording import raised
 
-__all__ = ["InnerMeasure", "Measure", "PairMeasure", "Stimuli"]
+__all__ = ["PROTOCOLS", "InnerMeasure", "Measure", "PairMeasure", "Stimuli", "check_words"]
+
+KINDS = ("similarity", "distance", "score")
+"""What the values of a measure may be."""
+
+MADE_FOR = ("patterns", "trajectories", "repeats", "rdms")
+"""What a measure may be made for."""
 
 Stimuli = Span | jax.Array | np.ndarray
 """Which stimuli a block of a map is of: a `Span` or indices, which `_family.at_stimuli` and `index` read."""
@@ -35,10 +45,12 @@ class Measure(Protocol):
 
     @property
     def name(self) -> str:
-        """`cka(kernel=linear, debiased)`: every choice that matters, as the result's label.
+        """`cka(kernel=linear, debiased)`: every choice that matters, as the result's label."""
+        ...
 
-        `words` are the bare words in it, `debiased` -> (field, value), so that a name reads back as the measure.
-        """
+    @property
+    def words(self) -> dict[str, tuple[str, Any]]:
+        """The bare words in the name, `debiased` -> (field, value), so that it reads back as the measure."""
         ...
 
     @property
@@ -116,7 +128,8 @@ class Measure(Protocol):
 
     @property
     def time(self) -> str:
-        """How time enters: "samples" makes (stimulus, time) rows, all else leaves one row per stimulus."""
+        """How time enters, of the words in `TIMES`: "samples" makes (stimulus, time) rows, all others leave one row per
+        stimulus."""
         ...
 
     @property
@@ -217,3 +230,26 @@ class PairMeasure(Measure, Protocol):
     def tile(self, state_a: State, state_b: State) -> Any:
         """All values `(a, b)` of some members with some others, and the `extras`."""
         ...
+
+
+PROTOCOLS = {"inner": InnerMeasure, "pair": PairMeasure}
+"""What a measure's `form` may be, and what it then has."""
+
+
+def check_words(cls: Any) -> None:
+    """Refuse a measure that declares what the engine does not know; `zoo.spec.contracts.check_contract` asks.
+
+    Raises:
+      ValueError: one sentence with the file, what it declares and what is allowed.
+    """
+    try:
+        measure = cls()
+    except Exception as error:  # a plug-in does what it likes
+        must = "every choice must have a default, and all of them go together"
+        raise ValueError(f"{file_of(cls)}: Measure() fails: {raised(error)}; {must}.") from error
+    for member, allowed in (("form", tuple(PROTOCOLS)), ("kind", KINDS), ("time", TIMES)):
+        check_word(measure, member, allowed)
+    check_names(measure, "takes", MADE_FOR)
+    for word in ("repeats", "rdms"):
+        if word in measure.takes and not hasattr(measure, f"prepare_{word}"):
+            raise ValueError(f"{file_of(cls)}: takes has {word!r}; then Measure must have `prepare_{word}`, too.")

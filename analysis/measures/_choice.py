@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from zoo import lookup
+from zoo.spec.contracts import check_contract, class_of, is_of
 
 
 def measure(choice: Any) -> Any:
@@ -16,6 +17,8 @@ def measure(choice: Any) -> Any:
     """
     if not isinstance(choice, str):
         if dataclasses.is_dataclass(choice) and not isinstance(choice, type) and hasattr(choice, "prepare"):
+            if is_of("measure", choice):
+                check_contract("measure", type(choice))
             return choice
         raise ValueError(
             f"{choice!r} is not a measure; give one of {', '.join(lookup.names('measure'))}, or a Measure."
@@ -24,7 +27,7 @@ def measure(choice: Any) -> Any:
     if not match:
         raise ValueError(f"Measure {choice!r} does not read as family or family(field=value, ...).")
     family, text = match[1], match[2] or ""
-    kind = lookup.find("measure", family).Measure
+    kind: Any = class_of("measure", family)
     fields = [field.name for field in dataclasses.fields(kind)]
     chosen: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

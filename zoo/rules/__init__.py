@@ -113,6 +113,20 @@ class Rule(Protocol):
     def init(self, bound: Any, variables: Any, key: "jax.Array") -> Any: ...
 
 
+@runtime_checkable
+class GradientRule(Rule, Protocol):
+    """A rule whose updates the engine makes."""
+
+    def gradient(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Context) -> Gradient: ...
+
+
+@runtime_checkable
+class UpdateRule(Rule, Protocol):
+    """A rule that makes its updates itself."""
+
+    def update(self, bound: Any, variables: Any, state: Any, batch: Any, ctx: Context) -> Update: ...
+
+
 def is_gradient(rule: Any) -> bool:
     """Whether the engine makes a rule's updates with the optimizer; one with both methods is what it holds."""
     if hasattr(rule, "gradient") and hasattr(rule, "update"):

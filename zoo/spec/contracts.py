@@ -6,6 +6,7 @@ import importlib
 import inspect
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 from zoo import lookup
@@ -19,7 +20,7 @@ _PLAIN = (int, float, bool, str)
 
 @functools.cache
 def class_of(kind: str, name: str) -> type:
-    """The class of a model, task, rule or assay, by its file's name.
+    """The class of a model, task, rule, measure or assay, by its file's name.
 
     Raises:
       ValueError: no such name, or a file that breaks its contract.
@@ -48,7 +49,7 @@ def check_contract(kind: str, cls: type) -> None:
     """Refuse a class that is not as its contract says: its members, its fields, its words.
 
     Args:
-      kind: "model", "task", "rule" or "assay".
+      kind: "model", "task", "rule", "measure" or "assay".
       cls: the class.
 
     Raises:
@@ -58,12 +59,13 @@ def check_contract(kind: str, cls: type) -> None:
         raise ValueError(f"{file_of(cls)}: the class is called {cls.__name__}; it must be called {kind.capitalize()}.")
     _check_dataclass(kind, cls)
     _check_members(kind, cls)
-    _check_fields(cls)
+    if kind != "measure":  # whose choices are no part of a spec
+        _check_fields(cls)
     if kind == "rule":
         _check_rule(cls)
-    elif kind == "model" and (family := getattr(cls, "family", None)) not in FAMILIES:
-        raise ValueError(f"{file_of(cls)}: family is {family!r}; it must be {_either(FAMILIES)}.")
-    elif kind == "assay":
+    elif kind == "model":
+        check_word(cls, "family", FAMILIES)
+    elif kind in ("measure", "assay"):
         _package(kind).check_words(cls)
 
 
@@ -72,15 +74,66 @@ def file_of(part: Any) -> str:
     return _file((part if isinstance(part, type) else type(part)).__module__)
 
 
+def check_word(part: Any, member: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a part, or its class, one of whose members is none of the words that are allowed.
+
+    Raises:
+      ValueError: one sentence with the file, the member and the words.
+    """
+    word = getattr(part, member)
+    if not isinstance(word, str) or word not in allowed:
+        raise ValueError(f"{file_of(part)}: {member} is {word!r}; it must be {' or '.join(map(repr, allowed))}.")
+
+
+def check_names(part: Any, member: str, known: Iterable[str]) -> None:
+    """Refuse a part, or its class, one of whose members is not several of the names that are known.
+
+    Raises:
+      ValueError: one sentence with the file, the member and the nearest names.
+    """
+    names = getattr(part, member)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ValueError(f"{file_of(part)}: {member} is {names!r}; it must be several names.")
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{file_of(part)}: {member} has {name!r}; {lookup.nearest(str(name), known)}.")
+
+
 def _check_members(kind: str, cls: Any) -> None:
-    """Refuse a class that lacks a member; to inherit it from the protocol is to lack it."""
+    """Refuse a class that lacks a member, to inherit it from the protocol is to lack it, or whose method cannot be
+    called as the protocol has it."""
     fields = getattr(cls, "__dataclass_fields__", {})
     for name, protocol in _asked(kind, cls).items():
-        if name not in fields and getattr(cls, name, None) in (None, getattr(protocol, name, None)):
-            asking = f"the contract of {'an' if kind[0] in 'aeiou' else 'a'} {kind}, {protocol.__name__}, asks for it"
-            raise ValueError(f"{file_of(cls)}: {cls.__name__} has no `{name}`; {asking}.")
+        method = getattr(protocol, name, None)
+        contract = f"the contract of {'an' if kind[0] in 'aeiou' else 'a'} {kind}, {protocol.__name__}, asks for it"
+        if name not in fields and getattr(cls, name, None) in (None, method):
+            raise ValueError(f"{file_of(cls)}: {cls.__name__} has no `{name}`; {contract}.")
+        if inspect.isfunction(method):
+            _check_method(cls, name, method, contract)
     if inspect.isabstract(cls):
         raise ValueError(f"{file_of(cls)}: {cls.__name__} leaves `{min(cls.__abstractmethods__)}` abstract; define it.")
+
+
+def _check_method(cls: type, name: str, method: Any, contract: str) -> None:
+    """Refuse what cannot be called, of an instance, with the arguments of a protocol's method."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    asked = [name for name, parameter in inspect.signature(method).parameters.items() if parameter.kind in positional]
+    member: Any = inspect.getattr_static(cls, name, None)
+    value: Any = getattr(cls, name, None)
+    if isinstance(member, property):
+        return
+    # A class gives a plain function as it is, which still asks for the instance, and a bound one as it is called.
+    unbound = hasattr(type(member), "__get__") and not isinstance(member, (staticmethod, classmethod))
+    shown = repr(value)
+    try:
+        signature = inspect.signature(value)
+        shown = f"{name}({', '.join(signature.parameters)})"
+        signature.bind(*asked[not unbound :])
+    except ValueError:  # compiled code has no signature
+        return
+    except TypeError:
+        must = f"it must be a method that takes ({', '.join(asked)})"
+        raise ValueError(f"{file_of(cls)}: `{name}` is {shown}; {must}: {contract}.") from None
 
 
 def _check_dataclass(kind: str, cls: Any) -> None:
@@ -133,26 +186,31 @@ def _check_rule(cls: Any) -> None:
             "`inner` that holds the rule which decides."
         )
     # Of a rule that holds another, both may be properties: then they are what the inner one says.
-    if not isinstance(cls.takes, property) and cls.takes not in TAKEN:
-        raise ValueError(f"{file_of(cls)}: takes is {cls.takes!r}; it must be {_either(TAKEN)}.")
-    for name in () if isinstance(cls.uses, property) else cls.uses:
-        if name not in TUNABLE:
-            raise ValueError(f"{file_of(cls)}: uses has {name!r}; {lookup.nearest(name, TUNABLE)}.")
+    if not isinstance(cls.takes, property):
+        check_word(cls, "takes", TAKEN)
+    if not isinstance(cls.uses, property):
+        check_names(cls, "uses", TUNABLE)
 
 
 def _asked(kind: str, cls: type) -> dict[str, Any]:
     """Member -> the protocol that names it, of what is asked of a class."""
     from models import Network, RecurrentNetwork
-    from zoo.rules import Rule
+    from zoo.rules import GradientRule, Rule, UpdateRule
     from zoo.tasks import Environment, Task, is_environment
 
     protocols: tuple[Any, ...] = (Rule,)
-    if kind == "model":
+    if kind == "rule":
+        ways = {"gradient": GradientRule, "update": UpdateRule}
+        protocols = (Rule, *(protocol for name, protocol in ways.items() if hasattr(cls, name)))
+    elif kind == "model":
         protocols = (Network, RecurrentNetwork) if getattr(cls, "family", "") == "recurrent" else (Network,)
     elif kind == "task":
         protocols = (Environment if is_environment(cls) else Task,)
     elif kind == "assay":
         protocols = (_package(kind).Assay,)
+    elif kind == "measure":
+        forms, form = _package(kind).PROTOCOLS, getattr(cls, "form", None)
+        protocols = (_package(kind).Measure, *(forms[word] for word in forms if word == form))
     return {
         name: protocol
         for protocol in protocols
@@ -164,10 +222,6 @@ def _asked(kind: str, cls: type) -> dict[str, Any]:
 def _package(kind: str) -> Any:
     """The folder of a kind; the analysis stands above this package, which therefore cannot import it by name."""
     return importlib.import_module(lookup.FOLDERS[kind])
-
-
-def _either(words: tuple[str, ...]) -> str:
-    return " or ".join(map(repr, words))
 
 
 def _file(module: str) -> str:

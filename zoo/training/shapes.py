@@ -2,12 +2,9 @@
 
 import functools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from zoo.rules import TUNABLE
 from zoo.spec.cohorts import Cohort
@@ -17,11 +14,11 @@ from zoo.spec.member import Member
 from zoo.spec.settings import Training
 from zoo.tasks import is_environment
 from zoo.training.acting import rollout
-from zoo.training.answers import check_outputs, check_task, check_update, evaluation_of, first_update, reason
+from zoo.training.answers import check_task, check_update, evaluation_of, first_update, reason
 from zoo.training.binding import bound_model, floats_of
+from zoo.training.model_answers import begun, one_sentence
 from zoo.training.optimizers import optimizer_of
 from zoo.training.program import program_of
-from zoo.wording import raised
 
 Shapes = Any
 """A nested dict of `jax.ShapeDtypeStruct`."""
@@ -74,34 +71,24 @@ def variables_of(task: Any, model: Any) -> Shapes:
     One trace serves all cohorts of this task and model, whatever their training.
 
     Raises:
-      ValueError: the model cannot be trained on the task.
+      ValueError: the model breaks its contract, or cannot be trained on the task.
     """
     task.data()  # says itself what is wrong with a file
+    network, held_out = begun(model, task), evaluation_of(task)
 
-    def forward(trials: Any) -> Any:
-        return bound_model(model, task).init_with_output(_keys(jax.random.key(0)), trials.inputs)
-
-    def acting(keys: Any) -> Any:
-        ready = bound_model(model, task)
-        variables = ready.init(_keys(keys[0]), jnp.zeros((1, *task.input_shape)))
-        episode = rollout(task, ready, variables, keys, None)
-        return (task.loss(episode), task.score(episode)), variables
+    def acting(variables: Any, keys: Any) -> Any:
+        episode = rollout(task, bound_model(model, task), variables, keys, None)
+        return task.loss(episode), task.score(episode)
 
     def scored(outputs: Any, trials: Any) -> Any:
         return task.loss(outputs, trials), task.score(outputs, trials)
 
-    held_out, where = evaluation_of(task), f"{label(model)} cannot be trained on {label(task)}"
-    with _one_sentence(where):
-        answer, variables = jax.eval_shape(acting if is_environment(task) else forward, held_out)
-    if not is_environment(task):
-        check_outputs(model, task, answer)
-        with _one_sentence(where):  # which may be outputs without time, beside those that the task alone was asked of
-            jax.eval_shape(scored, answer[0], held_out)
-    return variables
-
-
-def _keys(key: jax.Array) -> dict[str, jax.Array]:
-    return {"params": key, "constants": key}
+    with one_sentence(f"{label(model)} cannot be trained on {label(task)}"):
+        if is_environment(task):
+            jax.eval_shape(acting, network.variables, held_out)
+        else:  # of outputs without time, perhaps, beside those that the task alone was asked of
+            jax.eval_shape(scored, network.outputs, held_out)
+    return network.variables
 
 
 def _state(cohort: Cohort) -> Any:
@@ -118,19 +105,10 @@ def _state_of(member: Member, traced: tuple[tuple[str, tuple[str, ...]], ...]) -
     """`_state` of a cohort with this member: one trace serves the check and the plan."""
     alone = Cohort(member.id, (member,), dict(traced))
     where = f"{label(member.rule)} cannot train {label(member.model)} on {label(member.task)}"
-    with _one_sentence(where):
+    with one_sentence(where):
         first = first_update(alone)
     check_update(member.rule, first)
     return jax.eval_shape(program_of(alone).init, jax.tree.map(lambda x: x[0], floats_of(alone)))
-
-
-@contextmanager
-def _one_sentence(beginning: str) -> Iterator[None]:
-    """What parts raise while they are traced, as the end of a sentence."""
-    try:
-        yield
-    except Exception as error:  # a plug-in does what it likes
-        raise ValueError(f"{beginning}: {raised(error)}.") from error
 
 
 def _optimizer_bytes(params: Shapes, training: Training) -> int:

@@ -16,10 +16,13 @@ IMPORTS = """import abc, dataclasses, typing
 import numpy as np
 from models import Each, Static, setting
 import models.gru, zoo.tasks, zoo.tasks.flipflop, zoo.rules.bptt
+import analysis.assays.dimensionality, analysis.measures.neighbors
 """
 TASK = "@dataclasses.dataclass(frozen=True)\nclass Task(zoo.tasks.flipflop.Task):\n    "
 RULE = "@dataclasses.dataclass(frozen=True)\nclass Rule(zoo.rules.bptt.Rule):\n    "
 MODEL = "class Model(models.gru.Model):\n    "
+ASSAY = "@dataclasses.dataclass(frozen=True)\nclass Assay(analysis.assays.dimensionality.Assay):\n    "
+MEASURE = "@dataclasses.dataclass(frozen=True)\nclass Measure(analysis.measures.neighbors.Measure):\n    "
 HELD = "it must be int, float, bool or str, or tuple[T, ...] or Each[T] of one of these."
 PROTOCOL = "@dataclasses.dataclass(frozen=True)\nclass Task(zoo.tasks.Task):\n    outputs = 1\n    input_shape = (2, 1)"
 
@@ -81,22 +84,77 @@ BROKEN = {
     "mutable default": (
         "task",
         TASK + "x: list = []",
-        "FILE, line 5: mutable default <class 'list'> for field x is not",
+        "FILE, line 6: mutable default <class 'list'> for field x is not",
     ),
-    "syntax": ("rule", "def f(:", "FILE, line 5: SyntaxError: invalid syntax"),
-    "import": ("model", "import torchh", "FILE, line 5: ModuleNotFoundError: No module named 'torchh'"),
-    "error": ("task", "1 / 0", "FILE, line 5: ZeroDivisionError: division by zero"),
+    "method that is a number": (
+        "assay",
+        ASSAY + "figures = 5",
+        "FILE: `figures` is 5; it must be a method that takes (self, result): the contract of an assay, Assay,",
+    ),
+    "method that takes less": (
+        "assay",
+        ASSAY + "def run(self): ...",
+        "FILE: `run` is run(self); it must be a method that takes (self, population): the contract of an assay, Assay,",
+    ),
+    "gradient that is a number": (
+        "rule",
+        RULE + "gradient = 5",
+        "FILE: `gradient` is 5; it must be a method that takes (self, bound, variables, state, batch, ctx): the",
+    ),
+    "fits that takes nothing": (
+        "rule",
+        RULE + "def fits(self): ...",
+        "FILE: `fits` is fits(self); it must be a method that takes (self, model, task): the contract of a rule, Rule,",
+    ),
+    "one name for several": ("rule", RULE + "uses = 'l2'", "FILE: uses is 'l2'; it must be several names."),
+    "a number for names": ("rule", RULE + "uses = 5", "FILE: uses is 5; it must be several names."),
+    "no names": ("rule", RULE + "uses = None", "FILE: uses is None; it must be several names."),
+    "no measure": ("measure", "x = 1", "FILE has no class Measure, which every measure file defines."),
+    "measure without a member": (
+        "measure",
+        MEASURE + "tile = None",
+        "FILE: Measure has no `tile`; the contract of a measure, PairMeasure, asks for it.",
+    ),
+    "unknown form": ("measure", MEASURE + "form = 'pairs'", "FILE: form is 'pairs'; it must be 'inner' or 'pair'."),
+    "unknown kind": (
+        "measure",
+        MEASURE + "kind = 'metric'",
+        "FILE: kind is 'metric'; it must be 'similarity' or 'distance' or 'score'.",
+    ),
+    "unknown time": (
+        "measure",
+        MEASURE + "time: str = setting('steps')",
+        "FILE: time is 'steps'; it must be 'samples' or 'features' or 'mean' or 'last'.",
+    ),
+    "measure of repeats without their preparation": (
+        "measure",
+        MEASURE + "takes = ('repeats',)",
+        "FILE: takes has 'repeats'; then Measure must have `prepare_repeats`, too.",
+    ),
+    "measure with a choice that has no default": (
+        "measure",
+        "@dataclasses.dataclass(frozen=True)\nclass Measure(analysis.measures.neighbors.Measure):\n    "
+        "k: int = dataclasses.field(kw_only=True)",
+        "FILE: Measure() fails: TypeError: ",
+    ),
+    "syntax": ("rule", "def f(:", "FILE, line 6: SyntaxError: invalid syntax"),
+    "import": ("model", "import torchh", "FILE, line 6: ModuleNotFoundError: No module named 'torchh'"),
+    "error": ("task", "1 / 0", "FILE, line 6: ZeroDivisionError: division by zero"),
 }
+
+
+KINDS = ("model", "task", "rule", "measure", "assay")
 
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Folders of one's own for models, tasks and rules."""
+    """Folders of one's own for all kinds that have a contract."""
     monkeypatch.syspath_prepend(tmp_path)
-    for kind in ("model", "task", "rule"):
+    for kind in KINDS:
+        contract = f"from {lookup.FOLDERS[kind]} import *" if kind in ("measure", "assay") else ""
         monkeypatch.setitem(lookup.FOLDERS, kind, f"own_{kind}s")
         (tmp_path / f"own_{kind}s").mkdir()
-        (tmp_path / f"own_{kind}s" / "__init__.py").touch()
+        (tmp_path / f"own_{kind}s" / "__init__.py").write_text(contract)
     yield tmp_path
     class_of.cache_clear()
     for module in [name for name in sys.modules if name.startswith("own_")]:
@@ -158,6 +216,6 @@ def test_a_wrong_field_is_answered_although_another_file_is_broken(
 
 
 def test_every_file_of_the_folders_keeps_its_contract() -> None:
-    for kind in ("model", "task", "rule"):
+    for kind in KINDS:
         for name in lookup.names(kind):
             assert contracts.file_of(class_of(kind, name)).endswith(f"/{name}.py")

@@ -71,7 +71,6 @@ def act(change: Callable[..., Any]) -> dict[str, Any]:
             changed("probe", inputs=lambda x: x[:, :5]),
             "probe gives inputs float32 (4, 5, 1), but must give float32 (4, 20",
         ),
-        ({"sample": lambda self, key, batch: None}, "sample fails: TypeError: "),
         (
             {"sample": lambda self, key, batch, step, data: FLIPFLOP.sample(key, batch if step < 9 else 2, step, data)},
             "sample fails: TracerBoolConversionError: ",
