@@ -236,7 +236,7 @@ def _lines(result: TaskResult) -> Iterator[str]:
             )
         if empty := _listed(record.empty):
             yield f"{start}: no value for {empty}: {record.empty_because}"
-    members, layers = (networks.items[label].nunique() for label in ("member", "layer"))
+    members, layers = (len(networks.items[label].unique()) for label in ("member", "layer"))
     states = f"{counted(members, 'member')}, trained and untrained, at {counted(layers, 'layer')}"
     states += f" ({networks.space} of maps)" if networks.space else ""
     names = ", ".join(record.name for record in records)
