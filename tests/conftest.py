@@ -10,8 +10,8 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ["XDG_CACHE_HOME"] = str(CACHE)
 os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Most of the time goes into compiling. Training programs say themselves how they are compiled: their bits stay.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# What training programs are compiled with anyhow: the rest of the suite compiles in half the time, too.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 from collections.abc import Iterator
 
