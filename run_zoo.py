@@ -30,8 +30,8 @@ except ImportError as error:
 from analysis import DEFAULT_MEASURES
 from zoo.running import run_settings
 from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of
-from zoo.terminal import console, print_cohorts, print_fields, print_member, print_members, print_plan, say
-from zoo.wording import counted, plain
+from zoo.terminal import console, print_fields, print_member, print_plan, print_zoo, say
+from zoo.wording import counted, mebibytes, plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -177,18 +177,20 @@ class Run(Train):
         from zoo.store.reader import all_done
 
         begin = time.monotonic()
-        if not self.dry_run:
-            _here(self.out)  # before it has trained, not after
+        if not self.dry_run:  # what would be refused at the end is refused before it has trained
+            from analysis.report.pages import all_pages
+
+            all_pages()
+            _here(self.out)
         super().__call__()
         if self.dry_run or not self.first:
             return
         if self.together > 1:
-            from zoo.files import directory
             from zoo.store.lock import wait_for_others
 
             if not all_done(self.out):
                 say("Waiting for the other processes, to compare all of them.")
-            wait_for_others(directory(self.out), self.together, lambda: all_done(self.out))
+            wait_for_others(Path(self.out), self.together, lambda: all_done(self.out))
         # One network of hundreds whose units have all died must not end a run after its training.
         refusal = None
         try:
@@ -298,8 +300,7 @@ class Show:
 
         trained = load(self.dir)
         if self.member is None:
-            print_cohorts(trained)
-            print_members(trained)
+            print_zoo(trained)
         else:
             print_member(trained, self.member)
 
@@ -312,7 +313,6 @@ class Verify:
 
     def __call__(self) -> None:
         from zoo.store.verification import verify
-        from zoo.wording import mebibytes
 
         report = verify(self.dir)
         for fault in report.faults:

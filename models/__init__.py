@@ -22,7 +22,8 @@ The contract of a model:
   Fields declared with `given` (output size, dt, convolution form) are filled in by the task and the recipe.
 - `family` is "recurrent" or "feedforward" or "convolutional": recipes are chosen by it.
 - `perturb` is {layer: (scale, shift)}, each `(unit,)`, or `(channel,)` of a map: after the layer's nonlinearity r
-  becomes scale r + shift, before anything else reads it, and so it is returned. (0, 0) is a lesion, (1, s) a drive.
+  becomes scale r + shift, before any other layer or unit reads it, and so it is returned; what a recurrent state holds
+  of its own past stays as it was. (0, 0) is a lesion, (1, s) a drive.
   A layer is a name in `representations` without ".pre"; of a recurrent model it is "rate". None costs nothing.
 - The collection "backward" has names of `params` and their shapes: the error of a product with such a
   weight goes back to the product's input through the backward weight, and nothing else changes. Every trained weight

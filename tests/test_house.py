@@ -22,7 +22,8 @@ PLUG_INS = {ROOT / package.replace(".", "/") for package in (*lookup.FOLDERS.val
 
 FLOORS = {
     "zoo": (
-        ("keys", "lookup", "machine", "wording"),
+        ("keys", "machine", "wording"),
+        ("lookup",),
         ("buckets",),
         ("files",),
         ("data",),

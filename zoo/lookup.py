@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+from zoo.wording import raised
+
 FOLDERS = {
     "model": "models",
     "task": "zoo.tasks",
@@ -24,6 +26,8 @@ FOLDERS = {
     "assay": "analysis.assays",
     "preset": "zoo.presets",
 }
+
+PACKAGES = ("models", "zoo", "analysis")
 
 
 def names(kind: str) -> list[str]:
@@ -73,6 +77,30 @@ def failure(error: Exception, path: Path) -> str:
     why = (error.msg if isinstance(error, SyntaxError) else str(error)).split("\n")[0]
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
     return f"{files[where]}{'' if line is None else f', line {line}'}: {kind}{why}"
+
+
+def placed(error: Exception) -> str:
+    """An error that a plug-in's code has run into, with its place: "models/mine.py, line 9: KeyError: 'alpha'".
+
+    An error of value that this program raises itself says already what is wrong, and where.
+    """
+    line = raised(error)
+    for module, number in [] if says_itself(error) else reversed(_frames(error)):
+        folder, _, stem = module.rpartition(".")
+        if folder in FOLDERS.values() and not stem.startswith("_"):
+            return f"{module.replace('.', '/')}.py, line {number}: {line}"
+    return line
+
+
+def says_itself(error: Exception) -> bool:
+    """Whether an error is one of value that this program, or a plug-in of it, has raised on purpose."""
+    frames = _frames(error)
+    return isinstance(error, ValueError) and (not frames or frames[-1][0].split(".")[0] in PACKAGES)
+
+
+def _frames(error: Exception) -> list[tuple[str, int]]:
+    """Module and line of every call that an error has come through."""
+    return [(frame.f_globals.get("__name__", ""), line) for frame, line in traceback.walk_tb(error.__traceback__)]
 
 
 def nearest(name: str, available: Iterable[str]) -> str:

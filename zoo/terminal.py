@@ -14,16 +14,7 @@ from rich.table import Table
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 from zoo.wording import counted, plain
 
-__all__ = [
-    "console",
-    "print_cohorts",
-    "print_fields",
-    "print_member",
-    "print_members",
-    "print_plan",
-    "print_table",
-    "say",
-]
+__all__ = ["console", "print_fields", "print_member", "print_plan", "print_zoo", "say"]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -145,8 +136,8 @@ def print_plan(name: str, rows: list[Any]) -> None:
     )
 
 
-def print_cohorts(trained: Any) -> None:
-    """The cohorts of a zoo directory, with how its members fared."""
+def print_zoo(trained: Any) -> None:
+    """The cohorts of a zoo directory, with how its members fared, and its member table."""
     rows = []
     for cohort, group in trained.members.groupby("cohort", sort=False):
         recipe = trained.manifest["cohorts"].get(cohort, {}).get("recipe") or {}
@@ -155,10 +146,6 @@ def print_cohorts(trained: Any) -> None:
         how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
         rows.append((cohort, *counts, float(group["score"].median()), how))
     print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
-
-
-def print_members(trained: Any) -> None:
-    """The member table of a zoo directory."""
     members = trained.members.drop(columns="cohort")
     print_table(list(members.columns), members.itertuples(index=False), f"\n{counted(len(members), 'member')}")
 

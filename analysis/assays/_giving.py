@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis.assays._assayed import Assayed
+from zoo import lookup
 from zoo.spec.contracts import file_of
 from zoo.wording import first_line, short
 
@@ -25,13 +26,15 @@ class BrokenContract(ValueError):
 
 
 @contextlib.contextmanager
-def _named(assay: Any, what: str, *allowed: type[Exception]) -> Iterator[None]:
+def _named(assay: Any, what: str, may_refuse: bool = False) -> Iterator[None]:
     """What goes wrong inside is named with the assay's file."""
     try:
         yield
-    except (BrokenContract, MemoryError, OSError, *allowed):
+    except (BrokenContract, MemoryError, OSError):
         raise
     except Exception as error:
+        if may_refuse and lookup.says_itself(error):
+            raise
         raise BrokenContract.of(assay, f"{what} ends with {type(error).__name__}, {first_line(error)!r}") from error
 
 
@@ -42,7 +45,7 @@ def result_of(assay: Any, population: Assayed) -> xr.Dataset:
       BrokenContract: it is not as the contract asks.
       ValueError: the assay refuses these networks.
     """
-    with _named(assay, "run", ValueError):
+    with _named(assay, "run", may_refuse=True):
         result = assay.run(population)
     if (fault := _fault(result, population.members)) is not None:
         raise BrokenContract.of(assay, f"run gives {fault}")

@@ -1,5 +1,6 @@
 """The pictures of a zoo directory and the numbers that matter, from what training, comparison and assays left there."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from analysis.report.compared import compared_in_order, read_comparisons
 from analysis.report.figures import style
 from analysis.report.pages import Page, all_pages
 from zoo.files import write_atomically
+from zoo.lookup import says_itself
 from zoo.store.reader import load
-from zoo.wording import counted, short
+from zoo.wording import counted, first_line, short
 
 DRAWN = ".drawn.json"
 """The file among the pictures that says which of them belong to which comparison or assay, and which to the whole zoo,
@@ -77,14 +79,21 @@ class _Drawing:
 
     def shown(self, subject: str, of: Any, name: str) -> Iterator[str]:
         """Draws what pages show of one subject, whose name is "" of the zoo, and yields what they say of it."""
-        pages: list[Any] = [page for page in self.pages if subject == page.TAKES and page.applies(of)]
+        pages: list[Any] = []
+        for page in self.pages:
+            with _named(page, "applies"):
+                if subject == page.TAKES and page.applies(of):
+                    pages.append(page)
         before, self.drawn[name] = self.drawn.get(name, []), []
         for page in pages:
-            for picture in page.figures(of):
-                self._save(self._file(page, picture, name), picture[1], name)
+            with _named(page, "figures"):
+                for picture in page.figures(of):
+                    self._save(self._file(page, picture, name), picture[1], name)
         self._remove(set(before) - set(self.drawn[name]) - set(self.owners))  # of what this one has replaced
         for page in pages:
-            yield from page.lines(of)
+            with _named(page, "lines"):
+                lines = list(page.lines(of))
+            yield from lines
 
     def _save(self, file: str, figure: Figure, name: str) -> None:
         """Notes that a picture is of this subject, then writes it."""
@@ -115,6 +124,20 @@ class _Drawing:
             raise ValueError(f"{where} and {self.owners[file]} both draw {file}; no two pictures share a file.")
         self.owners[file] = where
         return file
+
+
+@contextlib.contextmanager
+def _named(page: Any, member: str) -> Iterator[None]:
+    """What goes wrong in a page is named with its file."""
+    try:
+        yield
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # a plug-in does what it likes
+        if says_itself(error):
+            raise
+        what = f"{member} ends with {type(error).__name__}, {first_line(error)!r}"
+        raise ValueError(f"{page.__file__}: {what}.") from error
 
 
 def _drawn(folder: Path) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +39,18 @@ def test_listing_and_describing_import_none_of_the_parts() -> None:
 )
 def test_a_wrong_name_is_answered_with_what_is_near_or_with_all(name: str, available: list[str], end: str) -> None:
     assert lookup.nearest(name, available) == end
+
+
+def test_what_the_code_of_a_part_runs_into_is_told_with_its_file_and_line() -> None:
+    source = "def rate(q):\n    if q is None:\n        raise ValueError('it needs q')\n    return q['a']"
+    code = compile(source, "", "exec")
+    part: dict[str, Any] = {"__name__": "models.mine"}
+    exec(code, part)
+    for given, said in (
+        ({}, "models/mine.py, line 4: KeyError: 'a'"),
+        (None, "it needs q"),
+        (7, "models/mine.py, line 4: TypeError: 'int' object is not subscriptable"),
+    ):
+        with pytest.raises(Exception) as caught:  # noqa: PT011, the whole sentence is compared
+            part["rate"](given)
+        assert lookup.placed(caught.value) == said

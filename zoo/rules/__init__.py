@@ -56,8 +56,8 @@ class Context:
 
     Attributes:
       step: updates before this one, int32.
-      noise: key of the network's noise and dropout.
-      draw: makes `key`; a program whose rule draws nothing does not hold it.
+      noise: key of the network's noise and dropout, another one at every step.
+      draw: makes `key`, another one at every step; a program whose rule draws nothing does not hold it.
     """
 
     step: Any

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import jax
 
+from zoo import lookup
 from zoo.spec.contracts import file_of
-from zoo.wording import raised
+from zoo.spec.fields import fields_of, replaced
 
 
 class Form(NamedTuple):
@@ -37,7 +38,20 @@ def calling(part: Any, member: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a plug-in does what it likes
-        raise ValueError(f"{file_of(part)}: {member} fails: {raised(error)}.") from error
+        raise ValueError(f"{file_of(part)}: {member} fails: {lookup.placed(error)}.") from error
+
+
+def traced_floats(part: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """Traced field of a part -> its shape, of those that are not at their off value: a program does not hold these."""
+    known = fields_of(type(part)).values()
+    traced = [field.name for field in known if field.traced and getattr(part, field.name) != field.off]
+    return dict.fromkeys(traced, jax.ShapeDtypeStruct((), "float32"))
+
+
+def as_called(part: Any, member: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """A member as a program calls it, a function of the traced fields and its arguments, and these fields: code that
+    branches on one is refused."""
+    return lambda floats, *arguments: getattr(replaced(part, floats), member)(*arguments), traced_floats(part)
 
 
 def asked(part: Any, member: str, function: Callable[..., Any], *arguments: Any) -> Any:

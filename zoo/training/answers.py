@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from models import FIXED
+from zoo.keys import threefry_key
 from zoo.rules import Gradient, Update, is_gradient
 from zoo.spec.cohorts import Cohort
 from zoo.tasks import Episode, Trials, is_environment
@@ -15,6 +16,7 @@ from zoo.training._forms import (
     GIVES,
     SCALAR,
     Form,
+    as_called,
     asked,
     asked_for,
     calling,
@@ -64,7 +66,7 @@ def check_task(task: Any) -> None:
 @functools.lru_cache(maxsize=256)
 def evaluation_of(task: Any) -> Any:
     """The shapes of a task's evaluation set, or of an environment's keys."""
-    return asked(task, "evaluation", task.evaluation, task.data())
+    return asked(task, "evaluation", *as_called(task, "evaluation"), task.data())
 
 
 def reason(rule: Any, model: Any, task: Any) -> str | None:
@@ -135,14 +137,22 @@ def _check_sizes(task: Any) -> None:
 
 def _check_trials_of(task: Any, data: Any) -> None:
     """Of a task of trials: what it draws, what it holds out, and what it makes of outputs."""
-    key = jax.random.key(0, impl="threefry2x32")
-    drawn = asked(task, "sample", lambda key, step, data: task.sample(key, BATCH, step, data), key, STEP, data)
+    sample, floats = as_called(task, "sample")
+    drawn = asked(
+        task,
+        "sample",
+        lambda floats, key, step, data: sample(floats, key, BATCH, step, data),
+        floats,
+        threefry_key(0),
+        STEP,
+        data,
+    )
     _check_trials(task, "sample", drawn, BATCH)
     _check_trials(task, "evaluation", evaluation_of(task))
     form = output_forms(task, BATCH)[0]
     outputs = jax.ShapeDtypeStruct(form.shape, form.dtype)
     for member in ("loss", "score"):
-        check_form(task, member, "", asked(task, member, getattr(task, member), outputs, drawn), [SCALAR])
+        check_form(task, member, "", asked(task, member, *as_called(task, member), outputs, drawn), [SCALAR])
 
 
 def _check_environment(task: Any, data: Any) -> None:
@@ -154,12 +164,12 @@ def _check_environment(task: Any, data: Any) -> None:
     if type(task.steps) is not int or task.steps != task.input_shape[0]:
         raise fault(task, "steps", task.steps, f"the first number of input_shape, {task.input_shape[0]}")
     observation = Form("float32", task.input_shape[1:], "unit")
-    key = jax.random.key(0, impl="threefry2x32")
-    world, seen = asked_for(task, "reset", ("world", "observation"), task.reset, key)
+    key = threefry_key(0)
+    world, seen = asked_for(task, "reset", ("world", "observation"), *as_called(task, "reset"), key)
     check_form(task, "reset", "an observation", seen, [observation])
     action = jax.ShapeDtypeStruct((), "int32")
     names = ("world", "observation", "reward", "done")
-    after, seen, reward, done = asked_for(task, "act", names, task.act, world, action, key)
+    after, seen, reward, done = asked_for(task, "act", names, *as_called(task, "act"), world, action, key)
     check_tree(task, "act", "a world", after, world, "what reset gives")
     check_form(task, "act", "an observation", seen, [observation])
     check_form(task, "act", "a reward", reward, [SCALAR])
@@ -176,7 +186,7 @@ def _check_environment(task: Any, data: Any) -> None:
     worlds = jax.tree.map(lambda x: jax.ShapeDtypeStruct((BATCH, *x.shape), x.dtype), world)
     episode = Episode._make([*(jax.ShapeDtypeStruct(*form) for form in forms), worlds])
     for member in ("loss", "score"):
-        check_form(task, member, "", asked(task, member, getattr(task, member), episode), [SCALAR])
+        check_form(task, member, "", asked(task, member, *as_called(task, member), episode), [SCALAR])
 
 
 def _check_trials(task: Any, member: str, trials: Any, count: int | None = None) -> None:
@@ -196,6 +206,8 @@ def _check_trials(task: Any, member: str, trials: Any, count: int | None = None)
     values = Form("float32", (*steps, task.outputs), f"{axes}, outputs")
     check_form(task, member, "inputs", trials.inputs, [inputs])
     check_form(task, member, "targets", trials.targets, [values, *classes])
+    if trials.targets.dtype == "int32" and task.outputs < 2:
+        raise fault(task, "outputs", task.outputs, "2 or more, one for each class, since its targets are classes")
     check_form(task, member, "mask", trials.mask, [Form("float32", steps, axes)])
     if not isinstance(trials.conditions, dict):
         raise fault(task, member, f"{kind_of(trials.conditions)} as conditions", "a dict, name -> (trial,)", GIVES)

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax.extend.core import Literal
 
 from models import FIXED
-from zoo.spec.fields import fields_of, label, replaced, values_of
+from zoo import lookup
+from zoo.spec.fields import label, replaced, values_of
 from zoo.tasks import is_environment
 from zoo.training._forms import (
     GIVES,
@@ -24,10 +25,10 @@ from zoo.training._forms import (
     is_one_of,
     kind_of,
     leaves,
+    traced_floats,
 )
 from zoo.training.answers import evaluation_of, output_forms
 from zoo.training.binding import bound_model
-from zoo.wording import raised
 
 COLLECTIONS = ("params", "batch_stats", "constants")
 """What `init` may give."""
@@ -74,7 +75,7 @@ def one_sentence(beginning: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a plug-in does what it likes
-        raise ValueError(f"{beginning}: {raised(error)}.") from error
+        raise ValueError(f"{beginning}: {lookup.placed(error)}.") from error
 
 
 def keys_of(key: jax.Array) -> dict[str, jax.Array]:
@@ -91,22 +92,27 @@ def begun(model: Any, task: Any) -> Begun:
       ValueError: one sentence with the file, the member, what it gives and what it must give; or with the model and
         the task that do not go together.
     """
-    known = fields_of(type(model)).values()
-    traced = [f.name for f in known if f.traced and getattr(model, f.name) != f.off]
-    floats = dict.fromkeys(traced, jax.ShapeDtypeStruct((), "float32"))
+    floats = traced_floats(model)
     inputs = jax.ShapeDtypeStruct((1, *task.input_shape), "float32")
     if not is_environment(task):
         inputs = evaluation_of(task).inputs
 
+    order: list[Any] = []  # of the representations: JAX gives a dict back sorted
+
     def first(floats: Any, inputs: Any) -> Any:
         ready = bound_model(replaced(model, floats), task)
-        return ready.init_with_output(keys_of(jax.random.key(0)), inputs)
+        answer, variables = ready.init_with_output(keys_of(jax.random.key(0)), inputs)
+        if isinstance(answer, tuple) and isinstance(answer[-1], dict):
+            order[:] = answer[-1]
+        return answer, variables
 
     with one_sentence(f"{label(model)} cannot be trained on {label(task)}"):
         answer, variables = jax.eval_shape(first, floats, inputs)
     if not isinstance(answer, tuple) or len(answer) != 2:
         raise fault(model, "apply", kind_of(answer), "(outputs, representations)", GIVES)
-    network = Begun(model, task, floats, inputs, variables, *answer)
+    outputs, layers = answer
+    layers = {name: layers[name] for name in order} if isinstance(layers, dict) else layers
+    network = Begun(model, task, floats, inputs, variables, outputs, layers)
     _check_outputs(network)
     _check_layers(network)
     _check_variables(model, variables)

@@ -1,5 +1,7 @@
 """Every assay of the folder keeps the contract, from the command line to the picture."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -55,10 +57,10 @@ def test_an_assay_says_and_draws_its_result_with_the_two_states_told_apart(name:
     for state, word, other in ((True, "trained", "untrained"), (False, "untrained", "trained")):
         first = result["trained"].dims[0]
         alone = result.isel({first: np.flatnonzero(result["trained"] == state)})
-        words = " ".join(_giving.lines_of(assay, alone)).replace(",", " ").split()
+        words = re.findall(r"\w+", " ".join(_giving.lines_of(assay, alone)))
         assert word in words
         assert other not in words
-    assert {"trained", "untrained"} <= set(" ".join(_giving.lines_of(assay, result)).split())
+    assert {"trained", "untrained"} <= set(re.findall(r"\w+", " ".join(_giving.lines_of(assay, result))))
     assert list(_giving.figures_of(assay, result))
 
 

@@ -29,3 +29,12 @@ def test_what_earlier_reports_drew_is_nothing_where_that_cannot_be_read(tmp_path
     assert writing._drawn(tmp_path) == {}
     (tmp_path / writing.DRAWN).write_text('{"digits": ["a.png"]}')
     assert writing._drawn(tmp_path) == {"digits": ["a.png"]}
+
+
+@pytest.mark.parametrize("member", ["applies", "figures", "lines"])
+def test_what_a_page_runs_into_is_one_sentence_with_its_file(member: str, tmp_path: Path) -> None:
+    page: Any = SimpleNamespace(__file__="pages/mine.py", ORDER=1, TAKES="zoo")
+    for name, given in (("applies", True), ("figures", []), ("lines", [])):
+        setattr(page, name, (lambda of: {}["score"]) if name == member else (lambda of, given=given: given))
+    with pytest.raises(ValueError, match=rf"^pages/mine\.py: {member} ends with KeyError, \"'score'\"\.$"):
+        list(writing._Drawing([page], tmp_path, set()).shown("zoo", None, ""))

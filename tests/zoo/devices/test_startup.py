@@ -1,5 +1,6 @@
 """JAX is set up before its first use; a CPU's lanes share one device, and every accelerator is a lane of its own."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -65,3 +66,39 @@ def test_once_a_backend_runs_the_threads_are_what_they_are() -> None:
         "import jax; jax.devices(); from zoo.devices import startup; startup.start(threads=5); print(startup.threads())"
     )
     assert python(code).split() == [str(startup.cores())]
+
+
+STARTED = (
+    "import jax\n"
+    "from zoo.devices import startup\n"
+    "print([n for n, v in startup.SETTINGS.items() if getattr(jax.config, n, v) != v])\n"
+    "startup.start()\n"
+    "print([n for n, v in startup.SETTINGS.items() if getattr(jax.config, n, v) != v])\n"
+    "print(jax.random.normal(jax.random.key(1), 2).tolist())\n"
+)
+
+
+def test_what_a_shell_has_set_is_set_back_to_what_jax_has_where_nobody_sets_any() -> None:
+    others = {
+        "JAX_THREEFRY_PARTITIONABLE": "0",
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEBUG_NANS": "1",
+        "JAX_DISABLE_JIT": "1",
+        "JAX_RANDOM_SEED_OFFSET": "3",
+        "JAX_DEFAULT_PRNG_IMPL": "rbg",
+        "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+        "JAX_TRANSFER_GUARD": "disallow",
+    }
+    before, after, drawn = python(STARTED).splitlines()
+    assert before == after == "[]", "in a plain shell nothing is set to another value than JAX's own"
+    changed, back, again = python(STARTED, **others).splitlines()
+    assert {name.lower() for name in others} <= {*ast.literal_eval(changed)}
+    assert (back, again) == ("[]", drawn)
+
+
+def test_what_a_program_itself_has_chosen_of_jax_is_refused_in_one_sentence() -> None:
+    with (
+        jax.enable_x64(True),
+        pytest.raises(ValueError, match=r"jax_enable_x64 is True in this program, .* computed with False: jax.config"),
+    ):
+        startup.start()

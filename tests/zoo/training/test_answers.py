@@ -85,6 +85,14 @@ def act(change: Callable[..., Any]) -> dict[str, Any]:
             {"input_shape": [20, 1]},
             "input_shape is [20, 1], but must be (time, unit) or (height, width, channel), whole",
         ),
+        (
+            {"loss": lambda self, outputs, trials: outputs.sum() if self.pulse_rate > 0.5 else trials.mask.sum()},
+            "loss fails: TracerBoolConversionError: ",
+        ),
+        (
+            changed("sample", targets=lambda x: x[:, :, 0].astype(jnp.int32)),
+            "outputs is 1, but must be 2 or more, one for each class, since its targets are classes.",
+        ),
         ({"outputs": 1.0}, "outputs is 1.0, but must be a whole number above 0."),
         ({"chance": -0.5}, "chance is -0.5, but must be 0 or more."),
         ({"solved": 1.5}, "solved is 1.5, but must be at most 1, which the targets score."),

@@ -197,3 +197,10 @@ def test_a_pass_in_training_is_traced_under_the_default_rule(monkeypatch: pytest
     zoo = Zoo("noisy", task=FLIPFLOP, model=gru.Model(hidden=3, noise=0.7), training=Training())
     with pytest.raises(ValueError, match=r"^models/gru.py: apply\(train=True, .*\) fails: AttributeError: no sigma\.$"):
         check(zoo.cohorts[0])
+
+
+def test_the_rate_comes_first_in_the_order_in_which_a_model_shows_it_whatever_the_names() -> None:
+    shown = with_members(Rates, observe=lambda self, q, state: {"rate": state, "adaptation": state})
+    assert list(model_answers.begun(shown, FLIPFLOP).layers) == ["rate", "adaptation"]
+    late = with_members(Rates, observe=lambda self, q, state: {"voltage": state, "rate": state})
+    assert list(model_answers.begun(late, FLIPFLOP).layers) == ["rate", "voltage"], "the base class sees to it"
