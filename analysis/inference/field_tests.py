@@ -12,7 +12,7 @@ from analysis.geometry.embedding import complete, true_distance
 from analysis.inference.factors import DEPTH, MOST_LEVELS, depths, levels, sampled_fields, singular, told_apart
 from analysis.inference.field_effects import FieldPlan, explained, pairs
 from analysis.inference.group_similarities import references
-from analysis.inference.intervals import bootstrap_means
+from analysis.inference.intervals import jackknife_means
 from analysis.inference.resampling import holm
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 
@@ -120,7 +120,8 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
 
     Returns:
       The label's columns, `groups` (the field that groups), `state` (trained, untrained, reference), `pairs_of`,
-      `mean`, `low` and `high`, 95 % limits by the bootstrap over configurations, and `pairs`, how many.
+      `mean`, `low` and `high`, its 95 % limits by the jackknife over configurations, where each group has 3 or more;
+      `pairs`, how many, and `configurations`, of how many.
     """
     similarity = (similarity + similarity.T) / 2  # a score has two directions
     rows = []
@@ -131,7 +132,7 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
         which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
         part = table.iloc[which].reset_index(drop=True)
         made_of = list(dict.fromkeys([kind, *fields]))
-        frame = bootstrap_means(similarity[np.ix_(which, which)], part[kind].tolist(), part, made_of)
+        frame = jackknife_means(similarity[np.ix_(which, which)], part[kind].tolist(), part, made_of)
         state = "trained" if trained else "untrained"
         frame = frame.drop(columns="se").reset_index(names="pairs_of").assign(state=state)
         rows += frame.to_dict("records")
@@ -142,6 +143,6 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
         {"state": "reference", "pairs_of": name, "mean": mean, "pairs": count}
         for name, mean, count in zip(names, against[:4], against.pairs)
     ]
-    columns = ["state", "pairs_of", "mean", "low", "high", "pairs"]
-    means: Any = pd.DataFrame(rows)[columns]
+    columns = ["state", "pairs_of", "mean", "low", "high", "pairs", "configurations"]
+    means: Any = pd.DataFrame(rows)[columns].astype({"configurations": "Int64"})
     return means.assign(**label, groups=kind)[[*label, "groups", *columns]]

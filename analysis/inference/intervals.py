@@ -1,4 +1,4 @@
-"""Intervals: over stimuli by the jackknife, over networks by the bootstrap over configurations.
+"""Intervals by the jackknife: over stimuli, and over networks, whose configurations are left out one at a time.
 
 A bootstrap over stimuli draws some of them twice; a pair of copies is no pair of stimuli, and intervals of similarities
 near 0 then cover 68 % where 95 are asked. Leaving stimuli out one at a time makes no copies.
@@ -24,9 +24,13 @@ from analysis.inference.group_similarities import within_between
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
-__all__ = ["Interval", "block_means", "bootstrap_configurations", "bootstrap_means", "configurations", "jackknife"]
+__all__ = ["COLUMNS", "Interval", "block_means", "configurations", "jackknife", "jackknife_means"]
 
-BOOTSTRAP_DRAWS = 1999
+LEAST_CONFIGURATIONS = 3
+"""In each group, for limits over configurations: two say next to nothing of how far others would be."""
+
+COLUMNS = ["mean", "low", "high", "se", "pairs", "configurations"]
+"""Of `jackknife_means`."""
 
 
 class Interval(NamedTuple):
@@ -264,115 +268,92 @@ def configurations(table: pd.DataFrame, fields: Sequence[str]) -> np.ndarray:
     return table.groupby(list(fields), dropna=False, sort=False).ngroup().to_numpy(int)
 
 
-def bootstrap_configurations(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    table: pd.DataFrame,
-    fields: Sequence[str],
-    *,
-    strata: Iterable[Any] | None = None,
-    draws: int = BOOTSTRAP_DRAWS,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Percentile intervals of a statistic over resampled configurations, with all seeds of each.
-
-    Seeds of a configuration are no independent networks, so they move together.
-
-    Args:
-      statistic: from counts `(draw, configuration)`, how often each configuration was drawn, numbered as by
-        `configurations`, to `(draw, ...)`. A draw that leaves nothing to compute may give NaN; where more than half do,
-        the interval is NaN.
-      table: one row per member.
-      fields: the columns that make a configuration, without the seed.
-      strata: one label per member, the same for all members of a configuration: each stratum keeps its number of
-        configurations.
-      draws: of the bootstrap.
-      level: of the interval.
-      seed: of the draws.
-    """
-    cells = configurations(table, fields)
-    labels = (
-        np.zeros(len(table), int) if strata is None else pd.factorize(np.array([str(label) for label in strata]))[0]
-    )
-    of_cell = np.full(cells.max() + 1, -1)
-    of_cell[cells] = labels
-    if (of_cell[cells] != labels).any():
-        raise ValueError(
-            f"Strata differ within a configuration of {', '.join(fields)}; they must be made of its fields."
-        )
-    random = np.random.default_rng(seed)
-    counts = np.zeros((draws, len(of_cell)), int)
-    for stratum in range(of_cell.max() + 1):
-        here = np.flatnonzero(of_cell == stratum)
-        counts[:, here] = random.multinomial(len(here), np.full(len(here), 1 / len(here)), draws)
-    batch = max(1, 2**22 // len(of_cell))
-    statistics = np.concatenate([statistic(counts[start : start + batch]) for start in range(0, draws, batch)])
-    flat = statistics.reshape(draws, -1)
-    limits = np.full((3, flat.shape[1]), np.nan)
-    for column, values in enumerate(flat.T):
-        values = values[~np.isnan(values)]
-        if 2 * len(values) > draws:
-            limits[:2, column] = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-            limits[2, column] = values.std(ddof=1)
-    return Interval(*limits.reshape(3, *statistics.shape[1:]))
-
-
-def bootstrap_means(
-    similarity: np.ndarray,
-    labels: Iterable[Any],
-    table: pd.DataFrame,
-    fields: Sequence[str],
-    *,
-    draws: int = BOOTSTRAP_DRAWS,
-    level: float = 0.95,
-    seed: int = 0,
+def jackknife_means(
+    similarity: np.ndarray, labels: Iterable[Any], table: pd.DataFrame, fields: Sequence[str], *, level: float = 0.95
 ) -> pd.DataFrame:
     """Mean similarity within and between groups of members, as `within_between`, with intervals over configurations.
 
-    Within a draw, a configuration that was drawn c times counts c times in its own pairs of seeds and c c' times in
-    those with another; its pairs with its own copies are left out. Groups keep their number of configurations. A group
-    of one configuration says nothing about others: its intervals are NaN.
+    Configurations are left out one at a time, with all their seeds, which are no independent networks. With v_(-i) a
+    mean without configuration i, and n_g configurations in group g,
+
+        se^2 = sum_g (n_g - 1) / n_g sum_(i in g) (v_(-i) - mean of these over g)^2
+
+    (Efron & Stein 1981); the limits are the mean plus or minus se times the quantile of Student's t, with
+    Satterthwaite's degrees of freedom. The means over all groups are those of pairs of groups, weighted by how many
+    pairs of members these have with all configurations. In simulated zoos of 3 to 10 configurations a group, limits of
+    95 % cover 94 to 97 %.
 
     Args:
       similarity: `(member, member)`; NaN pairs do not count.
       labels: the group of every member, made of the fields.
-      table, fields, draws, level, seed: as in `bootstrap_configurations`.
+      table: one row per member.
+      fields: the columns that make a configuration, without the seed.
+      level: of the interval.
 
     Returns:
-      The rows of `within_between` with `mean`, `low`, `high`, `se`, `pairs`.
+      The rows of `within_between` with `mean`, `low`, `high`, `se`, `pairs`, and `configurations`, how many take part.
+      There are no limits, NaN, where fewer than `LEAST_CONFIGURATIONS` of one group do, or where they do not differ.
+
+    Raises:
+      ValueError: the table has no such field, or a configuration is of two groups.
     """
-    means = within_between(similarity, labels)
+    means: Any = within_between(similarity, labels)
     if not len(table):
-        return pd.DataFrame(dict(mean=means["mean"], low=np.nan, high=np.nan, se=np.nan, pairs=means["pairs"]))
+        return means.assign(low=np.nan, high=np.nan, se=np.nan, configurations=0)[COLUMNS]
     cells = configurations(table, fields)
-    statistic, alone = block_means(similarity, labels, cells)
-    low, high, se = bootstrap_configurations(
-        statistic, table, fields, strata=labels, draws=draws, level=level, seed=seed
-    )
-    limits = {name: np.where(alone, np.nan, part) for name, part in dict(low=low, high=high, se=se).items()}
-    return pd.DataFrame(dict(mean=means["mean"], **limits, pairs=means["pairs"]))
+    group = _group_of(cells, labels, fields)
+    counts = np.bincount(group)
+    statistic, first, second = block_means(similarity, cells, group)
+    pairs = means["pairs"].to_numpy(float)[2:]
+    kinds = np.stack([first == second, first != second]) * pairs  # within and between, over all groups
+    weights = np.concatenate([kinds / np.maximum(kinds.sum(1, keepdims=True), 1), np.eye(len(pairs))])
+    of_group = np.eye(len(counts), dtype=bool)[:, first] | np.eye(len(counts), dtype=bool)[:, second]
+    takes_part = (weights > 0) @ of_group.T  # (row, group)
+    without = statistic(1 - np.eye(len(group)))
+    unknown = (weights > 0) @ np.isnan(without).any(0)
+    rows = np.nan_to_num(without) @ weights.T
+    variances = np.stack([(n - 1) * rows[group == g].var(0) for g, n in enumerate(counts)])
+    variance = variances.sum(0)
+    few = (takes_part & (counts < LEAST_CONFIGURATIONS)).any(1)
+    variance = np.where(few | unknown | (variance == 0), np.nan, variance)
+    freedom = variance**2 / (variances**2 / np.maximum(counts - 1, 1)[:, None]).sum(0)
+    se = np.sqrt(variance)
+    reach = se * stats.t.ppf((1 + level) / 2, freedom)
+    limits = dict(low=means["mean"] - reach, high=means["mean"] + reach, se=se, configurations=takes_part @ counts)
+    return means.assign(**limits)[COLUMNS]
+
+
+def _group_of(cells: np.ndarray, labels: Iterable[Any], fields: Sequence[str]) -> np.ndarray:
+    """The group of every configuration, numbered as by `within_between`."""
+    codes = pd.factorize(np.array([str(label) for label in labels]))[0]
+    group = np.zeros(cells.max() + 1, int)
+    group[cells] = codes
+    if (group[cells] != codes).any():
+        raise ValueError(
+            f"Groups differ within a configuration of {', '.join(fields)}; they must be made of its fields."
+        )
+    return group
 
 
 def block_means(
-    similarity: np.ndarray, labels: Iterable[Any], cells: np.ndarray
-) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
-    """The statistic of `bootstrap_means`: from counts `(draw, configuration)` to means `(draw, row)`.
+    similarity: np.ndarray, cells: np.ndarray, group: np.ndarray
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]:
+    """Means over the pairs of members of two groups, however often each configuration counts.
 
     Args:
-      similarity: `(member, member)`; NaN pairs do not count.
-      labels: the group of every member.
+      similarity: `(member, member)`; NaN pairs do not count, nor does a member with itself.
       cells: the configuration of every member.
+      group: the group of every configuration.
 
     Returns:
-      The function, and for each row whether a group of one configuration takes part, `(row,)`.
+      From counts `(draw, configuration)` to means `(draw, pair of groups)`, NaN where there are no pairs; and the first
+      and the second group of every pair of groups, in the order of `within_between`.
     """
     similarity = np.array(similarity, np.float64)
     np.fill_diagonal(similarity, np.nan)
-    members, real = np.eye(cells.max() + 1)[cells], ~np.isnan(similarity)
+    members, real = np.eye(len(group))[cells], ~np.isnan(similarity)
     sums = members.T @ np.where(real, similarity, 0) @ members
     pairs = members.T @ real @ members
-    group = np.zeros(len(sums), int)
-    group[cells] = pd.factorize(np.array([str(label) for label in labels]))[0]
     groups = np.eye(group.max() + 1)[group]
     first, second = np.triu_indices(groups.shape[1])
     same = first == second
@@ -380,14 +361,12 @@ def block_means(
     def summed(counts: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
         inside = of_pairs.diagonal()
         others = of_pairs - np.diag(inside)
-        blocks = np.stack([(counts * (counts * group @ others)) @ groups for group in groups.T], 1)[:, first, second]
+        blocks = np.stack([(counts * (counts * of_one @ others)) @ groups for of_one in groups.T], 1)[:, first, second]
         blocks[:, same] += (counts * inside) @ groups
-        # A block of a group with itself holds both orders of its pairs, one between two groups only one.
-        return np.column_stack([blocks[:, same].sum(1), 2 * blocks[:, ~same].sum(1), blocks])
+        return blocks
 
     def means(counts: np.ndarray) -> np.ndarray:
         number = summed(counts, pairs)
         return summed(counts, sums) / np.where(number > 0, number, np.nan)
 
-    alone = groups.sum(0) == 1
-    return means, np.concatenate([[alone.all(), alone.all()], alone[first] | alone[second]])
+    return means, first, second

@@ -13,10 +13,9 @@ from analysis.engine.preparation import prepare
 from analysis.inference.group_similarities import within_between
 from analysis.inference.intervals import (
     block_means,
-    bootstrap_configurations,
-    bootstrap_means,
     configurations,
     jackknife,
+    jackknife_means,
 )
 from analysis.measures import cka, rsa
 from analysis.scoring.ceilings import compare_rdms
@@ -212,19 +211,42 @@ def zoo(models=2, cells=6, seeds=3):
     return pd.DataFrame(rows, columns=["model", "cell", "seed"])
 
 
-def test_each_configuration_drawn_once_gives_the_plain_means():
-    table = zoo()
-    similarity = normal(0, 36, 36)
+def left_out(similarity, table, row):
+    """The limits of a row, with its means over pairs computed anew without each configuration."""
+    cells = configurations(table, ["model", "cell"])
+    group = table.groupby(cells)["model"].first()
+    taking_part = list(group[group.isin([int(name) for name in row.split(" / ")])].index)
+    without = np.array(
+        [
+            within_between(similarity[np.ix_(kept, kept)], table["model"][kept]).loc[row, "mean"]
+            for kept in (np.flatnonzero(cells != cell) for cell in taking_part)
+        ]
+    )
+    of_group = [without[group[taking_part] == name] for name in group[taking_part].unique()]
+    parts = np.array([(len(v) - 1) * v.var() for v in of_group])
+    freedom = parts.sum() ** 2 / (parts**2 / [len(v) - 1 for v in of_group]).sum()
+    return parts.sum() ** 0.5 * stats.t.ppf(0.975, freedom)
+
+
+def test_limits_are_those_of_leaving_out_each_configuration_and_computing_again():
+    table = pd.concat([zoo(models=1, cells=3, seeds=2), zoo(models=1, cells=5, seeds=3).assign(model=1)])
+    table = table.reset_index(drop=True)
+    similarity = normal(0, 21, 21)
     similarity = similarity + similarity.T
     similarity[3, 7] = similarity[7, 3] = np.nan
-    found = bootstrap_means(similarity, table["model"], table, ["model", "cell"], draws=200)
-    plain = within_between(similarity, table["model"])
-    pd.testing.assert_frame_equal(found[["mean", "pairs"]], plain)
-    assert (found["low"] < found["mean"]).all()
-    assert (found["mean"] < found["high"]).all()
+    result = jackknife_means(similarity, table["model"], table, ["model", "cell"])
+    pd.testing.assert_frame_equal(result[["mean", "pairs"]], within_between(similarity, table["model"]))
+    assert result["configurations"].tolist() == [8, 8, 3, 8, 5]
+    for row in ("0", "0 / 1", "1"):
+        reach = left_out(similarity, table, row)
+        assert result.loc[row, "high"] - result.loc[row, "mean"] == pytest.approx(reach)
+        assert result.loc[row, "mean"] - result.loc[row, "low"] == pytest.approx(reach)
+    assert result.loc["between", "se"] == pytest.approx(result.loc["0 / 1", "se"])
+    of_pairs = result.loc[["0", "1"], "pairs"] / result.loc["within", "pairs"]
+    assert result.loc["within", "se"] == pytest.approx(np.hypot(*(of_pairs * result.loc[["0", "1"], "se"])))
 
 
-def test_a_draw_counts_pairs_as_a_loop_over_copies_does():
+def test_a_configuration_that_counts_twice_counts_as_a_loop_over_copies_does():
     table = zoo(cells=4, seeds=2)
     cells = configurations(table, ["model", "cell"])
     similarity = normal(0, 16, 16)
@@ -243,8 +265,9 @@ def test_a_draw_counts_pairs_as_a_loop_over_copies_does():
                     values.append(similarity[i, j])
         return np.mean(values)
 
-    found = block_means(similarity, table["model"], cells)[0](copies[None])[0]
-    assert found[2:] == pytest.approx([looped({0}), looped({0, 1}), looped({1})])
+    statistic, first, second = block_means(similarity, cells, np.arange(8) // 4)
+    assert [*zip(first, second)] == [(0, 0), (0, 1), (1, 1)]
+    assert statistic(copies[None])[0] == pytest.approx([looped({0}), looped({0, 1}), looped({1})])
 
 
 def test_seeds_move_with_their_configuration():
@@ -254,32 +277,52 @@ def test_seeds_move_with_their_configuration():
     for seeds in (2, 20):
         table = zoo(models=1, cells=8, seeds=seeds)
         effect = draw.standard_normal(8)[table["cell"]]
-        found = bootstrap_means(effect[:, None] + effect, table["model"], table, ["model", "cell"], draws=400)
-        widths.append(found.loc["within", "high"] - found.loc["within", "low"])
+        result = jackknife_means(effect[:, None] + effect, table["model"], table, ["model", "cell"])
+        widths.append(result.loc["within", "high"] - result.loc["within", "low"])
     assert min(widths) > 0.8
 
 
-def test_a_group_of_one_configuration_has_no_interval():
-    table = zoo(models=2, cells=1, seeds=3)
+def test_two_configurations_of_a_group_and_copies_of_one_network_have_no_limits():
+    table = zoo(models=2, cells=2, seeds=3)
     table = pd.concat([table, zoo(models=1, cells=3).assign(model=2)], ignore_index=True)
-    similarity = normal(0, 15, 15)
+    similarity = normal(0, 21, 21)
     similarity = similarity + similarity.T
-    found = bootstrap_means(similarity, table["model"], table, ["model", "cell"], draws=100)
-    assert found.loc[["0", "0 / 1", "0 / 2"], "low"].isna().all()
-    assert found.loc[["2", "within", "between"], "low"].notna().all()
+    result = jackknife_means(similarity, table["model"], table, ["model", "cell"])
+    assert result.loc[["0", "0 / 1", "0 / 2", "within", "between"], "low"].isna().all()
+    assert np.isfinite(result.loc["2", ["low", "high", "se"]].astype(float)).all()
+    equal = jackknife_means(np.ones((21, 21)), table["model"], table, ["model", "cell"])
+    assert equal["low"].isna().all(), "mean = low = high is no interval"
+    assert (equal["mean"] == 1).all()
 
 
-def test_percentiles_of_a_mean_over_configurations_have_the_known_spread():
-    table = zoo(models=1, cells=50, seeds=2)
-    x = np.random.default_rng(0).standard_normal(50)
-    found = bootstrap_configurations(lambda counts: counts @ x / counts.sum(1), table, ["cell"], draws=4000)
-    assert found.se == pytest.approx(x.std() / 50**0.5, rel=0.05)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * x.std() / 50**0.5, rel=0.06)
+def coverage(groups, cells, draws=1000):
+    """How often limits of every mean cover what it is over all zoos, of networks whose units are noise around their
+    configuration's."""
+    draw = np.random.default_rng(groups * 100 + cells)
+    table = zoo(groups, cells, 2)
+    of_cell = configurations(table, ["model", "cell"])
+    results = []
+    for _ in range(draws):
+        centre = (1 + 2 * np.eye(8)[table["model"]]) * 0.7
+        x = centre + draw.standard_normal((groups * cells, 8))[of_cell] + 0.5 * draw.standard_normal((len(table), 8))
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        results.append(jackknife_means(x @ x.T, table["model"], table, ["model", "cell"]))
+    mean, low, high = (np.stack([result[name] for result in results]) for name in ("mean", "low", "high"))
+    return ((low <= mean.mean(0)) & (mean.mean(0) <= high)).mean(0)[np.isfinite(low).all(0)]
 
 
-def test_wrong_fields_and_strata_are_refused():
+@pytest.mark.long
+@pytest.mark.parametrize("cells", [3, 4, 6, 10])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_limits_over_configurations_cover_95_percent_of_zoos_from_three_on(groups, cells):
+    covered = coverage(groups, cells)
+    assert len(covered)
+    assert (np.abs(covered - 0.955) < 0.027).all(), covered
+
+
+def test_wrong_fields_and_groups_are_refused():
     table = zoo()
     with pytest.raises(ValueError, match="The table has no field 'hidden'; it has model, cell, seed"):
         configurations(table, ["hidden"])
-    with pytest.raises(ValueError, match="Strata differ within a configuration of model"):
-        bootstrap_configurations(lambda counts: counts, table, ["model"], strata=table["cell"])
+    with pytest.raises(ValueError, match="Groups differ within a configuration of model; they must be made of its"):
+        jackknife_means(np.ones((36, 36)), table["cell"], table, ["model"])
