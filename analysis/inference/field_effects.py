@@ -54,8 +54,9 @@ COLUMNS = [
 ]
 """What `explained` says of each field and interaction.
 
-Of configurations: `share` of the total sum of squares given the others, `share_alone` without the others. Of what the
-test exchanges: `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm` (over all that was tested), `dispersion_f` and
+Of configurations: `share` of the total sum of squares given the others, `share_alone` without the others; NaN where no
+two configurations differ, or where nothing but the field tells them apart: it is all by construction. Of what the test
+exchanges: `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm` (over all that was tested), `dispersion_f` and
 `dispersion_p` (an ANOVA of distances to centroids; NaN for interactions), `distinct` (permutations that can change the
 statistic), `smallest_p` (that this design and number of draws allow), `exact` (all permutations), `testable`, `about`
 ("configurations in general" or "these configurations only"), `tested_as` ("levels", "value", "log10(value)",
@@ -277,37 +278,41 @@ def _means(inner: np.ndarray, case_of: np.ndarray) -> np.ndarray:
 
 
 def _shares(inner: np.ndarray, general: Design) -> dict[str, object]:
-    """What a term explains of configurations: given the others, and alone."""
+    """What a term explains of configurations, given the others and alone; NaN where that is nothing or by construction
+    all: where no two configurations differ, or each is a level of its own."""
     points = _means(inner, general.case_of)
     sums = partition(points, general.model)
+    if sums.total <= TINY or general.model.df == len(points) - 1:
+        return dict(share=math.nan, share_alone=math.nan)
     alone = partition(points, bases(general.model.columns, general.main_effects))
-    whole = max(sums.total, TINY)
-    return dict(share=sums.effect / whole, share_alone=alone.effect / whole)
+    return dict(share=sums.effect / sums.total, share_alone=alone.effect / sums.total)
 
 
 def _test(inner: np.ndarray, design: Design, draws: int, seed: int) -> dict[str, object]:
     """A term's effect sizes and permutation tests, over the cases of a design."""
     points, model = _means(inner, design.case_of), design.model
     sums = partition(points, model)
+    testable = design.testable and sums.total > TINY  # equal networks have nothing to explain
     spread = deviations(points, model)
     spread = np.where(np.ptp(spread) > 1e-9 * spread.max(), spread - spread.mean(), 0)
     spreads = partition(np.outer(spread, spread), model)
     p, dispersion_p = 1.0, math.nan
-    if design.testable and draws:
+    if testable and draws:
         p, dispersion_p = permutation_p(points, design, draws, seed)
     error = sums.residual / model.df_residual if model.df_residual > 0 else math.nan
-    single = not design.main_effects and design.testable and draws > 0
+    single = not design.main_effects and testable and draws > 0
+    whole = sums.total + error if sums.total > TINY else math.nan
     return dict(
-        partial_r2=sums.effect / max(sums.effect + sums.residual, TINY),
-        omega2=(sums.effect - model.df * error) / (sums.total + error),
+        partial_r2=sums.effect / max(sums.effect + sums.residual, TINY) if sums.total > TINY else math.nan,
+        omega2=(sums.effect - model.df * error) / whole,
         pseudo_f=f_ratio(sums, model),
         p=p,
         dispersion_f=f_ratio(spreads, model) if single else math.nan,
         dispersion_p=dispersion_p if single else math.nan,
         distinct=design.distinct if design.distinct < 2**53 else float(min(design.distinct, 10**300)),
         smallest_p=design.smallest(draws),
-        exact=design.arrangements <= draws or not design.testable,
-        testable=design.testable,
+        exact=design.arrangements <= draws or not testable,
+        testable=testable,
         about=design.about,
     )
 

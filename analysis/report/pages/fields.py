@@ -1,6 +1,7 @@
 """What explains the differences: the tests of the fields, in words. What is not told stands in `<task>-fields.csv`."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,10 @@ def field_lines(tests: Any, measure: str, layer: str) -> Iterator[str]:
     loose = _fields(tests["not_held"][can].iloc[0]) if can.any() and "not_held" in tests else []
     if loose:
         yield f"  not held constant in these tests, with a level for nearly every configuration: {', '.join(loose)}"
-    if rest := [field for field in tests["field"][~can] if field not in loose]:
+    rest = [field for field in tests["field"][~can] if field not in loose]
+    if "partial_r2" in tests and len(tests) and tests["partial_r2"].isna().all():
+        yield f"  at {layer} all trained networks are one and the same: there is nothing to explain"
+    elif rest:
         yield f"  too few configurations at {layer} for a test of {', '.join(rest)}"
 
 
@@ -62,9 +66,9 @@ def _fields(cell: Any) -> list[str]:
 def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
     distinct = f"{test['distinct']:.6g} distinct permutations, smallest possible p {test['smallest_p']:.2g}"
     means = ", ".join(["seeds", *_fields(test["averaged_over"])])
-    share = max(test["share"], 0.0)
     only = f", about {THESE}" if test.get("about") == THESE else ""
-    return (
-        f"explains {share:.0%} of what separates trained configurations (means over {means}) in {measure} at "
-        f"{layer}; p = {test['p']:.2g} ({distinct}){only}"
-    )
+    p = f"p = {test['p']:.2g} ({distinct}){only}"
+    of = f"trained configurations (means over {means}) in {measure} at {layer}"
+    if math.isnan(test["share"]):
+        return f"nothing else separates {of}, and its share is no finding; {p}"
+    return f"explains {max(test['share'], 0.0):.0%} of what separates {of}; {p}"

@@ -78,13 +78,13 @@ def test_seeds_are_no_replicates():
     assert [row.smallest_p for row in found] == [1 / 32, 1 / 32]
 
 
-def test_what_cannot_be_tested_is_said_and_its_share_is_still_given():
+def test_what_cannot_be_tested_is_said_and_a_share_that_is_all_by_construction_is_none():
     draw = np.random.default_rng(0)
     single = grid(model=["gru", "lstm", "rnn"], l2=[1e-4], seeds=1)
     result = explained(members(single, {"model": 5.0}, draw), single, FieldPlan(["model", "l2"]))
     assert result.index.tolist() == ["model"], "a field of one level is dropped"
     assert (result.p.item(), result.testable.item(), result.smallest_p.item()) == (1, False, 1)
-    assert result.share.item() == pytest.approx(1)
+    assert np.isnan(result.share.item()), "nothing else tells three configurations apart"
 
     zipped = grid(model=["gru", "lstm"], l2=range(3), seeds=2).assign(rate=lambda t: t.model + "-rate")
     result = explained(members(zipped, {"model": 5.0}, draw), zipped, FieldPlan(["model", "l2", "rate"]))
@@ -94,13 +94,22 @@ def test_what_cannot_be_tested_is_said_and_its_share_is_still_given():
     assert result.loc["l2", "testable"]
 
 
+def test_equal_networks_have_nothing_to_explain_and_are_not_tested():
+    table = grid(model=["gru", "lstm"], l2=range(3), seeds=3)
+    result = explained(np.zeros((len(table),) * 2), table, FieldPlan(["model", "l2"], interactions=True))
+    assert result.index.tolist() == ["model", "l2", "model:l2"]
+    assert not result["testable"].any()
+    assert (result["p"] == 1).all()
+    assert result[["share", "share_alone", "partial_r2", "omega2", "pseudo_f"]].isna().all(axis=None)
+
+
 def test_too_few_configurations_are_tested_by_their_members_within_seeds_and_this_is_said():
     table = grid(model=["gru", "lstm", "rnn"], l2=[1e-4], seeds=5)
     row = explained(members(table, {"model": 5.0}, np.random.default_rng(0)), table, FieldPlan(["model"])).loc["model"]
     assert row.about == "these configurations only"
     assert row.exchanged == "member (model), within strata of seed: these configurations only"
     assert (row.distinct, row.exact, row.p) == (math.factorial(3) ** 4, True, 1 / math.factorial(3) ** 4)
-    assert row.share == pytest.approx(1), "of configurations"
+    assert np.isnan(row.share), "of configurations, which differ in nothing else"
     assert row.partial_r2 < 1, "of members"
 
     own = table.assign(seed=np.arange(len(table)))  # seeds of their own: nothing to hold constant

@@ -1,5 +1,6 @@
 """Tests of fields in words: what a test found, and what could not be tested."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -56,3 +57,24 @@ def test_a_slice_of_few_networks_names_what_cannot_be_tested_in_one_line() -> No
     lines = list(field_lines(tests, "cka", "conv6"))
     assert len(lines) == 1
     assert lines[0].startswith("  too few configurations at conv6 for a test of channels, kernel")
+
+
+def of_one_field(similarity: np.ndarray) -> list[str]:
+    """What is said of six networks of one model, with two levels of l2."""
+    table = pd.DataFrame({"l2": [1e-4, 1e-3] * 3, "seed": [0, 0, 1, 1, 2, 2], "cohort": "c"})
+    table = table.assign(status="solved", trained=True)
+    return list(field_lines(run_field_tests(similarity, table, ["l2"], {}), "cka", "rate"))
+
+
+def test_equal_networks_are_said_to_be_equal_and_not_to_be_too_few() -> None:
+    assert of_one_field(np.ones((6, 6))) == [
+        "  at rate all trained networks are one and the same: there is nothing to explain"
+    ]
+
+
+def test_a_share_that_is_all_by_construction_is_no_finding() -> None:
+    draw = np.random.default_rng(0).uniform(0.2, 0.8, (6, 6))
+    (line,) = of_one_field(np.where(np.eye(6), 1, (draw + draw.T) / 2))
+    assert "  l2: nothing else separates trained configurations (means over seeds) in cka at rate" in line
+    assert "and its share is no finding; p = " in line
+    assert "%" not in line
