@@ -132,6 +132,7 @@ def draw(
         _draw_points(axes, layout, field, colours)
         over = _draw_means(axes, layout, field, colours, configuration or fields, draws)
         axes.set_aspect("equal", adjustable="datalim")
+        axes.locator_params(nbins=5)  # more labels run together
         axes.set_xlabel(f"MDS 1 ({'radians' if record.kind == 'similarity' else 'distance'})")
         resampling = f"\nellipses: means, over {over}" if over else ""
         resampled_units |= {over} if over else set()
