@@ -24,12 +24,12 @@ from analysis.inference.group_similarities import within_between
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
-__all__ = ["COLUMNS", "Interval", "block_means", "configurations", "jackknife", "jackknife_means"]
+__all__ = ["MEAN_COLUMNS", "Interval", "block_means", "configurations", "jackknife", "jackknife_means"]
 
 LEAST_CONFIGURATIONS = 3
 """In each group, for limits over configurations: two say next to nothing of how far others would be."""
 
-COLUMNS = ["mean", "low", "high", "se", "pairs", "configurations"]
+MEAN_COLUMNS = ["mean", "low", "high", "se", "pairs", "configurations"]
 """Of `jackknife_means`."""
 
 
@@ -299,7 +299,7 @@ def jackknife_means(
     """
     means: Any = within_between(similarity, labels)
     if not len(table):
-        return means.assign(low=np.nan, high=np.nan, se=np.nan, configurations=0)[COLUMNS]
+        return means.assign(low=np.nan, high=np.nan, se=np.nan, configurations=0)[MEAN_COLUMNS]
     cells = configurations(table, fields)
     group = _group_of(cells, labels, fields)
     counts = np.bincount(group)
@@ -320,7 +320,7 @@ def jackknife_means(
     se = np.sqrt(variance)
     reach = se * stats.t.ppf((1 + level) / 2, freedom)
     limits = dict(low=means["mean"] - reach, high=means["mean"] + reach, se=se, configurations=takes_part @ counts)
-    return means.assign(**limits)[COLUMNS]
+    return means.assign(**limits)[MEAN_COLUMNS]
 
 
 def _group_of(cells: np.ndarray, labels: Iterable[Any], fields: Sequence[str]) -> np.ndarray:

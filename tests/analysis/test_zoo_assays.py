@@ -247,7 +247,7 @@ BROKEN = "tests/analysis/test_zoo_assays.py: "
         ),
         (lambda m: of_members(m, x=np.zeros(2)).expand_dims(k=[1, 2]), "the first must be 'member'"),
         (lambda m: m[99], "run ends with IndexError, 'list index out of range'"),
-        (lambda m: of_members(m, x=np.zeros(3)), "run ends with ValueError, 'conflicting sizes for dimension"),
+        (lambda m: of_members(m, x=np.zeros(3)), 'run ends with ValueError, "conflicting sizes for dimension'),
     ],
 )
 def test_a_result_that_breaks_the_contract_is_refused_with_the_name_of_the_file(
