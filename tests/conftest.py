@@ -25,8 +25,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 startup.start()
 
 
+MOST_MAPS = 15_000
+"""Memory maps at which compiled programs are let go: Linux allows a process 65,530, and LLVM crashes beyond that."""
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_programs() -> Iterator[None]:
-    """A compiled program holds memory maps, of which Linux allows a process 65,530: LLVM crashes beyond that."""
+    """Compiled programs, each of which holds memory maps, are shared by the modules of a worker while there is room."""
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()

@@ -93,8 +93,7 @@ KILLS = {
     "case",
     [
         "killed-before-a-save",
-        "terminated",
-        *(pytest.param(case, marks=pytest.mark.long) for case in ("killed-after-a-save", "interrupted")),
+        *(pytest.param(case, marks=pytest.mark.long) for case in ("killed-after-a-save", "terminated", "interrupted")),
     ],
 )
 def test_killed_or_stopped_and_started_again_on_other_devices_ends_with_the_same_bits(

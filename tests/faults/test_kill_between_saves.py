@@ -35,6 +35,7 @@ def killed_and_resumed(spec: str, out: Path, hold: Path, waiting: int, *flags: s
     rig.finished(rig.start(words, HOLD=str(hold)))
 
 
+@pytest.mark.long
 def test_rules_that_are_killed_after_a_save_end_with_the_same_bits_and_remember_the_same(tmp_path: Path) -> None:
     whole = train(ruled.zoo, tmp_path / "whole", quiet=True)
     killed_and_resumed("ruled", tmp_path / "zoo", tmp_path / "hold", 2, "--save-every=0.001")
@@ -49,6 +50,7 @@ def test_rules_that_are_killed_after_a_save_end_with_the_same_bits_and_remember_
     rig.assert_same(rig.everything(again.path), rig.everything(whole.path))
 
 
+@pytest.mark.long
 def test_a_kill_between_two_snapshots_of_packed_blocks_costs_no_bit_of_them_and_none_of_the_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -21,22 +21,21 @@ from tests.faults.rig import (
 from zoo import train
 from zoo.store.sealing import verify_step
 
-ROUNDS = {("cnn", False): 2, ("cnn", True): 15, ("rnn", True): 35}
-"""Kills, of which those of the long run are more."""
+ROUNDS = {"cnn": 15, "rnn": 35}
+"""Kills."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize(
-    ("name", "long"), [("cnn", False), *(pytest.param(name, True, marks=pytest.mark.long) for name in ZOOS)]
-)
+@pytest.mark.parametrize("name", ZOOS)
 def test_after_every_kill_all_listed_steps_are_whole_the_newest_is_right_and_the_end_is_the_same(
-    name: str, long: bool, tmp_path: Path
+    name: str, tmp_path: Path
 ) -> None:
     undisturbed = train(ZOOS[name], tmp_path / "undisturbed", quiet=True, block=2).path
     expected, truth = everything(undisturbed), Truth(ZOOS[name], block=2)
-    draw, out = random.Random(f"{name} {long}"), tmp_path / "zoo"
+    draw, out = random.Random(name), tmp_path / "zoo"
     rounds = restored = 0
-    while rounds < (asked := ROUNDS[name, long]) or restored < asked // 2:  # a slow machine is often killed too early
+    while rounds < (asked := ROUNDS[name]) or restored < asked // 2:  # a slow machine is often killed too early
         process = start(command(name, out, "--block", "2"))
         if draw.random() < 0.3:  # whenever: while it starts, writes its manifest, compiles
             time.sleep(draw.uniform(0.5, 4))

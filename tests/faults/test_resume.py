@@ -61,7 +61,7 @@ def test_members_are_frozen_and_diverged_at_the_step_that_the_table_names(kept: 
         assert (table["steps"] == steps).all()
 
 
-@pytest.mark.parametrize("count", ["1", "8"])
+@pytest.mark.parametrize("count", [pytest.param("1", marks=pytest.mark.long), "8"])
 def test_one_and_eight_devices_give_the_bits_of_four(count: str, kept: tuple[str, Path], tmp_path: Path) -> None:
     name, path = kept
     finished(start(command(name, tmp_path / "zoo", "--block", "1"), JAX_NUM_CPU_DEVICES=count))

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,13 +90,13 @@ chex.assert_trees_all_equal(*(z.model(both[0]).apply(z.variables(both[0]), input
 KILLS = (f"POST {STEP}manifest.json", f"POST {STEP}state/.*/d/.*", f"DELETE {STEP}state/.*")
 
 
-@pytest.mark.parametrize("kills", [KILLS[:1], pytest.param(KILLS[1:], marks=pytest.mark.long)])
+@pytest.mark.long
 def test_a_run_that_is_killed_and_whose_objects_are_damaged_ends_with_the_bits_of_a_run_on_a_disk(
-    kills: Sequence[str], bucket: Bucket, tmp_path: Path
+    bucket: Bucket, tmp_path: Path
 ) -> None:
     local = train(ZOOS["rnn"], tmp_path / "local", quiet=True, block=2).path
     bucket.put("zoos/rnn/", b"")  # as the web console makes a folder
-    for change in kills:
+    for change in KILLS:
         name = killed_at(bucket, change)
         assert f"{step_of(name)}manifest.json" not in bucket.names(), "half there, and a checkpoint"
     assert "unsolved" in trained(bucket)

@@ -80,7 +80,10 @@ class Scheduler:
             if self.stop.is_set() and (late or not self._holding):
                 self.unsaved = len(self._holding)
                 return
-            self.display.tick()
+            try:
+                self.display.tick()
+            except Exception as error:  # also where a terminal is gone, workers have to save
+                self._fail(error)
             time.sleep(TICK / 5)
         for queue in self.queues:
             queue.close()

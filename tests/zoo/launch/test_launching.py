@@ -65,6 +65,7 @@ def blocks_begun(out: Path) -> int:
     return len(list(out.glob("cohorts/*/0000/*/manifest.json")))
 
 
+@pytest.mark.long
 def test_slurm_jobs_of_which_one_is_killed_give_the_bits_of_one_machine(
     expected: dict[str, Any], tmp_path: Path
 ) -> None:

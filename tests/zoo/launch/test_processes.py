@@ -130,7 +130,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("mode", ["notice", "slow", "killed"])
+@pytest.mark.parametrize("mode", ["notice", *(pytest.param(m, marks=pytest.mark.long) for m in ("slow", "killed"))])
 def test_a_notice_reaches_all_through_jaxs_service_and_process_0_leaves_last(mode: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -183,7 +183,7 @@ def told_by(scheduler: str, index: int) -> dict[str, str]:
     }[scheduler]
 
 
-@pytest.mark.parametrize("scheduler", ["slurm", "ompi"])
+@pytest.mark.parametrize("scheduler", ["slurm", pytest.param("ompi", marks=pytest.mark.long)])
 def test_tasks_of_slurm_and_open_mpi_find_each_other_without_arguments(scheduler: str, tmp_path: Path) -> None:
     out = tmp_path / "zoo"
     words = command("cnn", out, "--block", "1", "--training.steps", "4")

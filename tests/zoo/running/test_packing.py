@@ -72,8 +72,8 @@ def inner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> An
     ("inner", "zoo", "devices", "call_seconds", "part"),
     [
         (2, ZOO, 1, 1e9, 0.7),
-        ("vmap", ZOO, 3, 1e9, 0.95),
-        ("vmap", ZOO, 1, 1e-9, 0.7),
+        pytest.param("vmap", ZOO, 3, 1e9, 0.95, marks=pytest.mark.long),
+        pytest.param("vmap", ZOO, 1, 1e-9, 0.7, marks=pytest.mark.long),
         ("vmap", IMAGES, 1, 1e9, 0.8),
         pytest.param(2, IMAGES, 1, 1e9, 0.8, marks=pytest.mark.long),
     ],

@@ -49,7 +49,7 @@ os._exit(status)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_saves_every_block_within_the_grace_time_and_the_same_command_goes_on(
     number: signal.Signals, tmp_path: Path
 ) -> None:

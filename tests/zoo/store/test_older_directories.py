@@ -68,7 +68,9 @@ def run(program: Path, *commands: tuple[str, ...]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("name", "unfinished", "later"), [("half", 4, False), ("retried", 1, True)])
+@pytest.mark.parametrize(
+    ("name", "unfinished", "later"), [pytest.param("half", 4, False, marks=pytest.mark.long), ("retried", 1, True)]
+)
 def test_a_directory_of_001cc24_goes_on_to_the_same_bits_also_when_classes_have_got_fields(
     name: str, unfinished: int, later: bool, tmp_path: Path
 ) -> None:
