@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.activations import spaces
+from analysis.activations.copies import merged
 from analysis.activations.probes import Probe, finished, kept_every, probes_of, shapes_of
 from analysis.activations.stimuli import Stimuli
 from analysis.activations.types import Group, Representations
@@ -43,8 +44,9 @@ def representations(
       probe: images to show instead of the task's own probe; see `analysis.activations.stimuli.read_stimuli`.
 
     Returns:
-      One item per member and layer, named `member/layer`, or `member/layer/untrained`; the labels are member, layer,
-      layer_depth (0 is the first), trained, cohort, task, model, seed, status, score and every varied field.
+      One item per network and layer, named `member/layer`, or `member/layer/untrained`; the labels are member, layer,
+      layer_depth (0 is the first), trained, cohort, task, model, seed, status, score, every varied field, and copies:
+      how many members are this very network, of which the first is named; see `analysis.activations.copies`.
 
     Raises:
       ValueError: no such layer, task or space; several probes and no task; nothing trained yet; stimuli for a task
@@ -74,7 +76,7 @@ def representations(
     groups = tuple(_group([b for b in blocks if b.shape == shape], x, table) for shape, x in arrays.items())
     categories = _categories(blocks, structure, sorted(classes), table)
     of_space = "" if shown.dt else reduction.name
-    return Representations(groups, shown.id, shown.conditions, shown.dt * every, of_space, categories)
+    return merged(Representations(groups, shown.id, shown.conditions, shown.dt * every, of_space, categories))
 
 
 class View(NamedTuple):

@@ -72,6 +72,8 @@ class Representations:
         or more, `member, model, layer, depth, depth_fraction, trained, status, condition, within, between, index`; see
         `analysis.geometry.category_structure`. Depth counts layers from 0, its fraction is 0 at the first and 1 at the
         last.
+      copies: name of an item -> the item that stands for it, since it is of the same network; see
+        `analysis.activations.copies`.
     """
 
     groups: tuple[Group, ...]
@@ -80,3 +82,4 @@ class Representations:
     dt: float = 0.0
     space: str = ""
     categories: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    copies: dict[str, str] = dataclasses.field(default_factory=dict)

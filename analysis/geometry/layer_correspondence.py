@@ -16,7 +16,7 @@ __all__ = ["DEPTHS", "PAIR_KINDS", "correspondence"]
 DEPTHS = np.linspace(0, 1, 11)
 """Depths at which networks of different depth are averaged: 0 is a network's first layer, 1 its last."""
 
-PAIR_KINDS = ("same configuration, other seed", "other configuration", "untrained, other seed")
+PAIR_KINDS = ("same configuration, other seed", "other configuration, other seed", "untrained, other seed")
 """The pairs of networks that are averaged; the first two are of trained networks."""
 
 
@@ -40,7 +40,7 @@ def correspondence(comparison: Comparison, variable: str, fields: list[str] | tu
     """How alike each depth of one network and each of another are, averaged over the pairs of each kind.
 
     A network's L layers lie evenly from 0, its first, to 1, its last; a pair's L_a x L_b similarities are interpolated
-    bilinearly to 11 x 11 depths, and these are averaged over both orders of all pairs of different members. The
+    bilinearly to 11 x 11 depths, and these are averaged over both orders of all pairs of networks of other seeds. The
     average comes before the interpolation, which is linear: networks with one list of layers are one array
     `(network, layer, network, layer)`, and no pair is ever looked at alone.
 
@@ -64,8 +64,8 @@ def correspondence(comparison: Comparison, variable: str, fields: list[str] | tu
     similarity, record = comparison.measures[variable].values, comparison.measures[variable].record
     networks = _networks(comparison, fields, np.isfinite(similarity.diagonal()))
     table = networks.table
-    trained, member, seed, configuration, architecture = (
-        table[column].to_numpy() for column in ("trained", "member", "seed", "configuration", "architecture")
+    trained, seed, configuration, architecture = (
+        table[column].to_numpy() for column in ("trained", "seed", "configuration", "architecture")
     )
     total = np.zeros((len(PAIR_KINDS), len(DEPTHS), len(DEPTHS)))
     pairs = np.zeros(len(PAIR_KINDS), int)
@@ -76,17 +76,17 @@ def correspondence(comparison: Comparison, variable: str, fields: list[str] | tu
             block = similarity[np.ix_(items.reshape(-1), other_items.reshape(-1))]
             block = block.reshape(*items.shape, *other_items.shape)
             a, b = rows[:, None], other_rows[None]
-            apart = member[a] != member[b]
+            apart = seed[a] != seed[b]  # near copies otherwise
             both, same = trained[a] & trained[b] & apart, configuration[a] == configuration[b]
-            fresh = ~trained[a] & ~trained[b] & (seed[a] != seed[b])
-            kinds = np.stack([both & same & (seed[a] != seed[b]), both & ~same, fresh])
+            fresh = ~trained[a] & ~trained[b] & apart
+            kinds = np.stack([both & same, both & ~same, fresh])
             summed = np.einsum("kij,iajb->kab", kinds.astype(np.float64), block, optimize=True)
             total += _interpolation(len(layers)) @ summed @ _interpolation(len(others)).T
             pairs += kinds.sum((1, 2))
             if len(networks.layers) == 1:
                 plain = summed
             if layers == others:
-                alike = (architecture[a] == architecture[b]) & (seed[a] != seed[b])
+                alike = architecture[a] == architecture[b]
                 nearest = block.argmin(3) if record.kind == "distance" else block.argmax(3)
                 identified = nearest == np.arange(len(layers))[:, None]  # (network, layer, network)
                 counts = np.stack([alike & both, alike & fresh]).astype(np.float64)

@@ -16,6 +16,7 @@ __all__ = [
     "LAYER_COUNT",
     "MISSING",
     "MOST_LEVELS",
+    "SEED",
     "depths",
     "layer_counts",
     "levels",
@@ -26,6 +27,9 @@ __all__ = [
     "texts_of",
     "told_apart",
 ]
+
+SEED = "seed"
+"""The column of seeds: a block, never a tested field."""
 
 FEW_LEVELS = 6
 """Levels that are never too many."""

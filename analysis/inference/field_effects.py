@@ -18,6 +18,9 @@ are no more than `permutations`, else that many are drawn.
   labels within strata have no null for it.
 - A field that only some members have (missing in the others) is tested within the members that have it; the members
   of a field common to all are averaged over the fields that only some have.
+- Every configuration is the mean of as many members: of those that have more, some. With unequal numbers the test of
+  dispersion finds the noise of small configurations, in a third to all of zoos of noise, and that of location rejects
+  in 8 to 36 %.
 - Beside the test of location stands one of dispersion (PERMDISP, Anderson 2006): by the same permutations, whether
   cases of one level lie further from the centroid of their level than cases of another. Where it is small too, the
   p of the field may be about spread.
@@ -35,10 +38,10 @@ from jaxtyping import Float, Int
 
 from analysis.arithmetic import SIGNIFICANT
 from analysis.geometry.embedding import gower
-from analysis.inference.factors import MISSING, MOST_LEVELS, scaled, texts_of
+from analysis.inference.factors import MISSING, MOST_LEVELS, SEED, scaled, texts_of
 from analysis.inference.field_p_values import permutation_p
 from analysis.inference.nearest_neighbours import hits, nearest_cases
-from analysis.inference.permutation_designs import GENERAL, SEED, Design, MemberLabels, designs
+from analysis.inference.permutation_designs import GENERAL, Design, MemberLabels, designs
 from analysis.inference.resampling import arrangements, holm, relabellings
 from analysis.inference.sums_of_squares import TINY, bases, deviations, f_ratio, partition
 
@@ -271,16 +274,17 @@ def _varies(values: np.ndarray) -> bool:
     return len(set(values)) > 1
 
 
-def _means(inner: np.ndarray, case_of: np.ndarray) -> np.ndarray:
-    """Inner products of cases, each the mean of its members."""
-    averaging = np.eye(case_of.max() + 1)[:, case_of] / np.bincount(case_of)[:, None]
+def _means(inner: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Inner products of cases, each the mean of the members `(case, count)` that are chosen of it."""
+    averaging = np.zeros((len(chosen), len(inner)))
+    np.put_along_axis(averaging, chosen, 1 / chosen.shape[1], 1)
     return averaging @ inner @ averaging.T
 
 
 def _shares(inner: np.ndarray, general: Design) -> dict[str, object]:
     """What a term explains of configurations, given the others and alone; NaN where that is nothing or by construction
     all: where no two configurations differ, or each is a level of its own."""
-    points = _means(inner, general.case_of)
+    points = _means(inner, general.chosen)
     sums = partition(points, general.model)
     if sums.total <= TINY or general.model.df == len(points) - 1:
         return dict(share=math.nan, share_alone=math.nan)
@@ -290,7 +294,7 @@ def _shares(inner: np.ndarray, general: Design) -> dict[str, object]:
 
 def _test(inner: np.ndarray, design: Design, draws: int, seed: int) -> dict[str, object]:
     """A term's effect sizes and permutation tests, over the cases of a design."""
-    points, model = _means(inner, design.case_of), design.model
+    points, model = _means(inner, design.chosen), design.model
     sums = partition(points, model)
     testable = design.testable and sums.total > TINY  # equal networks have nothing to explain
     spread = deviations(points, model)
@@ -340,8 +344,10 @@ def _exchanged(design: Design, term: _Term) -> str:
     mean = ", ".join([*(["seeds"] if general else []), *term.averaged])
     words = f"{'configuration' if general else 'member'} ({' x '.join(term.labels.labels)})"
     words += f", mean over {mean}" if mean else ""
+    if (fewest := design.chosen.shape[1]) < (most := int(np.bincount(design.case_of).max())):
+        words += f", {fewest} of up to {most} members each"
     if design.residuals:
-        terms = [*term.others, *(["seed"] if SEED in design.within else [])]
+        terms = [*term.others, *([SEED] if SEED in design.within else [])]
         words = f"residual of {words}" + (f", given {', '.join(terms)}" if terms else "")
     words += f", within strata of {' x '.join(design.within)}" if design.within else ""
     return words if general else f"{words}: {design.about}"

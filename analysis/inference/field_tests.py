@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.geometry.embedding import complete, true_distance
-from analysis.inference.factors import DEPTH, MOST_LEVELS, depths, levels, sampled_fields, singular, told_apart
+from analysis.inference.factors import (
+    DEPTH,
+    MOST_LEVELS,
+    depths,
+    levels,
+    sampled_fields,
+    singular,
+    texts_of,
+    told_apart,
+)
 from analysis.inference.field_effects import FieldPlan, explained, pairs
 from analysis.inference.group_similarities import references
 from analysis.inference.intervals import jackknife_means
@@ -132,15 +141,16 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
         which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
         part = table.iloc[which].reset_index(drop=True)
         made_of = list(dict.fromkeys([kind, *fields]))
-        frame = jackknife_means(similarity[np.ix_(which, which)], part[kind].tolist(), part, made_of)
+        groups = texts_of(part.replace("", np.nan), kind)  # copies may differ in it, and then have none
+        frame = jackknife_means(similarity[np.ix_(which, which)], groups, part, made_of)
         state = "trained" if trained else "untrained"
         frame = frame.drop(columns="se").reset_index(names="pairs_of").assign(state=state)
         rows += frame.to_dict("records")
     kept = np.flatnonzero(~(table["trained"] & gone))
     against = references(similarity[np.ix_(kept, kept)], table.iloc[kept].reset_index(drop=True), fields)
-    names = ("same configuration, other seed", "other configuration", "trained / untrained", "untrained / untrained")
+    names = ("same configuration", "other configuration", "trained / untrained", "untrained / untrained")
     rows += [
-        {"state": "reference", "pairs_of": name, "mean": mean, "pairs": count}
+        {"state": "reference", "pairs_of": f"{name}, other seed", "mean": mean, "pairs": count}
         for name, mean, count in zip(names, against[:4], against.pairs)
     ]
     columns = ["state", "pairs_of", "mean", "low", "high", "pairs", "configurations"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.inference.factors import texts_of
+from analysis.inference.factors import SEED, texts_of
 
 __all__ = ["References", "references", "within_between"]
 
@@ -40,10 +40,12 @@ def within_between(similarity: np.ndarray, labels: Iterable[object]) -> pd.DataF
 
 
 class References(NamedTuple):
-    """Mean similarities that any other one is read against; NaN where there is no such pair.
+    """Mean similarities that any other one is read against, over pairs of other seeds; NaN where there is none.
+
+    Networks of one seed start alike and may see the same trials: such pairs are near copies.
 
     Attributes:
-      same: same configuration, another seed, both trained: as alike as members can be expected to be.
+      same: same configuration, both trained: as alike as members can be expected to be.
       other: another configuration, both trained.
       untrained: a trained with an untrained member: what architecture, size and input alone bring about.
       both_untrained: two untrained members.
@@ -60,11 +62,11 @@ class References(NamedTuple):
 def references(
     similarity: np.ndarray, table: pd.DataFrame, fields: Sequence[str], *, trained: str = "trained"
 ) -> References:
-    """The similarities of same configuration and other seed, and with untrained members, as references.
+    """The similarities of the same and of other configurations, and with untrained members, as references.
 
     Args:
       similarity: `(member, member)`; NaN pairs (other layers) do not count.
-      table: one row per member.
+      table: one row per member; without a column `seed`, every pair counts.
       fields: the columns that make a configuration, without the seed.
       trained: the boolean column that tells trained from untrained; without such a column all count as trained.
     """
@@ -73,6 +75,9 @@ def references(
     learned = table[trained].to_numpy(bool) if trained in table else np.ones(len(table), bool)
     first, second = np.triu_indices(len(table), 1)
     value = np.asarray(similarity, np.float64)[first, second]
+    if SEED in table:
+        seeds = table[SEED].to_numpy()
+        value[seeds[first] == seeds[second]] = np.nan
     alike, both = cells[first] == cells[second], learned[first].astype(int) + learned[second]
     chosen = ((both == 2) & alike, (both == 2) & ~alike, both == 1, both == 0)
     (same, n_same), (other, n_other), (mixed, n_mixed), (none, n_none) = (_mean(value[which]) for which in chosen)

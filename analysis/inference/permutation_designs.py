@@ -6,19 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from analysis.inference.factors import SEED
 from analysis.inference.resampling import arrangements
 from analysis.inference.sums_of_squares import Bases, bases, indicators
 
-__all__ = ["GENERAL", "SEED", "THESE", "Design", "MemberLabels", "combined_labels", "designs"]
+__all__ = ["GENERAL", "THESE", "Design", "MemberLabels", "combined_labels", "designs", "equal_counts"]
 
 GENERAL = "configurations in general"
 """What a test is about that exchanges configurations: their differences count as chance."""
 
 THESE = "these configurations only"
 """What a test is about that exchanges members of configurations: only differences between seeds count as chance."""
-
-SEED = "seed"
-"""The column of seeds: a block, never a tested field."""
 
 ENOUGH = 1e-3
 """Strata are given up for free permutations of residuals where they allow no smaller p."""
@@ -46,6 +44,7 @@ class Design(NamedTuple):
 
     Attributes:
       case_of: `(member,)`, the case that each member belongs to: what is exchanged, a configuration or a member.
+      chosen: `(case, count)`, the members whose mean a case is: as many of each, see `equal_counts`.
       model: the term and what it is tested given, over cases.
       main_effects: columns of the effects that an interaction is tested given, besides those of the others.
       codes: `(case,)` labels of the term.
@@ -58,6 +57,7 @@ class Design(NamedTuple):
     """
 
     case_of: Int[np.ndarray, " member"]
+    chosen: Int[np.ndarray, "case count"]
     model: Bases
     main_effects: list[Float[np.ndarray, "case level"]]
     codes: Int[np.ndarray, " case"]
@@ -85,6 +85,34 @@ def combined_labels(columns: Sequence[np.ndarray], count: int) -> np.ndarray:
     if not columns:
         return np.zeros(count, int)
     return np.unique(np.stack(columns, 1), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def equal_counts(case_of: np.ndarray, seeds: np.ndarray | None) -> np.ndarray:
+    """The members that stand for each case, `(case, count)`: as many of each, for only then they can be exchanged.
+
+    A mean over fewer members is further from its centroid, as if its group were spread out. Where all cases have
+    members of some seed, members of these seeds alone: of others, one case would share more with its neighbours than
+    another. Else those are taken first whose seeds most cases have, and among these at random, the same each time.
+
+    Args:
+      case_of: `(member,)` labels 0, 1, ...
+      seeds: `(member,)` labels 0, 1, ...; None where they are unknown.
+    """
+    everyone, cases = np.arange(len(case_of)), case_of.max() + 1
+    if seeds is not None:
+        there = np.zeros((cases, seeds.max() + 1), bool)
+        there[case_of, seeds] = True
+        having = there.sum(0)
+        if (having == cases).any():
+            everyone = everyone[having[seeds] == cases]
+    counts = np.bincount(case_of[everyone])
+    if counts.min() == counts.max():
+        return everyone[np.argsort(case_of[everyone], kind="stable")].reshape(cases, -1)
+    chance = np.random.default_rng(0).random(len(everyone))
+    rarity = np.zeros(len(everyone)) if seeds is None else -having[seeds[everyone]]
+    order = everyone[np.lexsort((chance, rarity, case_of[everyone]))]
+    starts = np.cumsum(counts) - counts
+    return order[starts[:, None] + np.arange(counts.min())]
 
 
 def _columns(encoded: MemberLabels, field: str, first: np.ndarray) -> np.ndarray:
@@ -150,4 +178,5 @@ def _design(
     count, partitions = arrangements(np.arange(len(first)) if residuals else codes, strata)
     renamed = not residuals and term[0] not in encoded.values  # numbers and residuals have no names to be exchanged
     distinct = partitions if renamed else count
-    return Design(case_of, model, main_effects, codes, strata, residuals, about, tuple(within), count, distinct)
+    chosen = equal_counts(case_of, encoded.seeds)
+    return Design(case_of, chosen, model, main_effects, codes, strata, residuals, about, tuple(within), count, distinct)

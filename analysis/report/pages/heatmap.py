@@ -56,7 +56,8 @@ def lines(compared: Compared) -> Iterator[str]:
         words = [f"{value[state, 'within']:.2f}" + (" within" if between else "")] * pairs[state, "within"]
         words += [f"{value[state, 'between']:.2f} between {groups}"] * bool(between)
         yield f"  {measure} at {layer}, {state}: {', '.join(words) or 'no pairs'}"
-    yield f"  {measure} at {layer}, trained with untrained: {value['reference', 'trained / untrained']:.2f}"
+    mixed = next(row["mean"] for row in rows if row["pairs_of"].startswith("trained / untrained"))
+    yield f"  {measure} at {layer}, trained with untrained: {mixed:.2f}"
 
 
 def draw(

@@ -38,6 +38,8 @@ MOST_AXES = 32
 """Leading axes of classical scaling among which the draws of a large map turn."""
 MOST_NAMED = 12
 """Recordings, or baselines, that are named where they lie."""
+WITHOUT = (0.75, 0.75, 0.75, 1.0)
+"""The colour of networks that do not have the field of a panel, or are copies of each other that differ in it."""
 CONFIGURATIONS, NETWORKS = "configurations", "networks"
 MARKED = {"recording": "recording", "half": "half of its units", "baseline": "baseline"}
 """What is in a map beside networks, and its name in the legend."""
@@ -162,7 +164,7 @@ def _draw_points(axes: Any, layout: Layout, field: str, colours: dict[Any, Any])
     size = 1.0 if layout.all_axes is None else 0.5
     x, y = layout.points.T
     good, diverged, untrained = layout.good, layout.diverged, layout.untrained
-    shade = np.array([colours.get(value, (0.0,) * 4) for value in layout.table[field]])  # without the field: not drawn
+    shade = np.array([colours.get(value, WITHOUT) for value in layout.table[field]])
     axes.scatter(x[good], y[good], s=26 * size, color=shade[good], lw=0)
     axes.scatter(x[diverged], y[diverged], s=26 * size, color=shade[diverged], marker="x", lw=1)
     axes.scatter(x[untrained], y[untrained], s=22 * size, facecolors="none", edgecolors=shade[untrained], lw=0.8)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.inference.permutation_designs import GENERAL, THESE, MemberLabels, combined_labels, designs
+from analysis.inference.permutation_designs import GENERAL, THESE, MemberLabels, combined_labels, designs, equal_counts
 from tests.typecheck import assert_shapes
 
 
@@ -70,3 +70,26 @@ def test_what_leaves_nothing_to_compare_with_cannot_be_tested(model):
 def test_combinations_of_labels_are_numbered():
     assert combined_labels([np.array([1, 0, 1, 1]), np.array([0, 0, 0, 2])], 4).tolist() == [1, 0, 1, 2]
     assert combined_labels([], 3).tolist() == [0, 0, 0]
+
+
+def test_every_case_is_of_as_many_members_and_of_the_seeds_that_all_have_where_there_are_such():
+    case_of, seeds = np.array([0, 0, 0, 1, 1, 2, 2, 2]), np.array([0, 1, 2, 2, 0, 0, 1, 2])
+    chosen = equal_counts(case_of, seeds)
+    assert [sorted(seeds[row]) for row in chosen] == [[0, 2]] * 3
+    assert [set(case_of[row]) for row in chosen] == [{0}, {1}, {2}]
+    apart = equal_counts(case_of, np.arange(8))
+    assert apart.shape == (3, 2)
+    assert [set(case_of[row]) for row in apart] == [{0}, {1}, {2}]
+    np.testing.assert_array_equal(apart, equal_counts(case_of, np.arange(8)))
+    assert equal_counts(case_of, None).shape == (3, 2)
+
+
+def test_of_cases_that_share_no_seed_with_all_those_members_come_first_whose_seeds_most_have():
+    case_of, seeds = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 3, 1, 2, 4])
+    chosen = equal_counts(case_of, seeds)
+    assert seeds[chosen[:2, 0]].tolist() == [1, 1]
+
+
+def test_with_equal_numbers_every_member_counts():
+    case_of = np.array([1, 0, 1, 0])
+    np.testing.assert_array_equal(equal_counts(case_of, np.array([0, 0, 1, 1])), [[1, 3], [0, 2]])

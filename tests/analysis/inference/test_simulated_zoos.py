@@ -44,6 +44,26 @@ def sample(configurations: int) -> Any:
     return made
 
 
+def lost(table: pd.DataFrame, *rows: int) -> pd.DataFrame:
+    """A table without some members."""
+    return table.drop(index=[*rows]).reset_index(drop=True)
+
+
+def diverged(draw: np.random.Generator) -> pd.DataFrame:
+    """Random search of three models with four seeds each, of which one or two of the first model are left."""
+    kept = [draw.integers(1, 3) if i % 3 == 0 else 4 for i in range(24)]
+    rates = 10 ** draw.uniform(-4, -2, 24)
+    rows = [("abc"[i % 3], rates[i], 4 * i + seed) for i, count in enumerate(kept) for seed in range(count)]
+    return pd.DataFrame(rows, columns=["model", "rate", "seed"])
+
+
+def own_fields() -> pd.DataFrame:
+    """Four models, of which three have a field of their own."""
+    cells = [(m, l2, level) for m in "abcd" for l2 in range(4) for level in ([0, 1, 2] if m != "d" else [None])]
+    rows = [(*cell, 2 * i + seed) for i, cell in enumerate(cells) for seed in range(2)]
+    return pd.DataFrame(rows, columns=["model", "l2", "own", "seed"]).astype({"own": object})
+
+
 def members(
     table: pd.DataFrame,
     draw: np.random.Generator,
@@ -64,7 +84,7 @@ def members(
       effects: field (a__b: an interaction; rate: a slope per decade) -> size.
     """
     fields = [column for column in table if column != "seed"]
-    cell, seed = (table.groupby(names).ngroup().to_numpy() for names in (fields, ["seed"]))
+    cell, seed = (table.groupby(names, dropna=False).ngroup().to_numpy() for names in (fields, ["seed"]))
 
     def noise(codes: np.ndarray) -> np.ndarray:
         return draw.standard_normal((codes.max() + 1, DIMENSIONS))[codes]
@@ -122,6 +142,21 @@ NULLS: dict[str, dict[str, Any]] = {
     "2 x 2 by members": dict(
         table=grid(6, model=["a", "b"], l2=[1, 2]), tested="model", between=0.0, by_seed=1.0, l2=3.0
     ),
+}
+
+MIXED = dict(model=["a", "b", "c"], l2=range(4))
+UNEQUAL: dict[str, Any] = {
+    "a seed lost": lost(grid(3, **MIXED), 2),
+    "a model without a seed": lost(grid(3, **MIXED), 2, 5, 8, 11),
+    "seeds of their own lost": lost(grid(3, True, **MIXED), 2, 4, 5, 21, 22),
+    "fields of their own": own_fields(),
+    "random search, diverged": diverged,
+}
+"""Configurations of unequal numbers of members."""
+NULLS |= {
+    f"{name}, {column}": dict(table=table, tested="model", column=column, by_seed=by_seed, between=between)
+    for column in ("p", "dispersion_p")
+    for (name, table), by_seed, between in zip(UNEQUAL.items(), (1.0, 1.0, 0.0, 0.0, 0.0), (0.5, 0.0, 0.0, 0.0, 0.5))
 }
 
 EFFECTS: dict[str, dict[str, Any]] = {
