@@ -17,7 +17,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from analysis import DEFAULT_MEASURES, artefacts, exports
-from analysis.activations.copies import COPIES
+from analysis.activations.copies import COPY_COUNT
 from analysis.activations.extraction import representations
 from analysis.activations.probes import Probe, finished_alike, probes_of, shapes_of
 from analysis.activations.recordings import Outside
@@ -242,7 +242,7 @@ def _lines(result: TaskResult) -> Iterator[str]:
     states += f" ({networks.space} of maps)" if networks.space else ""
     names = ", ".join(record.name for record in records)
     yield f"{start}: {states}, {records[0].n_stimuli} stimuli, {names}"
-    copies: Any = networks.items.drop_duplicates(["member", "trained"])[COPIES]
+    copies: Any = networks.items.drop_duplicates(["member", "trained"])[COPY_COUNT]
     if more := int(copies.sum()) - len(copies):
         yield f"{start}: {counted(more, 'more network')} equal to one of these with the same seed: copies count once"
     if result.scores is not None:

@@ -13,9 +13,9 @@ import pandas as pd
 
 from analysis.activations.types import Group, Representations
 
-__all__ = ["COPIES", "merged"]
+__all__ = ["COPY_COUNT", "merged"]
 
-COPIES = "copies"
+COPY_COUNT = "copies"
 """The label of how many networks an item stands for."""
 
 ROUNDING = 1e-5
@@ -35,7 +35,7 @@ def merged(shown: Representations) -> Representations:
       shown: with labels `member`, `layer`, `trained`, `model` and `seed`.
 
     Returns:
-      The same without copies, with the label `COPIES` and the attribute `copies`.
+      The same without copies, with the label `COPY_COUNT` and the attribute `copies`.
     """
     copies: dict[tuple[int, int], list[int]] = {}  # the place of an item -> the rows of its copies, in its group
     networks: set[tuple[str, bool]] = set()
@@ -53,9 +53,8 @@ def merged(shown: Representations) -> Representations:
     }
     table = shown.categories
     if len(table):
-        table = table[[network in networks for network in zip(table["member"], table["trained"])]].reset_index(
-            drop=True
-        )
+        kept = [network in networks for network in zip(table["member"], table["trained"])]
+        table = table[kept].reset_index(drop=True)
     return dataclasses.replace(shown, groups=groups, categories=table, copies=names)
 
 
@@ -112,7 +111,7 @@ def _without_copies(group: Group, number: int, copies: dict[tuple[int, int], lis
     rows = [row for row in range(len(group.names)) if (number, row) in copies]
     counts = [1 + len(copies[number, row]) for row in rows]
     if len(rows) == len(group.names):
-        return Group(group.names, group.labels.assign(**{COPIES: counts}), group.array)
+        return Group(group.names, group.labels.assign(**{COPY_COUNT: counts}), group.array)
     labels = group.labels.iloc[rows].reset_index(drop=True).astype(object)
     for place, row in enumerate(rows):
         of_all = group.labels.iloc[[row, *copies[number, row]]]
@@ -120,4 +119,4 @@ def _without_copies(group: Group, number: int, copies: dict[tuple[int, int], lis
             if column != "member" and of_all[column].nunique(dropna=False) > 1:
                 labels.loc[place, column] = None
     names = tuple(group.names[row] for row in rows)
-    return Group(names, labels.assign(**{COPIES: counts}), group.array[rows])
+    return Group(names, labels.assign(**{COPY_COUNT: counts}), group.array[rows])

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import chex
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.activations.copies import COPIES, merged
+from analysis.activations.copies import COPY_COUNT, merged
 from analysis.activations.extraction import representations
 from analysis.activations.types import Group, Representations
 from analysis.comparison import compare
@@ -40,11 +41,11 @@ def test_members_that_differ_in_training_and_noise_only_are_one_untrained_networ
     (group,) = representations(population, untrained=True).groups
     trained = group.labels["trained"].to_numpy(bool)
     assert trained.sum() == 8
-    assert (group.labels[COPIES][trained] == 1).all()
+    assert (group.labels[COPY_COUNT][trained] == 1).all()
     untrained = group.labels[~trained]
     assert untrained["seed"].tolist() == [0, 1]
-    assert untrained[COPIES].tolist() == [4, 4]
-    for field in ("noise", "learning_rate", "cohort"):
+    assert untrained[COPY_COUNT].tolist() == [4, 4]
+    for field in ("model.noise", "learning_rate", "cohort"):
         assert untrained[field].isna().all(), "copies differ in it"
         assert not group.labels[field][trained].isna().any()
     assert set(untrained["model"]) == {"vanilla"}
@@ -57,8 +58,7 @@ def test_the_name_of_every_copy_leads_to_the_item_that_stands_for_it(population)
     for copy, name in found.copies.items():
         assert copy not in group.names
         member, other = copy.split("/")[0], name.split("/")[0]
-        arrays = [population.variables(m, initial=True)["params"] for m in (member, other)]
-        np.testing.assert_array_equal(*(np.asarray(next(iter(x.values()))) for x in arrays))
+        chex.assert_trees_all_equal(*(population.params(m, initial=True) for m in (member, other)))
         assert name in group.names
 
 
@@ -94,7 +94,7 @@ def test_a_network_that_differs_at_one_layer_is_no_copy():
     later = Group(tuple(f"m{i}/late" for i in range(3)), later.labels.assign(layer="late"), later.array)
     groups = merged(dataclasses.replace(one, groups=(*one.groups, later))).groups
     assert [group.labels["member"].tolist() for group in groups] == [["m0", "m2"]] * 2
-    assert [group.labels[COPIES].tolist() for group in groups] == [[2, 1]] * 2
+    assert [group.labels[COPY_COUNT].tolist() for group in groups] == [[2, 1]] * 2
 
 
 def test_among_many_networks_of_one_seed_every_copy_is_found():
@@ -104,4 +104,4 @@ def test_among_many_networks_of_one_seed_every_copy_is_found():
     noise = 1 + 1e-7 * draw.standard_normal((200, 1, 1))
     found = merged(shown(list(distinct[which] * noise))).groups[0]
     assert len(found.names) == len(set(which))
-    assert sorted(found.labels[COPIES]) == sorted(np.bincount(which)[np.bincount(which) > 0])
+    assert sorted(found.labels[COPY_COUNT]) == sorted(np.bincount(which)[np.bincount(which) > 0])
