@@ -17,6 +17,7 @@ from analysis.engine.preparation import prepare_all, taken
 from analysis.inference.nulls_and_limits import annotated, check_nulls
 from analysis.labelled_comparison import Comparison, Measured, MeasureRecord, typed_column
 from analysis.measures._choice import measure
+from analysis.measures._time import TIME_WORDS
 from zoo import lookup
 
 __all__ = ["Choices", "compare", "comparison_of", "measure"]
@@ -175,6 +176,7 @@ def _measured(
     extras = dict(matrices)
     values, chance = extras.pop("value"), extras.pop("chance")
     steps = {int(array_of(group).shape[-2]) for group in items.groups if not isinstance(group, RDMs)}
+    in_time = f"time={chosen.time}: {TIME_WORDS[chosen.time]}" if max(steps, default=1) > 1 else ""
     times = steps.pop() if len(steps) == 1 else None
     untaken = [place for group, place in zip(items.groups, items.places) if not taken(chosen, group)]
     empty = np.concatenate(untaken) if untaken else np.zeros(0, int)
@@ -185,7 +187,7 @@ def _measured(
         name=chosen.name,
         kind=chosen.kind,
         n_stimuli=stimuli_of(items.groups[0]),
-        estimator=chosen.estimator,
+        estimator="; ".join(filter(None, (chosen.estimator, in_time))),
         n_times=times if chosen.time == "samples" else 1,
         identity=float(chosen.identity),
         symmetric=bool(chosen.symmetric),

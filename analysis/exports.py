@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import pdist
 
 from analysis.activations.recordings import Outside
 from analysis.activations.types import RDM, Repeats, Representations
 from analysis.artefacts import EXPORTS, remove
+from analysis.geometry.correlation_rdms import correlation_rdm
 from analysis.labelled_comparison import Comparison, plain_array
 from zoo.lookup import nearest
 
@@ -72,18 +72,19 @@ def export(
 
 def write_zarr(comparison: Comparison, path: Path) -> None:
     """A comparison as a zarr directory, every label and attribute with it; format 2, since 3 has no fixed texts yet."""
-    comparison.dataset().to_zarr(path, mode="w", zarr_format=2, consolidated=False)
+    comparison.dataset().to_zarr(path, mode="w", zarr_format=2, consolidated=True)
 
 
 def write_pairs(comparison: Comparison, path: Path) -> None:
-    """A row per measure and pair: measure, a, b, value, chance, and the labels of both, `<label>_a` and `<label>_b`.
+    """A row per measure and pair: measure, a, b, value, chance, what stands beside values, such as z, p, low and high,
+    and the labels of both, `<label>_a` and `<label>_b`.
 
     A pair stands once where the measure is symmetric, and twice, "a predicts b", where it is not. Pairs that were not
     compared are left out; an undefined value is empty.
     """
     items, names = comparison.items, comparison.items.index.to_numpy()
     layer = items["layer"].to_numpy(object) if "layer" in items else np.full(len(items), "")
-    header = True
+    header, extras = True, dict.fromkeys(name for each in comparison.measures.values() for name in each.extras)
     with path.open("w", newline="") as file:
         for variable, measured in comparison.measures.items():
             values, record = measured.values, measured.record
@@ -97,7 +98,8 @@ def write_pairs(comparison: Comparison, path: Path) -> None:
                 known = np.nan if record.chance is None else record.chance
                 chance = known if measured.chance is None else measured.chance[a, b]
                 table = pd.DataFrame({"measure": variable, "a": names[a], "b": names[b]})
-                table = table.assign(value=values[a, b], chance=chance)
+                beside = {name: measured.extras[name][a, b] if name in measured.extras else np.nan for name in extras}
+                table = table.assign(value=values[a, b], chance=chance, **beside)
                 sides = [_of_side(items, a, "a"), _of_side(items, b, "b")]
                 pd.concat([table, *sides], axis=1).to_csv(file, index=False, header=header)
                 header = False
@@ -111,8 +113,8 @@ def _of_side(items: pd.DataFrame, rows: np.ndarray, side: str) -> pd.DataFrame:
 def write_rdms(comparison: Comparison, shown: Representations, others: Sequence[Outside], path: Path) -> None:
     """The RDM of every item in the layout of rsatoolbox's `RDMs.save`: `rsatoolbox.rdm.load_rdm(path)` reads it.
 
-    `dissimilarities (item, pair)`, 1 - Pearson r between the patterns of two stimuli, time and units together, pairs in
-    the order of an upper triangle row by row; ready RDMs as they are. `rdm_descriptors` has the names and labels of the
+    `dissimilarities (item, pair)`, those of `analysis.geometry.correlation_rdms`, pairs in the order of an upper
+    triangle row by row; ready RDMs as they are. `rdm_descriptors` has the names and labels of the
     items, `pattern_descriptors` the conditions of the stimuli. One item's RDM is in memory at a time.
 
     Args:
@@ -150,9 +152,8 @@ def _entries(x: Any) -> np.ndarray:
     """The upper triangle of an RDM, row by row."""
     if isinstance(x, RDM):
         return x.array[np.triu_indices(len(x.array), 1)]
-    patterns = np.asarray(x.array.mean(0) if isinstance(x, Repeats) else x, np.float64)
-    with np.errstate(invalid="ignore"):
-        return pdist(patterns.reshape(len(patterns), -1), "correlation")
+    rdm = correlation_rdm(x.array.mean(0) if isinstance(x, Repeats) else x)
+    return rdm[np.triu_indices(len(rdm), 1)]
 
 
 def _describe(file: Any, group: str, columns: dict[str, Any]) -> None:

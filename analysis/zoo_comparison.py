@@ -24,6 +24,7 @@ from analysis.activations.recordings import Outside
 from analysis.activations.stimuli import Stimuli, read_stimuli
 from analysis.activations.types import Representations
 from analysis.comparison import Choices, comparison_of
+from analysis.geometry.correlation_rdms import correlation_rdm
 from analysis.geometry.layer_correspondence import correspondence
 from analysis.inference.factors import LAYER_COUNT, layer_counts, tested_fields
 from analysis.inference.field_tests import group_means, run_field_tests
@@ -177,6 +178,12 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
     layers = _layers_of(trained, request.layers, probes)
     if request.control:
         check_control(request.control, measures, probes.values())
+    for task, probe in probes.items():
+        if probe.dt and probe.lasts.max() > probe.steps:
+            say(
+                f"{task}: trials last {probe.steps} to {probe.lasts.max()} time steps; the first {probe.steps} of all "
+                "are compared"
+            )
     recordings = outside(request.against, probes, stimuli, measures=measures, say=say)
     return CheckedRequest(measures, stimuli, probes, layers, recordings)
 
@@ -333,37 +340,34 @@ def slices(comparison: Comparison) -> list[Slice]:
 
 
 def mean_rdms(shown: Representations, compared: set[str]) -> xr.Dataset:
-    """Correlation RDMs over stimuli (time and units together), averaged over the members of a model.
+    """RDMs, see `analysis.geometry.correlation_rdms`, averaged over the networks of a model.
 
     Args:
       shown: the representations.
       compared: names of the items that took part in the comparison; diverged members are left out too.
 
     Returns:
-      `rdm (group, i, j)`, 1 - Pearson r, stimuli sorted by their conditions; `model`, `layer`, `trained`, `members` per
+      `rdm (group, i, j)`, stimuli sorted by their conditions; `model`, `layer`, `trained`, `members` per
       group and the conditions per stimulus.
     """
     order = np.lexsort(list(shown.conditions.values())[::-1]) if shown.conditions else slice(None)
-    sums: dict[tuple[str, str, bool], tuple[np.ndarray, np.ndarray, int]] = {}
+    sums: dict[tuple[str, str, bool], tuple[Any, int]] = {}
     for group in shown.groups:
         for name, labels, x in zip(group.names, group.labels.to_dict("records"), group.array):
             if name not in compared or (labels["trained"] and labels["status"] == DIVERGED_WORD):
                 continue
-            rows = x[order].reshape(len(x), -1).astype(np.float64)
-            rows = rows - rows.mean(1, keepdims=True)
-            norms = np.linalg.norm(rows, axis=1, keepdims=True)
-            rows = rows / np.where(norms > 0, norms, np.nan)
             key = (str(labels["model"]), str(labels["layer"]), bool(labels["trained"]))
-            rdm = 1 - rows @ rows.T
-            total, defined, count = sums.get(key, (0.0, 0, 0))
-            sums[key] = (total + np.nan_to_num(rdm), defined + np.isfinite(rdm), count + 1)
+            total, count = sums.get(key, (0.0, 0))
+            sums[key] = (total + correlation_rdm(x[order]), count + 1)
     models, layers, states = zip(*sums)
     coords: dict[str, Any] = {
         "model": ("group", np.array(models)),
         "layer": ("group", np.array(layers)),
         "trained": ("group", np.array(states)),
-        "members": ("group", np.array([count for _, _, count in sums.values()])),
+        "members": ("group", np.array([count for _, count in sums.values()])),
     }
     coords |= {f"condition_{name}": ("i", np.asarray(values)[order]) for name, values in shown.conditions.items()}
-    mean = np.stack([total / np.where(defined > 0, defined, np.nan) for total, defined, _ in sums.values()])
-    return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32))}, coords, {"probe": shown.probe})
+    mean = np.stack([total / count for total, count in sums.values()])
+    over = "time and units" if shown.dt else "units"
+    about = {"probe": shown.probe, "name": f"1 - Pearson r over {over}"}
+    return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32))}, coords, about)

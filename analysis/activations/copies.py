@@ -6,14 +6,14 @@ narrow, and a map holds one point many times.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.activations.types import Group, Representations
 
-__all__ = ["COPY_COUNT", "merged"]
+__all__ = ["COPY_COUNT", "ROUNDING", "equal_places", "merged"]
 
 COPY_COUNT = "copies"
 """The label of how many networks an item stands for."""
@@ -79,31 +79,36 @@ def _equal(shown: Representations, networks: Sequence[Network]) -> Iterator[list
     if len(networks) == 1:
         yield list(networks)
         return
-    # Equal networks have equal projections, up to rounding: where these are sorted, copies are neighbours.
-    projections = np.zeros(len(networks))
-    for layer in range(len(networks[0])):
-        weights = np.random.default_rng(layer).standard_normal(_activations(shown, networks[0], layer).size)
-        projections += [_activations(shown, network, layer).ravel() @ weights for network in networks]
+
+    def layers(place: int) -> list[np.ndarray]:
+        return [shown.groups[group].array[row] for group, row in networks[place]]
+
+    for places in equal_places(len(networks), layers):
+        yield [networks[place] for place in places]
+
+
+def equal_places(count: int, parts: Callable[[int], Sequence[np.ndarray]]) -> list[list[int]]:
+    """The places of equal things together, the first of each first.
+
+    Args:
+      count: how many there are.
+      parts: place -> arrays, of the same shapes for all; equal are those all of whose arrays are, up to `ROUNDING`.
+    """
+    # Equal things have equal projections, up to rounding: where these are sorted, copies are neighbours.
+    weights = [np.random.default_rng(i).standard_normal(part.size) for i, part in enumerate(parts(0))]
+    projections = [sum(float(part.ravel() @ w) for part, w in zip(parts(i), weights)) for i in range(count)]
     together: list[list[int]] = []
-    for now in np.argsort(projections, kind="stable"):
-        if together and _are_equal(shown, networks[together[-1][0]], networks[now]):
-            together[-1].append(int(now))
+    for now in np.argsort(projections, kind="stable").tolist():
+        if together and _are_equal(parts(together[-1][0]), parts(now)):
+            together[-1].append(now)
         else:
-            together.append([int(now)])
-    yield from ([networks[place] for place in sorted(places)] for places in together)
+            together.append([now])
+    return sorted(sorted(places) for places in together)
 
 
-def _are_equal(shown: Representations, one: Network, other: Network) -> bool:
-    for layer in range(len(one)):
-        a, b = _activations(shown, one, layer), _activations(shown, other, layer)
-        if not np.abs(a - b).max(initial=0) <= ROUNDING * np.abs(a).max(initial=0):  # NaN is equal to nothing
-            return False
-    return True
-
-
-def _activations(shown: Representations, network: Network, layer: int) -> np.ndarray:
-    group, row = network[layer]
-    return shown.groups[group].array[row]
+def _are_equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    # NaN is equal to nothing.
+    return all(np.abs(a - b).max(initial=0) <= ROUNDING * np.abs(a).max(initial=0) for a, b in zip(one, other))
 
 
 def _without_copies(group: Group, number: int, copies: dict[tuple[int, int], list[int]]) -> Group:

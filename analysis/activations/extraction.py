@@ -99,7 +99,7 @@ class View(NamedTuple):
     def patterns(self, x: Any, layer: str) -> Any:
         """The activations of a layer, `(stimulus, ...)`, without the time steps, or the places, that are not kept."""
         if self.probe.dt:
-            return x[:, :: self.every]
+            return self.probe.at_kept(x, self.every)
         return self.space.reduce(x, layer) if x.ndim == 4 else x
 
     def structure(self, x: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.activations.copies import ROUNDING, equal_places
 from analysis.activations.types import RDM, RDMs, Repeats, Representations, array_of
 from analysis.labelled_comparison import ZOO, LeftOut
 
@@ -16,6 +17,9 @@ __all__ = ["Items", "array_of", "check_items", "gathered", "kind_of", "rows_of",
 
 LEAST = 4
 """Stimuli that a comparison needs, whatever the measure: of three, two unrelated geometries are alike by chance."""
+
+MOST_COPIED = 0.02
+"""The share of stimuli that may be copies of others: large sets of images have some."""
 
 
 class Items(NamedTuple):
@@ -186,6 +190,7 @@ def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool 
                     )
         keep.append(good)
     if not excluded:
+        _check_distinct(items)
         return items, []
     if len(excluded) == len(items.names):
         raise ValueError(f"All {len(excluded)} representations are NaN or constant; nothing is left to compare.")
@@ -193,7 +198,37 @@ def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool 
     parts = [(rows_of(a, g), np.searchsorted(left, p[g])) for a, p, g in zip(*items[2:], keep) if g.any()]
     groups, places = (list(column) for column in zip(*parts))
     kept = Items([items.names[i] for i in left], items.labels.iloc[left], groups, places)
+    _check_distinct(kept)
     return kept, [_left_out(items, i) for i in sorted(excluded)]
+
+
+def _check_distinct(items: Items) -> None:
+    """Refuses stimuli that are there twice: what is the same in every item is one stimulus, no two samples.
+
+    Unrelated networks would be found alike, since copies are alike in each: 25 stimuli shown twice give a debiased CKA
+    of .8. Whole numbers, such as one-hot classes, are equal by design.
+    """
+    arrays = [array_of(group) for group in items.groups if not isinstance(group, RDMs)]
+    if not arrays or all(np.array_equal(array[:1], np.rint(array[:1])) for array in arrays):
+        return
+    arrays = [array if array.ndim == 4 else array.mean(1) for array in arrays]  # of repeats their mean
+    candidates = equal_places(arrays[0].shape[1], lambda stimulus: [arrays[0][0, stimulus]])
+    pairs = [(places[0], other) for places in candidates for other in places[1:]]
+    twice = [
+        (a, b)
+        for a, b in pairs
+        if all(_same(array[:, a], array[:, b]) for array in arrays) and any(array[:, a].any() for array in arrays)
+    ]
+    if len(twice) > MOST_COPIED * arrays[0].shape[1]:
+        more = f", and {len(twice) - 1} more" if len(twice) > 1 else ""
+        raise ValueError(
+            f"Stimuli {twice[0][0]} and {twice[0][1]}{more}, are the same in every representation: copies are no "
+            "samples, and make unrelated networks alike; give each stimulus once."
+        )
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool(np.abs(a - b).max() <= ROUNDING * np.abs(a).max())
 
 
 def stimuli_of(group: Any) -> int:

@@ -33,6 +33,7 @@ class Probe(NamedTuple):
       inputs: `(stimulus, ...)`, as the models take them.
       conditions: name -> one label per stimulus; `image` is its place in the held-out set that it was taken from.
       dt: ms per time step, 0 where there is no time.
+      lasts: how many time steps each trial lasts, `(stimulus,)`, see `zoo.tasks.lengths`; 1 where there is no time.
     """
 
     id: str
@@ -40,6 +41,16 @@ class Probe(NamedTuple):
     inputs: np.ndarray
     conditions: dict[str, np.ndarray]
     dt: float
+    lasts: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """The time steps that all trials last: what follows is padding of some, and compared of none."""
+        return int(self.lasts.min())
+
+    def at_kept(self, x: Any, every: int) -> Any:
+        """Of trials `(stimulus, time, ...)`, every such time step of those that all last."""
+        return x[:, : self.steps : every]
 
 
 def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
@@ -56,7 +67,7 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
 
     startup.start_as(trained.manifest)
     ready = set(trained.members["member"][finished(trained)])
-    shown_by_task: dict[Any, tuple[np.ndarray, dict[str, np.ndarray], str]] = {}  # cohorts by the hundred share a task
+    shown_by_task: dict[Any, _Shown] = {}  # cohorts by the hundred share a task
     probes: dict[tuple[str, str], Probe] = {}
     groups = trained.zoo.cohorts
     if foreign := ready - {member.id for cohort in groups for member in cohort.members}:
@@ -74,12 +85,12 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
             check_data(trained.path, task, dict(trained.manifest.get("data", {})))
             check_task(task)  # whose file may be another than when it was trained
             shown_by_task[task] = _shown(task, stimuli)
-        inputs, conditions, digest = shown_by_task[task]
-        key = (name_of(task), digest)
+        shown = shown_by_task[task]
+        key = (name_of(task), shown.digest)
         if key in probes:
             probes[key] = probes[key]._replace(cohorts=(*probes[key].cohorts, cohort))
         else:
-            probes[key] = Probe(digest, (cohort,), inputs, conditions, float(task.dt))
+            probes[key] = Probe(shown.digest, (cohort,), shown.inputs, shown.conditions, float(task.dt), shown.lasts)
     if not probes and (stimuli is None or not ready):
         raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
     if not probes and stimuli is not None:
@@ -117,19 +128,39 @@ def names_apart(groups: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     return {key: key if taken.count(name) > 1 else name for key, name in names.items()}
 
 
-def _shown(task: Any, stimuli: Stimuli | None) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
-    """What a task shows its networks: inputs, conditions, and a hash of both and of the time step."""
+class _Shown(NamedTuple):
+    """What a task shows its networks, as `Probe` has it, and a hash of it and of the time step."""
+
+    inputs: np.ndarray
+    conditions: dict[str, np.ndarray]
+    lasts: np.ndarray
+    digest: str
+
+
+def _shown(task: Any, stimuli: Stimuli | None) -> _Shown:
+    from zoo.spec.fields import name_of
+    from zoo.tasks import lengths
+
     if stimuli is None:
         trials = task.probe(task.data())
+        lasts = lengths(trials.mask)
+        if not lasts.all():
+            raise ValueError(
+                f"Task {name_of(task)}: no time step of trial {int(lasts.argmin())} of its probe counts; a trial ends "
+                "with the last step whose mask is above 0."
+            )
         inputs, conditions = np.asarray(trials.inputs), {n: np.asarray(v) for n, v in trials.conditions.items()}
         if hasattr(task, "places"):
             conditions["image"] = task.places()
     else:
         inputs, conditions = np.asarray(task.stimuli(stimuli.images)), stimuli.conditions
+        lasts = np.ones(len(inputs), int)
     digest = hashlib.sha256(np.ascontiguousarray(inputs).tobytes() + np.float64(task.dt).tobytes())
     for name, values in conditions.items():
         digest.update(name.encode() + values.tobytes())
-    return inputs, conditions, digest.hexdigest()[:12]
+    if task.dt and lasts.min() < inputs.shape[1]:
+        digest.update(lasts.tobytes())
+    return _Shown(inputs, conditions, lasts, digest.hexdigest()[:12])
 
 
 def kept_every(probe: Probe, time_step: float | None = None) -> int:
@@ -145,7 +176,7 @@ def kept_every(probe: Probe, time_step: float | None = None) -> int:
     if not probe.dt:
         return 1
     if time_step is None:
-        return -(-probe.inputs.shape[1] // MOST_TIMES)
+        return -(-probe.steps // MOST_TIMES)
     every = round(time_step / probe.dt)
     if every < 1 or abs(every * probe.dt - time_step) > 1e-6 * probe.dt:
         raise ValueError(f"time_step is {time_step} ms; it must be a multiple of the task's {probe.dt} ms.")

@@ -12,7 +12,6 @@ from models import Network, is_before_nonlinearity
 from zoo.devices.population import Population, population_batches, population_map
 from zoo.spec.cohorts import Cohort
 from zoo.store.reader import Trained
-from zoo.tasks import is_environment
 from zoo.training.program import OUTPUT
 
 
@@ -40,11 +39,6 @@ class Assayed:
     def task(self) -> Any:
         """The task of the first of them; the others may differ in its traced fields."""
         return self.cohort.members[0].task
-
-    @property
-    def is_environment(self) -> bool:
-        """Whether they act on their task."""
-        return is_environment(self.task)
 
     @functools.cached_property
     def model(self) -> Network:

@@ -90,18 +90,16 @@ class Assay:
                 "units": (table, units, {"long_name": "units of the layer"}),
                 "spectrum": ((*table, "component"), spectra, {"long_name": "share of the variance"}),
                 "stimuli": ("member", samples[0], {"long_name": "stimuli of the probe"}),
-                "times": ("member", samples[1], {"long_name": "time steps of each that count"}),
+                "times": ("member", samples[1], {"long_name": "time steps of each, padding among them"}),
             },
             {"member": population.members, "layer": layers, "component": np.arange(spectra.shape[-1]) + 1},
         )
 
     def _weights(self, population: Assayed) -> np.ndarray:
         """How much every time step of every stimulus counts, `(stimulus, time)`; after `time` has been taken, one."""
-        trajectories = population.probe.inputs.ndim == 3
-        shape = population.probe.inputs.shape[:2] if trajectories else (len(population.probe.inputs), 1)
-        weights = np.ones(shape, np.float32)
-        if population.is_environment:
-            weights = (np.asarray(population.task.probe(population.data).mask) > 0).astype(np.float32)
+        probe = population.probe
+        steps = np.arange(probe.inputs.shape[1] if probe.dt else 1)
+        weights = (steps < probe.lasts[:, None]).astype(np.float32)
         if self.time == "last":
             last = weights.shape[1] - 1 - weights[:, ::-1].argmax(1)
             weights = (np.arange(weights.shape[1])[None] == last[:, None]).astype(np.float32)

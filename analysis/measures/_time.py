@@ -2,8 +2,15 @@
 
 from typing import Any
 
-TIMES = ("samples", "features", "mean", "last")
-"""How time enters a measure; see `in_time`."""
+TIME_WORDS = {
+    "samples": "every time step a row",
+    "features": "time and units together",
+    "mean": "mean over time",
+    "last": "the last time step",
+}
+"""How time enters a measure, in words; see `in_time`."""
+
+TIMES = tuple(TIME_WORDS)
 
 
 def in_time(x: Any, time: str) -> Any:

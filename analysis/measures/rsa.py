@@ -24,8 +24,9 @@ WHITENED = ("whitened-cosine", "whitened-pearson")
 class Measure(Family):
     """RSA (Kriegeskorte et al. 2008): how alike the entries of two RDMs are.
 
-    A pattern is a stimulus (at one time, if there is time). RDM entries of a stimulus with itself, at any two times,
-    are left out, but for the whitened comparisons. No entry is ever clamped.
+    A pattern is a stimulus, of a trajectory its time and units together; with time="samples" a stimulus at one time.
+    RDM entries of a stimulus with itself, at any two times, are left out, but for the whitened comparisons. No entry is
+    ever clamped.
 
     Attributes:
       rdm: between patterns a and b of P units
@@ -53,17 +54,17 @@ class Measure(Family):
         themselves), "exact" holds every rank, which is as large as half of all RDMs.
       comparisons: of "tau-a"; where there are more pairs of entries, as many are drawn, the same for all members. 0
         makes all of them.
-      time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`.
-      center: "time": entries are centred by their mean for each pair of times, and compared in tau-a with those of the
-        same two times, so that a shared time course alone gives 0; "grand": by the mean of all, and with all. Without
-        time both are the plain comparison. A cosine is not centred.
+      time: how time enters, "features" | "samples" | "mean" | "last"; see `analysis.measures._time.in_time`.
+      center: for time="samples". "time": entries are centred by their mean for each pair of times, and compared in
+        tau-a with those of the same two times, so that a shared time course alone gives 0; "grand": by the mean of all,
+        and with all. With one pattern a stimulus both are the plain comparison. A cosine is not centred.
     """
 
     rdm: str = setting("correlation", choices=_rdms.RDMS)
     compare: str = setting("spearman", choices=COMPARE)
     ranks: str = setting("table", choices=("table", "exact"))
     comparisons: int = setting(100_000, least=0)
-    time: str = setting("samples", choices=TIMES)
+    time: str = setting("features", choices=TIMES)
     center: str = setting("time", choices=("time", "grand"))
 
     least: ClassVar[int] = 3

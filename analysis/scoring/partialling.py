@@ -66,7 +66,7 @@ def confound(name: str, probe: Probe) -> Outside:
     every = kept_every(probe)
     if name == INPUT:
         x = np.asarray(probe.inputs, np.float32)
-        x = x[:, ::every] if probe.dt else x.reshape(len(x), -1)
+        x = probe.at_kept(x, every) if probe.dt else x.reshape(len(x), -1)
     elif name in probe.conditions:
         labels = probe.conditions[name]
         levels, codes = np.unique(labels, return_inverse=True)
@@ -74,7 +74,7 @@ def confound(name: str, probe: Probe) -> Outside:
         if labels.dtype.kind == "f" and len(levels) > MOST_INDICATORS:
             x = labels.astype(np.float32)[:, None]
         if probe.dt:
-            times = -(-probe.inputs.shape[1] // every)
+            times = -(-probe.steps // every)
             x = np.repeat(x[:, None], times, 1)
     else:
         raise ValueError(f"There is no condition {name!r} to take out; {nearest(name, [INPUT, *probe.conditions])}.")

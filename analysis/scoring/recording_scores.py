@@ -103,7 +103,7 @@ def _possible(member: Outside, measures: Sequence[Any], say: Callable[[str], Any
 def _shown(probe: Probe) -> ShownStimuli:
     """What a recording is read for."""
     task = probe.cohorts[0].members[0].task
-    steps = np.arange(probe.inputs.shape[1])[:: kept_every(probe)] if probe.dt else np.zeros(0)
+    steps = np.arange(probe.steps)[:: kept_every(probe)] if probe.dt else np.zeros(0)
     times = getattr(task, "start", 0.0) + probe.dt * steps
     return ShownStimuli(len(probe.inputs), probe.conditions, times, getattr(task, "test_size", 0))
 
@@ -117,7 +117,7 @@ def _baselines(probe: Probe, stimuli: Stimuli | None) -> list[Outside]:
             steps = probe.inputs.shape[:2]
             classes = np.broadcast_to(targets if targets.ndim == 2 else targets[:, None], steps)
             targets = np.eye(task.outputs)[classes]
-        return baselines.of_sequences(probe.inputs[:, ::every], targets[:, ::every])
+        return baselines.of_sequences(*(probe.at_kept(x, every) for x in (probe.inputs, targets)))
     if stimuli is not None:
         return baselines.of_images(probe.inputs, stimuli.images, probe.conditions)
     levels = np.rint(255 * (probe.inputs * np.asarray(task.deviation) + np.asarray(task.mean)))

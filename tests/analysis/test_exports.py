@@ -13,7 +13,7 @@ from scipy.spatial.distance import squareform
 
 from analysis.activations.recordings import Outside
 from analysis.activations.types import RDM, Group, Representations
-from analysis.comparison import comparison_of
+from analysis.comparison import Choices, comparison_of
 from analysis.exports import check_formats, export
 
 N = 8
@@ -54,6 +54,23 @@ def test_a_row_per_measure_and_pair_carries_the_labels_of_both(tmp_path):
     assert np.isnan(table.loc[("cka", "m1/first", "brain"), "value"]), "undefined, and empty"
 
 
+def test_what_stands_beside_a_value_stands_in_its_row(tmp_path):
+    result = comparison_of(FOUND, ["cka", "predictivity(folds=3)"], [], Choices(nulls=True, intervals=True))
+    beside = {name: set(measured.extras) for name, measured in result.measures.items()}
+    assert {"z", "p", "low", "high"} <= beside["cka"]
+    assert "penalty" in beside["predictivity"]
+    (path,) = export(tmp_path / "zoo", ["csv"], result, FOUND)
+    table: Any = pd.read_csv(path).set_index(["measure", "a", "b"])
+    for measure, extras in beside.items():
+        for name in set().union(*beside.values()):
+            found = table.loc[(measure, "m1/first", "m2/first"), name]
+            if name in extras:
+                wanted = float(result.dataset()[f"{measure}_{name}"].sel(a="m1/first", b="m2/first"))
+                np.testing.assert_allclose(found, wanted, rtol=1e-6)
+            else:
+                assert np.isnan(found), "this measure has none"
+
+
 def test_whole_numbers_stay_whole_beside_items_that_have_none(tmp_path):
     (path,) = export(tmp_path / "zoo", ["csv"], RESULT, FOUND, OTHERS)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -90,7 +107,7 @@ def test_zarr_keeps_every_label_and_attribute(tmp_path):
     pytest.importorskip("zarr")
     for _ in range(2):  # the second replaces the first
         (path,) = export(tmp_path / "zoo", ["zarr"], RESULT, FOUND, OTHERS)
-    found = xr.open_zarr(path, consolidated=False).load()
+    found = xr.open_zarr(path, consolidated=True).load()
     xr.testing.assert_identical(found, RESULT.dataset())
     assert [entry.name for entry in tmp_path.iterdir()] == ["zoo.zarr"]
 

@@ -48,6 +48,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Trials(NamedTuple):
@@ -57,7 +58,8 @@ class Trials(NamedTuple):
       inputs: `(trial, *input_shape)`, float32.
       targets: what the outputs should be, `(trial, time, unit)` or, of images, `(trial, unit)`, float32; or the number
         of the right class, `(trial, time)` or `(trial,)`, int32.
-      mask: weight of the outputs in loss and score, `(trial, time)` or, of images, `(trial,)`, float32; 0 is padding.
+      mask: weight of the outputs in loss and score, `(trial, time)` or, of images, `(trial,)`, float32; 0 where they do
+        not count. What follows the last step that counts is padding, see `lengths`.
       conditions: name -> one label per trial, `(trial,)`: the cell of the design that the trial belongs to; {} where
         there is no design.
     """
@@ -138,6 +140,19 @@ class Environment(Protocol):
 def is_environment(task: Any) -> bool:
     """Whether a task answers to what the network does."""
     return hasattr(task, "act")
+
+
+def lengths(mask: Any) -> np.ndarray:
+    """How many time steps each trial lasts, up to the last of them that counts, `(trial,)`; 0 where none does.
+
+    Steps before it belong to the trial, whether they count or not: a network bridges a delay.
+
+    Args:
+      mask: of the trials, `(trial, time)`; `(trial,)` of images, which are one step.
+    """
+    counts = np.asarray(mask) > 0
+    counts = counts if counts.ndim == 2 else counts[:, None]
+    return (np.arange(1, counts.shape[1] + 1) * counts).max(1)
 
 
 def squared_error(outputs: jax.Array, trials: Trials) -> jax.Array:

@@ -60,6 +60,8 @@ def draw(means: xr.Dataset, layer: str, title: str) -> Figure:
                     axes.tick_params(length=0)
                 axes.set_ylabel(str(conditions[0]).removeprefix("condition_"))
     if image is not None:
-        figure.colorbar(image, ax=panels, shrink=0.6, label="dissimilarity, 1 - Pearson r")
-    figure.suptitle(f"{title}\nlayer {layer}, mean RDM\nover members", x=0.01, ha="left", fontsize=10)
+        figure.colorbar(
+            image, ax=panels, shrink=0.6, label=f"dissimilarity, {means.attrs.get('name', '1 - Pearson r')}"
+        )
+    figure.suptitle(f"{title}\nlayer {layer}, mean RDM\nover networks", x=0.01, ha="left", fontsize=10)
     return figure

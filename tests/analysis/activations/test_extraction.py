@@ -1,6 +1,7 @@
 """Representations of a zoo: the model's own activations, reduced where they are made, on any images."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +40,39 @@ def test_every_item_is_the_models_own_activation_reduced(zoo, space):
                     continue
                 wanted = parse(space).reduce(np.asarray(x), layer) if x.ndim == 4 else x
                 np.testing.assert_allclose(arrays[f"{member}/{layer}{state}"], wanted, atol=1e-5)
+
+
+def of_flipflop(zoo, monkeypatch, mask):
+    """Items and probe where trials of the probe count as a mask says."""
+    real = flipflop.Task.probe
+
+    def probe(self, data=None):
+        return real(self, data)._replace(mask=jnp.asarray(mask, jnp.float32))
+
+    monkeypatch.setattr(flipflop.Task, "probe", probe)
+    return items(representations(zoo, task="flipflop")), probes_of(zoo)["flipflop"]
+
+
+def test_time_steps_that_are_padding_of_one_trial_are_compared_of_none(zoo, monkeypatch):
+    whole, probe = items(representations(zoo, task="flipflop")), probes_of(zoo)["flipflop"]
+    assert whole
+    padded, shorter = of_flipflop(zoo, monkeypatch, np.arange(6) < np.array([6, 4, 5, 6])[:, None])
+    assert shorter.lasts.tolist() == [6, 4, 5, 6]
+    assert shorter.id != probe.id, "networks on the one are not compared with those on the other"
+    for name, x in whole.items():
+        np.testing.assert_array_equal(padded[name], x[:, :4])
+
+
+def test_time_steps_before_the_last_that_counts_belong_to_the_trial(zoo, monkeypatch):
+    whole = items(representations(zoo, task="flipflop"))
+    late, _ = of_flipflop(zoo, monkeypatch, np.tile([0, 0, 0, 0, 0, 1], (4, 1)))
+    for name, x in whole.items():
+        np.testing.assert_array_equal(late[name], x)
+
+
+def test_a_trial_of_the_probe_that_never_counts_is_refused(zoo, monkeypatch):
+    with pytest.raises(ValueError, match="Task flipflop: no time step of trial 2 of its probe counts"):
+        of_flipflop(zoo, monkeypatch, np.arange(6) < np.array([6, 4, 0, 6])[:, None])
 
 
 def test_items_of_many_cohorts_stand_in_the_order_of_the_members(zoo):

@@ -77,6 +77,23 @@ def test_what_comes_from_elsewhere_joins_every_layer():
     assert result.trained_a.dtype == bool
 
 
+def test_stimuli_that_are_there_twice_are_refused_whatever_the_measure():
+    twice = {name: np.concatenate([normal(seed, 25, 6)] * 2) for seed, name in enumerate("ab")}
+    with pytest.raises(ValueError, match="Stimuli 0 and 25, and 24 more, are the same in every representation"):
+        compare(twice, ["cka"])
+    noisy = {"a": twice["a"], "b": twice["b"] + 0.1 * normal(5, 50, 6)}
+    assert compare(noisy, ["cka"])["cka"].shape == (2, 2), "one that tells them apart has seen two"
+
+
+def test_equal_rows_of_whole_numbers_silent_rows_and_a_rare_copy_are_no_repeated_stimuli():
+    classes = np.eye(4)[np.arange(20) % 4]
+    assert np.isfinite(compare({"a": classes, "b": classes[:, ::-1] * 2}, ["cka"])["cka"]).all()
+    sparse = {name: np.where(np.arange(20)[:, None] < 5, 0, normal(seed, 20, 6)) for seed, name in enumerate("ab")}
+    assert compare(sparse, ["cka"])["cka"].shape == (2, 2)
+    rare = {name: normal(seed, 100, 6)[[*range(99), 0]] for seed, name in enumerate("ab")}
+    assert compare(rare, ["cka"])["cka"].shape == (2, 2)
+
+
 @pytest.mark.parametrize("name", ["cka", "rsa(compare=tau-a)", "procrustes", "matching", "cca", "dsa(rank=2)"])
 def test_unequal_time_axes_are_refused_under_every_measure_of_rows(name):
     given = {"a": normal(0, 12, 5, 3), "b": normal(1, 12, 7, 3)}

@@ -12,7 +12,7 @@ from scipy.stats import special_ortho_group
 from analysis.assays import dimensionality
 from tests.analysis.assayed_zoo import population
 from zoo.devices.population import Population
-from zoo.tasks import Trials
+from zoo.tasks import lengths
 
 
 def planted(activity: np.ndarray, mask: np.ndarray | None = None, **options: Any) -> Any:
@@ -24,14 +24,11 @@ def planted(activity: np.ndarray, mask: np.ndarray | None = None, **options: Any
             values = jax.jit(lambda *shared: function(bound, None, None, *shared))(*shared)
         yield Population(["m"], jax.tree.map(lambda x: np.asarray(x)[None], values))
 
-    trials = Trials(activity, activity, np.ones(1) if mask is None else mask, {})  # pyright: ignore
+    lasts = np.full(len(activity), activity.shape[1] if activity.ndim == 3 else 1) if mask is None else lengths(mask)
     given: Any = SimpleNamespace(
         layers={"rate": activity.shape},
         members=["m"],
-        probe=SimpleNamespace(inputs=activity.astype(np.float32)),
-        is_environment=mask is not None,
-        task=SimpleNamespace(probe=lambda data: trials),
-        data=None,
+        probe=SimpleNamespace(inputs=activity.astype(np.float32), dt=float(activity.ndim == 3), lasts=lasts),
         batches=batches,
     )
     return dimensionality.Assay(**options).run(given).isel(member=0, layer=0)
@@ -80,7 +77,7 @@ def test_one_value_a_stimulus_is_its_last_or_its_mean_time_step(time: str, pick:
     assert found["times"] == 1
 
 
-def test_what_comes_after_the_end_of_an_episode_does_not_count() -> None:
+def test_what_comes_after_the_end_of_a_trial_does_not_count() -> None:
     x = np.random.default_rng(3).normal(size=(8, 6, 4))
     mask = np.float32(np.arange(6)[None] < np.arange(8)[:, None] % 3 + 2)
     kept = np.concatenate([row[: int(m.sum())] for row, m in zip(x, mask)])

@@ -24,9 +24,9 @@ CASES = [
     (cka.Measure(), 3),
     (cka.Measure(), 1),
     (cka.Measure(debiased=False), 3),
-    (rsa.Measure(rdm="euclidean", compare="pearson"), 3),
-    (rsa.Measure(rdm="euclidean", compare="pearson", center="grand"), 3),
-    (rsa.Measure(rdm="euclidean", compare="cosine"), 3),
+    (rsa.Measure(rdm="euclidean", compare="pearson", time="samples"), 3),
+    (rsa.Measure(rdm="euclidean", compare="pearson", time="samples", center="grand"), 3),
+    (rsa.Measure(rdm="euclidean", compare="cosine", time="samples"), 3),
     (rsa.Measure(rdm="euclidean", ranks="exact"), 2),
 ]
 

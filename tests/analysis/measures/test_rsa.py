@@ -30,6 +30,17 @@ def cosine(a, b):
     return (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
 
 
+def rsa_of(**choices):
+    """With every time step a pattern of its own."""
+    return rsa.Measure(**{"time": "samples", **choices})
+
+
+def test_by_default_a_trajectory_is_one_pattern_time_and_units_together():
+    a, b = normal(0, 9, 4, 5), normal(1, 9, 4, 7)
+    entries = [pdist(x.reshape(9, -1), "correlation") for x in (a, b)]
+    assert pair(rsa.Measure(), a, b) == pytest.approx(spearmanr(*entries).statistic, abs=1e-10)
+
+
 # --- the formulas ----------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +165,7 @@ def group(rdm, *x):
 @pytest.mark.parametrize("rdm", ["correlation", "cosine", "euclidean", "mahalanobis", "crossnobis", "poisson"])
 def test_every_rdm_under_every_comparison_equals_its_formula(rdm, dtype, atol):
     a, b = (x.astype(dtype).astype(float) for x in members(rdm, units=5))
-    chosen = [rsa.Measure(rdm=rdm, compare=compare) for compare in rsa.COMPARE]
+    chosen = [rsa_of(rdm=rdm, compare=compare) for compare in rsa.COMPARE]
     x, y = dense_rdm(a, rdm), dense_rdm(b, rdm)
     for measure, result in zip(chosen, similarities(prepare_all(chosen, [group(rdm, a, b)], dtype))):
         assert result.value[0, 1] == pytest.approx(compared(x, y, measure.compare), abs=atol), measure.name
@@ -166,8 +177,8 @@ def test_every_rdm_under_every_comparison_equals_its_formula(rdm, dtype, atol):
 )
 def test_rsa_of_trajectories_equals_the_dense_rdm(rdm, center):
     a, b = (x[..., :6, :, :] for x in members(rdm, times=3))
-    chosen = [rsa.Measure(rdm=rdm, compare=compare, center=center) for compare in rsa.COMPARE]
-    chosen.append(rsa.Measure(rdm=rdm, center=center, ranks="exact"))
+    chosen = [rsa_of(rdm=rdm, compare=compare, center=center) for compare in rsa.COMPARE]
+    chosen.append(rsa_of(rdm=rdm, center=center, ranks="exact"))
     x, y = dense_rdm(a, rdm, center), dense_rdm(b, rdm, center)
     for measure, result in zip(chosen, similarities(prepare_all(chosen, [group(rdm, a), group(rdm, b)], "float64"))):
         assert result.value[0, 1] == pytest.approx(compared(x, y, measure.compare, center), abs=1e-10), measure.name
@@ -176,7 +187,7 @@ def test_rsa_of_trajectories_equals_the_dense_rdm(rdm, center):
 def test_mahalanobis_of_repeats_is_whitened_by_their_residuals():
     a, b = members("crossnobis", units=5)
     expected = compared(dense_rdm(a, "mahalanobis"), dense_rdm(b, "mahalanobis"), "cosine")
-    measure = rsa.Measure(rdm="mahalanobis", compare="cosine")
+    measure = rsa_of(rdm="mahalanobis", compare="cosine")
     value = similarities([prepare(measure, [Repeats(np.stack([a, b]))], "float64")])[0].value
     assert value[0, 1] == pytest.approx(expected, abs=1e-10)
 
@@ -185,8 +196,8 @@ def test_mahalanobis_of_repeats_is_whitened_by_their_residuals():
 def test_a_ready_rdm_gives_what_the_patterns_it_was_made_of_give(dtype, atol):
     a, b = members("euclidean")
     ready = RDMs(dense_rdm(b, "euclidean")[None, :, 0, :, 0])
-    chosen = [rsa.Measure(rdm="euclidean", compare=compare) for compare in rsa.COMPARE]
-    chosen.append(rsa.Measure(rdm="euclidean", ranks="exact"))
+    chosen = [rsa_of(rdm="euclidean", compare=compare) for compare in rsa.COMPARE]
+    chosen.append(rsa_of(rdm="euclidean", ranks="exact"))
     both = zip(
         similarities(prepare_all(chosen, [a[None], b[None]], dtype)),
         similarities(prepare_all(chosen, [a[None], ready], dtype)),
@@ -204,7 +215,7 @@ def test_ranks_of_a_large_rdm_are_exact_or_read_off_a_table():
     b = a + normal(1, 150, 1, 9)
     expected = spearmanr(*(pdist(z[:, 0], "sqeuclidean") for z in (a, b)))[0]
     for ranks, atol in (("exact", 1e-10), ("table", 2e-6)):
-        assert pair(rsa.Measure(rdm="euclidean", ranks=ranks), a, b) == pytest.approx(expected, abs=atol)
+        assert pair(rsa_of(rdm="euclidean", ranks=ranks), a, b) == pytest.approx(expected, abs=atol)
 
 
 @pytest.mark.parametrize("ranks", ["exact", "table"])
@@ -214,7 +225,7 @@ def test_ties_get_average_ranks_whatever_the_rounding(ranks, dtype):
     b = a + 0.3 * normal(1, 120, 1, 4)
     x = rankdata(pdist(a[:, 0], "sqeuclidean").round(9))
     y = rankdata(pdist(b[:, 0], "sqeuclidean").round(9))
-    value = pair(rsa.Measure(rdm="euclidean", ranks=ranks), a, b, dtype)
+    value = pair(rsa_of(rdm="euclidean", ranks=ranks), a, b, dtype)
     assert value == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
 
 
@@ -223,7 +234,7 @@ def test_values_that_single_precision_cannot_tell_apart_do_not_leave_their_place
     a += 1e-9 * normal(1, *a.shape)  # clusters of entries, each narrower than rounding
     b = a + 0.3 * normal(2, *a.shape)
     exact = spearmanr(*(pdist(z[:, 0], "sqeuclidean") for z in (a, b)))[0]
-    measure = rsa.Measure(rdm="euclidean")
+    measure = rsa_of(rdm="euclidean")
     state = jax.tree.map(jnp.asarray, measure.prepare(a[None].astype("float32")))
     ranks = np.asarray(measure.left(state, np.arange(120), np.arange(120)))
     assert np.abs(ranks).max() <= 0.5
@@ -234,7 +245,7 @@ def test_values_that_single_precision_cannot_tell_apart_do_not_leave_their_place
 def test_with_ties_rho_a_and_tau_a_are_below_one_with_itself_and_equal_their_formula(compare):
     a = np.random.default_rng(0).integers(0, 2, (9, 1, 4)) / 3
     b = a + 0.3 * normal(1, 9, 1, 4)
-    measure = rsa.Measure(rdm="euclidean", compare=compare)
+    measure = rsa_of(rdm="euclidean", compare=compare)
     value = similarities([prepare(measure, [np.stack([a, b])], "float64")])[0].value
     x, y = (dense_rdm(z, "euclidean") for z in (a, b))
     np.testing.assert_allclose(value[0], [compared(x, x, compare), compared(x, y, compare)], atol=1e-10)
@@ -246,7 +257,7 @@ def test_with_ties_rho_a_and_tau_a_are_below_one_with_itself_and_equal_their_for
 
 def test_all_comparisons_are_kendalls_tau_where_nothing_ties():
     x = normal(0, 3, 25, 1, 6) + normal(1, 1, 25, 1, 6)
-    value = similarities([prepare(rsa.Measure(compare="tau-a", comparisons=0), [x], "float64")])[0].value
+    value = similarities([prepare(rsa_of(compare="tau-a", comparisons=0), [x], "float64")])[0].value
     entries = [pdist(one[:, 0], "correlation") for one in x]
     expected = [[kendalltau(a, b)[0] for b in entries] for a in entries]
     np.testing.assert_allclose(value, expected, atol=1e-12)
@@ -254,7 +265,7 @@ def test_all_comparisons_are_kendalls_tau_where_nothing_ties():
 
 def test_sampled_comparisons_err_by_their_stated_standard_error_and_are_the_same_for_all_members():
     x = normal(0, 30, 40, 1, 6) + normal(1, 1, 40, 1, 6)
-    both = [rsa.Measure(compare="tau-a", comparisons=count) for count in (0, 10_000)]
+    both = [rsa_of(compare="tau-a", comparisons=count) for count in (0, 10_000)]
     exact, sampled = (result.value for result in similarities(prepare_all(both, [x])))
     off = np.triu_indices(30, 1)
     error = (sampled - exact)[off] / np.sqrt((1 - exact[off] ** 2) / 10_000)
@@ -268,7 +279,7 @@ def test_comparisons_of_trajectories_stay_within_two_times_when_sampled_too():
     course = 5 * normal(3, 1, 4, 1)  # a shared time course in the size of patterns alone
     a, b = (np.exp(course) * normal(seed, 24, 4, 5) for seed in (0, 1))
     sampled = dict(rdm="euclidean", compare="tau-a", comparisons=20_000)
-    chosen = [rsa.Measure(center=center, **sampled) for center in ("time", "grand")]
+    chosen = [rsa_of(center=center, **sampled) for center in ("time", "grand")]
     within, across = (result.value[0, 1] for result in similarities(prepare_all(chosen, [a[None], b[None]])))
     assert abs(within) < 0.1 < 0.5 < across
     counts = [sum(rows * entries for rows, entries in _kendall._sets(24, 4, w).values()) for w in (True, False)]
@@ -284,13 +295,13 @@ def test_whitening_is_by_the_covariance_of_entries_under_independent_noise(compa
     if compare == "whitened-pearson":
         x, y = x - x.mean(), y - y.mean()
     expected = x @ inverse @ y / np.sqrt((x @ inverse @ x) * (y @ inverse @ y))
-    assert pair(rsa.Measure(rdm="euclidean", compare=compare), a, b) == pytest.approx(expected, abs=1e-10)
+    assert pair(rsa_of(rdm="euclidean", compare=compare), a, b) == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.mark.parametrize("center", ["time", "grand"])
 def test_the_whitened_cosine_of_euclidean_rdms_is_biased_cka(center):
     a, b = members("euclidean", times=3)
-    whitened = rsa.Measure(rdm="euclidean", compare="whitened-cosine", center=center)
+    whitened = rsa_of(rdm="euclidean", compare="whitened-cosine", center=center)
     one, other = similarities(
         prepare_all([whitened, cka.Measure(debiased=False, center=center)], [a[None], b[None]], "float64")
     )
@@ -303,13 +314,11 @@ def test_the_whitened_cosine_of_euclidean_rdms_is_biased_cka(center):
 def test_chance_is_the_mean_over_all_permutations_of_the_stimuli(times, center):
     a, b = normal(0, 4, times, 5) + 2 * normal(3, 1, times, 5), normal(1, 4, times, 5) + 2 * normal(4, 1, times, 5)
     shuffled = [b[list(order)] for order in itertools.permutations(range(4))]
-    chosen = [
-        rsa.Measure(compare=compare, center=center) for compare in rsa.COMPARE if times == 1 or compare != "tau-a"
-    ]
+    chosen = [rsa_of(compare=compare, center=center) for compare in rsa.COMPARE if times == 1 or compare != "tau-a"]
     for measure, result in zip(chosen, similarities(prepare_all(chosen, [np.stack([a, *shuffled])], "float64"))):
         chance = np.broadcast_to(result.chance, result.value.shape)[0, 1:]
         assert result.value[0, 1:].mean() == pytest.approx(chance.mean(), abs=1e-10), measure.name
-    unknown = similarities([prepare(rsa.Measure(compare="tau-a"), [np.stack([a, b])])])[0].chance
+    unknown = similarities([prepare(rsa_of(compare="tau-a"), [np.stack([a, b])])])[0].chance
     assert np.isnan(unknown).all() == (times > 1)
 
 
@@ -324,7 +333,7 @@ def test_an_rdm_has_the_invariances_that_it_claims_and_no_others(rdm):
     changed = {"permutation": x[..., ::-1], "orthogonal": x @ mix, "scaling": 3 * x, "translation": x + np.arange(6)}
     other = normal(1, 10, 2, 6) ** 2 * np.arange(1, 4)[:, None, None, None]
     given = np.stack([other, x, *changed.values()])
-    measure = rsa.Measure(rdm=rdm, compare="cosine")
+    measure = rsa_of(rdm=rdm, compare="cosine")
     groups = [Repeats(given) if rdm == "crossnobis" else given[:, 0]]
     value = similarities([prepare(measure, groups, "float64")])[0].value[0, 1:]
     for kind, of_changed in zip(changed, value[1:]):
@@ -333,17 +342,17 @@ def test_an_rdm_has_the_invariances_that_it_claims_and_no_others(rdm):
 
 def test_crossnobis_is_unbiased_and_its_negative_values_are_kept():
     noise = Repeats(normal(0, 1, 3, 60, 1, 200))
-    measure = rsa.Measure(rdm="crossnobis", compare="cosine")
+    measure = rsa_of(rdm="crossnobis", compare="cosine")
     entries = np.asarray(measure.left(measure.prepare_repeats(noise.array), np.arange(60), np.arange(60)))
     entries = entries.reshape(60, 60)[np.triu_indices(60, 1)]
     assert entries.min() < -entries.std()
     assert abs(entries.mean()) < 0.15 * entries.std()
-    assert rsa.Measure(rdm="mahalanobis").prepare_repeats(noise.array)["length"].min() > 0
+    assert rsa_of(rdm="mahalanobis").prepare_repeats(noise.array)["length"].min() > 0
 
 
 def test_a_unit_without_noise_is_left_out_if_it_is_silent_and_undefined_if_it_has_signal():
     a, b = members("crossnobis")
-    measure = rsa.Measure(rdm="crossnobis", compare="pearson")
+    measure = rsa_of(rdm="crossnobis", compare="pearson")
     silent, noiseless = a.copy(), a.copy()
     silent[..., 0] = 0.3
     noiseless[..., 0] = normal(5, 14, 1)
@@ -363,16 +372,16 @@ def test_silent_patterns_count_as_uncorrelated():
     np.fill_diagonal(rdm, 0)
     x, y = (d[:, None, :, None] for d in (rdm, 1 - np.corrcoef(b[:, 0])))
     for compare in ("pearson", "whitened-cosine", "whitened-pearson"):
-        value = pair(rsa.Measure(compare=compare), a, b)
+        value = pair(rsa_of(compare=compare), a, b)
         assert value == pytest.approx(compared(x, y, compare), abs=1e-10), compare
 
 
 @pytest.mark.parametrize("compare", rsa.COMPARE)
 def test_an_rdm_without_structure_is_not_given_a_value(compare):
     same = normal(0, 1, 1, 6) + np.zeros((14, 1, 1))  # all stimuli alike
-    value = similarities(
-        [prepare(rsa.Measure(rdm="euclidean", compare=compare), [np.stack([same, normal(1, 14, 1, 6)])])]
-    )[0].value
+    value = similarities([prepare(rsa_of(rdm="euclidean", compare=compare), [np.stack([same, normal(1, 14, 1, 6)])])])[
+        0
+    ].value
     assert np.isnan(value[0]).all()
     assert value[1, 1] == pytest.approx(1, abs=1e-5)
 
@@ -381,7 +390,7 @@ def test_an_rdm_without_structure_is_not_given_a_value(compare):
 @pytest.mark.parametrize("compare", ["spearman", "rho-a", "tau-a", "pearson", "cosine"])
 def test_entries_that_differ_by_rounding_only_are_not_ranked(compare, stimuli):
     along = np.exp(normal(0, stimuli, 1, 1)) * np.arange(1, 8)  # all patterns in one direction
-    measure = rsa.Measure(rdm="cosine", compare=compare)
+    measure = rsa_of(rdm="cosine", compare=compare)
     value = similarities([prepare(measure, [np.stack([along, normal(1, stimuli, 1, 7)])])])[0].value
     assert np.isnan(value[0]).all()
     assert value[1, 1] == pytest.approx(1, abs=1e-5)
@@ -391,9 +400,9 @@ def test_what_an_rdm_cannot_be_made_of_is_refused():
     with pytest.raises(
         ValueError, match=r"rsa\(rdm=poisson, compare=spearman\) takes rates of 0 or more; the lowest here"
     ):
-        rsa.Measure(rdm="poisson").prepare(normal(0, 2, 5, 1, 3))
+        rsa_of(rdm="poisson").prepare(normal(0, 2, 5, 1, 3))
     with pytest.raises(
         ValueError, match=r"rsa\(rdm=crossnobis, compare=spearman\) needs at least 2 repeats; there is 1\."
     ):
-        rsa.Measure(rdm="crossnobis").prepare_repeats(normal(0, 2, 1, 5, 1, 3))
+        rsa_of(rdm="crossnobis").prepare_repeats(normal(0, 2, 1, 5, 1, 3))
     assert rsa.Measure(rdm="crossnobis").takes == ("repeats", "rdms")

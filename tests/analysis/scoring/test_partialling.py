@@ -78,7 +78,7 @@ def test_what_cannot_be_taken_out_is_refused():
 def probe():
     angle = np.repeat(np.arange(30.0, dtype=np.float32), 2)
     conditions = {"side": np.repeat([0, 1], 30), "angle": angle}
-    return Probe("id", (), np.random.default_rng(0).standard_normal((60, 51, 3)), conditions, 10.0)
+    return Probe("id", (), np.random.default_rng(0).standard_normal((60, 51, 3)), conditions, 10.0, np.full(60, 51))
 
 
 def test_a_confound_has_the_time_steps_that_are_kept_of_the_networks():

@@ -22,7 +22,7 @@ from analysis.zoo_comparison import Request, compare_zoo, slices
 from models import mlp
 from tests.zoo.tasks import class_targets
 from zoo import Training, Zoo, train
-from zoo.tasks import digits, reach
+from zoo.tasks import digits, lengths, reach
 
 N, SUBJECTS = 12, 5
 UPPER = np.triu_indices(N, 1)
@@ -207,7 +207,7 @@ def probe_of(task: Any) -> Probe:
     if isinstance(task, digits.Task):
         conditions["image"] = task.places()
     cohort: Any = SimpleNamespace(members=[SimpleNamespace(task=task)])
-    return Probe("id", (cohort,), np.asarray(trials.inputs), conditions, float(task.dt))
+    return Probe("id", (cohort,), np.asarray(trials.inputs), conditions, float(task.dt), lengths(trials.mask))
 
 
 @pytest.mark.parametrize("by", ["step", "trial"])

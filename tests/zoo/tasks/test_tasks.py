@@ -503,6 +503,12 @@ def test_probe_says_which_of_the_published_held_out_images_it_shows(task):
     np.testing.assert_array_equal(published.test_labels[task.places()], trials.conditions["label"])
 
 
+def test_a_trial_lasts_up_to_its_last_step_that_counts():
+    mask = np.array([[0, 0, 1, 0], [1, 0.5, 0, 0], [0, 0, 0, 2], [0, 0, 0, 0]], np.float32)
+    assert zoo.tasks.lengths(mask).tolist() == [3, 2, 4, 0]
+    assert zoo.tasks.lengths(np.ones(3)).tolist() == [1, 1, 1], "an image is one step"
+
+
 def test_digits_stay_the_digits_they_were():
     """Data, minibatches, evaluation set and probe: members of older zoos can be trained on and compared."""
     task, found = digits.Task(), hashlib.sha256()
