@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from analysis import DEFAULT_MEASURES
-from analysis.activations.inputs import Items, array_of, check_items, gathered, rows_of, stimuli_of
+from analysis.activations.inputs import Items, array_of, check_distinct, check_items, gathered, rows_of, stimuli_of
 from analysis.activations.types import RDMs, Representations
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import prepare_all, taken
@@ -106,6 +106,8 @@ def comparison_of(
         raise ValueError(f"No measure was asked for; there are {', '.join(lookup.names('measure'))}.")
     gathered_items = gathered(representations, others, choices.dtype)
     items, excluded = check_items(gathered_items, chosen, choices.exclude_degenerate)
+    if not isinstance(representations, Representations):  # of a zoo's probe it is said before
+        check_distinct(items)
     if choices.nulls:
         check_nulls(chosen, len(items.names))
     matrices, deviations = _all_values(items, chosen, choices, journal)

@@ -17,7 +17,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from analysis import DEFAULT_MEASURES, artefacts, exports
-from analysis.activations.copies import COPY_COUNT
+from analysis.activations.copies import COPY_COUNT, equal_places
 from analysis.activations.extraction import representations
 from analysis.activations.probes import Probe, finished_alike, probes_of, shapes_of
 from analysis.activations.recordings import Outside
@@ -183,6 +183,12 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
             say(
                 f"{task}: trials last {probe.steps} to {probe.lasts.max()} time steps; the first {probe.steps} of all "
                 "are compared"
+            )
+        repeated = len(probe.inputs) - len(equal_places(len(probe.inputs), lambda i, probe=probe: [probe.inputs[i]]))
+        if repeated:
+            say(
+                f"{task}: {repeated} of {len(probe.inputs)} stimuli of the probe are the same as another: copies are "
+                "no samples, and raise similarities"
             )
     recordings = outside(request.against, probes, stimuli, measures=measures, say=say)
     return CheckedRequest(measures, stimuli, probes, layers, recordings)

@@ -263,7 +263,7 @@ def test_compare_on_images_of_a_file_stands_beside_what_was_there(
     assert all(after[name] == content for name, content in before.items())
     assert Comparison.load(out / "analysis" / "digits-noise.nc").space == "subset(20, key=1)"
     table = pd.read_csv(out / "analysis" / "digits-noise-categories.csv")
-    assert len(table) == 4 * 2 * 2
+    assert len(table) == (4 + 2) * 2, "before training, networks of one seed are one"
     assert set(table["condition"]) == {"kind"}
     monkeypatch.setattr(datasets, "load", lambda *args, **kwargs: pytest.fail("the report read images"))
     assert run_zoo.main(["report", str(out)]) == 0

@@ -12,7 +12,7 @@ from analysis.activations.copies import ROUNDING, equal_places
 from analysis.activations.types import RDM, RDMs, Repeats, Representations, array_of
 from analysis.labelled_comparison import ZOO, LeftOut
 
-__all__ = ["Items", "array_of", "check_items", "gathered", "kind_of", "rows_of", "stimuli_of"]
+__all__ = ["Items", "array_of", "check_distinct", "check_items", "gathered", "kind_of", "rows_of", "stimuli_of"]
 
 
 LEAST = 4
@@ -190,7 +190,6 @@ def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool 
                     )
         keep.append(good)
     if not excluded:
-        _check_distinct(items)
         return items, []
     if len(excluded) == len(items.names):
         raise ValueError(f"All {len(excluded)} representations are NaN or constant; nothing is left to compare.")
@@ -198,11 +197,10 @@ def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool 
     parts = [(rows_of(a, g), np.searchsorted(left, p[g])) for a, p, g in zip(*items[2:], keep) if g.any()]
     groups, places = (list(column) for column in zip(*parts))
     kept = Items([items.names[i] for i in left], items.labels.iloc[left], groups, places)
-    _check_distinct(kept)
     return kept, [_left_out(items, i) for i in sorted(excluded)]
 
 
-def _check_distinct(items: Items) -> None:
+def check_distinct(items: Items) -> None:
     """Refuses stimuli that are there twice: what is the same in every item is one stimulus, no two samples.
 
     Unrelated networks would be found alike, since copies are alike in each: 25 stimuli shown twice give a debiased CKA

@@ -41,11 +41,29 @@ def span(values: xr.DataArray) -> str:
 
 
 def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """ "trained" and "untrained" -> the networks that are so, where there are some."""
+    """ "trained" and "untrained" -> the networks that are so, where there are some; of untrained copies, one."""
     trained = result["trained"].to_numpy()
     for state, word in STATE_WORDS.items():
         if len(rows := np.flatnonzero(trained == state)):
-            yield word, result.isel({result["trained"].dims[0]: rows})
+            part = result.isel({result["trained"].dims[0]: rows})
+            yield word, part if state else distinct(part)
+
+
+def distinct(untrained: xr.Dataset) -> xr.Dataset:
+    """Untrained networks without copies: members that differ in their training only are one network before it.
+
+    Copies are of one model and seed, with equal values throughout, which are not whole numbers only: small counts are
+    equal by chance.
+    """
+    dimension = untrained["trained"].dims[0]
+    columns = [array.transpose(dimension, ...).to_numpy() for array in untrained.values() if dimension in array.dims]
+    kept: dict[tuple[object, ...], int] = {}
+    for row in range(untrained.sizes[dimension]):
+        values = [np.asarray(column[row], np.float64) for column in columns if column.dtype.kind in "fiub"]
+        network = [untrained[name].to_numpy()[row] for name in ("model", "seed") if name in untrained.coords]
+        telling = any((value != np.rint(value))[np.isfinite(value)].any() for value in values)
+        kept.setdefault((*network, *(value.tobytes() for value in values), None if telling else row), row)
+    return untrained.isel({dimension: list(kept.values())})
 
 
 def quantile(values: np.ndarray, share: float) -> np.ndarray:

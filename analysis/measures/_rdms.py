@@ -152,8 +152,9 @@ def over_stimuli(x: np.ndarray, center: str, eps: float) -> np.ndarray:
 
     Without repeats this is all there is to whiten by; times are pooled, with `center="time"` each around its mean.
     """
-    residuals = x - x.mean(0 if center == "time" else (0, 1))
-    return whitened(x - x.mean((0, 1)), shrunk(residuals, len(x) - 1), 64 * eps * np.abs(x).max((0, 1)))
+    slack = 64 * eps * np.abs(x).max((0, 1))
+    residuals = without_rounding(x - x.mean(0 if center == "time" else (0, 1)), slack)
+    return whitened(x - x.mean((0, 1)), shrunk(residuals, len(x) - 1), slack)
 
 
 def over_repeats(x: np.ndarray, crossvalidated: bool, eps: float) -> tuple[np.ndarray, np.ndarray | None]:
@@ -166,7 +167,8 @@ def over_repeats(x: np.ndarray, crossvalidated: bool, eps: float) -> tuple[np.nd
     """
     repeats, n = x.shape[:2]
     slack = 64 * eps * np.abs(x).max((0, 1, 2))
-    covariance = shrunk((x - x.mean(0)).reshape(-1, *x.shape[2:]), (repeats - 1) * n)
+    residuals = without_rounding((x - x.mean(0)).reshape(-1, *x.shape[2:]), slack)
+    covariance = shrunk(residuals, (repeats - 1) * n)
     x = x - x.mean((1, 2), keepdims=True)
     if not crossvalidated:
         return whitened(x.mean(0), covariance, slack), None
@@ -175,6 +177,11 @@ def over_repeats(x: np.ndarray, crossvalidated: bool, eps: float) -> tuple[np.nd
     parts = whitened(parts.reshape(-1, *x.shape[2:]), covariance, slack * repeats**0.5)
     sign = np.repeat([1.0, -1.0], [x.shape[-1], (repeats - 1) * x.shape[-1]])
     return np.concatenate(np.split(parts, repeats), 2), sign
+
+
+def without_rounding(residuals: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """Residuals `(sample, time, unit)`, 0 of units in which nothing varies: what rounding left would correlate."""
+    return np.where(np.abs(residuals).max((0, 1)) <= slack, 0, residuals)
 
 
 def shrunk(residuals: np.ndarray, freedom: int) -> np.ndarray:

@@ -28,7 +28,9 @@ def test_a_matrix_never_travels_without_labels_estimator_counts_and_chance():
     for name in ("cka(kernel=linear, debiased)", "cka(kernel=linear, biased)", "rsa"):
         attrs = result[name].attrs
         assert attrs["n_stimuli"] == 8
-        assert attrs["n_times"] == 3
+        assert attrs["n_times"] == (1 if name == "rsa" else 3)
+        entering = "features: time and units together" if name == "rsa" else "samples: every time step a row"
+        assert attrs["estimator"].endswith(f"; time={entering}")
         assert attrs["kind"] == "similarity"
         assert attrs["identity"] == 1
         assert attrs["symmetric"] == 1

@@ -94,7 +94,9 @@ def test_equal_rows_of_whole_numbers_silent_rows_and_a_rare_copy_are_no_repeated
     assert compare(rare, ["cka"])["cka"].shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", ["cka", "rsa(compare=tau-a)", "procrustes", "matching", "cca", "dsa(rank=2)"])
+@pytest.mark.parametrize(
+    "name", ["cka", "rsa(compare=tau-a, time=samples)", "procrustes", "matching", "cca", "dsa(rank=2)"]
+)
 def test_unequal_time_axes_are_refused_under_every_measure_of_rows(name):
     given = {"a": normal(0, 12, 5, 3), "b": normal(1, 12, 7, 3)}
     with pytest.raises(ValueError, match=r"'a' has 5 time steps and 'b' has 7; .* needs equal time axes"):

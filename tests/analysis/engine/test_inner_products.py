@@ -57,7 +57,7 @@ def test_one_program_serves_all_blocks(monkeypatch):
 
 def test_sums_of_blocks_of_any_size_are_the_inner_products_of_the_whole_maps_and_their_sums():
     x = normal(0, 4, 21, 2, 5).astype("float32")
-    measures = [cka.Measure(), rsa.Measure()]
+    measures = [cka.Measure(), rsa.Measure(time="samples")]
     states = [[measure.prepare(x) for measure in measures]]
     every = np.arange(21)
     for budget in (1, 2**14, BUDGET):

@@ -27,7 +27,7 @@ CASES = [
     (rsa.Measure(rdm="euclidean", compare="pearson", time="samples"), 3),
     (rsa.Measure(rdm="euclidean", compare="pearson", time="samples", center="grand"), 3),
     (rsa.Measure(rdm="euclidean", compare="cosine", time="samples"), 3),
-    (rsa.Measure(rdm="euclidean", ranks="exact"), 2),
+    (rsa.Measure(rdm="euclidean", ranks="exact", time="samples"), 2),
 ]
 
 

@@ -172,6 +172,15 @@ def test_single_precision_does_not_see_the_scale_of_activity(measure, scale):
     np.testing.assert_allclose(other, one, atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    "measure", [m for m in CHOICES if "translation" in m.invariances and plain(m)], ids=lambda measure: measure.name
+)
+def test_a_constant_unit_is_a_silent_one_in_double_precision(measure):
+    x = normal(0, 4, *shape_of(measure))
+    constant, silent = (np.concatenate([x, np.full((*x.shape[:3], 1), level)], 3) for level in (3.7, 0.0))
+    np.testing.assert_allclose(values(measure, constant).value, values(measure, silent).value, atol=1e-8)
+
+
 @EVERY
 def test_a_name_carries_the_choices_and_the_parts_of_the_contract_are_there(measure):
     family = type(measure).__module__.rpartition(".")[2]

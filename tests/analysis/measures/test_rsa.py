@@ -400,9 +400,9 @@ def test_what_an_rdm_cannot_be_made_of_is_refused():
     with pytest.raises(
         ValueError, match=r"rsa\(rdm=poisson, compare=spearman\) takes rates of 0 or more; the lowest here"
     ):
-        rsa_of(rdm="poisson").prepare(normal(0, 2, 5, 1, 3))
+        rsa.Measure(rdm="poisson").prepare(normal(0, 2, 5, 1, 3))
     with pytest.raises(
         ValueError, match=r"rsa\(rdm=crossnobis, compare=spearman\) needs at least 2 repeats; there is 1\."
     ):
-        rsa_of(rdm="crossnobis").prepare_repeats(normal(0, 2, 1, 5, 1, 3))
+        rsa.Measure(rdm="crossnobis").prepare_repeats(normal(0, 2, 1, 5, 1, 3))
     assert rsa.Measure(rdm="crossnobis").takes == ("repeats", "rdms")
