@@ -19,8 +19,8 @@ are no more than `permutations`, else that many are drawn.
 - A field that only some members have (missing in the others) is tested within the members that have it; the members
   of a field common to all are averaged over the fields that only some have.
 - Every configuration is the mean of as many members: of those that have more, some. With unequal numbers the test of
-  dispersion finds the noise of small configurations, in a third to all of zoos of noise, and that of location rejects
-  in 8 to 36 %.
+  dispersion finds the noise of small configurations, in up to half of simulated zoos of noise, and that of location
+  rejects in up to a fifth.
 - Beside the test of location stands one of dispersion (PERMDISP, Anderson 2006): by the same permutations, whether
   cases of one level lie further from the centroid of their level than cases of another. Where it is small too, the
   p of the field may be about spread.

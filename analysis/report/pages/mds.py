@@ -138,7 +138,9 @@ def draw(
         axes.set_xlabel(f"MDS 1 ({'radians' if record.kind == 'similarity' else 'distance'})")
         resampling = f"\nellipses: means, over {over}" if over else ""
         resampled_units |= {over} if over else set()
-        axes.set_title(f"coloured by {field}{name_levels(axes, levels, colours)}{resampling}", loc="left")
+        without = not layout.table[field][layout.network].isin(levels).all()
+        named = f"{field} (grey: none, or several)" if without else field
+        axes.set_title(f"coloured by {named}{name_levels(axes, levels, colours)}{resampling}", loc="left")
     for axes in panels[:, 0]:
         axes.set_ylabel(axes.get_xlabel().replace("1", "2"))
     _draw_legend(figure, panels[0, 0], layout)
