@@ -138,7 +138,7 @@ def draw(
         axes.set_xlabel(f"MDS 1 ({'radians' if record.kind == 'similarity' else 'distance'})")
         resampling = f"\nellipses: means, over {over}" if over else ""
         resampled_units |= {over} if over else set()
-        without = not layout.table[field][layout.network].isin(levels).all()
+        without = len(set(layout.table[field][layout.network]) - set(levels)) > 0
         named = f"{field} (grey: none, or several)" if without else field
         axes.set_title(f"coloured by {named}{name_levels(axes, levels, colours)}{resampling}", loc="left")
     for axes in panels[:, 0]:
