@@ -27,9 +27,9 @@ except ImportError as error:
     print(f"run_zoo.py: {error}", file=sys.stderr)
     sys.exit(2)
 
-from analysis import DEFAULT_MEASURES
+from analysis import DEFAULT_MEASURES, PERMUTATIONS
 from zoo.running import run_settings
-from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of
+from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of, with_number
 from zoo.terminal import console, print_fields, print_member, print_plan, print_zoo, say
 from zoo.wording import counted, mebibytes, plain
 
@@ -95,6 +95,8 @@ class Train:
     """Time alternative recipes first, and remember the winner."""
     dry_run: Annotated[bool, FlagCreatePairsOff] = False
     """Print the plan and train nothing."""
+    timed: Annotated[bool, FlagCreatePairsOff] = False
+    """With --dry-run: compile some cohorts and train them for a moment, for memory and time."""
     task: Annotated[str | None, arg(metavar="NAME")] = None
     """Train on this task instead, with its defaults; --task.x sets its fields."""
     rule: Annotated[str | None, arg(metavar="NAME")] = None
@@ -110,10 +112,12 @@ class Train:
 
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
+        if self.timed and not self.dry_run:
+            raise ValueError("--timed belongs to --dry-run.")
         if self.dry_run:
             from zoo.running.planning import plan
 
-            print_plan(zoo.name, plan(zoo, self.block, say=say))
+            print_plan(zoo.name, plan(zoo, self.block, timed=self.timed, say=say))
             return
         begin = time.monotonic()
         if self.retry or self.retry_learning_rate is not None:
@@ -228,8 +232,8 @@ class Compare:
     """Further formats to write: zarr, csv (a row per pair), rsatoolbox (RDMs)."""
     control: Annotated[str, arg(metavar="NAME")] = ""
     """Take this out of cka and rsa, besides: "input", the geometry of what was shown, or that of a condition."""
-    nulls: Annotated[bool, FlagCreatePairsOff] = False
-    """z and p of every value over permutations of the stimuli: 999 of them where there is no closed form."""
+    nulls: Annotated[int, arg(metavar="[N]")] = 0
+    """z and p of every value over orders of the stimuli: N of them, 999 where none is named, if there is no formula."""
     intervals: Annotated[bool, FlagCreatePairsOff] = False
     """95 % limits of every value by the jackknife over stimuli: n comparisons for measures other than cka and rsa."""
     interactions: Annotated[bool, FlagCreatePairsOff] = False
@@ -325,16 +329,7 @@ class Verify:
         say("All as they were written.")
 
 
-COMMANDS = {
-    "list": List,
-    "run": Run,
-    "train": Train,
-    "compare": Compare,
-    "assay": Assay,
-    "report": Report,
-    "show": Show,
-    "verify": Verify,
-}
+COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Assay, Report, Show, Verify)}
 
 
 def _here(name: str) -> Path:
@@ -363,6 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options: list[tuple[str, str]] = []
         if words[:1] == ["assay"]:
             words, options = take_options(words, kept=("at", "data_dir", "help"))
+        words = with_number(words, "--nulls", PERMUTATIONS)
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
         if isinstance(command, Train):
             command.overrides = overrides

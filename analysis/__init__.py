@@ -12,6 +12,9 @@ __all__ = ["compare", "representations"]
 DEFAULT_MEASURES = ("cka", "rsa")
 """What is compared by where no measure is named."""
 
+PERMUTATIONS = 999
+"""Orders of the stimuli that stand for all, where z and p have no closed form."""
+
 _HOMES = {"compare": "analysis.comparison", "representations": "analysis.activations.extraction"}
 
 

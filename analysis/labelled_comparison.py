@@ -83,6 +83,8 @@ class MeasureRecord:
       empty: items that the measure cannot be had of: their values are NaN.
       empty_because: why, "" where there are none.
       control: what was taken out of the values besides, "" where nothing was.
+      nulls: how z and p were had, "" where there are none.
+      limits: what `low` and `high` are over, "" where there are none.
     """
 
     name: str
@@ -104,6 +106,8 @@ class MeasureRecord:
     empty: tuple[str, ...] = ()
     empty_because: str = ""
     control: str = ""
+    nulls: str = ""
+    limits: str = ""
 
     def attributes(self) -> dict[str, Any]:
         """The fields as attributes of netCDF: lists as JSON, true and false as 1 and 0, and what is None is absent."""
@@ -120,8 +124,8 @@ class MeasureRecord:
         """The record that `attributes` was made of; what else stands among them is passed over."""
         fields: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
-            if field.name not in attributes:
-                fields[field.name] = None
+            if field.name not in attributes:  # none, or not known to an earlier version
+                fields[field.name] = "" if isinstance(field.default, str) else None
             elif isinstance(field.default, tuple):
                 fields[field.name] = tuple(json.loads(attributes[field.name]))
             elif isinstance(field.default, bool):

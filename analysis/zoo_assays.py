@@ -24,6 +24,7 @@ from analysis.activations.probes import Probe, finished, names_apart, probes_of
 from analysis.assays import _giving, full_name
 from analysis.assays._assayed import Assayed
 from analysis.engine.journal import result_key
+from analysis.engine.progress import SECONDS_UNTOLD
 from analysis.engine.sources import source_hash
 from analysis.labelled_comparison import plain_array
 from zoo import lookup
@@ -36,9 +37,6 @@ from zoo.tasks import is_environment
 from zoo.wording import counted
 
 __all__ = ["assay_of", "assay_zoo", "read_result"]
-
-SECONDS_UNTOLD = 5.0
-"""Seconds after which it is said what is done and how long it has taken."""
 
 NO_LABELS = ("member", "steps", "loss")
 """Columns of the member table that are no labels of a result."""

@@ -19,11 +19,13 @@ from threadpoolctl import threadpool_limits
 from analysis import DEFAULT_MEASURES, artefacts, exports
 from analysis.activations.copies import COPY_COUNT, equal_places
 from analysis.activations.extraction import representations
-from analysis.activations.probes import Probe, finished_alike, probes_of, shapes_of
+from analysis.activations.probes import Probe, finished, finished_alike, probes_of, shapes_of
 from analysis.activations.recordings import Outside
 from analysis.activations.stimuli import Stimuli, read_stimuli
 from analysis.activations.types import Representations
 from analysis.comparison import Choices, comparison_of
+from analysis.engine.journal import Journal
+from analysis.engine.progress import Progress, telling
 from analysis.geometry.correlation_rdms import correlation_rdm
 from analysis.geometry.layer_correspondence import correspondence
 from analysis.inference.factors import LAYER_COUNT, layer_counts, tested_fields
@@ -72,7 +74,7 @@ class Request:
     against: Sequence[str | os.PathLike[str]] = ()
     export: Sequence[str] = ()
     control: str = ""
-    nulls: bool = False
+    nulls: int = 0
     intervals: bool = False
     interactions: bool = False
     dtype: str = "float32"
@@ -81,7 +83,7 @@ class Request:
     def choices(self) -> Choices:
         """How the representations are compared."""
         layers = "all" if self.all_layers else "equal"
-        return Choices(self.dtype, layers, self.exclude_degenerate, self.nulls, self.intervals)
+        return Choices(self.dtype, layers, self.exclude_degenerate, True, self.nulls, self.intervals)
 
 
 class CheckedRequest(NamedTuple):
@@ -143,28 +145,39 @@ def compare_zoo(directory: Path, request: Request = Request(), say: Callable[[st
     Args:
       directory: a trained zoo.
       request: what is compared, and how.
-      say: takes one line per probe and measure.
+      say: takes a line before what takes long, lines on how far it is meanwhile, and what was found.
     """
-    trained = load(directory)
+    with telling(say) as progress:
+        _compare(directory, request, progress)
+
+
+def _compare(directory: Path, request: Request, progress: Progress) -> None:
+    say, trained = progress.say, load(directory)
     if unfinished := sum(status in UNFINISHED for status in trained.members["status"]):
         say(f"{unfinished} of {len(trained.members)} members are not trained to their end and are left out")
+    progress.doing("preparing")
     plan = _plan(trained, request, say)
-    journal = trained.path / artefacts.FOLDER / artefacts.JOURNAL
+    folder = trained.path / artefacts.FOLDER / artefacts.JOURNAL
+    journal = Journal(folder)
     # All tasks before the first is written: what one of them cannot have leaves everything as it was.
-    results = [_result(trained, request, plan, task, journal) for task in plan.layers]
+    results = [_result(trained, request, plan, task, journal, progress) for task in plan.layers]
     for result in results:
         members = result.comparison.networks().items["member"]
         fields = tested_fields(trained, members)
+        progress.at(result.name)
+        progress.doing("tests and means")
         _write(trained.path, result, fields, request)
         for line in _lines(result):
             say(line)
-    artefacts.remove(journal)
+    artefacts.remove(folder)
 
 
 def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> CheckedRequest:
     """What is to be done; a request that cannot be met ends here, before anything is computed."""
     measures = [_choice.measure(name) for name in request.measures]
     exports.check_formats(request.export)
+    done = counted(int(finished(trained).sum()), "member")
+    say(f"{trained.path.name}: comparing {done}, trained and untrained, by {', '.join(m.name for m in measures)}")
     stimuli = None if request.probe is None else read_stimuli(request.probe)
     stems = tuple(end.split(".")[0] for end in artefacts.ENDS if end[0] == "-")
     if stimuli is not None and f"-{stimuli.name}".endswith(stems):
@@ -190,7 +203,7 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
                 f"{task}: {repeated} of {len(probe.inputs)} stimuli of the probe are the same as another: copies are "
                 "no samples, and raise similarities"
             )
-    recordings = outside(request.against, probes, stimuli, measures=measures, say=say)
+    recordings = outside(request.against, probes, stimuli, say=say)
     return CheckedRequest(measures, stimuli, probes, layers, recordings)
 
 
@@ -210,14 +223,18 @@ def _layers_of(trained: Trained, wanted: Sequence[str], probes: Mapping[str, Pro
     return {task: layers for task, layers in by_task.items() if layers}
 
 
-def _result(trained: Trained, request: Request, plan: CheckedRequest, task: str, journal: Path) -> TaskResult:
+def _result(
+    trained: Trained, request: Request, plan: CheckedRequest, task: str, journal: Journal, progress: Progress
+) -> TaskResult:
     """One task's representations and their comparison."""
+    progress.at(task)
+    progress.doing("showing the networks the probe")
     options: dict[str, Any] = dict(task=task, untrained=True, space=request.space, probe=plan.stimuli)
     shown = representations(trained, plan.layers[task], **options)
     others = list(plan.recordings.get(task, []))
     if request.control:
         others.append(confound(request.control, plan.probes[task]))
-    comparison = comparison_of(shown, plan.measures, others, request.choices, journal)
+    comparison = comparison_of(shown, plan.measures, others, request.choices, journal, progress)
     if request.control:
         comparison = with_partial(comparison, request.control)
     definition = plan.probes[task].cohorts[0].members[0].task

@@ -246,6 +246,7 @@ def many(size: tuple[int, int, int], layers: int, kill_after: float) -> None:
 def many_here(size: tuple[int, int, int], layers: int, folder: str) -> None:
     sys.path.insert(0, str(ROOT))
     from analysis.engine.all_pairs import similarities
+    from analysis.engine.journal import Journal
     from analysis.engine.preparation import prepare
     from analysis.measures import cka
 
@@ -255,7 +256,7 @@ def many_here(size: tuple[int, int, int], layers: int, folder: str) -> None:
     for one in x:
         one += x[0]
     begin = time.perf_counter()
-    value = similarities([prepare(cka.Measure(), [x])], journal=Path(folder))[0].value
+    value = similarities([prepare(cka.Measure(), [x])], journal=Journal(Path(folder)))[0].value
     print(f"{members} members x {layers} layers, {stimuli} stimuli, {units} units: {value.shape}, finite", end=" ")
     print(f"{np.isfinite(value).all()}; {time.perf_counter() - begin:.0f} s here, peak {memory() / 1024:.1f} GiB")
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
-from zoo.wording import counted, plain
+from zoo.wording import clock, counted, plain
 
 __all__ = ["console", "print_fields", "print_member", "print_plan", "print_zoo", "say"]
 
@@ -112,41 +112,51 @@ def print_plan(name: str, rows: list[Any]) -> None:
     members, seconds = sum(row.members for row in rows), sum(row.seconds for row in rows)
     frame = {
         "cohort": [row.cohort for row in rows],
+        "of networks with": [row.words for row in rows],
         "members": [row.members for row in rows],
         "steps": [row.steps for row in rows],
         "blocks": [row.blocks for row in rows],
         "recipe": [f"{row.recipe.inner} of {row.recipe.block}" for row in rows],
-        "MiB": ["" if math.isnan(row.megabytes) else f"{row.megabytes:.0f}" for row in rows],
-        "seconds": [f"{row.seconds:.0f}" for row in rows],
     }
-    print_table(list(frame), zip(*frame.values()))
-    if unmeasured := sum(math.isnan(row.megabytes) for row in rows):
+    timed = not math.isnan(seconds)
+    if timed:
+        frame["MiB"] = ["" if math.isnan(row.megabytes) else f"{row.megabytes:.0f}" for row in rows]
+        frame["seconds"] = [f"{row.seconds:.0f}" for row in rows]
+    print_table([title for title, column in frame.items() if any(column)], zip(*filter(any, frame.values())))
+    if timed and (unmeasured := sum(math.isnan(row.megabytes) for row in rows)):
         console.print(f"{counted(unmeasured, 'cohort')} without MiB, not measured: the seconds are the others' mean.")
     if unchecked := sum(not row.checked for row in rows):
         console.print(
             f"{counted(unchecked, 'cohort')} not checked for whether task and model fit together; training checks all "
             "before it begins."
         )
-    time_needed = "an unknown time" if math.isnan(seconds) else f"about {seconds:.0f} s"
     console.print(
         f"{name}: {counted(members, 'member')} in {counted(len(rows), 'cohort')}, "
-        f"{counted(len(rows), 'program')} to compile, {time_needed} "
-        f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained.",
+        f"{counted(len(rows), 'program')} to compile{f', about {clock(seconds)}' if timed else ''} "
+        f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained."
+        f"{'' if timed else ' For memory and time add --timed, which compiles some cohorts.'}",
         markup=False,
     )
 
 
 def print_zoo(trained: Any) -> None:
     """The cohorts of a zoo directory, with how its members fared, and its member table."""
-    rows = []
-    for cohort, group in trained.members.groupby("cohort", sort=False):
+    from zoo.spec.member import MEMBER_COLUMNS, set_apart
+
+    table, rows = trained.members, []
+    fields = {name: table[name].tolist() for name in table if name not in MEMBER_COLUMNS}
+    words = set_apart(table["cohort"].tolist(), [*zip(table["task"], table["model"])], fields)
+    for cohort, group in table.groupby("cohort", sort=False):
         recipe = trained.manifest["cohorts"].get(cohort, {}).get("recipe") or {}
         status = group["status"].value_counts()
         counts = (len(group), status.get(SOLVED_WORD, 0), status.get(DIVERGED_WORD, 0))
         how = f"{recipe.get('inner', '-')} of {recipe.get('block', '-')}"
-        rows.append((cohort, *counts, float(group["score"].median()), how))
-    print_table(["cohort", "members", "solved", "diverged", "median score", "recipe"], rows)
-    members = trained.members.drop(columns="cohort")
+        rows.append((cohort, words[cohort], *counts, float(group["score"].median()), how))
+    titles = ["cohort", "of networks with", "members", "solved", "diverged", "median score", "recipe"]
+    if not any(words.values()):
+        titles, rows = [titles[0], *titles[2:]], [(row[0], *row[2:]) for row in rows]
+    print_table(titles, rows)
+    members = table.drop(columns="cohort")
     print_table(list(members.columns), members.itertuples(index=False), f"\n{counted(len(members), 'member')}")
 
 

@@ -12,11 +12,25 @@ from analysis.activations.copies import ROUNDING, equal_places
 from analysis.activations.types import RDM, RDMs, Repeats, Representations, array_of
 from analysis.labelled_comparison import ZOO, LeftOut
 
-__all__ = ["Items", "array_of", "check_distinct", "check_items", "gathered", "kind_of", "rows_of", "stimuli_of"]
+__all__ = [
+    "Items",
+    "array_of",
+    "check_distinct",
+    "check_items",
+    "gathered",
+    "kind_of",
+    "lacking",
+    "refusals",
+    "rows_of",
+    "stimuli_of",
+]
 
 
 LEAST = 4
 """Stimuli that a comparison needs, whatever the measure: of three, two unrelated geometries are alike by chance."""
+
+REFERENCES = ("baseline", "half")
+"""The `source` of what stands beside recordings only."""
 
 MOST_COPIED = 0.02
 """The share of stimuli that may be copies of others: large sets of images have some."""
@@ -157,7 +171,7 @@ def _check_rdm(name: str, array: np.ndarray) -> None:
         raise ValueError(f"RDM {name!r} must be symmetric with zeros on its diagonal.")
 
 
-def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool = False) -> tuple[Items, list[LeftOut]]:
+def check_items(items: Items, exclude_degenerate: bool = False) -> tuple[Items, list[LeftOut]]:
     """The door: everything that would make a meaningless number is refused here, by name, and nowhere deeper.
 
     Returns:
@@ -169,11 +183,6 @@ def check_items(items: Items, measures: Iterable[Any], exclude_degenerate: bool 
         raise ValueError(
             f"{first!r} has {count} stimuli and {second!r} has {other_count}; all must be given the same stimuli."
         )
-    (stimuli,) = counts
-    for chosen in measures:
-        if stimuli < (least := max(LEAST, chosen.least)):
-            raise ValueError(f"{chosen.name} needs at least {least} stimuli, not {stimuli}.")
-        _check_kinds(items, chosen)
     excluded: list[int] = []
     keep = []
     for group, place in zip(items.groups, items.places):
@@ -239,29 +248,47 @@ def rows_of(group: Any, rows: np.ndarray) -> Any:
     return group[rows] if isinstance(group, np.ndarray) else type(group)(group.array[rows])
 
 
-def _check_kinds(items: Items, chosen: Any) -> None:
-    """A measure must be made for something that is there, and can be had of each item of that kind."""
-    fits = False
-    for group, place in zip(items.groups, items.places):
-        kind, name = kind_of(group), items.names[place[0]]
-        if kind == "rdms":
-            fits |= "rdms" in chosen.takes
+def refusals(items: Items, measures: Iterable[Any]) -> dict[str, str]:
+    """By name, why measures cannot be had of the items, as sentences.
+
+    Ready RDMs, baselines and halves of recordings may lack what a measure needs: they have no values under it then.
+    """
+    refused = {}
+    stimuli = stimuli_of(items.groups[0])
+    for chosen in measures:
+        if stimuli < (least := max(LEAST, chosen.least)):
+            refused[chosen.name] = f"{chosen.name} needs at least {least} stimuli, not {stimuli}."
             continue
-        times, units = array_of(group).shape[-2:]
-        plain = {"patterns", "trajectories"} & set(chosen.takes)
-        fits = True
-        if not plain and kind != "repeats":
-            needed = "repeats, (repeat, stimulus, unit)"
-        elif plain == {"trajectories"} and times == 1:
-            needed = "trajectories, (stimulus, time, unit)"
+        fits = False
+        for group, place in zip(items.groups, items.places):
+            reason = lacking(chosen, group)
+            fits |= not reason
+            needing = [] if isinstance(group, RDMs) else [index for index in place if not _may_lack(items, index)]
+            if reason and needing:
+                name = items.names[needing[0]]
+                refused[chosen.name] = f"{chosen.name} cannot be had of {name!r}: {reason}; leave the measure out."
+                break
         else:
-            needed = ""
-        if needed:
-            raise ValueError(f"{chosen.name} needs {needed}; {name!r} has none: leave the measure out.")
-        if fault := chosen.fault(stimuli_of(group), times, units):
-            raise ValueError(f"{chosen.name} cannot be had of {name!r}: {fault.rstrip('.')}.")
-    if not fits:
-        raise ValueError(f"{chosen.name} cannot be had of ready RDMs; rsa can.")
+            if not fits:
+                refused[chosen.name] = f"{chosen.name} cannot be had of ready RDMs; rsa can."
+    return refused
+
+
+def lacking(measure: Any, group: Any) -> str:
+    """What a measure needs that a group has not, with the fix where there is one; "" where it can be had of it."""
+    if isinstance(group, RDMs):
+        return "" if "rdms" in measure.takes else "is made of patterns, and of these only an RDM is known"
+    times, units = array_of(group).shape[-2:]
+    plain = {"patterns", "trajectories"} & set(measure.takes)
+    if not plain and not isinstance(group, Repeats):
+        return "needs repeats, (repeat, stimulus, unit)"
+    if plain == {"trajectories"} and times == 1:
+        return "needs trajectories, (stimulus, time, unit)"
+    return measure.fault(stimuli_of(group), times, units).rstrip(".")
+
+
+def _may_lack(items: Items, index: int) -> bool:
+    return "source" in items.labels and items.labels["source"].iloc[index] in REFERENCES
 
 
 def _fault(x: np.ndarray, kind: str) -> str:

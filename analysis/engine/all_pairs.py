@@ -1,9 +1,8 @@
 """All pairs of members under all measures of a request: Inner measures in one walk, Pair measures in tiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,13 +11,14 @@ from jaxtyping import Float
 from analysis.activations.types import array_of
 from analysis.arithmetic import BUDGET, in_precision
 from analysis.engine.inner_products import all_inner_products, gram_products
-from analysis.engine.journal import Journal
-from analysis.engine.pair_tiles import padded, pair_values
+from analysis.engine.journal import NO_JOURNAL, Journal
+from analysis.engine.pair_tiles import PairStates, padded, pair_values
 from analysis.engine.preparation import Prepared, as_taken, prepare_group
-from analysis.measures import InnerMeasure, PairMeasure
+from analysis.engine.progress import SILENT, Progress
+from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
-__all__ = ["Values", "similarities"]
+__all__ = ["Values", "pair_states", "similarities"]
 
 
 class Values(NamedTuple):
@@ -49,7 +49,8 @@ def similarities(
     prepared: Sequence[Prepared],
     *,
     budget: int = BUDGET,
-    journal: Path | None = None,
+    journal: Journal = NO_JOURNAL,
+    progress: Progress = SILENT,
     devices: Sequence[Any] | None = None,
 ) -> list[Values]:
     """Every measure over all pairs of members.
@@ -57,11 +58,11 @@ def similarities(
     Args:
       prepared: the measures of one request, all of the same groups and dtype.
       budget: bytes that a block of maps, or a tile of pairs, may take.
-      journal: a folder for what a killed run goes on from, given the same members and measures again; it is not
-        emptied here.
+      journal: where a killed run, given the same members and measures again, goes on from; it is not emptied here.
+      progress: told how far it is.
       devices: see `analysis.engine.inner_products.all_inner_products`.
     """
-    kept = Journal(journal)
+    options: dict[str, Any] = dict(journal=journal, progress=progress, devices=devices)
     results: dict[int, Values] = {}
     walked: dict[int, Prepared] = {}
     for k, request in enumerate(prepared):
@@ -69,7 +70,7 @@ def similarities(
             if not len(request.members):
                 among_members = _AmongTaken(np.empty((0, 0)), np.empty((0, 0)), [])
             elif request.measure.form == "pair":
-                among_members = _of_pairs(request, min(budget, BUDGET), kept, devices)
+                among_members = _of_pairs(request, options | dict(budget=min(budget, BUDGET)))
             else:
                 products = _crossed(request, budget, devices)
                 if products is None:
@@ -78,20 +79,20 @@ def similarities(
                 among_members = _finished(request.inner, products, request.taken_states)
         results[k] = _placed(request, among_members)
     if walked:
-        for (k, request), among_members in zip(walked.items(), _walked([*walked.values()], budget, kept, devices)):
+        for (k, request), among_members in zip(
+            walked.items(), _walked([*walked.values()], options | dict(budget=budget))
+        ):
             results[k] = _placed(request, among_members)
     return [results[k] for k in range(len(prepared))]
 
 
-def _walked(prepared: list[Prepared], budget: int, journal: Journal, devices: Any) -> list[_AmongTaken]:
+def _walked(prepared: list[Prepared], options: Mapping[str, Any]) -> list[_AmongTaken]:
     """Inner measures, all in one walk over the blocks of stimuli."""
     measures, rows = [request.inner for request in prepared], [request.rows for request in prepared]
     by_group = list(map(list, zip(*(request.states for request in prepared))))
     first, finished = prepared[0], []
     with in_precision(first.dtype):
-        inner, totals = all_inner_products(
-            measures, by_group, first.stimuli, rows, budget=budget, journal=journal, devices=devices
-        )
+        inner, totals = all_inner_products(measures, by_group, first.stimuli, rows, **options)
         for request, products, total in zip(prepared, inner, totals):
             states = request.taken_states
             if request.inner.totals:
@@ -101,22 +102,25 @@ def _walked(prepared: list[Prepared], budget: int, journal: Journal, devices: An
     return finished
 
 
-def _of_pairs(prepared: Prepared, budget: int, journal: Journal, devices: Any) -> _AmongTaken:
-    """A Pair measure: its states are made here, of groups of few widths where its units may be filled up."""
-    measure, dtype = cast(PairMeasure, prepared.measure), prepared.dtype
-    groups = [as_taken(measure, group, dtype) for group in prepared.taken_groups]
+def _of_pairs(prepared: Prepared, options: Mapping[str, Any]) -> _AmongTaken:
+    of_groups = pair_states(prepared)
+    value, extras = pair_values(prepared.pair, of_groups, dtype=prepared.dtype, **options)
+    chance = np.full(value.shape, np.nan)
+    for a, rows in zip(*of_groups):
+        for b, columns in zip(*of_groups):
+            chance[np.ix_(rows, columns)] = prepared.pair.chance(a, b)
+    return _AmongTaken(value, chance, extras)
+
+
+def pair_states(prepared: Prepared) -> PairStates:
+    """A Pair measure's states of the members that take part, in groups of few widths where units may be filled up."""
+    measure = prepared.pair
+    groups = [as_taken(measure, group, prepared.dtype) for group in prepared.taken_groups]
     ends = np.cumsum([0, *(len(array_of(group)) for group in groups)])
     places = [np.arange(start, end) for start, end in pairwise(ends)]
     if measure.pads and all(isinstance(group, np.ndarray) for group in groups):
         groups, places = padded([array_of(group) for group in groups])
-    states = [prepare_group(measure, group) for group in groups]
-    options: Any = dict(dtype=dtype, budget=budget, journal=journal, devices=devices)
-    value, extras = pair_values(measure, states, places, **options)
-    chance = np.full(value.shape, np.nan)
-    for a, rows in zip(states, places):
-        for b, columns in zip(states, places):
-            chance[np.ix_(rows, columns)] = measure.chance(a, b)
-    return _AmongTaken(value, chance, extras)
+    return PairStates([prepare_group(measure, group) for group in groups], places)
 
 
 def _crossed(prepared: Prepared, budget: int, devices: Any) -> np.ndarray | None:

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.arithmetic import BUDGET, HIGHEST, in_precision
-from analysis.engine.journal import Journal, fingerprint, result_key
+from analysis.engine.journal import NO_JOURNAL, Journal, fingerprint, result_key
+from analysis.engine.progress import SILENT, Progress
 from analysis.measures import InnerMeasure
 from analysis.measures._family import Span, State, index
 
@@ -143,7 +144,8 @@ def all_inner_products(
     times: Sequence[int],
     *,
     budget: int = BUDGET,
-    journal: Journal | None = None,
+    journal: Journal = NO_JOURNAL,
+    progress: Progress = SILENT,
     devices: Sequence[Any] | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Frobenius inner products of all members' maps, all measures in one walk.
@@ -155,6 +157,7 @@ def all_inner_products(
       times: rows per stimulus in each measure's map.
       budget: bytes that a block of one measure's maps may take. It is exceeded only by one stimulus with one other.
       journal: where sums are kept for a run that is killed.
+      progress: told how many blocks are done.
       devices: which take blocks in turn; `local_devices` by default.
 
     Returns:
@@ -169,7 +172,6 @@ def all_inner_products(
     walk = Walk(tuple(measures), block, tuple(times), tree, stimuli, devices[0].platform == "cpu")
     count = -(-stimuli // block)
     todo = [(p, q) for p in range(count) for q in range(p, count)]
-    journal = journal or Journal(None)
     words = [*map(fingerprint, measures), walk.block, times, stimuli, tree, len(devices), devices[0].platform]
     key = result_key(words, map(np.asarray, arrays)) if journal.folder else ""
     before = journal.read(key)
@@ -183,7 +185,12 @@ def all_inner_products(
             return jax.block_until_ready(_add_block(walk, by_device[lane], held[devices[lane]], *block))
 
     with ThreadPoolExecutor(len(devices)) as pool:
-        for begin in range(done, len(todo), len(devices)):
+        what = ", ".join(measure.name for measure in measures)
+        begins, laps = (
+            range(done, len(todo), len(devices)),
+            (-(-blocks // len(devices)) for blocks in (len(todo), done)),
+        )
+        for begin in progress.over(begins, what, *laps):
             at_once = todo[begin : begin + len(devices)]
             by_device[: len(at_once)] = pool.map(advance, range(len(at_once)), at_once)
             if journal.due:

@@ -15,7 +15,7 @@ import numpy as np
 from analysis.engine.sources import source_hash
 from zoo.files import write_atomically
 
-__all__ = ["Journal", "fingerprint", "result_key"]
+__all__ = ["NO_JOURNAL", "Journal", "fingerprint", "result_key"]
 
 SECONDS = 30.0
 """At least so much time passes between two writings."""
@@ -65,6 +65,10 @@ class Journal:
             self.folder = None
         self.last = time.monotonic()
         self.took = self.last - begin
+
+
+NO_JOURNAL = Journal(None)
+"""Keeps nothing."""
 
 
 def fingerprint(measure: Any) -> str:

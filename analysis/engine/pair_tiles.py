@@ -9,11 +9,12 @@ import numpy as np
 
 from analysis.arithmetic import BUDGET
 from analysis.engine.inner_products import local_devices
-from analysis.engine.journal import Journal, fingerprint, result_key
+from analysis.engine.journal import NO_JOURNAL, Journal, fingerprint, result_key
+from analysis.engine.progress import SILENT, Progress
 from analysis.measures import PairMeasure
 from analysis.measures._family import State
 
-__all__ = ["padded", "pair_values"]
+__all__ = ["PairStates", "padded", "pair_values"]
 
 LEAST_PADDED_UNITS = 16
 
@@ -35,6 +36,18 @@ def padded(groups: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndar
         start += len(x)
     parts = [tuple(map(np.concatenate, zip(*same))) for same in joined.values()]
     return [x for x, _ in parts], [places for _, places in parts]
+
+
+class PairStates(NamedTuple):
+    """What a Pair measure made of the members of a request.
+
+    Attributes:
+      states: one per group.
+      places: for each group, where its members stand in the result.
+    """
+
+    states: Sequence[State]
+    places: Sequence[np.ndarray]
 
 
 class _Tile(NamedTuple):
@@ -60,38 +73,44 @@ def _tile(measure: PairMeasure, a: Any, b: Any, rows: jax.Array, columns: jax.Ar
 
 def pair_values(
     measure: PairMeasure,
-    states: Sequence[State],
-    places: Sequence[np.ndarray],
+    a: PairStates,
+    b: PairStates | None = None,
     *,
+    mirrored: bool = False,
     dtype: str = "float32",
     budget: int = BUDGET,
-    journal: Journal | None = None,
+    journal: Journal = NO_JOURNAL,
+    progress: Progress = SILENT,
     devices: Sequence[Any] | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """A Pair measure's values of all pairs, and its extras, each `(member, member)`.
+    """A Pair measure's values of all pairs, and its extras, each `(a, b)`.
 
     Args:
       measure: see `analysis.measures`.
-      states: what its `prepare` made of each group.
-      places: for each group, where its members stand in the result.
+      a: the members that are compared.
+      b: those that they are compared with; the same ones where none are given.
+      mirrored: of a symmetric measure, fill in the value of each pair at [b, a] too, from one of its two tiles; `b`
+        has the members of `a` then, in the same groups. So it is where no `b` is given.
       dtype: of the result.
       budget: bytes that a tile may need.
       journal: where finished tiles are kept for a run that is killed.
+      progress: told how many tiles are done.
       devices: which take tiles in turn; all local ones by default.
     """
     devices = list(devices or local_devices())
-    members = sum(map(len, places))
-    journal = journal or Journal(None)
-    sides = [side_of(measure, a, b, budget) for a in states for b in states]
-    leaves = jax.tree.leaves(list(states))
-    words = [fingerprint(measure), sides, dtype, *map(list, places)]
+    mirrored, other = measure.symmetric and (mirrored or b is None), b or a
+    sides = [side_of(measure, of_a, of_b, budget) for of_a in a.states for of_b in other.states]
+    tiles = list(_tiles(mirrored, list(map(len, a.places)), list(map(len, other.places)), sides))
+    leaves = jax.tree.leaves([list(a.states), [] if b is None else list(b.states)])
+    words = [fingerprint(measure), sides, dtype, mirrored, *map(list, [*a.places, *other.places])]
     key = result_key(words, map(np.asarray, leaves)) if journal.folder else ""
     before = journal.read(key)
     done = int(before.pop("done", 0))
     names = [f"values{k}" for k in range(1 + len(measure.extras))]
-    kept = [before.get(name, np.full((members, members), np.nan, dtype)) for name in names]
-    placed = _on_devices(measure, states, devices)
-    tiles = list(_tiles(measure, list(map(len, places)), sides))
+    shape = tuple(sum(map(len, each.places)) for each in (a, other))
+    kept = [before.get(name, np.full(shape, np.nan, dtype)) for name in names]
+    on_a = _on_devices(measure, a.states, devices)
+    on_b = on_a if b is None else _on_devices(measure, b.states, devices)
     pending: list[tuple[Any, Any, Any]] = []
 
     def collect(most: int) -> None:
@@ -100,13 +119,14 @@ def pair_values(
             for values, part in zip(kept, values_of_tile if measure.extras else (values_of_tile,)):
                 part = np.asarray(part)[: len(rows), : len(columns)]
                 values[np.ix_(rows, columns)] = part
-                if measure.symmetric:
+                if mirrored:
                     values[np.ix_(columns, rows)] = part.T
 
-    for step, tile in enumerate(tiles[done:]):
-        values_of_tile = _values_of(measure, placed[step % len(placed)], tile)
-        pending.append((places[tile.group_a][tile.rows], places[tile.group_b][tile.columns], values_of_tile))
-        collect(len(placed))
+    for step, tile in enumerate(progress.over(tiles[done:], measure.name, len(tiles), done)):
+        lane = step % len(on_a)
+        values_of_tile = _values_of(measure, on_a[lane][tile.group_a], on_b[lane][tile.group_b], tile)
+        pending.append((a.places[tile.group_a][tile.rows], other.places[tile.group_b][tile.columns], values_of_tile))
+        collect(len(on_a))
         if journal.due:
             collect(0)
             journal.write(key, done=done + step + 1, **dict(zip(names, kept)))
@@ -124,9 +144,8 @@ def _on_devices(measure: PairMeasure, states: Sequence[State], devices: Sequence
     return [held[device] for device in devices]
 
 
-def _values_of(measure: PairMeasure, states: Sequence[State], tile: _Tile) -> Any:
+def _values_of(measure: PairMeasure, a: State, b: State, tile: _Tile) -> Any:
     """The values of a tile, of one size for all tiles of two groups: another would be a program of its own."""
-    a, b = states[tile.group_a], states[tile.group_b]
     if measure.host:
         chosen = ((a, tile.rows), (b, tile.columns))
         return measure.tile(*(jax.tree.map(lambda leaf, i=i: leaf[i], state) for state, i in chosen))
@@ -139,15 +158,15 @@ def side_of(measure: PairMeasure, a: State, b: State, budget: int) -> int:
     return max(1, int((budget / max(1, measure.cost(a, b))) ** 0.5))
 
 
-def _tiles(measure: PairMeasure, sizes: Sequence[int], sides: Sequence[int]) -> Iterator[_Tile]:
+def _tiles(mirrored: bool, sizes_a: Sequence[int], sizes_b: Sequence[int], sides: Sequence[int]) -> Iterator[_Tile]:
     """All tiles of pairs; only those on and above the diagonal where that is enough."""
-    for g, size_a in enumerate(sizes):
-        for h, size_b in enumerate(sizes):
-            if measure.symmetric and h < g:
+    for g, size_a in enumerate(sizes_a):
+        for h, size_b in enumerate(sizes_b):
+            if mirrored and h < g:
                 continue
-            most = sides[g * len(sizes) + h]
+            most = sides[g * len(sizes_b) + h]
             down, across = (-(-size // -(-size // most)) for size in (size_a, size_b))  # as equal as can be
             for i in range(0, size_a, down):
-                for j in range(i if measure.symmetric and g == h else 0, size_b, across):
+                for j in range(i if mirrored and g == h else 0, size_b, across):
                     rows, columns = np.arange(i, min(i + down, size_a)), np.arange(j, min(j + across, size_b))
                     yield _Tile(g, h, rows, columns, (down, across))

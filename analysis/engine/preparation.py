@@ -4,15 +4,25 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+import jax
 import numpy as np
 
-from analysis.activations.inputs import stimuli_of
+from analysis.activations.inputs import lacking, stimuli_of
 from analysis.activations.types import RDMs, Repeats, array_of
 from analysis.arithmetic import in_precision
-from analysis.measures import InnerMeasure, Measure
+from analysis.measures import InnerMeasure, Measure, PairMeasure
 from analysis.measures._family import State
 
-__all__ = ["GroupArray", "Prepared", "prepare", "prepare_all", "prepare_group", "stimuli_in_order", "taken"]
+__all__ = [
+    "GroupArray",
+    "Prepared",
+    "members_of",
+    "prepare",
+    "prepare_all",
+    "prepare_group",
+    "stimuli_in_order",
+    "taken",
+]
 
 GroupArray = np.ndarray | Repeats | RDMs
 """Members of one shape: `(member, stimulus, time, unit)`, or one of the others."""
@@ -41,6 +51,11 @@ class Prepared:
         return cast(InnerMeasure, self.measure)
 
     @property
+    def pair(self) -> PairMeasure:
+        """The measure, known to be a Pair one."""
+        return cast(PairMeasure, self.measure)
+
+    @property
     def taken_groups(self) -> list[GroupArray]:
         """The groups that the measure can be had of."""
         return [group for group in self.groups if taken(self.measure, group)]
@@ -49,12 +64,6 @@ class Prepared:
     def taken_states(self) -> list[State]:
         """The states that there are, in the order of the groups."""
         return [state for state in self.states if state is not None]
-
-    def beside(self, others: "Prepared") -> "Prepared":
-        """One request of the groups of both that the measure can be had of; nothing is prepared again."""
-        both = [(group, state) for each in (self, others) for group, state in zip(each.groups, each.states)]
-        groups, states = zip(*((group, state) for group, state in both if taken(self.measure, group)))
-        return dataclasses.replace(self, groups=groups, states=states)
 
     @property
     def places(self) -> list[np.ndarray]:
@@ -118,10 +127,8 @@ def prepare_group(measure: Measure, group: GroupArray) -> State:
 
 
 def taken(measure: Measure, group: GroupArray) -> bool:
-    """Whether a measure can be had of a group: ready RDMs and single patterns are not enough for all."""
-    if isinstance(group, RDMs):
-        return "rdms" in measure.takes
-    return isinstance(group, Repeats) or bool({"patterns", "trajectories"} & set(measure.takes))
+    """Whether a measure can be had of a group."""
+    return not lacking(measure, group)
 
 
 def as_taken(measure: Measure, group: GroupArray, dtype: str) -> GroupArray:
@@ -130,6 +137,11 @@ def as_taken(measure: Measure, group: GroupArray, dtype: str) -> GroupArray:
         return group.array.mean(1).astype(dtype)
     array = array_of(group).astype(dtype, copy=False)
     return array if isinstance(group, np.ndarray) else type(group)(array)
+
+
+def members_of(state: State) -> int:
+    """How many members a state is of."""
+    return len(jax.tree.leaves(state)[0])
 
 
 def stimuli_in_order(group: GroupArray, order: np.ndarray) -> GroupArray:

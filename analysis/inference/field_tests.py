@@ -21,7 +21,7 @@ from analysis.inference.factors import (
 )
 from analysis.inference.field_effects import FieldPlan, explained, pairs
 from analysis.inference.group_similarities import references
-from analysis.inference.intervals import jackknife_means
+from analysis.inference.limits_over_networks import jackknife_means
 from analysis.inference.resampling import holm
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 

@@ -1,4 +1,4 @@
-"""What unrelated representations would give: the permutation distribution of a measure over the stimuli.
+"""What unrelated representations would give: the moments of a measure over all orders of the stimuli.
 
 The moments of an inner product of two maps, `T = sum_ij A[i, j] B[p(i), p(j)]` over orders p, are sums over the ways in
 which its indices may coincide: small matrix products of a few numbers per member give those of all pairs.
@@ -6,7 +6,7 @@ which its indices may coincide: small matrix products of a few numbers per membe
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -17,30 +17,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import pearson3
 
-from analysis.arithmetic import BUDGET, HIGHEST, in_precision
-from analysis.engine.all_pairs import similarities
-from analysis.engine.inner_products import block_size
-from analysis.engine.preparation import Prepared, prepare, stimuli_in_order
+from analysis.arithmetic import in_precision
+from analysis.engine.preparation import Prepared, members_of
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
-__all__ = [
-    "PERMUTATIONS",
-    "Invariants",
-    "Moments",
-    "PermutationTest",
-    "invariants",
-    "permutation_moments",
-    "permutation_null",
-    "permutation_test",
-    "z_and_p",
-]
+__all__ = ["Invariants", "Moments", "invariants", "permutation_moments", "permutation_null", "whole_map", "z_and_p"]
 
-PERMUTATIONS = 999
-"""Orders of the stimuli that stand for all, where there is no closed form."""
-
-Shuffled = Callable[[np.ndarray], np.ndarray]
-"""From an order of the stimuli of the second representations to the values, `(a, b)`."""
 Graph = tuple[tuple[int, int], ...]
 """One edge per entry of the map that a product holds, from its row to its column; a diagonal entry is a loop."""
 
@@ -72,22 +55,6 @@ class Moments(NamedTuple):
     mean: Float[np.ndarray, "a b"]
     sd: Float[np.ndarray, "a b"]
     skew: Float[np.ndarray, "a b"]
-
-
-class PermutationTest(NamedTuple):
-    """Values and their Monte Carlo null.
-
-    Attributes:
-      value: `(a, b)`.
-      moments: of the drawn values.
-      p: `(a, b)`, the share of draws at or above the value (a distance: at or below), the value itself counted.
-      draws: how many; p is at least 1 / (draws + 1).
-    """
-
-    value: Float[np.ndarray, "a b"]
-    moments: Moments
-    p: Float[np.ndarray, "a b"]
-    draws: int
 
 
 def invariants(maps: Iterable[np.ndarray]) -> Invariants:
@@ -177,52 +144,6 @@ def z_and_p(value: Any, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
     return z, np.asarray(pearson3.sf(z, moments.skew))
 
 
-def permutation_test(
-    prepared: Prepared,
-    others: Prepared | None = None,
-    *,
-    draws: int = PERMUTATIONS,
-    seed: int = 0,
-    budget: int = BUDGET,
-) -> PermutationTest:
-    """Shuffles whole stimuli of one of each two representations; one permutation per draw serves all pairs.
-
-    Args:
-      prepared: any measure and its states, of the members that take part; a Pair measure, and one that makes a choice
-        for each pair, is computed anew for each draw, a Pair measure from new states of both sides.
-      others: the representations, under the same measure, that `prepared` is compared with and that are shuffled; the
-        same ones where none are given, and a symmetric measure then has a symmetric p.
-      draws: of permutations.
-      seed: of the draws.
-      budget: as in `analysis.engine.all_pairs.similarities`.
-    """
-    if draws < 1:
-        raise ValueError(f"A permutation test of {draws} draws has no result; take at least 1.")
-    measure, dtype = prepared.measure, prepared.dtype
-    mirrored = others is None and measure.symmetric
-    stimuli, random = prepared.stimuli, np.random.default_rng(seed)
-    shuffled = _shuffled_inner if measure.form == "inner" and not measure.extras else _shuffled_any
-    with in_precision(dtype):
-        values = shuffled(prepared, others or prepared, budget)
-        value = np.asarray(values(np.arange(stimuli)), np.float64)
-        sums = np.zeros((3, *value.shape))
-        reached = np.ones(value.shape, int)
-        slack = 64 * np.finfo(dtype).eps  # a draw that only renames stimuli differs from the value by rounding
-        sign = -1 if measure.kind == "distance" else 1
-        for _ in range(draws):
-            moved = np.asarray(values(random.permutation(stimuli)), np.float64)
-            if mirrored:
-                moved = np.triu(moved) + np.triu(moved, 1).T
-            sums += [(moved - value) ** power for power in (1, 2, 3)]
-            reached += sign * (moved - value) >= -slack
-    first, second, third = sums / draws
-    variance = second - first**2
-    sd = np.sqrt(np.where(variance > slack**2, variance, np.nan))
-    skew = (third - 3 * first * second + 2 * first**3) / sd**3
-    p = np.where(np.isnan(value), np.nan, reached / (draws + 1))
-    return PermutationTest(value, Moments(value + first, sd, skew), p, draws)
-
-
 # --- the ways in which indices may coincide --------------------------------------------------------------------------
 
 
@@ -292,88 +213,23 @@ def _distinct_sum(graph: Graph, walks: dict[Graph, float]) -> float:
     return math.fsum(sign * math.prod(walks[part] for part in parts) for sign, parts in _quotients(graph))
 
 
-# --- maps and shuffled values of a measure ---------------------------------------------------------------------------
+# --- maps of a measure -----------------------------------------------------------------------------------------------
 
 
 @partial(jax.jit, static_argnames=("measure", "side", "stimuli"))
-def _map(measure: InnerMeasure, side: str, state: State, member: Any, stimuli: int) -> jax.Array:
+def whole_map(measure: InnerMeasure, side: str, state: State, member: Any, stimuli: int) -> jax.Array:
+    """The map of one member, `(maps, entry)`."""
     of_member = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, member, 1), state)
     every = jnp.arange(stimuli)
     return getattr(measure, side)(of_member, every, every)
 
 
-def _summed(measure: InnerMeasure, state: State, n: int) -> State:
-    """A state of n stimuli with what the engine adds to it: `self` and, where the measure has `totals`, `total`."""
-    if not measure.symmetric:
-        return state
-    squares, total = [], []
-    for member in range(_members(state)):
-        full = np.asarray(_map(measure, "left", state, member, n), np.float64)
-        rows = math.isqrt(full.size) // n
-        squares.append(np.vdot(full, full))
-        total.append(full.reshape(n, rows, n, rows).sum((0, 2)))
-    return state | dict(self=np.stack(squares)) | (dict(total=np.stack(total)) if measure.totals else {})
-
-
-def _members(state: State) -> int:
-    return len(jax.tree.leaves(state)[0])
-
-
 def _one_row_maps(measure: InnerMeasure, state: State, side: str, stimuli: int) -> Iterator[np.ndarray]:
-    for member in range(_members(state)):
-        full = np.asarray(_map(measure, side, state, member, stimuli))
+    for member in range(members_of(state)):
+        full = np.asarray(whole_map(measure, side, state, member, stimuli))
         if full.shape != (1, stimuli**2):
             raise ValueError(
                 f"{measure.name} has several rows per stimulus or several maps per member, and no closed-form "
                 "permutation moments; take time=features, mean or last, or use a permutation test."
             )
         yield full.reshape(stimuli, stimuli)
-
-
-@partial(jax.jit, static_argnames=("measure", "block"))
-def _add_block(measure: InnerMeasure, block: int, inner: Any, a: Any, b: Any, order: Any, p: Any, q: Any) -> jax.Array:
-    """Adds block (p, q) of the maps of `a` by the same block of the maps of `b` in another order of its stimuli."""
-    n = len(order)
-    i, j = p * block + jnp.arange(block), q * block + jnp.arange(block)
-    weight = jnp.where((i < n)[:, None] & (j < n)[None], jnp.where(p < q, 2.0, 1.0), 0.0).astype(inner.dtype)
-    i, j = jnp.minimum(i, n - 1), jnp.minimum(j, n - 1)
-    left = jnp.concatenate([measure.left(state, i, j) for state in a])
-    right = jnp.concatenate([measure.right(state, order[i], order[j]) for state in b])
-    rows = math.isqrt(left.shape[1] // block**2)
-    weight = jnp.repeat(jnp.repeat(weight, rows, 0), rows, 1).reshape(1, -1)
-    return inner + jnp.einsum("ae,be->ab", left * weight, right, precision=HIGHEST)
-
-
-def _shuffled_inner(prepared: Prepared, others: Prepared, budget: int) -> Shuffled:
-    measure, n, dtype = prepared.inner, prepared.stimuli, prepared.dtype
-    a = [_summed(measure, state, n) for state in prepared.taken_states]
-    b = a if others is prepared else [_summed(measure, state, n) for state in others.taken_states]
-    sizes = [list(map(_members, states)) for states in (a, b)]
-    counts, edges = list(map(sum, sizes)), [np.cumsum(of)[:-1] for of in sizes]
-    row = np.zeros(1, int)
-    times = max(math.isqrt(jax.eval_shape(measure.left, state, row, row).shape[1]) for state in a)
-    block = block_size(max(counts), n, times, np.dtype(dtype).itemsize, budget)
-    blocks = -(-n // block)
-
-    def values(order: np.ndarray) -> np.ndarray:
-        inner = jnp.zeros(counts, dtype)
-        for p in range(blocks):
-            for q in range(p, blocks):
-                inner = _add_block(measure, block, inner, a, b, order, p, q)
-        tiles = [np.split(strip, edges[1], axis=1) for strip in np.split(np.asarray(inner), edges[0])]
-        return np.block(
-            [[measure.finish(tile, of_a, of_b) for tile, of_b in zip(row, b)] for row, of_a in zip(tiles, a)]
-        )
-
-    return values
-
-
-def _shuffled_any(prepared: Prepared, others: Prepared, budget: int) -> Shuffled:
-    members = len(prepared.members)
-
-    def values(order: np.ndarray) -> np.ndarray:
-        groups = [stimuli_in_order(group, order) for group in others.taken_groups]
-        moved = prepare(prepared.measure, groups, prepared.dtype)
-        return similarities([prepared.beside(moved)], budget=budget)[0].value[:members, members:]
-
-    return values

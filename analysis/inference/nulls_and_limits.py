@@ -1,59 +1,104 @@
-"""What stands beside each value of a comparison: z and p over shuffled stimuli, limits over stimuli."""
+"""What stands beside each value: z and p over shuffled stimuli, limits over stimuli; and what they cost."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis.engine.journal import NO_JOURNAL, Journal
 from analysis.engine.preparation import Prepared
-from analysis.inference.intervals import jackknife
-from analysis.inference.nulls import PERMUTATIONS, permutation_null, permutation_test, z_and_p
+from analysis.engine.progress import SILENT, Progress
+from analysis.engine.repetitions import Repetitions, seconds_of
+from analysis.inference.limits_over_stimuli import each_left_out, fault_of_limits, jackknife
+from analysis.inference.nulls import permutation_null, z_and_p
+from analysis.inference.permutation_tests import permutation_test, shuffles
 
-__all__ = ["annotated", "check_nulls"]
+__all__ = ["CLOSED_NULLS", "Beside", "annotated", "seconds_by_work"]
 
-MOST_SHUFFLED = 32
-"""Items whose stimuli are shuffled under a measure that has to be computed anew for each permutation."""
+CLOSED_NULLS = "in closed form, over all orders of the stimuli"
+"""How z and p are had where they need no shuffling."""
 
 
-def annotated(prepared: Prepared, value: np.ndarray, *, nulls: bool, intervals: bool) -> dict[str, np.ndarray]:
+class Beside(NamedTuple):
+    """What is to stand beside the values of a measure.
+
+    Attributes:
+      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form; 0 for no z and p. Biased
+        CKA, whose values mean nothing without, has them anyhow where they are closed.
+      intervals: whether there are `low` and `high`, 95 % limits by the jackknife over stimuli.
+    """
+
+    nulls: int = 0
+    intervals: bool = False
+
+    def nulls_of(self, prepared: Prepared) -> str:
+        """How a measure's z and p are had, in words; "" where it has none."""
+        measure = prepared.measure
+        if not len(prepared.members) or measure.takes == ("trajectories",):  # which do not see the order of stimuli
+            return ""
+        if _closed(prepared):
+            return CLOSED_NULLS if self.nulls or measure.null_always else ""
+        return f"over {self.nulls} orders of the stimuli" if self.nulls else ""
+
+    def limits_of(self, prepared: Prepared) -> str:
+        """What a measure's limits are over, in words; "" where it has none."""
+        if not self.intervals or not len(prepared.members) or fault_of_limits(prepared):
+            return ""
+        return f"over {prepared.stimuli} stimuli, each left out in turn"
+
+
+def annotated(
+    prepared: Prepared,
+    value: np.ndarray,
+    beside: Beside,
+    journal: Journal = NO_JOURNAL,
+    progress: Progress = SILENT,
+) -> dict[str, np.ndarray]:
     """Name -> `(member, member)`, NaN for members that the measure cannot be had of.
 
     Args:
       prepared: a measure and its states.
       value: what `analysis.engine.all_pairs.similarities` gave for it.
-      nulls: `z` and `p` over permutations of the stimuli, by closed form for an Inner measure with one row per
-        stimulus, else from `PERMUTATIONS` of them. Biased CKA, whose values mean nothing without, always has them
-        where they are closed.
-      intervals: `low` and `high`, 95 % limits by the jackknife over stimuli.
+      beside: what is asked for.
+      journal, progress: see `analysis.engine.repetitions.summed`.
     """
-    measure, at = prepared.measure, np.ix_(prepared.members, prepared.members)
-    if not len(prepared.members):
-        return {}
-    beside: dict[str, np.ndarray] = {}
-    nulls = nulls and measure.takes != ("trajectories",)  # dynamics do not see which stimulus is which
-    closed = _closed(prepared)
-    if nulls or (measure.null_always and closed):
-        if closed:
-            beside["z"], beside["p"] = z_and_p(value[at], permutation_null(prepared))
+    at = np.ix_(prepared.members, prepared.members)
+    found: dict[str, np.ndarray] = {}
+    if how := beside.nulls_of(prepared):
+        if how == CLOSED_NULLS:
+            progress.doing(f"{prepared.measure.name}, z and p")
+            found["z"], found["p"] = z_and_p(value[at], permutation_null(prepared))
         else:
-            test = permutation_test(prepared)
-            beside["z"], beside["p"] = (test.value - test.moments.mean) / test.moments.sd, test.p
-        np.fill_diagonal(beside["z"], np.nan)  # of a representation with itself nothing is asked
-        np.fill_diagonal(beside["p"], np.nan)
-    if intervals:
-        beside["low"], beside["high"], _ = jackknife(prepared)
-    return {name: _among_all(part, at, len(value)) for name, part in beside.items()}
+            test = permutation_test(prepared, draws=beside.nulls, journal=journal, progress=progress)
+            found["z"], found["p"] = (test.value - test.moments.mean) / test.moments.sd, test.p
+        np.fill_diagonal(found["z"], np.nan)  # of a representation with itself nothing is asked
+        np.fill_diagonal(found["p"], np.nan)
+    if beside.limits_of(prepared):
+        progress.doing(f"{prepared.measure.name}, limits")
+        found["low"], found["high"], _ = jackknife(prepared, journal=journal, progress=progress)
+    return {name: _among_all(part, at, len(value)) for name, part in found.items()}
 
 
-def check_nulls(measures: Sequence[Any], items: int) -> None:
-    """Refuses permutations that would not end: each is a whole comparison where nothing can be kept between them."""
-    for measure in measures:
-        repeated = measure.form == "pair" or bool(measure.extras)
-        if repeated and measure.takes != ("trajectories",) and items > MOST_SHUFFLED:
-            raise ValueError(
-                f"z and p of {measure.name} take {PERMUTATIONS} comparisons of all {items} items, which is allowed up "
-                f"to {MOST_SHUFFLED}; leave out --nulls or the measure, or choose layers."
-            )
+def seconds_by_work(prepared: Prepared, beside: Beside, progress: Progress = SILENT) -> dict[str, float]:
+    """About how long each work will take for which a measure has to be computed again and again: {} where none has.
+
+    Args:
+      prepared: a measure and its states.
+      beside: what is asked for.
+      progress: told what is timed.
+    """
+    seconds = {}
+    for repetitions in _repeated(prepared, beside):
+        progress.doing(f"the time that takes: {repetitions.what}")
+        seconds[repetitions.what] = seconds_of(repetitions)
+    return seconds
+
+
+def _repeated(prepared: Prepared, beside: Beside) -> Iterator[Repetitions]:
+    if beside.nulls_of(prepared) not in ("", CLOSED_NULLS):
+        yield shuffles(prepared, draws=beside.nulls)[1]
+    if beside.limits_of(prepared) and prepared.measure.recentring(prepared.rows == 1) is None:
+        yield each_left_out(prepared)[1]
 
 
 def _closed(prepared: Prepared) -> bool:

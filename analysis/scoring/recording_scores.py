@@ -37,7 +37,6 @@ def outside(
     known: Mapping[str, Probe],
     stimuli: Stimuli | None = None,
     *,
-    measures: Sequence[Any] = (),
     say: Callable[[str], Any] = lambda line: None,
 ) -> dict[str, list[Outside]]:
     """The recordings of the files, the halves of their units, and the baselines, by task; {} where there is no file.
@@ -48,7 +47,6 @@ def outside(
       files: see `analysis.activations.recordings.read_recordings`.
       known: what the networks were shown, task by task.
       stimuli: the images of the probe, where they are of a file.
-      measures: halves and baselines that one of these cannot be had of, by their size, are left out.
       say: takes a line for whatever is left out or resampled.
 
     Raises:
@@ -72,10 +70,7 @@ def outside(
         twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
         if twice:
             raise ValueError(f"Two recordings are called {twice[0]!r}; rename a file.")
-    return {
-        task: [member for member in members + _baselines(known[task], stimuli) if _possible(member, measures, say)]
-        for task, members in by_task.items()
-    }
+    return {task: members + _baselines(known[task], stimuli) for task, members in by_task.items()}
 
 
 def _most_telling(errors: Sequence[ValueError], known: Mapping[str, Probe]) -> ValueError:
@@ -86,18 +81,6 @@ def _most_telling(errors: Sequence[ValueError], known: Mapping[str, Probe]) -> V
     first = len(next(iter(known.values())).inputs)
     counts = " or ".join(f"{len(probe.inputs)} ({task})" for task, probe in known.items())
     return ValueError(str(errors[0]).replace(f"{NOTHING} {first} stimuli", f"{NOTHING} {counts} stimuli"))
-
-
-def _possible(member: Outside, measures: Sequence[Any], say: Callable[[str], Any]) -> bool:
-    """Whether every measure can be had of a member; a recording is kept, and refused by `compare` with the fix."""
-    if member.labels["source"] == "recording" or not isinstance(member.array, np.ndarray):
-        return True
-    stimuli, *times, units = member.array.shape
-    for measure in measures:
-        if measure.fault(stimuli, times[0] if times else 1, units):
-            say(f"{member.name} is left out: {measure.name} cannot be had of its {units} units")
-            return False
-    return True
 
 
 def _shown(probe: Probe) -> ShownStimuli:

@@ -6,8 +6,11 @@ import re
 import numpy as np
 import pytest
 
+from analysis import comparison
+from analysis.activations.recordings import Outside
 from analysis.activations.types import Repeats
-from analysis.comparison import compare, measure
+from analysis.comparison import Choices, compare, comparison_of, measure
+from analysis.engine.progress import Progress
 from analysis.measures import cka, rsa
 from tests.analysis.compared_items import arrays, normal, rdm, zoo
 from zoo import lookup
@@ -117,7 +120,49 @@ def test_repeats_are_averaged_by_a_measure_that_does_not_take_them():
     np.testing.assert_allclose(value, compare({"x": x, "r": repeats.mean(0)}, "cka", dtype="float64").cka, atol=1e-6)
 
 
-def test_permutations_that_would_not_end_are_refused():
-    given = {str(i): normal(i, 9, 4) for i in range(40)}
-    with pytest.raises(ValueError, match=r"z and p of procrustes.* take 999 comparisons of all 40 items"):
-        compare(given, "procrustes", nulls=True)
+def test_orders_of_the_stimuli_are_as_many_as_asked_for_and_of_too_few_p_cannot_be_small():
+    given = {str(i): normal(i, 9, 4) for i in range(3)}
+    result = compare(given, "procrustes", nulls=19)
+    assert result["procrustes"].attrs["nulls"] == "over 19 orders of the stimuli"
+    assert (np.rint(result["procrustes_p"].to_numpy()[0, 1:] * 20) >= 1).all()
+    for wrong in (-1, 5, 99.5):
+        with pytest.raises(ValueError, match=r"nulls is .*; allowed: 0 for no z and p, or from 19 orders"):
+            compare(given, "procrustes", nulls=wrong)
+
+
+def test_a_measure_that_cannot_be_had_stops_no_other_where_it_may_be_left_out():
+    given = {str(i): normal(i, 9, 4) for i in range(3)}
+    lines: list[str] = []
+    result = comparison_of(given, ["dsa", "cka"], [], Choices(exclude_impossible=True), progress=Progress(lines.append))
+    assert list(result.measures) == ["cka"]
+    assert len(lines) == 1
+    assert lines[0].startswith("Left out: dsa")
+    with pytest.raises(ValueError, match="needs trajectories"):
+        comparison_of(given, ["dsa"], [], Choices(exclude_impossible=True))
+    with pytest.raises(ValueError, match="needs trajectories"):
+        comparison_of(given, ["dsa", "cka"])
+
+
+def test_a_baseline_that_lacks_what_one_measure_needs_has_values_under_the_others():
+    given = {str(i): normal(i, 20, 6, 5) for i in range(3)}
+    flat = Outside("flat", normal(9, 20, 5), {"recording": "flat", "subject": "", "source": "baseline"})
+    result = comparison_of(given, ["dsa(rank=2)", "cka(time=mean)"], [flat])
+    assert np.isnan(result.measures["dsa"].values[3]).all()
+    assert result.measures["dsa"].record.empty == ("flat",)
+    assert "needs trajectories" in result.measures["dsa"].record.empty_because
+    assert np.isfinite(result.measures["cka"].values).all()
+    recording = flat._replace(labels=flat.labels | {"source": "recording"})
+    with pytest.raises(ValueError, match=r"dsa.* cannot be had of 'flat': needs trajectories"):
+        comparison_of(given, ["dsa(rank=2)", "cka(time=mean)"], [recording])
+
+
+def test_what_is_computed_again_and_again_is_announced_with_its_time_before_it_is(monkeypatch):
+    monkeypatch.setattr(comparison, "SECONDS_UNTOLD", 0.0)
+    lines: list[str] = []
+    compare(
+        {str(i): normal(i, 9, 4) for i in range(3)}, ["cka", "procrustes"], nulls=19, intervals=True, say=lines.append
+    )
+    (line,) = lines
+    assert line.startswith("Computed again and again for z, p and limits: about ")
+    assert "procrustes" in line
+    assert "cka" not in line

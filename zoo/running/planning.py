@@ -1,4 +1,4 @@
-"""What training a zoo would take: members, blocks, memory, disk and time, from a short measurement."""
+"""What training a zoo would take: members, blocks and disk; and, from a short measurement, memory and time."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,8 @@ from zoo.devices.fitting import fitted
 from zoo.devices.recipe import Recipe
 from zoo.running.run import chooser
 from zoo.spec.cohorts import Cohort
+from zoo.spec.fields import name_of
+from zoo.spec.member import set_apart, varied
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import KEPT
 from zoo.training import shapes
@@ -21,7 +23,7 @@ MOST_MEASURED = 8
 MEASURE_SECONDS = 6.0
 """After this time no further cohort is compiled and timed."""
 
-CHECK_SECONDS = 6.0
+CHECK_SECONDS = 1.0
 """After this time no further cohort is traced, to see whether its task and model fit together and how large it is."""
 
 
@@ -30,17 +32,19 @@ class PlanRow(NamedTuple):
 
     Attributes:
       cohort: its id.
+      words: what sets it apart from the others.
       members, blocks: how many.
       recipe: how it will run.
       steps: per member.
       megabytes: device memory of one block; NaN where the cohort was not compiled.
       disk: megabytes of its checkpoints, all blocks; by the mean of the traced ones where it was not traced itself.
       seconds: estimated, over all lanes, compilation included; by the mean of the measured ones where it was not
-        measured itself.
+        measured itself, NaN where none was.
       checked: whether it was traced.
     """
 
     cohort: str
+    words: str
     members: int
     blocks: int
     recipe: Recipe
@@ -65,12 +69,15 @@ class ShortRun(NamedTuple):
     seconds: float
 
 
-def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda line: None) -> list[PlanRow]:
-    """What training would do: compiles and times some cohorts for a moment; trains and writes nothing.
+def plan(
+    zoo: Zoo, block: int | None = None, *, timed: bool = False, say: Callable[[str], Any] = lambda line: None
+) -> list[PlanRow]:
+    """What training would do; trains and writes nothing.
 
     Args:
       zoo: what would be trained.
       block: members per block instead of the recipe's.
+      timed: compile some cohorts and train them for a moment, to know memory and time.
       say: takes a line before each cohort that is compiled.
 
     Returns:
@@ -89,12 +96,15 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
         shapes.check(cohorts[i])
         sizes[i] = shapes.state_bytes(cohorts[i])
     measured: dict[int, ShortRun] = {}
-    for i in _until(MEASURE_SECONDS, order[:MOST_MEASURED]):
+    for i in _until(MEASURE_SECONDS, order[:MOST_MEASURED] if timed else []):
         say(f"compiling and timing cohort {i + 1} of {len(cohorts)}, {cohorts[i].id}")
         measured[i] = _short_run(cohorts[i], choose(cohorts[i]), len(cohorts))
     per_member = [run.seconds / len(cohorts[i].members) for i, run in measured.items() if not np.isnan(run.seconds)]
     typical_seconds = float(np.mean(per_member)) if per_member else float("nan")
     typical_size = float(np.mean(list(sizes.values())))
+    members = [(cohort.id, member) for cohort in cohorts for member in cohort.members]
+    kinds = [(name_of(member.task), name_of(member.model)) for _, member in members]
+    words = set_apart([cohort for cohort, _ in members], kinds, varied([member for _, member in members]))
     rows = []
     for i, cohort in enumerate(cohorts):
         count = len(cohort.members)
@@ -104,7 +114,10 @@ def plan(zoo: Zoo, block: int | None = None, say: Callable[[str], Any] = lambda 
         disk = kept * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
         steps = cohort.members[0].training.steps
         rows.append(
-            PlanRow(cohort.id, count, blocks, about.recipe, steps, about.megabytes, disk, about.seconds, i in sizes)
+            PlanRow(
+                *(cohort.id, words[cohort.id], count, blocks, about.recipe, steps, about.megabytes, disk),
+                *(about.seconds, i in sizes),
+            )
         )
     return rows
 

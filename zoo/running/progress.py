@@ -14,7 +14,7 @@ from rich.table import Table
 from zoo.running.loaded_block import REPORTED, Progress
 from zoo.spec.cohorts import Cohort
 from zoo.training.status import DIVERGED, RUNNING
-from zoo.wording import plain
+from zoo.wording import clock, plain
 
 LINE_SECONDS = 10.0
 """Seconds between two plain lines."""
@@ -168,7 +168,7 @@ class View:
     def remaining(self) -> str:
         """Time left, at the present rate."""
         left, rate = sum(self.counts(c).left for c in self.cohorts), self.rate()
-        return _clock(left / rate) if rate and left else "-" if left else "0 s"
+        return clock(left / rate) if rate and left else "-" if left else "0 s"
 
     def _line(self) -> str:
         all_counts = [self.counts(c) for c in self.cohorts]
@@ -220,11 +220,3 @@ def view(cohorts: Sequence[Cohort], *, quiet: bool = False) -> Iterator[View]:
         shown.live = live
         yield shown
         live.update(shown.table())
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"

@@ -1,6 +1,6 @@
 """What one network is: a task, a model, training settings, a rule and a seed; and the columns of a table of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models import Network
@@ -60,6 +60,43 @@ def varied(members: Sequence[Member]) -> dict[str, list[Any]]:
                 shared = sum(name in of for of in names.values()) > 1 or name in RESERVED_COLUMNS
                 columns[f"{section}.{name}" if shared else name] = [values[id(getattr(m, section))] for m in members]
     return columns
+
+
+def set_apart(cohorts: Sequence[Any], kinds: Sequence[Any], columns: Mapping[Any, Sequence[Any]]) -> dict[Any, str]:
+    """Cohort -> what sets its members apart from those of its kind in other cohorts: "hidden 32, noise 0.1 to 0.3".
+
+    Args:
+      cohorts: of each member.
+      kinds: of each member, which are told apart anyhow: its task and model.
+      columns: name of a field -> its value for each member, None or NaN where it has none.
+    """
+    kind_of = dict(zip(cohorts, kinds))
+    words: dict[Any, list[str]] = {cohort: [] for cohort in kind_of}
+    for name, values in columns.items():
+        of_cohort: dict[Any, set[Any]] = {cohort: set() for cohort in words}
+        for cohort, value in zip(cohorts, values):
+            if value is not None and value == value:
+                of_cohort[cohort].add(value)
+        by_kind: dict[Any, set[frozenset[Any]]] = {}
+        for cohort, found in of_cohort.items():
+            by_kind.setdefault(kind_of[cohort], set()).add(frozenset(found))
+        for cohort, found in of_cohort.items():
+            if found and len(by_kind[kind_of[cohort]]) > 1:
+                words[cohort].append(f"{name} {_span(found)}")
+    return {cohort: ", ".join(parts) for cohort, parts in words.items()}
+
+
+def _span(values: set[Any]) -> str:
+    """One value, the ends of a range of numbers, or how many there are."""
+    if len(values) == 1:
+        return _short(next(iter(values)))
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return f"{_short(min(values))} to {_short(max(values))}"
+    return f"({len(values)} values)"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _shown(instance: Any, path: str) -> Any:

@@ -99,6 +99,15 @@ def take_options(arguments: Sequence[str], kept: Sequence[str]) -> tuple[list[st
     return rest, options
 
 
+def with_number(arguments: Sequence[str], flag: str, number: int) -> list[str]:
+    """The arguments, with this number behind a flag that has none."""
+    words = list(arguments)
+    for place in [i for i, word in enumerate(words) if word == flag]:
+        if place + 1 == len(words) or not words[place + 1].lstrip("-").isdecimal():
+            words.insert(place + 1, str(number))
+    return words
+
+
 def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Split flags of fields, such as `--task.x`, and `--seeds`, with their values, from the other arguments."""
     rest: list[str] = []

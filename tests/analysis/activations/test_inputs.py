@@ -110,8 +110,8 @@ WRONG = [
     ({"r": RDM(normal(0, 9, 9))}, "rsa", "RDM 'r' must be symmetric with zeros on its diagonal"),
     ({"r": RDM(normal(0, 9, 8))}, "rsa", "RDM 'r' has shape (9, 8); it must be (stimulus, stimulus)"),
     ({"r": RDM(1 - np.eye(9)), "s": rdm(normal(1, 9, 3))}, "rsa", "is an RDM whose entries are all the same"),
-    ({"r": normal(0, 9, 3)}, "rsa(rdm=crossnobis)", "needs repeats, (repeat, stimulus, unit); 'r' has none"),
-    ({"r": normal(0, 9, 3)}, "dsa", "needs trajectories, (stimulus, time, unit); 'r' has none: leave the measure out"),
+    ({"r": normal(0, 9, 3)}, "rsa(rdm=crossnobis)", "cannot be had of 'r': needs repeats, (repeat, stimulus, unit)"),
+    ({"r": normal(0, 9, 3)}, "dsa", "needs trajectories, (stimulus, time, unit); leave the measure out"),
     ({"r": normal(0, 9, 30)}, "cca", "variance=0.99"),
     ({"r": normal(0, 9, 3)}, "neighbors", "choose a smaller k"),
 ]

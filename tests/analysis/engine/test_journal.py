@@ -8,6 +8,7 @@ import pytest
 
 from analysis.engine import inner_products, journal, pair_tiles
 from analysis.engine.all_pairs import similarities
+from analysis.engine.journal import Journal
 from analysis.engine.preparation import prepare
 from analysis.measures import cka, predictivity
 from tests.analysis.engine.product import Product, normal
@@ -36,22 +37,22 @@ def test_a_killed_comparison_goes_on_from_its_last_writing(measure, tmp_path, mo
     monkeypatch.setattr(module, name, counted)
     stop = 4
     with pytest.raises(Killed):
-        similarities(request, journal=tmp_path, budget=2**14)
+        similarities(request, journal=Journal(tmp_path), budget=2**14)
     killed, stop = len(count) - 1, 0
     count.clear()
-    again = similarities(request, journal=tmp_path, budget=2**14)[0]
+    again = similarities(request, journal=Journal(tmp_path), budget=2**14)[0]
     np.testing.assert_array_equal(again.value, whole.value, "the same bits")
     resumed = len(count)
     count.clear()
     similarities(request, budget=2**14)
     assert resumed <= len(count) - killed + 1, "finished blocks are not made again"
     count.clear()
-    done = similarities(request, journal=tmp_path, budget=2**14)[0]
+    done = similarities(request, journal=Journal(tmp_path), budget=2**14)[0]
     np.testing.assert_array_equal(done.value, again.value)
     assert not count
     count.clear()
     other_request = [prepare(measure, [groups[0] + normal(5, 40, 1, 15), groups[1]], "float64")]
-    other = similarities(other_request, journal=tmp_path, budget=2**14)[0]
+    other = similarities(other_request, journal=Journal(tmp_path), budget=2**14)[0]
     assert count, "another request starts anew"
     assert not np.allclose(other.value[0, 1], again.value[0, 1])
 
@@ -62,25 +63,27 @@ def test_a_journal_that_cannot_be_written_ends_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(journal, "write_atomically", full)
     with pytest.warns(UserWarning, match="No space left on device.*: killed, this would start anew"):
-        kept = similarities([prepare(cka.Measure(), [normal(0, 4, 20, 1, 15)])], journal=tmp_path)[0].value
+        kept = similarities([prepare(cka.Measure(), [normal(0, 4, 20, 1, 15)])], journal=Journal(tmp_path))[0].value
     np.testing.assert_array_equal(kept, similarities([prepare(cka.Measure(), [normal(0, 4, 20, 1, 15)])])[0].value)
 
 
 def test_another_program_does_not_go_on_from_a_journal(tmp_path, monkeypatch):
     groups = [normal(0, 4, 20, 1, 15)]
-    similarities([prepare(cka.Measure(), groups)], journal=tmp_path)
+    similarities([prepare(cka.Measure(), groups)], journal=Journal(tmp_path))
     (before,) = tmp_path.iterdir()
     monkeypatch.setattr(jax, "__version__", "0.0")
-    similarities([prepare(cka.Measure(), groups)], journal=tmp_path)
+    similarities([prepare(cka.Measure(), groups)], journal=Journal(tmp_path))
     assert {before, *tmp_path.iterdir()} != {before}
 
 
 def test_a_torn_journal_is_begun_again(tmp_path):
     groups = [normal(0, 4, 20, 1, 15)]
-    whole = similarities([prepare(cka.Measure(), groups)], journal=tmp_path)[0].value
+    whole = similarities([prepare(cka.Measure(), groups)], journal=Journal(tmp_path))[0].value
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
-    np.testing.assert_array_equal(similarities([prepare(cka.Measure(), groups)], journal=tmp_path)[0].value, whole)
+    np.testing.assert_array_equal(
+        similarities([prepare(cka.Measure(), groups)], journal=Journal(tmp_path))[0].value, whole
+    )
 
 
 def test_a_file_that_takes_long_to_write_is_written_less_often(tmp_path, monkeypatch):

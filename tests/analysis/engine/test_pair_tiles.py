@@ -5,7 +5,7 @@ import pytest
 
 from analysis.engine import pair_tiles
 from analysis.engine.all_pairs import similarities
-from analysis.engine.pair_tiles import padded, pair_values
+from analysis.engine.pair_tiles import PairStates, padded, pair_values
 from analysis.engine.preparation import prepare
 from analysis.measures import procrustes
 from tests.analysis.engine.product import Product, normal, traced
@@ -38,6 +38,16 @@ def test_values_of_tiles_of_any_size_stand_at_the_places_of_their_members(budget
     x = normal(0, 7, 5, 1, 4)
     places = [np.array([4, 0, 6]), np.array([1, 2, 3, 5])]
     states = [Product().prepare(x[place].astype("float32")) for place in places]
-    value, extras = pair_values(Product(), states, places, budget=budget)
+    value, extras = pair_values(Product(), PairStates(states, places), budget=budget)
     np.testing.assert_allclose(value, np.einsum("aitp,bitp->ab", x, x), atol=1e-5)
     assert extras == []
+
+
+@pytest.mark.parametrize("budget", [1, 2**30])
+def test_members_are_compared_with_others_of_other_groups(budget):
+    x, y = normal(0, 5, 5, 1, 4), normal(1, 3, 5, 1, 4)
+    a = PairStates([Product().prepare(x[:2]), Product().prepare(x[2:])], [np.array([1, 0]), np.array([2, 3, 4])])
+    b = PairStates([Product().prepare(y)], [np.array([2, 0, 1])])
+    value, _ = pair_values(Product(), a, b, dtype="float64", budget=budget)
+    wanted = np.einsum("aitp,bitp->ab", x[[1, 0, 2, 3, 4]], y[[1, 2, 0]])
+    np.testing.assert_allclose(value, wanted, atol=1e-4)

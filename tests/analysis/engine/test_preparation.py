@@ -46,17 +46,10 @@ def test_a_pair_measure_is_prepared_once_per_group(prepared_groups):
     assert list(prepared_groups.values()) == [1, 1]
 
 
-def test_a_request_beside_another_prepares_nothing_again(prepared_groups):
-    unmoved = prepare(cka.Measure(), [normal(0, 2, 8, 1, 4), RDMs(np.zeros((3, 8, 8)))])
-    both = unmoved.beside(prepare(cka.Measure(), [normal(1, 3, 8, 1, 4)]))
-    assert [len(group) for group in both.groups] == [2, 3], "without what the measure cannot be had of"
-    assert both.states[0] is unmoved.states[0]
-    assert [*prepared_groups.values()] == [2]
-
-
 def test_null_and_limits_leave_the_states_as_they_were():
-    from analysis.inference.intervals import jackknife
-    from analysis.inference.nulls import permutation_null, permutation_test
+    from analysis.inference.limits_over_stimuli import jackknife
+    from analysis.inference.nulls import permutation_null
+    from analysis.inference.permutation_tests import permutation_test
 
     for measure in (cka.Measure(), rsa.Measure()):
         prepared = prepare(measure, [normal(0, 3, 10, 1, 4)])

@@ -16,7 +16,6 @@ from analysis.activations.recordings import Outside, halves
 from analysis.activations.types import RDM, Group, Representations
 from analysis.comparison import comparison_of
 from analysis.labelled_comparison import Comparison
-from analysis.measures import _choice
 from analysis.scoring.recording_scores import SCORE_COLUMNS, outside, score_lines, score_table
 from analysis.zoo_comparison import Request, compare_zoo, slices
 from models import mlp
@@ -242,11 +241,6 @@ def test_of_several_tasks_a_recording_joins_the_one_whose_stimuli_it_is_of(tmp_p
     with pytest.raises(ValueError, match=r"nothing of the 20 \(digits\) or 8 \(reach\) stimuli"):
         outside([tmp_path / "other.npz"], known)
     assert outside([], known) == {}
-    lines: list[str] = []
-    dsa = _choice.measure("dsa(rank=7)")
-    found = outside([tmp_path / "m1.npz"], known, measures=[dsa], say=lines.append)["reach"]
-    assert [member.name for member in found] == names[:3]
-    assert f"baseline/input is left out: {dsa.name} cannot be had of its 3 units" in lines
 
 
 def test_recordings_join_the_comparison_of_a_directory_and_leave_it_again(tmp_path, capsys):

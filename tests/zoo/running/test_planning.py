@@ -14,7 +14,7 @@ from zoo.tasks import flipflop
 
 
 def test_the_plan_counts_without_training(tmp_path: Path) -> None:
-    (row,) = planning.plan(tiny(), block=2)
+    (row,) = planning.plan(tiny(), block=2, timed=True)
     assert (row.members, row.blocks, row.steps) == (4, 2, 4)
     assert row.megabytes > 0
     assert row.seconds > 0
@@ -31,8 +31,32 @@ def test_the_plan_of_many_cohorts_measures_a_few_and_says_which(monkeypatch: Any
     monkeypatch.setattr(planning, "MOST_MEASURED", 2)
     monkeypatch.setattr(planning, "MEASURE_SECONDS", float("inf"))  # however slow the machine
     said: list[str] = []
-    rows = planning.plan(zoo, say=said.append)
+    rows = planning.plan(zoo, timed=True, say=said.append)
     assert [row.cohort for row in rows] == [cohort.id for cohort in zoo.cohorts]
     assert len(said) == 2
     assert [not np.isnan(row.megabytes) for row in rows] == [True] + 10 * [False] + [True]
     assert rows[5].seconds == pytest.approx((rows[0].seconds + rows[-1].seconds) / 2)
+
+
+def test_a_plan_compiles_nothing_unless_it_is_to_be_timed(monkeypatch: Any) -> None:
+    monkeypatch.setattr(planning, "fitted", None)
+    (row,) = planning.plan(tiny(), block=2)
+    assert (row.members, row.blocks, row.steps, row.checked) == (4, 2, 4, True)
+    assert row.disk > 0
+    assert np.isnan([row.megabytes, row.seconds]).all()
+
+
+def test_rows_say_in_words_what_sets_a_cohort_apart() -> None:
+    zoo = Zoo(
+        "many",
+        task=flipflop.Task(steps=6),
+        model=product(vanilla.Model, hidden=[3, 4], noise=[0.0, 0.1, 0.2]),
+        training=product(Training, learning_rate=[1e-3, 1e-2]),
+    )
+    words = [row.words for row in planning.plan(zoo)]
+    assert words == [
+        "hidden 3, model.noise 0",
+        "hidden 3, model.noise 0.1 to 0.2",
+        "hidden 4, model.noise 0",
+        "hidden 4, model.noise 0.1 to 0.2",
+    ]

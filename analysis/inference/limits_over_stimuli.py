@@ -1,36 +1,31 @@
-"""Intervals by the jackknife: over stimuli, and over networks, whose configurations are left out one at a time.
+"""Limits of a comparison's values over stimuli, by the jackknife: stimuli are left out one at a time.
 
 A bootstrap over stimuli draws some of them twice; a pair of copies is no pair of stimuli, and intervals of similarities
 near 0 then cover 68 % where 95 are asked. Leaving stimuli out one at a time makes no copies.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from analysis.activations.inputs import kind_of
 from analysis.activations.types import RDMs, array_of
 from analysis.arithmetic import BUDGET, HIGHEST, in_precision
 from analysis.engine.all_pairs import similarities
+from analysis.engine.journal import NO_JOURNAL, Journal, fingerprint
 from analysis.engine.preparation import Prepared, prepare, stimuli_in_order
-from analysis.inference.group_similarities import within_between
+from analysis.engine.progress import SILENT, Progress
+from analysis.engine.repetitions import Repetitions, summed
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
-__all__ = ["MEAN_COLUMNS", "Interval", "block_means", "configurations", "jackknife", "jackknife_means"]
-
-LEAST_CONFIGURATIONS = 3
-"""In each group, for limits over configurations: two say next to nothing of how far others would be."""
-
-MEAN_COLUMNS = ["mean", "low", "high", "se", "pairs", "configurations"]
-"""Of `jackknife_means`."""
+__all__ = ["Interval", "each_left_out", "fault_of_limits", "jackknife"]
 
 
 class Interval(NamedTuple):
@@ -46,7 +41,14 @@ class Interval(NamedTuple):
     se: Float[np.ndarray, "..."]
 
 
-def jackknife(prepared: Prepared, *, budget: int = BUDGET, level: float = 0.95) -> Interval:
+def jackknife(
+    prepared: Prepared,
+    *,
+    budget: int = BUDGET,
+    level: float = 0.95,
+    journal: Journal = NO_JOURNAL,
+    progress: Progress = SILENT,
+) -> Interval:
     """Intervals over stimuli for all pairs of the members that the measure can be had of, `(member, member)` each.
 
     `se^2 = (n-1)/n sum_i (v_(-i) - mean)^2`, with v_(-i) the value without stimulus i (Efron & Stein 1981); the limits
@@ -62,20 +64,21 @@ def jackknife(prepared: Prepared, *, budget: int = BUDGET, level: float = 0.95) 
       prepared: a measure and its states. The sample is the stimulus, with all its times.
       budget: bytes that a strip of maps may take.
       level: of the interval.
+      journal, progress: see `analysis.engine.repetitions.summed`.
+
+    Raises:
+      ValueError: what `fault_of_limits` says.
     """
     measure, stimuli = prepared.measure, prepared.stimuli
-    if stimuli <= measure.least:
-        raise ValueError(
-            f"{measure.name} of {stimuli} stimuli has no jackknife; it needs at least {measure.least + 1}, "
-            f"so that {measure.least} stay."
-        )
-    for group in prepared.taken_groups:
-        if not isinstance(group, RDMs) and (fault := measure.fault(stimuli - 1, *array_of(group).shape[-2:])):
-            few = f"{measure.name} has no jackknife, which leaves {stimuli - 1} stimuli"
-            raise ValueError(f"{few}: {fault.rstrip('.')}.")
+    if fault := fault_of_limits(prepared):
+        raise ValueError(f"{fault}.")
     centring = measure.recentring(prepared.rows == 1)
-    with in_precision(prepared.dtype):
-        spread = _repeated(prepared, budget) if centring is None else _streamed(prepared, budget, centring)
+    if centring is None:
+        value, repetitions = each_left_out(prepared, budget)
+        spread = _Spread(value, *summed(repetitions, journal, progress))
+    else:
+        with in_precision(prepared.dtype):
+            spread = _streamed(prepared, budget, centring)
     value, first, second = spread
     se = np.sqrt((stimuli - 1) / stimuli * np.maximum(second - first**2 / stimuli, 0))
     half = stats.t.ppf((1 + level) / 2, stimuli - 1) * se
@@ -86,6 +89,43 @@ def jackknife(prepared: Prepared, *, budget: int = BUDGET, level: float = 0.95) 
     half = half / np.where(inside, 1 - value**2, 1)
     low, high = (np.where(inside, np.tanh(angle + side * half), value) for side in (-1, 1))
     return Interval(low, high, se)
+
+
+def fault_of_limits(prepared: Prepared) -> str:
+    """Why a measure has no limits over these stimuli, with the fix where there is one; "" where it has."""
+    measure, stimuli = prepared.measure, prepared.stimuli
+    if stimuli <= measure.least:
+        return (
+            f"{measure.name} of {stimuli} stimuli has no jackknife; it needs at least {measure.least + 1}, "
+            f"so that {measure.least} stay"
+        )
+    for group in prepared.taken_groups:
+        if not isinstance(group, RDMs) and (fault := measure.fault(stimuli - 1, *array_of(group).shape[-2:])):
+            return f"{measure.name} has no jackknife, which leaves {stimuli - 1} stimuli: {fault.rstrip('.')}"
+    return ""
+
+
+def each_left_out(prepared: Prepared, budget: int = BUDGET) -> tuple[np.ndarray, Repetitions]:
+    """The values `(member, member)` and, for their limits, those without each stimulus, computed anew."""
+    measure, stimuli = prepared.measure, prepared.stimuli
+    groups, every = prepared.taken_groups, np.arange(stimuli)
+
+    def values(request: Prepared) -> np.ndarray:
+        return np.asarray(similarities([request], budget=budget)[0].value, np.float64)
+
+    value = values(prepared)[np.ix_(prepared.members, prepared.members)]
+
+    def once(i: int) -> np.ndarray:
+        rest = [stimuli_in_order(group, np.delete(every, i)) for group in groups]
+        return values(prepare(measure, rest, prepared.dtype)) - value
+
+    def add(sums: tuple[np.ndarray, ...], off: np.ndarray) -> tuple[np.ndarray, ...]:
+        return sums[0] + off, sums[1] + off**2
+
+    begin = np.zeros_like(value), np.zeros_like(value)
+    words = [fingerprint(measure), prepared.dtype, *map(kind_of, groups)]
+    what = f"{measure.name}, limits over stimuli left out one at a time"
+    return value, Repetitions(what, stimuli, once, begin, add, words, list(map(array_of, groups)))
 
 
 class _Walk(NamedTuple):
@@ -238,135 +278,3 @@ def _streamed(prepared: Prepared, budget: int, centring: str) -> _Spread:
     for strip in strips:
         spread = _add_spread(walk, spread, states, strip, totals, rounded)
     return _Spread(value, *(np.asarray(part, np.float64) for part in spread))
-
-
-def _repeated(prepared: Prepared, budget: int) -> _Spread:
-    """The spread by computing every value once more without each stimulus."""
-
-    def values(request: Prepared) -> np.ndarray:
-        return np.asarray(similarities([request], budget=budget)[0].value, np.float64)
-
-    groups, every = prepared.taken_groups, np.arange(prepared.stimuli)
-    value = values(prepared)[np.ix_(prepared.members, prepared.members)]
-    first, second = np.zeros_like(value), np.zeros_like(value)
-    for i in every:
-        rest = [stimuli_in_order(group, np.delete(every, i)) for group in groups]
-        off = values(prepare(prepared.measure, rest, prepared.dtype)) - value
-        first, second = first + off, second + off**2
-    return _Spread(value, first, second)
-
-
-# --- over networks ---------------------------------------------------------------------------------------------------
-
-
-def configurations(table: pd.DataFrame, fields: Sequence[str]) -> np.ndarray:
-    """The configuration of every member, numbered in order of appearance; a missing value is a level of its own."""
-    if unknown := [field for field in fields if field not in table]:
-        raise ValueError(f"The table has no field {unknown[0]!r}; it has {', '.join(map(str, table.columns))}.")
-    if not fields:
-        return np.zeros(len(table), int)
-    return table.groupby(list(fields), dropna=False, sort=False).ngroup().to_numpy(int)
-
-
-def jackknife_means(
-    similarity: np.ndarray, labels: Iterable[Any], table: pd.DataFrame, fields: Sequence[str], *, level: float = 0.95
-) -> pd.DataFrame:
-    """Mean similarity within and between groups of members, as `within_between`, with intervals over configurations.
-
-    Configurations are left out one at a time, with all their seeds, which are no independent networks. With v_(-i) a
-    mean without configuration i, and n_g configurations in group g,
-
-        se^2 = sum_g (n_g - 1) / n_g sum_(i in g) (v_(-i) - mean of these over g)^2
-
-    (Efron & Stein 1981); the limits are the mean plus or minus se times the quantile of Student's t, with
-    Satterthwaite's degrees of freedom. The means over all groups are those of pairs of groups, weighted by how many
-    pairs of members these have with all configurations. In simulated zoos of 3 to 10 configurations a group, limits of
-    95 % cover 93 to 98 %.
-
-    Args:
-      similarity: `(member, member)`; NaN pairs do not count.
-      labels: the group of every member, made of the fields.
-      table: one row per member.
-      fields: the columns that make a configuration, without the seed.
-      level: of the interval.
-
-    Returns:
-      The rows of `within_between` with `mean`, `low`, `high`, `se`, `pairs`, and `configurations`, how many take part.
-      There are no limits, NaN, where fewer than `LEAST_CONFIGURATIONS` of one group do, or where they do not differ.
-
-    Raises:
-      ValueError: the table has no such field, or a configuration is of two groups.
-    """
-    means: Any = within_between(similarity, labels)
-    if not len(table):
-        return means.assign(low=np.nan, high=np.nan, se=np.nan, configurations=0)[MEAN_COLUMNS]
-    cells = configurations(table, fields)
-    group = _group_of(cells, labels, fields)
-    counts = np.bincount(group)
-    statistic, first, second = block_means(similarity, cells, group)
-    pairs = means["pairs"].to_numpy(float)[2:]
-    kinds = np.stack([first == second, first != second]) * pairs  # within and between, over all groups
-    weights = np.concatenate([kinds / np.maximum(kinds.sum(1, keepdims=True), 1), np.eye(len(pairs))])
-    of_group = np.eye(len(counts), dtype=bool)[:, first] | np.eye(len(counts), dtype=bool)[:, second]
-    takes_part = (weights > 0) @ of_group.T  # (row, group)
-    without = statistic(1 - np.eye(len(group)))
-    unknown = (weights > 0) @ np.isnan(without).any(0)
-    rows = np.nan_to_num(without) @ weights.T
-    variances = np.stack([(n - 1) * rows[group == g].var(0) for g, n in enumerate(counts)])
-    variance = variances.sum(0)
-    few = (takes_part & (counts < LEAST_CONFIGURATIONS)).any(1)
-    variance = np.where(few | unknown | (variance == 0), np.nan, variance)
-    freedom = variance**2 / (variances**2 / np.maximum(counts - 1, 1)[:, None]).sum(0)
-    se = np.sqrt(variance)
-    reach = se * stats.t.ppf((1 + level) / 2, freedom)
-    limits = dict(low=means["mean"] - reach, high=means["mean"] + reach, se=se, configurations=takes_part @ counts)
-    return means.assign(**limits)[MEAN_COLUMNS]
-
-
-def _group_of(cells: np.ndarray, labels: Iterable[Any], fields: Sequence[str]) -> np.ndarray:
-    """The group of every configuration, numbered as by `within_between`."""
-    codes = pd.factorize(np.array([str(label) for label in labels]))[0]
-    group = np.zeros(cells.max() + 1, int)
-    group[cells] = codes
-    if (group[cells] != codes).any():
-        raise ValueError(
-            f"Groups differ within a configuration of {', '.join(fields)}; they must be made of its fields."
-        )
-    return group
-
-
-def block_means(
-    similarity: np.ndarray, cells: np.ndarray, group: np.ndarray
-) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]:
-    """Means over the pairs of members of two groups, however often each configuration counts.
-
-    Args:
-      similarity: `(member, member)`; NaN pairs do not count, nor does a member with itself.
-      cells: the configuration of every member.
-      group: the group of every configuration.
-
-    Returns:
-      From counts `(draw, configuration)` to means `(draw, pair of groups)`, NaN where there are no pairs; and the first
-      and the second group of every pair of groups, in the order of `within_between`.
-    """
-    similarity = np.array(similarity, np.float64)
-    np.fill_diagonal(similarity, np.nan)
-    members, real = np.eye(len(group))[cells], ~np.isnan(similarity)
-    sums = members.T @ np.where(real, similarity, 0) @ members
-    pairs = members.T @ real @ members
-    groups = np.eye(group.max() + 1)[group]
-    first, second = np.triu_indices(groups.shape[1])
-    same = first == second
-
-    def summed(counts: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
-        inside = of_pairs.diagonal()
-        others = of_pairs - np.diag(inside)
-        blocks = np.stack([(counts * (counts * of_one @ others)) @ groups for of_one in groups.T], 1)[:, first, second]
-        blocks[:, same] += (counts * inside) @ groups
-        return blocks
-
-    def means(counts: np.ndarray) -> np.ndarray:
-        number = summed(counts, pairs)
-        return summed(counts, sums) / np.where(number > 0, number, np.nan)
-
-    return means, first, second
