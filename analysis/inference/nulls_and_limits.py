@@ -44,7 +44,13 @@ class Beside(NamedTuple):
         """What a measure's limits are over, in words; "" where it has none."""
         if not self.intervals or not len(prepared.members) or fault_of_limits(prepared):
             return ""
-        return f"over {prepared.stimuli} stimuli, each left out in turn"
+        n = prepared.stimuli
+        of = (
+            "the value over all stimuli there are"
+            if prepared.measure.unbiased
+            else f"the mean over samples of {n} stimuli"
+        )
+        return f"of {of}, by leaving out each of {n} stimuli"
 
 
 def annotated(

@@ -97,6 +97,17 @@ class Measure(Protocol):
         ...
 
     @property
+    def unbiased(self) -> bool:
+        """Whether values of samples of stimuli lie around that of all stimuli there are; else around one of their own,
+        which the number of stimuli decides."""
+        ...
+
+    @property
+    def redeals(self) -> bool:
+        """Whether folds are dealt anew where a stimulus is left out, so that there are no limits by leaving out."""
+        ...
+
+    @property
     def rdm_compare(self) -> str | None:
         """The comparison of `analysis.scoring.ceilings` that a noise ceiling of ready RDMs is of; None for no RDMs."""
         ...

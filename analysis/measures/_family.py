@@ -59,6 +59,8 @@ class Family:
     host: ClassVar[bool] = False
     pads: ClassVar[bool] = False
     null_always: ClassVar[bool] = False
+    unbiased: ClassVar[bool] = False
+    redeals: ClassVar[bool] = False
     rdm_compare: ClassVar[str | None] = None
     words: ClassVar[dict[str, tuple[str, Any]]] = {}
     always: ClassVar[tuple[str, ...]] = ()

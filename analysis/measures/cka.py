@@ -67,6 +67,10 @@ class Measure(Family):
         return 0.0 if self.angular else 1.0
 
     @property
+    def unbiased(self) -> bool:
+        return self.debiased
+
+    @property
     def estimator(self) -> str:
         of = "debiased over stimuli (U-centred)" if self.debiased else "biased"
         return of + (f", bandwidth {self.bandwidth:g} x median distance" if self.kernel == "rbf" else "")

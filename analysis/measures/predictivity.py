@@ -97,6 +97,10 @@ class Measure(Family):
         return ("score", "method", "folds", *(["components"] if self.method == "pls" else []))
 
     @property
+    def redeals(self) -> bool:
+        return self.folds > 0
+
+    @property
     def estimator(self) -> str:
         by = f"{self.folds} folds of stimuli" if self.folds else "leaving out one stimulus at a time"
         if self.method == "pls":

@@ -83,6 +83,10 @@ class Measure(Family):
         return max(4, self.folds) if self.folds else 2
 
     @property
+    def redeals(self) -> bool:
+        return self.folds > 0
+
+    @property
     def estimator(self) -> str:
         return f"cosine on held-out stimuli, {self.folds} folds; no metric" if self.folds else "biased"
 

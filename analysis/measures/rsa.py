@@ -68,6 +68,7 @@ class Measure(Family):
     center: str = setting("time", choices=("time", "grand"))
 
     least: ClassVar[int] = 3
+    unbiased: ClassVar[bool] = True
     always: ClassVar[tuple[str, ...]] = ("rdm", "compare")
 
     @property

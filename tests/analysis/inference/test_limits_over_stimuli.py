@@ -10,7 +10,7 @@ from analysis.activations.types import RDMs
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import prepare
 from analysis.inference.limits_over_stimuli import jackknife
-from analysis.measures import cka, rsa
+from analysis.measures import cca, cka, matching, predictivity, procrustes, rsa
 from analysis.scoring.ceilings import compare_rdms
 
 CASES = [
@@ -194,3 +194,28 @@ def test_intervals_cover_95_percent(measure, n):
 def test_a_bootstrap_with_duplicates_covers_far_less(measure):
     population = Population(measure, shared=0.0)
     assert population.coverage(200, 30, population.by_duplicates) < 0.85
+
+
+OTHERS = [cka.Measure(debiased=False), procrustes.Measure(), cca.Measure(), matching.Measure(), predictivity.Measure()]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("measure", OTHERS, ids=lambda measure: measure.family)
+def test_limits_of_measures_that_hang_on_the_number_of_stimuli_cover_their_mean_over_samples_of_as_many(measure):
+    population, draw = Population(cka.Measure(), shared=0.8, units=6), np.random.default_rng(5)
+    values, lows, highs = [], [], []
+    for _ in range(300):
+        a, b = (x + 0.5 * draw.standard_normal(x.shape) for x in population.sample(draw, 40))
+        prepared = prepare(measure, [a, b])
+        found = jackknife(prepared)
+        values.append(similarities([prepared])[0].value[0, 1])
+        lows.append(found.low[0, 1])
+        highs.append(found.high[0, 1])
+    mean = np.mean(values)
+    assert 0.91 <= np.mean((np.array(lows) <= mean) & (mean <= np.array(highs))) <= 0.99
+
+
+def test_measures_with_folds_have_no_limits():
+    for measure in (predictivity.Measure(folds=3), procrustes.Measure(folds=2)):
+        with pytest.raises(ValueError, match="its folds are dealt anew where a stimulus is left out; take folds=0"):
+            jackknife(prepare(measure, [normal(0, 2, 12, 1, 4)]))

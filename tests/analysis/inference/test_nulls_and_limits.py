@@ -88,7 +88,10 @@ def test_how_z_and_p_and_limits_were_had_is_told():
     assert asked.nulls_of(closed) == "in closed form, over all orders of the stimuli"
     assert asked.nulls_of(shuffled) == "over 29 orders of the stimuli"
     assert asked.nulls_of(dynamics) == ""
-    assert asked.limits_of(closed) == "over 10 stimuli, each left out in turn"
+    assert asked.limits_of(closed) == "of the value over all stimuli there are, by leaving out each of 10 stimuli"
+    of_samples = "of the mean over samples of 10 stimuli, by leaving out each of 10 stimuli"
+    assert asked.limits_of(prepare(procrustes.Measure(), x)) == of_samples
+    assert asked.limits_of(prepare(procrustes.Measure(folds=2), x)) == ""
     assert (Beside().nulls_of(closed), Beside().limits_of(closed)) == ("", "")
 
 
