@@ -108,8 +108,6 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
-        from zoo.store.reader import all_done
-
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         if self.timed and not self.dry_run:
@@ -119,6 +117,8 @@ class Train:
 
             print_plan(zoo.name, plan(zoo, self.block, timed=self.timed, say=say))
             return
+        from zoo.store.reader import all_done
+
         begin = time.monotonic()
         if self.retry or self.retry_learning_rate is not None:
             self._retry(zoo)
@@ -178,8 +178,6 @@ class Run(Train):
     """Compare every layer with every layer, not only equal ones."""
 
     def __call__(self) -> None:
-        from zoo.store.reader import all_done
-
         begin = time.monotonic()
         if not self.dry_run:  # what would be refused at the end is refused before it has trained
             from analysis.report.pages import all_pages
@@ -189,6 +187,8 @@ class Run(Train):
         super().__call__()
         if self.dry_run or not self.first:
             return
+        from zoo.store.reader import all_done
+
         if self.together > 1:
             from zoo.store.lock import wait_for_others
 

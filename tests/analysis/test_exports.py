@@ -55,7 +55,7 @@ def test_a_row_per_measure_and_pair_carries_the_labels_of_both(tmp_path):
 
 
 def test_what_stands_beside_a_value_stands_in_its_row(tmp_path):
-    result = comparison_of(FOUND, ["cka", "predictivity(folds=3)"], [], Choices(nulls=True, intervals=True))
+    result = comparison_of(FOUND, ["cka", "predictivity"], [], Choices(nulls=19, intervals=True))
     beside = {name: set(measured.extras) for name, measured in result.measures.items()}
     assert {"z", "p", "low", "high"} <= beside["cka"]
     assert "penalty" in beside["predictivity"]

@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import importlib.util
 import io
 import lzma
 import os
@@ -445,6 +446,17 @@ def test_digits_are_bytes_from_0_to_255():
     assert len(np.unique(images)) == 17
     assert labels.dtype == np.int32
     assert set(labels) == set(range(10))
+
+
+def test_digits_are_those_that_scikit_learn_loads_also_where_its_file_lies_elsewhere(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    loaded, (images, labels) = load_digits(), digits()
+    np.testing.assert_array_equal(images, np.round(loaded.images * (255 / 16)))
+    np.testing.assert_array_equal(labels, loaded.target)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for found, wanted in zip(digits(), (images, labels)):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_digits_are_split_at_random_into_a_set():
