@@ -65,7 +65,9 @@ class Train:
     shows them.
     """
 
-    spec: Annotated[Positional[str], arg(metavar="SPEC", help="A preset, or a Python file that defines `zoo`.")]
+    spec: Annotated[
+        Positional[str], arg(metavar="SPEC", help="A preset, a Python file that defines `zoo`, or a zoo directory.")
+    ]
     out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
     save_every: Seconds = run_settings.SAVE_EVERY
     """Time between two checkpoints of a block."""
@@ -110,6 +112,8 @@ class Train:
     def __call__(self) -> None:
         _use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
+        for hint in zoo.hints:
+            say(hint)
         if self.timed and not self.dry_run:
             raise ValueError("--timed belongs to --dry-run.")
         if self.dry_run:

@@ -18,6 +18,11 @@ PERMUTATIONS = 999
 _HOMES = {"compare": "analysis.comparison", "representations": "analysis.activations.extraction"}
 
 
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """Import on first use: the names of measures are listed without JAX."""
     if name not in _HOMES:

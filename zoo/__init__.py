@@ -62,6 +62,11 @@ def check_neighbours(*names: str) -> None:
 check_neighbours("models")
 
 
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """Import on first use: a member table is read without JAX, a spec without an accelerator."""
     if name not in _HOMES:

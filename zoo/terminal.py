@@ -164,6 +164,7 @@ def print_member(trained: Any, member: str) -> None:
     """A member's state, hyperparameters and curve."""
     from zoo.store.manifest import tried_again
 
+    member = trained.full_id(member)
     fields = trained.fields_of(member)
     seed = fields.pop("seed")
     row = trained.members.set_index("member").loc[member]

@@ -101,11 +101,11 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
         value = value.item()
     if field.type is float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_float32(value):
-            raise ValueError(f"{where}; it must be a finite float32 number.")
+            raise ValueError(f"{where}; it must be a finite float32 number{_many(cls, field, value)}.")
         value = float(value) + 0.0  # -0.0 is 0.0
     elif field.type in _WORDS:
         if type(value) is not field.type:
-            raise ValueError(f"{where}; it must be {_WORDS[field.type]}.")
+            raise ValueError(f"{where}; it must be {_WORDS[field.type]}{_many(cls, field, value)}.")
     elif is_listed(field.type):
         each = typing.get_origin(field.type) is not tuple  # models.Each
         item = typing.get_args(field.type)[0]
@@ -119,6 +119,13 @@ def canonical(cls: type, field: Field, value: Any) -> Any:
         value = tuple(canonical(cls, field._replace(type=item, limits={}), v) for v in value)
     _check_limits(where, field.limits, value)
     return value
+
+
+def _many(cls: type, field: Field, value: Any) -> str:
+    """What makes a network of each of several values, the end of a sentence; "" of one value."""
+    if (not isinstance(value, (list, tuple, range)) and not hasattr(value, "__len__")) or isinstance(value, str):
+        return ""
+    return f"; product({label(cls)}, {field.name}=[...]) gives a network for each of several"
 
 
 def _held(where: str, kind: str, value: Any) -> Any:

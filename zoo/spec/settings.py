@@ -70,6 +70,16 @@ class Training:
         """Whether `l2` shrinks every weight at each step, whatever its gradient, instead of being part of the loss."""
         return self.optimizer == "adamw"
 
+    @property
+    def hint(self) -> str:
+        """What is allowed and probably not meant, as a sentence; "" where there is nothing."""
+        if self.warmup > self.steps:
+            return (
+                f"Training.warmup is {self.warmup} and there are {self.steps} steps: the learning rate stays below "
+                f"{self.steps / self.warmup:.2g} of what it is said to be."
+            )
+        return ""
+
     def __post_init__(self) -> None:
         if not _ascends(self.score_levels, int | float):
             raise ValueError(f"Training.score_levels is {self.score_levels!r}; it must be ascending scores.")

@@ -2,6 +2,8 @@
 
 import ast
 import importlib.util
+import inspect
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -11,21 +13,31 @@ from typing import Any
 
 from zoo.spec.member import SECTIONS
 
+SPEC_FILE = "zoo.json"
+"""Where a zoo directory has its spec."""
+
 Overrides = Sequence[tuple[str, str]]
 """Path of a field and its value as text, as `--model.hidden 32` gives them."""
 
 
 def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rule: str | None = None) -> Any:
-    """The zoo of a preset or a file, on another task or by another rule if one is named, with fields set as the command
-    line asks."""
+    """The zoo of a preset, a Python file or a zoo directory, on another task or by another rule if one is named, with
+    fields set as the command line asks."""
     from zoo import lookup
-    from zoo.spec.contracts import class_of
     from zoo.spec.zoo import Zoo
 
-    if spec.endswith(".py") or os.sep in spec:
-        path = Path(spec)
-        if not path.is_file():
+    path = Path(spec)
+    of_directory = path / SPEC_FILE if (path / SPEC_FILE).is_file() else path if path.name == SPEC_FILE else None
+    if of_directory is not None and of_directory.is_file():
+        return _set(_of_manifest(of_directory), overrides, task, rule)
+    if path.suffix == ".py" or os.sep in spec or (path.exists() and spec not in lookup.names("preset")):
+        if not path.exists():
             raise ValueError(f"The spec {spec} is no file; give a preset's name or a Python file that defines `zoo`.")
+        if path.suffix != ".py" or not path.is_file():
+            raise ValueError(
+                f"The spec {spec} is no Python file; give one that defines `zoo`, a preset's name, or a zoo directory, "
+                "whose spec is taken."
+            )
         loader = importlib.util.spec_from_file_location("zoo_spec_file", path)
         assert loader is not None
         assert loader.loader is not None
@@ -36,6 +48,22 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
     zoo = getattr(module, "zoo", None)
     if not isinstance(zoo, Zoo):
         raise ValueError(f"The spec {spec} must define `zoo`, a Zoo; it has {type(zoo).__name__}.")
+    return _set(zoo, overrides, task, rule)
+
+
+def _of_manifest(path: Path) -> Any:
+    """The zoo that a directory was begun with."""
+    from zoo.spec.zoo import Zoo
+
+    try:
+        return Zoo.from_json(json.loads(path.read_text(encoding="utf-8"))["spec"])
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"The spec {path} is not the {SPEC_FILE} of a zoo directory.") from error
+
+
+def _set(zoo: Any, overrides: Overrides, task: str | None, rule: str | None) -> Any:
+    from zoo.spec.contracts import class_of
+
     if task is not None:
         zoo = zoo.replace("task", class_of("task", task)())
     if rule is not None:
@@ -62,16 +90,19 @@ def _execute(path: Path, loader: Any, module: Any) -> None:
     except Exception as error:
         why = lookup.failure(error, path)
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
-            why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1])}"
+            why = f"{why[: unknown.end()]}; {_nearest_field(unknown[1], of_zoo='Zoo.__init__' in why)}"
         raise ValueError(why) from error
 
 
-def _nearest_field(name: str) -> str:
+def _nearest_field(name: str, of_zoo: bool) -> str:
     from zoo import lookup
     from zoo.spec.contracts import class_of
     from zoo.spec.fields import fields_of
     from zoo.spec.settings import Training
+    from zoo.spec.zoo import Zoo
 
+    if of_zoo:
+        return lookup.nearest(name, list(inspect.signature(Zoo).parameters))
     known = set(fields_of(Training))
     for kind in ("model", "task", "rule"):
         for each in lookup.names(kind):

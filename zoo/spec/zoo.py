@@ -68,7 +68,8 @@ class Zoo:
     ):
         given = (task, model, Training() if training is None else training, default_rule() if rule is None else rule)
         parts = [_instances(s, v) for s, v in zip(SECTIONS, given)]
-        seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        seeds = _plain(seeds)
+        seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(_plain, seeds))
         for section, values in zip((*SECTIONS, "seeds"), (*parts, seeds)):
             if not values:
                 raise ValueError(f"Zoo {name!r} is empty: it has no {section}.")
@@ -121,6 +122,12 @@ class Zoo:
         """The members grouped by what is compiled, in order of first appearance."""
         _ = self.members  # which refuses two that are the same
         return grouped(self._batches)
+
+    @property
+    def hints(self) -> list[str]:
+        """What is allowed and probably not meant, each once, as sentences."""
+        trainings = dict.fromkeys(training for grid in self.grids for training in grid.training)
+        return list(dict.fromkeys(hint for training in trainings if (hint := training.hint)))
 
     @functools.cached_property
     def homes(self) -> dict[str, str]:
@@ -227,6 +234,11 @@ def _instances(section: str, value: Any) -> tuple[Any, ...]:
         if section != "training":
             check_contract(section, type(instance))
     return tuple(checked(instance) for instance in values)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as Python's; anything else as it is."""
+    return value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
 
 
 def _grid(parts: Sequence[Any], seeds: tuple[int, ...], generation: int = 0) -> Grid:

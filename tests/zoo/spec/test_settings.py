@@ -38,3 +38,10 @@ def test_a_moment_that_is_a_score_is_read_as_its_number_and_no_other_is() -> Non
     assert [score_level(at) for at in ("last", "initial", 100)] == [None] * 3
     with pytest.raises(ValueError, match=r"at is 'score=high'; a score level is a number, as in 'score=0\.5'"):
         score_level("score=high")
+
+
+def test_a_warmup_longer_than_the_training_is_hinted_at_and_no_other_is() -> None:
+    assert Training(warmup=100, steps=100).hint == ""
+    assert Training(warmup=500, steps=100).hint == (
+        "Training.warmup is 500 and there are 100 steps: the learning rate stays below 0.2 of what it is said to be."
+    )

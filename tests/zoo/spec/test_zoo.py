@@ -3,6 +3,7 @@
 import importlib
 import json
 
+import numpy as np
 import pytest
 
 from models import cnn, gru, vanilla
@@ -138,3 +139,25 @@ def test_a_zoo_is_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         assert len(zoo.members) == len(zoo.homes) == len(zoo.by_id) == sum(len(c.members) for c in zoo.cohorts) == 80
     assert grids == list(zoo.grids)
+
+
+def test_seeds_may_be_numpys_numbers() -> None:
+    for seeds in (np.arange(3), [np.int64(0), 1, np.uint32(2)], np.int64(3)):
+        zoo = small(seeds=seeds)
+        assert zoo.grids[0].seeds == (0, 1, 2)
+        assert {type(seed) for seed in zoo.grids[0].seeds} == {int}
+    with pytest.raises(ValueError, match=r"A seed of zoo .* is 0\.5"):
+        small(seeds=np.array([0.5]))
+
+
+def test_hints_of_a_zoo_stand_once() -> None:
+    zoo = small(training=product(Training, warmup=[5], steps=3, learning_rate=[1e-3, 1e-2]))
+    assert len(zoo.hints) == 1
+    assert small().hints == []
+
+
+def test_several_values_where_one_stands_are_refused_with_what_makes_several() -> None:
+    with pytest.raises(ValueError, match=r"number; product\(Training, learning_rate=\[\.\.\.\]\) gives a network for"):
+        small(training=Training(learning_rate=[1e-3, 1e-2]))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"an integer; product\(vanilla\.Model, hidden=\[\.\.\.\]\) gives"):
+        small(model=vanilla.Model(hidden=np.array([3, 4])))  # pyright: ignore[reportArgumentType]
