@@ -16,6 +16,7 @@ from typing import Any
 from zoo import files
 from zoo.launch.backends import BACKENDS, Backend
 from zoo.launch.share_progress import PROGRESS_FOLDER, Listener, Teller
+from zoo.running.growth import grow
 from zoo.running.progress import Display, view
 from zoo.running.run import check_zoo, train_with
 from zoo.running.run_settings import Settings
@@ -71,9 +72,16 @@ def launch(
     if not (path / "zoo.json").exists():
         check_zoo(zoo, path, chosen.keep)
     store, run = Store(path, zoo, chosen.keep), os.urandom(8).hex()
+    grown = ""
+    if store.absent:
+        with locked(path):
+            store.read()
+            grown = grow(store, Share())
     shares = min(shares, sum(len(cohort.members) for cohort in store.cohorts))  # one without a member has nothing to do
     stop, parsed = threading.Event(), _parsed(options)
     with locked(path, run), view(store.cohorts) as display, _signals_set(stop):
+        if grown:
+            display.say(grown)
         backend: Backend = BACKENDS[engine](parsed, display.say)
         launched = _Launch(backend, store, [Share(i, shares, run) for i in range(shares)], chosen, display)
         launched.run(stop)

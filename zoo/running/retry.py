@@ -5,7 +5,6 @@ import os
 from typing import Any
 
 from zoo import files
-from zoo.files import to_json, write_atomically
 from zoo.spec.fields import checked
 from zoo.spec.member import Member
 from zoo.spec.settings import Training
@@ -46,6 +45,8 @@ def retried(
     store = Store(out, zoo)
     with locked(store.path):
         store.read()  # another may have added members before this one held the directory
+        if store.absent:
+            raise ValueError(f"{store.path} lacks {len(store.absent)} members of this spec; train it first.")
         return _added(store, status, learning_rate)
 
 
@@ -65,13 +66,11 @@ def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple
             raise ValueError(f"{member.id} with learning rate {learning_rate} is {new.id}, which the zoo has already.")
         pairs.append((member, new))  # two that differ in their rates alone become one
     if pairs:
-        before = content.get("retries", [])
-        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), len(before) + 1)
+        generation = len(content.get("retries", [])) + 1
+        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), generation)
         for cohort in added.cohorts:
             shapes.check(cohort)
-        content["retries"] = [*before, {**added.to_json(), "of": {old.id: new.id for old, new in pairs}}]
-        content["cohorts"] = manifest.sizes(zoo + added)
-        write_atomically(store.path / "zoo.json", to_json(content))
+        store.add(added, {old.id: new.id for old, new in pairs})
     return [(old.id, new.id) for old, new in pairs]
 
 

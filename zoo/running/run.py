@@ -14,6 +14,7 @@ from zoo.devices.memory import bytes_free, peak
 from zoo.devices.recipe import Recipe
 from zoo.devices.task_data import forget_data
 from zoo.running.cohort_queue import CohortQueue
+from zoo.running.growth import grow
 from zoo.running.progress import Display, view
 from zoo.running.run_settings import Settings
 from zoo.running.scheduler import Scheduler
@@ -57,9 +58,11 @@ def train(
 ) -> Trained:
     """Train every member of a zoo; the same call on the same directory resumes, or finds that all is done.
 
+    A zoo that has all members of the directory and more is trained where it is: what is new is added.
+
     Args:
       zoo: what to train.
-      out: the zoo directory, new or of the same spec; a path, or an address such as "gs://bucket/zoo".
+      out: the zoo directory, new, of the same spec or of a part of it; a path, or an address such as "gs://bucket/zoo".
       save_every: seconds between two checkpoints of a block.
       keep: checkpoints of a block that stay, beside the untrained networks.
       grace: seconds in which everything is saved after a signal.
@@ -112,12 +115,15 @@ def train_with(
     with locked(store.path, share.run, share.index if share.run else None, patience):
         store.read()
         _check_all_there(store)
+        grown = grow(store, share)
         if not is_new:
             not_begun = [c for c in store.cohorts if not store.block(c.id, 0).path.exists()]
             check_disk(path, not_begun, settings.keep)
         lanes = _start(store)
         store.check_data()
         with shown(store.cohorts) if shown else view(store.cohorts, quiet=settings.quiet) as display:
+            if grown and not settings.quiet:
+                display.say(grown)
             outcome = _trained(store, settings, list(devices or lanes), cluster, display)
     if outcome.stopped_by:
         count = f"Blocks on {outcome.unsaved} device{'s' * (outcome.unsaved > 1)}"

@@ -15,11 +15,13 @@ class Cohort(NamedTuple):
       id: `<task>-<model>-<hash of what is static>`, and the generation of members that were added later.
       members: in the zoo's order.
       traced: section -> names of the fields that are arguments of the program; the others are compiled in.
+      generation: above 0 of members that were added to a directory that was trained already.
     """
 
     id: str
     members: tuple[Member, ...]
     traced: dict[str, tuple[str, ...]]
+    generation: int = 0
 
     def floats(self, section: str) -> dict[str, list[float]]:
         """Traced field -> its value for every member."""
@@ -48,7 +50,7 @@ def grouped(batches: Iterable[tuple[Sequence[Member], int]]) -> list[Cohort]:
       batches: members that differ in their seeds alone, with the generation that they are of.
     """
     statics: dict[int, str] = {}  # by instance: thousands of members share one
-    groups: dict[str, list[Member]] = {}
+    groups: dict[tuple[str, int], list[Member]] = {}
     for members, generation in batches:
         instances: Sequence[Any] = members[0].parts
         if instances[-1] == default_rule():
@@ -59,8 +61,8 @@ def grouped(batches: Iterable[tuple[Sequence[Member], int]]) -> list[Cohort]:
         key = digest(f"[{','.join(statics[id(instance)] for instance in instances)}]")
         later = f"-{generation}" if generation else ""
         name = f"{name_of(instances[0])}-{name_of(instances[1])}-{key}{later}"
-        groups.setdefault(name, []).extend(members)
-    cohorts = [Cohort(name, tuple(members), _traced(members[0])) for name, members in groups.items()]
+        groups.setdefault((name, generation), []).extend(members)
+    cohorts = [Cohort(name, tuple(them), _traced(them[0]), number) for (name, number), them in groups.items()]
     for cohort in cohorts:
         if cohort.members[0].training.data == "shared":
             _check_shared(cohort)

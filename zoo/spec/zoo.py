@@ -176,6 +176,11 @@ class Zoo:
         grids = tuple(_grid([(part,) for part in m.parts], (m.seed,), generation) for m in members)
         return object.__new__(Zoo)._set(name, grids)
 
+    @staticmethod
+    def of_grids(name: str, grids: Iterable[Grid]) -> "Zoo":
+        """The zoo of these grids."""
+        return object.__new__(Zoo)._set(name, tuple(grids))
+
     def replace(self, path: str, value: Any) -> "Zoo":
         """The zoo with one field set in every instance that has it; what becomes equal is kept once.
 

@@ -9,6 +9,7 @@ Every write is atomic and nothing is pickled.
 """
 
 import dataclasses
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class Store:
     """A zoo directory that is being written.
 
     Args:
-      directory: new, empty, or of the same spec.
+      directory: new, empty, or of the same spec, or of a part of it.
       zoo: what it holds.
       kept: checkpoints of a block that stay, beside step 0.
       writes: whether this process writes what there is once for all: of several, one does.
@@ -46,6 +47,7 @@ class Store:
       manifest: what it says of itself, of `zoo.store.manifest.read_manifest`, as last read or written.
       zoo: what the manifest's spec and retries describe: the one that was given, where there are no retries. It is
         parsed and expanded again only when another process has changed them.
+      absent: members of the zoo that was given which the directory has not, in order; see `add`.
     """
 
     def __init__(self, directory: Any, zoo: Zoo, kept: int = KEPT, writes: bool = True):
@@ -57,7 +59,7 @@ class Store:
         if not (self.path / "zoo.json").exists():
             self.path.mkdir(parents=True, exist_ok=True)
             manifest.create(self.path, zoo)
-        self.zoo, self._spec = zoo, zoo.to_json()
+        self.zoo, self._given, self._spec = zoo, zoo, zoo.to_json()
         self._described = manifest.description({"spec": self._spec})
         self.read()
 
@@ -70,17 +72,41 @@ class Store:
         """Read the manifest again: what other processes have written, and members that were added.
 
         Raises:
-          ValueError: it is damaged, or its spec is not that of the zoo.
+          ValueError: it is damaged, or its spec has members that the zoo has not.
         """
         content = manifest.read_manifest(self.path)
-        if changes := list(differences(content["spec"], self._spec)):
-            where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
-            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-            raise ValueError(f"{self.path} holds another spec: {where}{more}; choose another --out.")
+        changes = list(differences(content["spec"], self._spec))
+        if changes:
+            self._check_all_given(content["spec"], changes)
         if (described := manifest.description(content)) != self._described:
             self.zoo, self._described = manifest.zoo_of(content), described
         manifest.check_cohorts(self.path, content, self.zoo)
         self.manifest = content
+        self.absent = [member for member in self._given.members if member.id not in self.zoo.by_id] if changes else []
+
+    def _check_all_given(self, spec: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
+        """Refuse a zoo without some of the members that the directory was begun with."""
+        begun, given = Zoo.from_json(spec).members, self._given.by_id
+        if lacking := sum(member.id not in given for member in begun):
+            where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
+            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+            raise ValueError(
+                f"{self.path} holds another spec: {where}{more}; choose another --out, or give a spec with all that is "
+                f"there to have the rest added ({lacking} of {len(begun)} members are not in this one)."
+            )
+
+    def add(self, added: Zoo, of: dict[str, str] | None = None) -> None:
+        """Add members to the directory, for the next training; what is there stays as it is.
+
+        Args:
+          added: the members, of the generation after the last.
+          of: for members that are old ones again, the old ids -> the new ones.
+        """
+        content, before = self.manifest, self.manifest.get("retries", [])
+        content["retries"] = [*before, {**added.to_json(), **({"of": of} if of else {})}]
+        content["cohorts"] = manifest.sizes(self.zoo + added)
+        files.write_atomically(self.path / "zoo.json", files.to_json(content))
+        self.read()
 
     def record(self, **entries: Any) -> None:
         """Write entries into `zoo.json`; of several processes, one does."""
@@ -103,10 +129,15 @@ class Store:
         """The recipe that each cohort is to begin with: as some process of this directory wrote it down first."""
         missing = [c for c in self.cohorts if not self.manifest["cohorts"][c.id]["asked"]]
         if missing:
-            content = files.to_json({c.id: dataclasses.asdict(choose(c)) for c in missing})
+            content = files.to_json({c.id: self._before(c) or dataclasses.asdict(choose(c)) for c in missing})
             files.write_once(self.path / manifest.recipes(len(self.manifest.get("retries", []))), content)
             self.read()
         return {c: _recipe(entry["asked"]) for c, entry in self.manifest["cohorts"].items()}
+
+    def _before(self, cohort: Cohort) -> dict[str, Any] | None:
+        """The recipe of the cohort that this one, which was added later, continues: bits may hang on it."""
+        earlier = self.manifest["cohorts"].get(re.sub(r"-\d+$", "", cohort.id), {}) if cohort.generation else {}
+        return earlier.get("recipe") or earlier.get("asked")
 
     def recipe(self, cohort_id: str) -> "Recipe | None":
         """The recipe that a cohort runs with; None before anyone has fitted it."""

@@ -1,0 +1,119 @@
+"""A spec that has all of a directory and more: what is new is added, and what is there stays as it is."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import run_zoo
+from models import gru, vanilla
+from tests.faults.rig import assert_same, everything
+from zoo import Training, Zoo, load, product, train
+from zoo.running.growth import grow
+from zoo.running.retry import retried
+from zoo.running.shares import Cluster, Share
+from zoo.store.directory import Store
+from zoo.store.verification import verify
+from zoo.tasks import flipflop
+
+VANILLA, GRU = vanilla.Model(hidden=3), gru.Model(hidden=3)
+
+
+def of(seeds, rates=(1e-3,), models=(VANILLA,), **training) -> Zoo:
+    return Zoo(
+        "growing",
+        task=flipflop.Task(steps=6, eval_trials=8, probe_trials=8),
+        model=list(models),
+        training=product(Training, learning_rate=list(rates), **{"steps": 6, "batch": 4, **training}),
+        seeds=seeds,
+    )
+
+
+SMALL = of([0, 1])
+GROWN = of([0, 1, 2], rates=(1e-3, 1e-2), models=(VANILLA, GRU))
+
+
+def whatever_cohort(path: Path) -> dict[str, Any]:
+    """All of every member, but the name of the cohort that it is in."""
+    found = everything(path)
+    for of_member in found.values():
+        assert of_member["row"].pop(0).startswith("flipflop-")
+    return found
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(train(SMALL, tmp_path_factory.mktemp("small") / "zoo", quiet=True).path)
+
+
+@pytest.fixture(scope="module")
+def grown(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = Path(shutil.copytree(small, tmp_path_factory.mktemp("grown") / "zoo"))
+    train(GROWN, path, quiet=True)
+    return path
+
+
+def test_more_seeds_levels_and_models_end_with_the_bits_of_a_zoo_that_had_them_from_the_beginning(
+    grown: Path, tmp_path: Path
+) -> None:
+    whole = train(GROWN, tmp_path / "whole", quiet=True)
+    table = load(grown).members.set_index("member")
+    assert set(table.index) == set(whole.members["member"])
+    assert_same(whatever_cohort(grown), whatever_cohort(tmp_path / "whole"))
+    assert table.loc[whole.members["member"], "loss"].tolist() == whole.members["loss"].tolist()
+
+
+def test_what_was_there_stays_as_it_is_and_comes_first(small: Path, grown: Path) -> None:
+    before = {p.relative_to(small): p.read_bytes() for p in (small / "cohorts").rglob("*") if p.is_file()}
+    assert before
+    assert all((grown / name).read_bytes() == content for name, content in before.items())
+    assert load(grown).members["member"].tolist()[:2] == load(small).members["member"].tolist()
+    assert load(grown).members["seed"].tolist().count(2) == 4
+    assert not verify(grown).faults
+
+
+def test_a_cohort_that_continues_another_has_its_recipe(small: Path, grown: Path) -> None:
+    cohorts = load(grown).manifest["cohorts"]
+    (old,) = load(small).manifest["cohorts"]
+    assert cohorts[f"{old}-1"]["asked"] == cohorts[old]["recipe"]
+    assert [cohort.generation for cohort in load(grown).zoo.cohorts] == [0, 1, 1]
+
+
+def test_either_spec_again_trains_nothing_and_a_third_adds_to_both(grown: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(grown, tmp_path / "zoo"))
+    for again in (SMALL, GROWN):
+        before = everything(path)
+        assert len(train(again, path, quiet=True).members) == 12
+        assert_same(everything(path), before)
+    assert train(of([0, 1, 5]), path, quiet=True).members["seed"].tolist()[12:] == [5]
+    assert_same({member: state for member, state in everything(path).items() if member in before}, before)
+
+
+def test_it_is_said_what_was_added(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "zoo"))
+    train(of([0, 1, 2]), path)
+    assert "1 member is added to the 2 of zoo, which stay as they are" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_spec_without_some_of_what_is_there_is_refused_and_nothing_changes(small: Path) -> None:
+    before = (small / "zoo.json").read_bytes()
+    for other in (of([1, 2]), of([0, 1], steps=7)):
+        with pytest.raises(ValueError, match=r"holds another spec: .* \([12] of 2 members are not in this one\)"):
+            train(other, small, quiet=True)
+    with pytest.raises(ValueError, match=r"lacks 10 members of this spec; train it first"):
+        retried(small, GROWN, "diverged")
+    assert (small / "zoo.json").read_bytes() == before
+
+
+def test_processes_that_share_a_directory_do_not_add_to_it(small: Path) -> None:
+    before = (small / "zoo.json").read_bytes()
+    with pytest.raises(ValueError, match="lacks 10 members of this spec, and adding them is for one process alone"):
+        train(GROWN, small, quiet=True, cluster=Cluster(Share(0, 2, "run")))
+    assert (small / "zoo.json").read_bytes() == before
+    assert grow(Store(small, SMALL), Share()) == ""
+
+
+def test_a_grown_zoo_is_compared_and_its_untrained_copies_are_one(grown: Path) -> None:
+    assert run_zoo.main(["compare", str(grown), "--measures", "cka"]) == 0
+    assert (grown / "analysis" / "flipflop.nc").exists()
