@@ -158,7 +158,7 @@ class Train:
 
     def _retry(self, zoo: Any) -> None:
         from zoo.launch.processes import several
-        from zoo.running.retry import retried
+        from zoo.running.additions import retried
 
         if self.processes or several():
             raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")

@@ -163,8 +163,9 @@ def print_zoo(trained: Any) -> None:
 def print_member(trained: Any, member: str) -> None:
     """A member's state, hyperparameters and curve."""
     from zoo.store.manifest import tried_again
+    from zoo.store.members import full_id
 
-    member = trained.full_id(member)
+    member = full_id(trained.path, trained.members["member"].tolist(), member)
     fields = trained.fields_of(member)
     seed = fields.pop("seed")
     row = trained.members.set_index("member").loc[member]

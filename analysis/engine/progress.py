@@ -10,13 +10,13 @@ from zoo.wording import clock
 
 __all__ = ["SECONDS_UNTOLD", "SILENT", "Progress", "telling"]
 
-LINE_SECONDS = 10.0
+SECONDS_BETWEEN_LINES = 10.0
 """Seconds without a line, after which one says how things stand."""
 
 SECONDS_UNTOLD = 5.0
 """Seconds from which on it is said what is done."""
 
-T = TypeVar("T")
+Step = TypeVar("Step")
 
 
 class Progress:
@@ -53,7 +53,7 @@ class Progress:
         self._since = time.monotonic()
         self._planned.pop(self.name(what), None)
 
-    def over(self, items: Iterable[T], what: str, count: int, done: int = 0) -> Iterator[T]:
+    def over(self, items: Iterable[Step], what: str, count: int, done: int = 0) -> Iterator[Step]:
         """The items, each of which is a step of what is done.
 
         Args:
@@ -94,7 +94,7 @@ class Progress:
     def tick(self) -> None:
         """Say how things stand, where nothing was said for a while."""
         now = time.monotonic()
-        if now - self._spoke >= LINE_SECONDS and (line := self.line):
+        if now - self._spoke >= SECONDS_BETWEEN_LINES and (line := self.line):
             self._spoke = now
             self._say(f"[{now - self._begun:6.1f} s] {line}")
 
@@ -105,7 +105,7 @@ SILENT = Progress()
 
 @contextmanager
 def telling(say: Callable[[str], Any]) -> Iterator[Progress]:
-    """A `Progress` that a thread watches: where nothing is said for `LINE_SECONDS`, a line tells how things stand.
+    """A `Progress` that a thread watches: a line tells how things stand, where nothing was said for a while.
 
     A thread, since one step may take minutes: a program that is compiled, a large product.
     """

@@ -41,8 +41,15 @@ from analysis.geometry.embedding import gower
 from analysis.inference.factors import MISSING, MOST_LEVELS, SEED, scaled, texts_of
 from analysis.inference.field_p_values import permutation_p
 from analysis.inference.nearest_neighbours import hits, nearest_cases
-from analysis.inference.permutation_designs import GENERAL, Design, MemberLabels, designs
-from analysis.inference.resampling import arrangements, holm, relabellings
+from analysis.inference.permutation_designs import (
+    GENERAL,
+    Design,
+    MemberLabels,
+    arrangements,
+    designs,
+    holm,
+    relabellings,
+)
 from analysis.inference.sums_of_squares import TINY, bases, deviations, f_ratio, partition
 
 __all__ = ["COLUMNS", "FieldPlan", "explained", "pairs"]

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from analysis.inference.permutation_designs import Design
-from analysis.inference.resampling import relabellings
+from analysis.inference.permutation_designs import Design, relabellings
 from analysis.inference.sums_of_squares import TINY, aligned_cases, centroid_distances
 
 __all__ = ["TermPs", "permutation_p"]

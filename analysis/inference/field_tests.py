@@ -20,9 +20,8 @@ from analysis.inference.factors import (
     told_apart,
 )
 from analysis.inference.field_effects import FieldPlan, explained, pairs
-from analysis.inference.group_similarities import references
-from analysis.inference.limits_over_networks import jackknife_means
-from analysis.inference.resampling import holm
+from analysis.inference.group_similarities import jackknife_means, references
+from analysis.inference.permutation_designs import holm
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 
 __all__ = ["group_means", "run_field_tests"]

@@ -16,7 +16,7 @@ from typing import Any
 from zoo import files
 from zoo.launch.backends import BACKENDS, Backend
 from zoo.launch.share_progress import PROGRESS_FOLDER, Listener, Teller
-from zoo.running.growth import grow
+from zoo.running.additions import grow
 from zoo.running.progress import Display, view
 from zoo.running.run import check_zoo, train_with
 from zoo.running.run_settings import Settings

@@ -13,8 +13,8 @@ from zoo.devices.default_recipes import default_recipe
 from zoo.devices.memory import bytes_free, peak
 from zoo.devices.recipe import Recipe
 from zoo.devices.task_data import forget_data
+from zoo.running.additions import grow
 from zoo.running.cohort_queue import CohortQueue
-from zoo.running.growth import grow
 from zoo.running.progress import Display, view
 from zoo.running.run_settings import Settings
 from zoo.running.scheduler import Scheduler

@@ -1,12 +1,12 @@
 """The member table: one row per network, from the spec and from what its block says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from zoo import files
+from zoo import files, lookup
 from zoo.spec.encoding import DEFAULT_RULE
 from zoo.spec.fields import name_of
 from zoo.spec.member import MEMBER_COLUMNS, varied
@@ -73,6 +73,28 @@ def refreshed(path: Any, table: pd.DataFrame, solved: Mapping[str, float]) -> pd
     numbers = np.array([standing[2:] for standing in now], np.float64).reshape(-1, 2)
     steps = [standing.step for standing in now]
     return table.assign(status=words, steps=steps, loss=numbers[:, 0], score=numbers[:, 1])
+
+
+def full_id(path: Any, known: Sequence[str], piece: str) -> str:
+    """The id of the member that this is the id of, or, where only one has it, the start or the end of the id.
+
+    Args:
+      path: of the directory.
+      known: the ids of its members.
+      piece: of an id.
+
+    Raises:
+      ValueError: no member has it, with the nearest ids; or several have, with some of them.
+    """
+    if piece in known:
+        return piece
+    fits = [member for member in known if piece and (member.startswith(piece) or member.endswith(piece))]
+    if len(fits) > 1:
+        some = ", ".join(fits[:3]) + (", ..." if len(fits) > 3 else "")
+        raise ValueError(f"{path} has {len(fits)} members {piece!r}: {some}; give more of the id.")
+    if not fits:
+        raise ValueError(f"{path} has no member {piece!r}; {lookup.nearest(piece, known)}.")
+    return fits[0]
 
 
 def _standings(path: Any, strict: bool) -> dict[str, Standing]:

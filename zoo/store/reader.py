@@ -99,23 +99,6 @@ class Trained:
             raise ValueError(f"{self.path} has no member {member!r}; {lookup.nearest(member, known)}.")
         return known[member]
 
-    def full_id(self, start: str) -> str:
-        """The id of the member that this is the id of, or, where only one has it, the start or the end of the id.
-
-        Raises:
-          ValueError: no member has it, with the nearest ids; or several have, with some of them.
-        """
-        known = self.members["member"].tolist()
-        if start in known:
-            return start
-        fits = [member for member in known if start and (member.startswith(start) or member.endswith(start))]
-        if len(fits) > 1:
-            some = ", ".join(fits[:3]) + (", ..." if len(fits) > 3 else "")
-            raise ValueError(f"{self.path} has {len(fits)} members {start!r}: {some}; give more of the id.")
-        if not fits:
-            raise ValueError(f"{self.path} has no member {start!r}; {lookup.nearest(start, known)}.")
-        return fits[0]
-
     def fields_of(self, member: str) -> dict[str, Any]:
         """Task, model and training of a member, its rule where that is not the default, each field -> value, and its
         seed, as `zoo.json` has them: read without the classes, which need JAX. So a field that was declared with

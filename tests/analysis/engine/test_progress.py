@@ -65,7 +65,7 @@ def test_what_was_just_said_puts_the_next_line_off(now):
 
 
 def test_a_thread_tells_of_one_long_step_and_ends_with_the_work(monkeypatch):
-    monkeypatch.setattr(module, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.0)
     told = threading.Event()
     before = threading.active_count()
     with telling(lambda line: told.set()) as progress:

@@ -110,16 +110,3 @@ def test_a_sorted_member_table_does_not_give_a_member_anothers_parameters(four: 
     table = pd.read_csv(four_copy / "members.csv")
     table.iloc[::-1].to_csv(four_copy / "members.csv", index=False)
     chex.assert_trees_all_equal(everyone(four_copy), everyone(four))
-
-
-def test_a_member_is_found_by_the_start_or_the_end_of_its_id_where_only_one_has_it(path: Path) -> None:
-    trained = load(path)
-    first, second = trained.members["member"][:2]
-    assert trained.full_id(first) == first
-    assert trained.full_id(first.rpartition("-")[2]) == first
-    assert trained.full_id(second[:-2]) == second
-    with pytest.raises(ValueError, match=r"has \d+ members '[\w-]+': .*; give more of the id"):
-        trained.full_id(first.partition("-")[0])
-    for unknown in ("nothing", ""):
-        with pytest.raises(ValueError, match=f"has no member '{unknown}'; "):
-            trained.full_id(unknown)
