@@ -24,7 +24,7 @@ from analysis.activations.probes import Probe, finished, names_apart, probes_of
 from analysis.assays import _giving, full_name
 from analysis.assays._assayed import Assayed
 from analysis.engine.journal import result_key
-from analysis.engine.progress import SECONDS_UNTOLD
+from analysis.engine.progress import SECONDS_UNTOLD, Progress, telling
 from analysis.engine.sources import source_hash
 from analysis.labelled_comparison import plain_array
 from zoo import lookup
@@ -67,7 +67,7 @@ def assay_zoo(
       assay: an `Assay`, or its name.
       at: "last", or a step of which there is a checkpoint; "score=0.5", one of `Training.score_levels`, for the
         networks that have reached it; "initial" for the untrained networks alone, which are there anyhow.
-      say: takes the lines for the terminal.
+      say: takes the lines for the terminal, and others on how far it is where it takes long.
 
     Returns:
       What `read_result` gives of the file that was written.
@@ -81,7 +81,8 @@ def assay_zoo(
     else:
         check_contract("assay", type(assay))
         assay = checked(assay)
-    return _AssayRun(load(directory), assay, str(at), say).result(assay)
+    with telling(say) as progress:
+        return _AssayRun(load(directory), assay, str(at), progress).result(assay)
 
 
 def read_result(path: Path) -> tuple[Any, xr.Dataset]:
@@ -106,8 +107,9 @@ def read_result(path: Path) -> tuple[Any, xr.Dataset]:
 class _AssayRun:
     """Assays of one directory at one moment: the one that was asked for, and those that it needs."""
 
-    def __init__(self, trained: Trained, assay: Any, at: str, say: Callable[[str], Any]):
-        self.trained, self.say = trained, say
+    def __init__(self, trained: Trained, assay: Any, at: str, progress: Progress):
+        self.trained, self.progress = trained, progress
+        self.say = say = progress.say
         members = trained.members
         done = finished(trained)
         if not done.any():
@@ -164,13 +166,10 @@ class _AssayRun:
         count = sum(len(self._members(cohort)) for cohort in cohorts)
         both = ", trained and untrained" if len(self._states()) > 1 else ""
         self.say(f"{name}: {counted(count, 'network')} in {counted(len(cohorts), 'cohort')}{both}")
-        begin = said = time.monotonic()
+        begin = time.monotonic()
         results = []
-        for place, (key_of_part, (cohort, is_trained)) in enumerate(zip(keys, parts)):
+        for key_of_part, (cohort, is_trained) in self.progress.over(list(zip(keys, parts)), name, len(parts)):
             results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
-            if time.monotonic() - said > SECONDS_UNTOLD and place + 1 < len(parts):
-                said = time.monotonic()
-                self.say(f"{name}: {place + 1} of {len(parts)} parts, {said - begin:.0f} s")
         result = _labelled(_giving.joined(assay, results), results, [is_trained for _, is_trained in parts], labels)
         options = json.dumps(values_of(assay))
         result.attrs = {"assay": name_of(assay), "options": options, "name": name, "at": str(self.at), "key": key}

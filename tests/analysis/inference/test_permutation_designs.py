@@ -50,7 +50,7 @@ def test_members_are_exchanged_within_seeds_that_the_levels_share_and_freely_whe
     for shared, within, count in ((True, ("seed",), 6**5), (False, (), math.factorial(15) // 120**3)):
         _, these = designs(crossed(5, shared, model=3), ["model"], [], [])
         assert (these.about, these.within) == (THESE, within)
-        assert these.count == count
+        assert these.arrangements == count
 
 
 def test_beside_a_number_residuals_are_exchanged_within_strata_only_where_these_allow_a_small_p():
