@@ -28,6 +28,9 @@ from analysis.measures._family import State
 
 __all__ = ["PermutationTest", "permutation_test", "shuffles"]
 
+HELD_LEFT = 4
+"""Budgets that the maps of the unshuffled side may take, to be made once for all draws."""
+
 Shuffled = Callable[[np.ndarray], np.ndarray]
 """From an order of the stimuli of the second representations to the values, `(a, b)`."""
 
@@ -136,18 +139,27 @@ def _summed(measure: InnerMeasure, state: State, n: int) -> State:
     return state | dict(self=np.stack(squares)) | (dict(total=np.stack(total)) if measure.totals else {})
 
 
-@partial(jax.jit, static_argnames=("measure", "block"))
-def _add_block(measure: InnerMeasure, block: int, inner: Any, a: Any, b: Any, order: Any, p: Any, q: Any) -> jax.Array:
-    """Adds block (p, q) of the maps of `a` by the same block of the maps of `b` in another order of its stimuli."""
-    n = len(order)
+@partial(jax.jit, static_argnames=("measure", "block", "n"))
+def _left_block(measure: InnerMeasure, block: int, n: int, a: Any, p: Any, q: Any) -> jax.Array:
+    """Block (p, q) of the maps of `a`, `(maps, entry)`; what stands beyond the last stimulus is 0, and blocks above the
+    diagonal count for those below."""
     i, j = p * block + jnp.arange(block), q * block + jnp.arange(block)
-    weight = jnp.where((i < n)[:, None] & (j < n)[None], jnp.where(p < q, 2.0, 1.0), 0.0).astype(inner.dtype)
+    weight = jnp.where((i < n)[:, None] & (j < n)[None], jnp.where(p < q, 2.0, 1.0), 0.0)
     i, j = jnp.minimum(i, n - 1), jnp.minimum(j, n - 1)
     left = jnp.concatenate([measure.left(state, i, j) for state in a])
-    right = jnp.concatenate([measure.right(state, order[i], order[j]) for state in b])
     rows = math.isqrt(left.shape[1] // block**2)
-    weight = jnp.repeat(jnp.repeat(weight, rows, 0), rows, 1).reshape(1, -1)
-    return inner + jnp.einsum("ae,be->ab", left * weight, right, precision=HIGHEST)
+    return left * jnp.repeat(jnp.repeat(weight, rows, 0), rows, 1).reshape(1, -1).astype(left.dtype)
+
+
+@partial(jax.jit, static_argnames=("measure", "block"))
+def _add_block(
+    measure: InnerMeasure, block: int, inner: Any, left: Any, b: Any, order: Any, p: Any, q: Any
+) -> jax.Array:
+    """Adds a block of left maps by block (p, q) of the maps of `b` in another order of its stimuli."""
+    n = len(order)
+    i, j = (order[jnp.minimum(k * block + jnp.arange(block), n - 1)] for k in (p, q))
+    right = jnp.concatenate([measure.right(state, i, j) for state in b])
+    return inner + jnp.einsum("ae,be->ab", left, right, precision=HIGHEST)
 
 
 def _shuffled_inner(prepared: Prepared, others: Prepared | None, budget: int) -> Shuffled:
@@ -159,8 +171,19 @@ def _shuffled_inner(prepared: Prepared, others: Prepared | None, budget: int) ->
     sizes = [[maps for maps, _ in shapes], list(map(members_of, b))]
     counts, edges = list(map(sum, sizes)), [np.cumsum(of)[:-1] for of in sizes]
     times = math.isqrt(max(entries for _, entries in shapes))
-    block = block_size(max(counts), n, times, np.dtype(dtype).itemsize, budget)
+    itemsize = np.dtype(dtype).itemsize
+    block = block_size(max(counts), n, times, itemsize, budget)
     blocks = -(-n // block)
+    keeps = counts[0] * (n * times) ** 2 * itemsize <= HELD_LEFT * budget
+    kept: dict[tuple[int, int], Any] = {}
+
+    def left(p: int, q: int) -> Any:
+        found = kept.get((p, q))
+        if found is None:
+            found = _left_block(measure, block, n, a, p, q)
+            if keeps:
+                kept[p, q] = found
+        return found
 
     def finished(tile: np.ndarray, of_a: State, of_b: State) -> np.ndarray:
         values = measure.finish(tile, of_a, of_b)
@@ -170,7 +193,7 @@ def _shuffled_inner(prepared: Prepared, others: Prepared | None, budget: int) ->
         inner = jnp.zeros(counts, dtype)
         for p in range(blocks):
             for q in range(p, blocks):
-                inner = _add_block(measure, block, inner, a, b, order, p, q)
+                inner = _add_block(measure, block, inner, left(p, q), b, order, p, q)
         tiles = [np.split(strip, edges[1], axis=1) for strip in np.split(np.asarray(inner), edges[0])]
         return np.block([[finished(tile, of_a, of_b) for tile, of_b in zip(row, b)] for row, of_a in zip(tiles, a)])
 
