@@ -15,6 +15,7 @@ from analysis.activations.inputs import (
     check_distinct,
     check_items,
     gathered,
+    lacking,
     refusals,
     rows_of,
     stimuli_of,
@@ -22,7 +23,7 @@ from analysis.activations.inputs import (
 from analysis.activations.types import RDMs, Representations
 from analysis.engine.all_pairs import similarities
 from analysis.engine.journal import NO_JOURNAL, Journal
-from analysis.engine.preparation import Prepared, lacking, prepare_all
+from analysis.engine.preparation import Prepared, prepare
 from analysis.engine.progress import SECONDS_UNTOLD, SILENT, Progress, telling
 from analysis.inference.nulls_and_limits import Beside, annotated, seconds_by_work
 from analysis.labelled_comparison import Comparison, Measured, MeasureRecord, typed_column
@@ -218,7 +219,9 @@ def _all_values(
         at = np.ix_(np.concatenate(places), np.concatenate(places))
         progress.within(layer)
         progress.doing("preparing")
-        prepared = prepare_all(chosen, groups, choices.dtype)
+        prepared = [
+            prepare(each, groups, choices.dtype, [not lacking(each, group) for group in groups]) for each in chosen
+        ]
         values = similarities(prepared, journal=journal, progress=progress)
         for request, found, result in zip(prepared, values, results):
             result.put(at, dict(value=found.value, chance=found.chance, **found.extras), count, choices.dtype)

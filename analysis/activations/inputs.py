@@ -183,6 +183,8 @@ def check_items(items: Items, exclude_degenerate: bool = False) -> tuple[Items, 
         raise ValueError(
             f"{first!r} has {count} stimuli and {second!r} has {other_count}; all must be given the same stimuli."
         )
+    if (stimuli := next(iter(counts))) < LEAST:
+        raise ValueError(f"A comparison needs at least {LEAST} stimuli, not {stimuli}.")
     excluded: list[int] = []
     keep = []
     for group, place in zip(items.groups, items.places):
@@ -256,8 +258,8 @@ def refusals(items: Items, measures: Iterable[Any]) -> dict[str, str]:
     refused = {}
     stimuli = stimuli_of(items.groups[0])
     for chosen in measures:
-        if stimuli < (least := max(LEAST, chosen.least)):
-            refused[chosen.name] = f"{chosen.name} needs at least {least} stimuli, not {stimuli}."
+        if stimuli < chosen.least:
+            refused[chosen.name] = f"{chosen.name} needs at least {chosen.least} stimuli, not {stimuli}."
             continue
         fits = False
         for group, place in zip(items.groups, items.places):

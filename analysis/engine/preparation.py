@@ -7,7 +7,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from analysis.activations.inputs import lacking, stimuli_of
+from analysis.activations.inputs import stimuli_of
 from analysis.activations.types import RDMs, Repeats, array_of
 from analysis.arithmetic import in_precision
 from analysis.measures import InnerMeasure, Measure, PairMeasure
@@ -38,12 +38,14 @@ class Prepared:
       states: one per group. None where the measure cannot be had of the group, and of a Pair measure, whose states
         serve nothing but its tiles and are made with these.
       dtype: "float32" or "float64": the precision of the states and of all that is computed from them.
+      takes: for each group whether the measure can be had of it.
     """
 
     measure: Measure
     groups: tuple[GroupArray, ...]
     states: tuple[State | None, ...]
     dtype: str
+    takes: tuple[bool, ...]
 
     @property
     def inner(self) -> InnerMeasure:
@@ -58,7 +60,7 @@ class Prepared:
     @property
     def taken_groups(self) -> list[GroupArray]:
         """The groups that the measure can be had of."""
-        return [group for group in self.groups if taken(self.measure, group)]
+        return [group for group, takes in zip(self.groups, self.takes) if takes]
 
     @property
     def taken_states(self) -> list[State]:
@@ -69,8 +71,7 @@ class Prepared:
     def places(self) -> list[np.ndarray]:
         """For each group that the measure can be had of, where its members stand among all."""
         ends = np.cumsum([0, *(len(array_of(group)) for group in self.groups)])
-        spans = zip(self.groups, ends, ends[1:])
-        return [np.arange(start, end) for group, start, end in spans if taken(self.measure, group)]
+        return [np.arange(start, end) for takes, start, end in zip(self.takes, ends, ends[1:]) if takes]
 
     @property
     def members(self) -> np.ndarray:
@@ -95,7 +96,9 @@ class Prepared:
         return max((array_of(group).shape[-2] for group in self.groups if not isinstance(group, RDMs)), default=1)
 
 
-def prepare(measure: Measure, groups: Sequence[GroupArray], dtype: str = "float32") -> Prepared:
+def prepare(
+    measure: Measure, groups: Sequence[GroupArray], dtype: str = "float32", takes: Sequence[bool] | None = None
+) -> Prepared:
     """A measure's states of the groups of a request.
 
     Args:
@@ -103,14 +106,16 @@ def prepare(measure: Measure, groups: Sequence[GroupArray], dtype: str = "float3
       groups: members of equal stimulus counts; units may differ between groups, times only where the measure leaves
         one row per stimulus.
       dtype: "float32" or "float64" (on CPU).
+      takes: for each group whether it takes part; by default where the measure is made for its kind.
     """
     inner = measure.form == "inner"
+    takes = [taken(measure, group) for group in groups] if takes is None else takes
     with in_precision(dtype):
         states = [
-            prepare_group(measure, as_taken(measure, group, dtype)) if inner and taken(measure, group) else None
-            for group in groups
+            prepare_group(measure, as_taken(measure, group, dtype)) if inner and takes_part else None
+            for group, takes_part in zip(groups, takes)
         ]
-    return Prepared(measure, tuple(groups), tuple(states), dtype)
+    return Prepared(measure, tuple(groups), tuple(states), dtype, tuple(takes))
 
 
 def prepare_all(measures: Iterable[Measure], groups: Sequence[GroupArray], dtype: str = "float32") -> list[Prepared]:
@@ -127,8 +132,10 @@ def prepare_group(measure: Measure, group: GroupArray) -> State:
 
 
 def taken(measure: Measure, group: GroupArray) -> bool:
-    """Whether a measure can be had of a group."""
-    return not lacking(measure, group)
+    """Whether a measure is made for a group of this kind: ready RDMs and single patterns are not enough for all."""
+    if isinstance(group, RDMs):
+        return "rdms" in measure.takes
+    return isinstance(group, Repeats) or bool({"patterns", "trajectories"} & set(measure.takes))
 
 
 def as_taken(measure: Measure, group: GroupArray, dtype: str) -> GroupArray:

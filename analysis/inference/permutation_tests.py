@@ -206,7 +206,7 @@ def _shuffled_pairs(prepared: Prepared, others: Prepared | None, budget: int) ->
 
     def values(order: np.ndarray) -> np.ndarray:
         groups = [stimuli_in_order(group, order) for group in shuffled.taken_groups]
-        moved = pair_states(dataclasses.replace(shuffled, groups=tuple(groups)))
+        moved = pair_states(dataclasses.replace(shuffled, groups=tuple(groups), takes=(True,) * len(groups)))
         return pair_values(measure, kept, moved, mirrored=others is None, dtype=prepared.dtype, budget=budget)[0]
 
     return values

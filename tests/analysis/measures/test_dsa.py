@@ -9,7 +9,7 @@ from scipy.linalg import block_diag, expm
 from scipy.optimize import minimize
 
 from analysis.engine.all_pairs import similarities
-from analysis.engine.pair_tiles import pair_values
+from analysis.engine.pair_tiles import PairStates, pair_values
 from analysis.engine.preparation import prepare, prepare_all
 from analysis.measures import cka, dsa
 
@@ -135,7 +135,7 @@ def test_normal_flows_lie_as_far_apart_as_their_eigenvalues():
         flows.append(turn @ turning([0.3 + 0.1 * k, 1.2 - 0.1 * k], decay) @ turn.T)
     state = dict(flow=np.stack(flows), spectrum=np.zeros((FIVE, 4, 2)))
     with jax.enable_x64(True):
-        value, _ = pair_values(EUCLIDEAN, [state], [np.arange(FIVE)], dtype="float64")
+        value, _ = pair_values(EUCLIDEAN, PairStates([state], [np.arange(FIVE)]), dtype="float64")
     expected = [[2 * transported(a, b) for b in flows] for a in flows]  # 2 is the root of the rank
     np.testing.assert_allclose(value, expected, atol=1e-6)
 
