@@ -268,7 +268,8 @@ def refusals(items: Items, measures: Iterable[Any]) -> dict[str, str]:
             needing = [] if isinstance(group, RDMs) else [index for index in place if not _may_lack(items, index)]
             if reason and needing:
                 name = items.names[needing[0]]
-                refused[chosen.name] = f"{chosen.name} cannot be had of {name!r}: {reason}; leave the measure out."
+                fix = "; leave the measure out" if reason.startswith("needs ") else ""  # a fault says its own
+                refused[chosen.name] = f"{chosen.name} cannot be had of {name!r}: {reason}{fix}."
                 break
         else:
             if not fits:
