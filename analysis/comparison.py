@@ -23,8 +23,9 @@ from analysis.activations.inputs import (
 from analysis.activations.types import RDMs, Representations
 from analysis.engine.all_pairs import similarities
 from analysis.engine.journal import NO_JOURNAL, Journal
-from analysis.engine.preparation import Prepared, prepare
+from analysis.engine.preparation import Prepared, prepare_all
 from analysis.engine.progress import SECONDS_UNTOLD, SILENT, Progress, telling
+from analysis.inference.limits_over_stimuli import fault_of_limits
 from analysis.inference.nulls_and_limits import Beside, annotated, seconds_by_work
 from analysis.labelled_comparison import Comparison, Measured, MeasureRecord, typed_column
 from analysis.measures._choice import measure
@@ -215,19 +216,19 @@ def _all_values(
     results = [_OfMeasure({}, [], {}, {}) for _ in chosen]
     postponed: list[_Postponed] = []
     seconds: dict[str, float] = {}
+    unlimited: set[str] = set()
     for layer, groups, places in _layers(items, choices, chosen):
         at = np.ix_(np.concatenate(places), np.concatenate(places))
         progress.within(layer)
         progress.doing("preparing")
-        prepared = [
-            prepare(each, groups, choices.dtype, [not lacking(each, group) for group in groups]) for each in chosen
-        ]
+        prepared = prepare_all(chosen, groups, choices.dtype, lambda each, group: not lacking(each, group))
+        unlimited |= _without_limits(prepared, choices, progress, unlimited)
         values = similarities(prepared, journal=journal, progress=progress)
         for request, found, result in zip(prepared, values, results):
             result.put(at, dict(value=found.value, chance=found.chance, **found.extras), count, choices.dtype)
             result.deviations.append(found.chance_sd)
             result.nulls[beside.nulls_of(request)] = result.limits[beside.limits_of(request)] = None
-            if again := seconds_by_work(request, beside, progress):
+            if again := seconds_by_work(request, beside, journal, progress):
                 seconds |= {progress.name(what): time for what, time in again.items()}
                 postponed.append(_Postponed(layer, request, found.value, at, result))
             else:
@@ -251,6 +252,17 @@ def _layers(items: Items, choices: Choices, chosen: Sequence[Any]) -> list[tuple
         _check_times(items, groups, places, chosen)
         parts.append((str(names[code]) if len(names) and code >= 0 else "", groups, places))
     return parts
+
+
+def _without_limits(prepared: Sequence[Prepared], choices: Choices, progress: Progress, told: set[str]) -> set[str]:
+    """Why measures have no limits: refused, or said, but for what was told, where what is impossible is left out."""
+    requests = [request for request in prepared if choices.intervals and len(request.members)]
+    faults = {fault for request in requests if (fault := fault_of_limits(request))}
+    for fault in sorted(faults - told):
+        if not choices.exclude_impossible:
+            raise ValueError(f"{fault}.")
+        progress.say(f"No limits: {fault}")
+    return faults
 
 
 def _tell_cost(seconds: Mapping[str, float], progress: Progress) -> None:

@@ -1,7 +1,7 @@
 """A measure's states of the members of a request, made once for their values, nulls and intervals."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import jax
@@ -118,9 +118,17 @@ def prepare(
     return Prepared(measure, tuple(groups), tuple(states), dtype, tuple(takes))
 
 
-def prepare_all(measures: Iterable[Measure], groups: Sequence[GroupArray], dtype: str = "float32") -> list[Prepared]:
-    """The measures of one request, each as `prepare` gives it."""
-    return [prepare(measure, groups, dtype) for measure in measures]
+def prepare_all(
+    measures: Iterable[Measure],
+    groups: Sequence[GroupArray],
+    dtype: str = "float32",
+    fits: Callable[[Measure, GroupArray], bool] | None = None,
+) -> list[Prepared]:
+    """The measures of one request, each as `prepare` gives it; `fits` says which groups take part under a measure."""
+    return [
+        prepare(measure, groups, dtype, None if fits is None else [fits(measure, group) for group in groups])
+        for measure in measures
+    ]
 
 
 def prepare_group(measure: Measure, group: GroupArray) -> State:

@@ -35,12 +35,20 @@ class Repetitions(NamedTuple):
     arrays: Sequence[np.ndarray]
 
 
-def seconds_of(repetitions: Repetitions) -> float:
-    """About how long all of them will take: by the second of two, since the first one is compiled."""
+def seconds_of(repetitions: Repetitions, journal: Journal = NO_JOURNAL) -> float:
+    """About how long those that are left will take: by the second of two, since the first one is compiled."""
+    before = journal.read(_key(repetitions, journal))
     repetitions.once(0)
     begin = time.perf_counter()
     repetitions.once(min(1, repetitions.count - 1))
-    return (time.perf_counter() - begin) * repetitions.count
+    return (time.perf_counter() - begin) * (repetitions.count - int(before.get("done", 0)))
+
+
+def _key(repetitions: Repetitions, journal: Journal) -> str:
+    """What a journal calls them; "" where none is kept."""
+    if journal.folder is None:
+        return ""
+    return result_key([repetitions.what, repetitions.count, *repetitions.words], repetitions.arrays)
 
 
 def summed(repetitions: Repetitions, journal: Journal = NO_JOURNAL, progress: Progress = SILENT) -> Sums:
@@ -51,8 +59,7 @@ def summed(repetitions: Repetitions, journal: Journal = NO_JOURNAL, progress: Pr
       journal: where sums are kept for a run that is killed.
       progress: told how many are done.
     """
-    count = repetitions.count
-    key = result_key([repetitions.what, count, *repetitions.words], repetitions.arrays) if journal.folder else ""
+    count, key = repetitions.count, _key(repetitions, journal)
     before = journal.read(key)
     done = int(before.pop("done", 0))
     sums = tuple(before[f"sum{i}"] for i in range(len(before))) if before else repetitions.begin

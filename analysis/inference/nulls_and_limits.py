@@ -85,18 +85,21 @@ def annotated(
     return {name: _among_all(part, at, len(value)) for name, part in found.items()}
 
 
-def seconds_by_work(prepared: Prepared, beside: Beside, progress: Progress = SILENT) -> dict[str, float]:
+def seconds_by_work(
+    prepared: Prepared, beside: Beside, journal: Journal = NO_JOURNAL, progress: Progress = SILENT
+) -> dict[str, float]:
     """About how long each work will take for which a measure has to be computed again and again: {} where none has.
 
     Args:
       prepared: a measure and its states.
       beside: what is asked for.
+      journal: of a run that was killed: what it has done takes no time any more.
       progress: told what is timed.
     """
     seconds = {}
     for repetitions in _repeated(prepared, beside):
         progress.doing(f"the time that takes: {repetitions.what}")
-        seconds[repetitions.what] = seconds_of(repetitions)
+        seconds[repetitions.what] = seconds_of(repetitions, journal)
     return seconds
 
 

@@ -68,7 +68,7 @@ class Measure(Family):
 
     @property
     def unbiased(self) -> bool:
-        return self.debiased
+        return self.debiased and not self.angular
 
     @property
     def estimator(self) -> str:

@@ -166,3 +166,16 @@ def test_what_is_computed_again_and_again_is_announced_with_its_time_before_it_i
     assert line.startswith("Computed again and again for z, p and limits: about ")
     assert "procrustes" in line
     assert "cka" not in line
+
+
+def test_limits_that_a_measure_cannot_have_are_refused_or_said_and_the_others_have_theirs():
+    given = {str(i): normal(i, 12, 4) for i in range(3)}
+    with pytest.raises(ValueError, match=r"procrustes.* has no jackknife: its folds are dealt anew .* take folds=0\."):
+        compare(given, ["cka", "procrustes(folds=2)"], intervals=True)
+    lines: list[str] = []
+    choices = Choices(exclude_impossible=True, intervals=True)
+    result = comparison_of(given, ["cka", "procrustes(folds=2)"], [], choices, progress=Progress(lines.append))
+    assert len(lines) == 1
+    assert lines[0].startswith("No limits: procrustes")
+    assert set(result.measures["cka"].extras) == {"low", "high"}
+    assert not result.measures["procrustes"].extras

@@ -86,7 +86,7 @@ class Store:
 
     def _check_all_given(self, spec: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
         """Refuse a zoo without some of the members that the directory was begun with."""
-        begun, given = Zoo.from_json(spec).members, self._given.by_id
+        begun, given = manifest.zoo_of({"spec": spec}).members, self._given.by_id
         if lacking := sum(member.id not in given for member in begun):
             where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
             more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""

@@ -51,3 +51,9 @@ def test_the_time_of_all_is_told_by_the_second_of_two_since_the_first_one_is_com
 
     work = Repetitions("sleep", 100, once, (np.zeros(1),), lambda s, v: s, [], [])
     assert 1.0 <= seconds_of(work) < 20
+
+
+def test_what_a_killed_run_has_done_takes_no_time_any_more(tmp_path):
+    assert seconds_of(squares(), Journal(tmp_path)) > 0
+    summed(squares(), Journal(tmp_path))
+    assert seconds_of(squares(), Journal(tmp_path)) == 0
