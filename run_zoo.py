@@ -28,9 +28,11 @@ except ImportError as error:
     sys.exit(2)
 
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
+from zoo.buckets import local
 from zoo.running import run_settings
-from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of, with_number
-from zoo.terminal import console, print_fields, print_member, print_plan, print_zoo, say
+from zoo.spec.flags import Overrides, check, take_options, take_overrides, value_of, with_number
+from zoo.spec.spec_file import read_spec
+from zoo.terminal import console, print_fields, print_member, print_plan, print_trained, print_zoo, say
 from zoo.wording import counted, mebibytes, plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
@@ -127,15 +129,7 @@ class Train:
         if self.retry or self.retry_learning_rate is not None:
             self._retry(zoo)
         done = all_done(self.out)
-        trained = self._train(zoo)
-        summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
-        run = trained.manifest.get("last_run", {})
-        done = done and not run.get("programs")  # nothing had to be mended
-        end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
-        say(f"{counted(len(trained.members), 'member')}: {summary} ({end}).")
-        if not done and self.on == "local" and run:
-            compiled = f"{counted(run['programs'], 'program')} took {run['compile_seconds']:.0f} s to trace and compile"
-            console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
+        print_trained(self._train(zoo), time.monotonic() - begin, done, self.on == "local")
 
     def _train(self, zoo: Any) -> Any:
         """The trained zoo; notes which process of how many this is."""
@@ -187,7 +181,7 @@ class Run(Train):
             from analysis.report.pages import all_pages
 
             all_pages()
-            _here(self.out)
+            local(self.out)
         super().__call__()
         if self.dry_run or not self.first:
             return
@@ -256,7 +250,7 @@ class Compare:
         flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
         dtype = "float64" if self.float64 else "float32"
         request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
-        compare_zoo(_here(self.dir), request, say)
+        compare_zoo(local(self.dir), request, say)
 
 
 @dataclasses.dataclass
@@ -280,7 +274,7 @@ class Assay:
 
         _use_data(self.data_dir)
         assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
-        assay_zoo(_here(self.dir), assay, self.at, say)
+        assay_zoo(local(self.dir), assay, self.at, say)
 
 
 @dataclasses.dataclass
@@ -292,7 +286,7 @@ class Report:
     def __call__(self) -> None:
         from analysis.report.writing import report
 
-        for line in report(_here(self.dir)):
+        for line in report(local(self.dir)):
             say(line)
 
 
@@ -336,14 +330,6 @@ class Verify:
 COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Assay, Report, Show, Verify)}
 
 
-def _here(name: str) -> Path:
-    from zoo.buckets import is_remote
-
-    if is_remote(name):
-        raise ValueError(f"{name} is in a bucket; `train` into it, and compare a copy on this machine.")
-    return Path(name)
-
-
 def _use_data(directory: Path | None) -> None:
     """Image sets are looked for in this directory from now on."""
     if directory is None:
@@ -363,6 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[:1] == ["assay"]:
             words, options = take_options(words, kept=("at", "data_dir", "help"))
         words = with_number(words, "--nulls", PERMUTATIONS)
+        check(words, COMMANDS, whose_fields=Train)
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
         if isinstance(command, Train):
             command.overrides = overrides

@@ -11,7 +11,7 @@ import yaml
 
 import run_zoo
 from zoo.buckets import is_remote
-from zoo.spec.spec_file import take_overrides
+from zoo.spec.flags import take_overrides
 
 ROOT = Path(__file__).parent.parent
 FILE = "docs/launch/skypilot.yaml"

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from zoo.wording import first_line
@@ -27,6 +28,13 @@ class BucketError(OSError):
 def is_remote(path: str | os.PathLike[str]) -> bool:
     """Whether a path is in a bucket."""
     return "://" in os.fspath(path)
+
+
+def local(name: str) -> Path:
+    """The path of a directory that must be on this machine."""
+    if is_remote(name):
+        raise ValueError(f"{name} is in a bucket; `train` into it, and compare a copy on this machine.")
+    return Path(name)
 
 
 def address(name: str | os.PathLike[str]) -> Any:

@@ -14,7 +14,7 @@ from rich.table import Table
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 from zoo.wording import clock, counted, plain
 
-__all__ = ["console", "print_fields", "print_member", "print_plan", "print_zoo", "say"]
+__all__ = ["console", "print_fields", "print_member", "print_plan", "print_trained", "print_zoo", "say"]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -54,6 +54,25 @@ def print_fields(name: str) -> None:
         shared = [base for base in cls.__mro__[1:] if base.__module__.startswith(("models.", "zoo."))]
         about = "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (cls, *shared))
         console.print(about.replace("See the module's text.\n", f"{module}\n"), markup=False)
+
+
+def print_trained(trained: Any, seconds: float, was_done: bool, here: bool) -> None:
+    """What a run has come to: how many members have which status, how long it took, what was compiled.
+
+    Args:
+      trained: the directory, read.
+      seconds: since it began.
+      was_done: all was trained before it.
+      here: it was trained by this process, or by those beside it.
+    """
+    summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
+    run = trained.manifest.get("last_run", {})
+    was_done = was_done and not run.get("programs")  # nothing had to be mended
+    end = "all was done before" if was_done else f"{seconds:.0f} s"
+    say(f"{counted(len(trained.members), 'member')}: {summary} ({end}).")
+    if not was_done and here and run:
+        compiled = f"{counted(run['programs'], 'program')} took {run['compile_seconds']:.0f} s to trace and compile"
+        console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
 
 
 def _shown(default: Any) -> str:

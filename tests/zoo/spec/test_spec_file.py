@@ -7,7 +7,7 @@ import pytest
 
 from models import vanilla
 from zoo import Zoo
-from zoo.spec.spec_file import read_spec, take_overrides, with_number
+from zoo.spec.spec_file import read_spec
 from zoo.tasks import flipflop, mnist
 
 FILE = """
@@ -17,15 +17,6 @@ from zoo.tasks import digits
 
 zoo = Zoo("own", task=digits.Task(), model=cnn.Model())
 """
-
-
-def test_flags_of_fields_are_told_from_the_commands_own() -> None:
-    words = ["train", "demo", "--training.steps", "5", "--out", "x", "--seeds=3", "--model.kernel", "(3, 5)"]
-    rest, overrides = take_overrides(words)
-    assert rest == ["train", "demo", "--out", "x"]
-    assert overrides == [("training.steps", "5"), ("seeds", "3"), ("model.kernel", "(3, 5)")]
-    with pytest.raises(ValueError, match=r"The flag --model\.hidden has no value"):
-        take_overrides(["--model.hidden"])
 
 
 def test_a_file_is_read_with_another_task_and_fields_set(tmp_path: Path) -> None:
@@ -81,10 +72,3 @@ def test_an_unknown_argument_of_a_zoo_is_told_with_the_zoos_own(tmp_path: Path) 
     file.write_text(FILE.replace("cnn.Model()", "cnn.Model(), seed=2"))
     with pytest.raises(ValueError, match="unexpected keyword argument 'seed'; the nearest is 'seeds'"):
         read_spec(str(file))
-
-
-def test_a_flag_without_a_number_gets_one() -> None:
-    assert with_number(["--nulls", "--intervals"], "--nulls", 999) == ["--nulls", "999", "--intervals"]
-    assert with_number(["--intervals", "--nulls"], "--nulls", 999) == ["--intervals", "--nulls", "999"]
-    for words in (["--nulls", "199"], ["--nulls", "-3"], ["--nulls=5"], ["compare"]):
-        assert with_number(words, "--nulls", 999) == words
