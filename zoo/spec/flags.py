@@ -1,0 +1,116 @@
+"""The flags of a command line: those of the spec's fields, and those that no command has."""
+
+import ast
+import dataclasses
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from zoo.spec.member import SECTIONS
+
+Overrides = Sequence[tuple[str, str]]
+"""Path of a field and its value as text, as `--model.hidden 32` gives them."""
+
+
+def value_of(text: str) -> Any:
+    """What the text of a flag is: a Python literal, or itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def take_options(arguments: Sequence[str], kept: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Split flags, such as `--size 4`, with their values, from the other arguments and from the flags that are kept."""
+    rest: list[str] = []
+    options: list[tuple[str, str]] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--") or name in kept:
+            rest.append(word)
+            if name in kept and name != "help" and not equals:
+                rest.extend(value for value in [next(words, None)] if value is not None)
+            continue
+        if not equals and ((value := next(words, None)) is None or value.startswith("--")):
+            raise ValueError(f"The flag {flag} has no value.")
+        options.append((name, value))
+    return rest, options
+
+
+def with_number(arguments: Sequence[str], flag: str, number: int) -> list[str]:
+    """The arguments, with this number behind a flag that has none."""
+    words = list(arguments)
+    for place in [i for i, word in enumerate(words) if word == flag]:
+        if place + 1 == len(words) or not words[place + 1].lstrip("-").isdecimal():
+            words.insert(place + 1, str(number))
+    return words
+
+
+def take_overrides(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Split flags of fields, such as `--task.x`, and `--seeds`, with their values, from the other arguments."""
+    rest: list[str] = []
+    overrides: list[tuple[str, str]] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if not (
+            flag.startswith("--") and (name == "seeds" or name.startswith(tuple(f"{section}." for section in SECTIONS)))
+        ):
+            rest.append(word)
+            continue
+        if not equals and (value := next(words, None)) is None:
+            raise ValueError(f"The flag {flag} has no value.")
+        overrides.append((name, value))
+    return rest, overrides
+
+
+def check(words: Sequence[str], commands: Mapping[str, Any], whose_fields: type) -> None:
+    """Refuses a command or a flag that there is not, with the nearest that there is.
+
+    Args:
+      words: of a command line, without the flags of fields.
+      commands: name -> dataclass, whose fields are its flags, as tyro reads them.
+      whose_fields: commands of this class take the flags of a spec's fields, too.
+
+    Raises:
+      ValueError: "compar", which is near "compare"; a flag "--sed", which is near "--seeds".
+    """
+    from tyro.conf import Fixed, Positional
+
+    from zoo import lookup
+
+    name = words[0] if words else "--help"
+    if name not in commands:
+        if not name.startswith("-"):
+            raise ValueError(f"Unknown command {name!r}; {lookup.nearest(name, commands)}.")
+        return
+    marks = {field.name: getattr(field.type, "__metadata__", ()) for field in dataclasses.fields(commands[name])}
+    own = [flag for flag, marked in marks.items() if Positional not in marked and Fixed not in marked]
+    for flag in (word.partition("=")[0] for word in words[1:] if word.startswith("--")):
+        asked = flag.removeprefix("--").replace("-", "_")
+        if asked in (*own, "help"):
+            continue
+        known = [*own, *(field_flags() if issubclass(commands[name], whose_fields) else ())]
+        flags = [f"--{each if '.' in each else each.replace('_', '-')}" for each in known]
+        # The name of a field alone, "--steps", is near the flag whose end it is, "--training.steps".
+        ends = [shown for each, shown in zip(known, flags) if each.rpartition(".")[2] == asked]
+        near = f"the nearest {'is' if len(ends) == 1 else 'are'} {', '.join(map(repr, ends))}"
+        raise ValueError(f"{name} has no flag {flag}; {near if ends else lookup.nearest(flag, flags)}.")
+
+
+def field_flags() -> list[str]:
+    """The flags of all fields that a spec may have: "seeds", "training.steps", "model.hidden", ..."""
+    from zoo import lookup
+    from zoo.spec.contracts import class_of
+    from zoo.spec.fields import fields_of
+    from zoo.spec.settings import Training
+
+    known = {"seeds"} | {f"training.{field}" for field in fields_of(Training)}
+    for kind in ("model", "task", "rule"):
+        for each in lookup.names(kind):
+            with suppress(ValueError):  # a file that is broken is not what this is about
+                known |= {f"{kind}.{field}" for field in fields_of(class_of(kind, each))}
+    return sorted(known)
