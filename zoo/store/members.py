@@ -12,7 +12,7 @@ from zoo.spec.fields import name_of
 from zoo.spec.member import MEMBER_COLUMNS, varied
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import BlockFolder, block_folders
-from zoo.training.status import word_of
+from zoo.training.status import exploded, word_of
 
 
 class Standing(NamedTuple):
@@ -103,6 +103,8 @@ def _standings(path: Any, strict: bool) -> dict[str, Standing]:
     read = BlockFolder.curves if strict else BlockFolder.whole_curves
     for curves in files.spread(path, read, block_folders(path)):
         if curves:
-            columns = [curves[f"member_{name}"].tolist() for name in Standing._fields]
-            standings.update(zip(curves["members"].tolist(), map(Standing, *columns)))
+            columns = {name: curves[f"member_{name}"] for name in Standing._fields}
+            columns["status"] = exploded(columns["status"], columns["loss"], curves["loss"][0])
+            rows = zip(*(column.tolist() for column in columns.values()))
+            standings.update(zip(curves["members"].tolist(), (Standing(*row) for row in rows)))
     return standings

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zoo import load
+from models import vanilla
+from zoo import Training, Zoo, load, product, train
 from zoo.store.members import full_id
+from zoo.tasks import flipflop
 
 
 def test_the_table_has_one_row_a_member_with_every_varied_field(path: Path) -> None:
@@ -25,6 +27,14 @@ def test_the_table_has_one_row_a_member_with_every_varied_field(path: Path) -> N
 def test_a_lost_member_table_is_read_from_the_blocks(four: Path, four_copy: Path) -> None:
     (four_copy / "members.csv").unlink()
     pd.testing.assert_frame_equal(load(four_copy).members, load(four).members, check_dtype=False)
+
+
+def test_a_member_that_ends_with_a_loss_of_millions_is_labelled_diverged(tmp_path: Path) -> None:
+    task, model = flipflop.Task(steps=8, eval_trials=8), vanilla.Model(hidden=3, activation="relu")
+    training = product(Training, learning_rate=[1e-3, 1e6], steps=2, batch=4)
+    members = train(Zoo("wild", task=task, model=model, training=training), tmp_path / "zoo").members
+    assert np.isfinite(members["loss"]).all()
+    assert members["status"].tolist() == ["unsolved", "diverged"]
 
 
 def test_a_member_is_found_by_the_start_or_the_end_of_its_id_where_only_one_has_it() -> None:
