@@ -121,7 +121,7 @@ class Train:
         if self.dry_run:
             from zoo.running.planning import plan
 
-            print_plan(zoo.name, plan(zoo, self.block, timed=self.timed, say=say))
+            print_plan(zoo, plan(zoo, self.block, timed=self.timed, say=say))
             return
         from zoo.store.reader import all_done
 

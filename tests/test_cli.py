@@ -118,7 +118,9 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
 ) -> None:
     monkeypatch.setattr("zoo.running.planning.MOST_MEASURED", 1)
     assert run_zoo.main(["run", spec, "--out", str(tmp_path / "no"), "--dry-run", "--seeds", "1"]) == 0
-    assert "6 members in 5 cohorts" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "6 members in 5 cohorts" in out
+    assert "l2: 0, 0.0001 (2 values)" in out.splitlines()  # what was drawn would be seen here
     assert not (tmp_path / "no").exists()
 
 

@@ -16,6 +16,9 @@ from zoo.wording import clock, counted, plain
 
 __all__ = ["console", "print_fields", "print_member", "print_plan", "print_trained", "print_zoo", "say"]
 
+MOST_VALUES = 24
+"""Of one field that the plan shows."""
+
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
@@ -126,8 +129,18 @@ def _print_preset(name: str) -> None:
     )
 
 
-def print_plan(name: str, rows: list[Any]) -> None:
-    """What a zoo would train, cohort by cohort."""
+def print_plan(zoo: Any, rows: list[Any]) -> None:
+    """What a zoo would train: the values of what varies, and cohort by cohort."""
+    from zoo.spec.member import varied
+
+    for field, values in varied(zoo.members).items():
+        different = [*dict.fromkeys(value for value in values if value is not None)]
+        if all(type(value) in (int, float) for value in different):
+            different.sort()
+        shown = [f"{value:.4g}" if isinstance(value, float) else _shown(value) for value in different[:MOST_VALUES]]
+        say(
+            f"{field}: {', '.join(shown)}{', ...' * (len(different) > MOST_VALUES)} ({counted(len(different), 'value')})"
+        )
     members, seconds = sum(row.members for row in rows), sum(row.seconds for row in rows)
     frame = {
         "cohort": [row.cohort for row in rows],
@@ -150,7 +163,7 @@ def print_plan(name: str, rows: list[Any]) -> None:
             "before it begins."
         )
     console.print(
-        f"{name}: {counted(members, 'member')} in {counted(len(rows), 'cohort')}, "
+        f"{zoo.name}: {counted(members, 'member')} in {counted(len(rows), 'cohort')}, "
         f"{counted(len(rows), 'program')} to compile{f', about {clock(seconds)}' if timed else ''} "
         f"and {sum(row.disk for row in rows):.0f} MiB of checkpoints. Nothing was trained."
         f"{'' if timed else ' For memory and time add --timed, which compiles some cohorts.'}",

@@ -18,10 +18,11 @@ class Distribution(NamedTuple):
     high: float
     log: bool
 
-    def draw(self, generator: Any, count: int) -> list[float]:
+    def at(self, shares: np.ndarray) -> list[float]:
+        """The values below which these shares of the distribution lie, `(draw,)`."""
         if self.log:
-            return np.exp(generator.uniform(math.log(self.low), math.log(self.high), count)).tolist()
-        return generator.uniform(self.low, self.high, count).tolist()
+            return np.exp(math.log(self.low) + shares * math.log(self.high / self.low)).tolist()
+        return (self.low + shares * (self.high - self.low)).tolist()
 
 
 def uniform(low: float, high: float) -> Distribution:
@@ -75,13 +76,18 @@ def zipped(cls: type, **axes: Any) -> list[Any]:
     return [checked(cls(**{n: v[i % len(v)] for n, v in lists.items()})) for i in range(count)]
 
 
-def sampled(cls: type, count: int, key: int, **axes: Any) -> list[Any]:
-    """Instances with fields drawn independently: from a distribution, or uniformly from a list.
+def sampled(cls: type, count: int, key: int, *, stratified: bool = True, **axes: Any) -> list[Any]:
+    """Instances with fields drawn independently of each other: from a distribution, or from a list.
+
+    Stratified, one draw comes from each of `count` equal parts of a distribution, in random order, and of a list every
+    choice as often as any other, or once more (a Latin hypercube; McKay, Beckman & Conover 1979): a dozen draws of a
+    learning rate cover its range, where a dozen independent ones leave gaps.
 
     Args:
       cls: a Model, a Task or Training.
       count: how many.
       key: seed of the draws; the same key gives the same instances.
+      stratified: False for independent draws.
       **axes: field -> `uniform(...)`, `log_uniform(...)`, list of choices, or one value.
     """
     if count < 1:
@@ -92,7 +98,11 @@ def sampled(cls: type, count: int, key: int, **axes: Any) -> list[Any]:
         # Each field has a stream of its own, so that adding a field leaves the others' draws as they were.
         generator = np.random.default_rng([key, zlib.crc32(name.encode())])
         if isinstance(values, Distribution):
-            columns[name] = values.draw(generator, count)
+            shares = (generator.permutation(count) + generator.random(count)) / count
+            columns[name] = values.at(shares if stratified else generator.random(count))
         else:
-            columns[name] = [lists[name][i] for i in generator.integers(len(lists[name]), size=count)]
+            # Whole rounds through a shuffled list, in random order.
+            rounds = np.resize(generator.permutation(len(lists[name])), count)
+            places = generator.permutation(rounds) if stratified else generator.integers(len(lists[name]), size=count)
+            columns[name] = [lists[name][i] for i in places]
     return [checked(cls(**{n: v[i] for n, v in columns.items()})) for i in range(count)]
