@@ -20,9 +20,9 @@ class Distribution(NamedTuple):
 
     def at(self, shares: np.ndarray) -> list[float]:
         """The values below which these shares of the distribution lie, `(draw,)`."""
-        if self.log:
-            return np.exp(math.log(self.low) + shares * math.log(self.high / self.low)).tolist()
-        return (self.low + shares * (self.high - self.low)).tolist()
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        values = low + (high - low) * shares
+        return (np.exp(values) if self.log else values).tolist()
 
 
 def uniform(low: float, high: float) -> Distribution:
@@ -98,11 +98,12 @@ def sampled(cls: type, count: int, key: int, *, stratified: bool = True, **axes:
         # Each field has a stream of its own, so that adding a field leaves the others' draws as they were.
         generator = np.random.default_rng([key, zlib.crc32(name.encode())])
         if isinstance(values, Distribution):
-            shares = (generator.permutation(count) + generator.random(count)) / count
-            columns[name] = values.at(shares if stratified else generator.random(count))
+            shares = generator.random(count)
+            columns[name] = values.at((generator.permutation(count) + shares) / count if stratified else shares)
         else:
-            # Whole rounds through a shuffled list, in random order.
-            rounds = np.resize(generator.permutation(len(lists[name])), count)
-            places = generator.permutation(rounds) if stratified else generator.integers(len(lists[name]), size=count)
+            if stratified:  # whole rounds through a shuffled list, in random order
+                places = generator.permutation(np.resize(generator.permutation(len(lists[name])), count))
+            else:
+                places = generator.integers(len(lists[name]), size=count)
             columns[name] = [lists[name][i] for i in places]
     return [checked(cls(**{n: v[i] for n, v in columns.items()})) for i in range(count)]
