@@ -138,9 +138,8 @@ def print_plan(zoo: Any, rows: list[Any]) -> None:
         if all(type(value) in (int, float) for value in different):
             different.sort()
         shown = [f"{value:.4g}" if isinstance(value, float) else _shown(value) for value in different[:MOST_VALUES]]
-        say(
-            f"{field}: {', '.join(shown)}{', ...' * (len(different) > MOST_VALUES)} ({counted(len(different), 'value')})"
-        )
+        rest = ["..."] if len(different) > MOST_VALUES else []
+        say(f"{field}: {', '.join([*shown, *rest])} ({counted(len(different), 'value')})")
     members, seconds = sum(row.members for row in rows), sum(row.seconds for row in rows)
     frame = {
         "cohort": [row.cohort for row in rows],
