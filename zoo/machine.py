@@ -13,3 +13,16 @@ def memory_size() -> int | None:
     """Bytes of memory that this machine has, used or not; None where the system does not say."""
     known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else None
+
+
+VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
+"""Of the environment, which a compiler reads once and which decide bits."""
+
+HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump_", "--xla_hlo_profile", "--xla_gpu_cuda_data_dir")
+"""What flags that change no bit begin with."""
+
+
+def environment() -> dict[str, str]:
+    """What the environment asks of compilers that decides bits: variable -> its flags, sorted; none that is empty."""
+    asked = {name: sorted(set(os.environ.get(name, "").split())) for name in VARIABLES}
+    return {n: " ".join(kept) for n, v in asked.items() if (kept := [f for f in v if not f.startswith(HARMLESS)])}

@@ -27,3 +27,14 @@ def test_the_size_of_memory_is_all_of_it_and_unknown_where_the_system_does_not_s
     assert machine.memory_size() == pytest.approx(psutil.virtual_memory().total, rel=0.01)
     monkeypatch.setattr(machine.os, "sysconf_names", {})
     assert machine.memory_size() is None
+
+
+def test_what_compilers_are_asked_for_is_told_in_any_order_and_without_what_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in machine.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_b=1  --xla_force_host_platform_device_count=3 --xla_a=2 --xla_dump_to=here")
+    assert machine.environment() == {"XLA_FLAGS": "--xla_a=2 --xla_b=1"}
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=3")
+    assert machine.environment() == {}

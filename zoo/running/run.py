@@ -13,6 +13,7 @@ from zoo.devices.default_recipes import default_recipe
 from zoo.devices.memory import bytes_free, peak
 from zoo.devices.recipe import Recipe
 from zoo.devices.task_data import forget_data
+from zoo.machine import environment
 from zoo.running.additions import grow
 from zoo.running.cohort_queue import CohortQueue
 from zoo.running.progress import Display, view
@@ -26,6 +27,7 @@ from zoo.store.checkpoints import KEPT
 from zoo.store.directory import Store, check_place
 from zoo.store.disk_space import check_disk
 from zoo.store.lock import locked
+from zoo.store.manifest import versions
 from zoo.store.reader import Trained
 from zoo.training import shapes
 from zoo.training.status import PENDING_WORD
@@ -122,8 +124,9 @@ def train_with(
         lanes = _start(store)
         store.check_data()
         with shown(store.cohorts) if shown else view(store.cohorts, quiet=settings.quiet) as display:
-            if grown and not settings.quiet:
-                display.say(grown)
+            for line in (grown, _other_versions(store)):
+                if line and not settings.quiet:
+                    display.say(line)
             outcome = _trained(store, settings, list(devices or lanes), cluster, display)
     if outcome.stopped_by:
         count = f"Blocks on {outcome.unsaved} device{'s' * (outcome.unsaved > 1)}"
@@ -202,6 +205,23 @@ def _check_same(store: Store, threads: int) -> None:
             f"{store.path} was begun with {threads} CPU threads and this process has {startup.threads()}, which "
             f"changes the bits: start with NPROC={threads}."
         )
+    if "environment" not in store.manifest:
+        return  # begun by a version that did not write it
+    asked, now = store.manifest["environment"], environment()
+    if name := next((name for name in asked | now if asked.get(name) != now.get(name)), None):
+        has = f"has {name}={now[name]!r}" if name in now else f"has no {name}"
+        raise ValueError(
+            f"{store.path} was begun with {name}={asked.get(name, '')!r} and this process {has}, which changes the "
+            f"bits: start with {name}={asked.get(name, '')!r}."
+        )
+
+
+def _other_versions(store: Store) -> str:
+    """A line that says which packages are others than those that the directory was begun with; "" where none is."""
+    begun, here = store.manifest.get("versions", {}), versions()
+    other = [f"{name} {begun[name]}, now {here[name]}" for name in here if begun.get(name, here[name]) != here[name]]
+    ends = "what is trained from here on may have other bits than the rest"
+    return f"{store.path} was begun with {'; '.join(other)}: {ends}." if other else ""
 
 
 def chooser(cohorts: Sequence[Cohort], block: int | None, tune: bool, processes: int = 1) -> Callable[[Cohort], Recipe]:

@@ -1,6 +1,7 @@
 """What a zoo directory says of itself, checked before it is believed.
 
-    zoo.json                      spec, versions, hardware, hashes of the data; written by the first process
+    zoo.json                      spec, versions, what the environment asks of compilers, hardware, hashes of the data;
+                                  written by the first process
     recipes.json                  the recipe that every cohort is to begin with; written once, before anything trains
     cohorts/<cohort>/cohort.json  the recipe that it runs with, once its program has shown what memory it takes
 
@@ -15,20 +16,25 @@ import re
 from typing import Any
 
 from zoo.files import read_json, to_json, write_once
+from zoo.machine import environment
 from zoo.spec.zoo import Zoo
 
 DIRECTORY_FORMAT = 2
 """Of a zoo directory; `zoo.json` names it."""
 
-_ENTRY_TYPES = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
+_ENTRY_TYPES = {
+    **{name: dict for name in ("spec", "cohorts", "versions", "environment", "hardware", "data")},
+    "retries": list,
+}
 
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
 
 
 def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
-    content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
-    write_once(path / "zoo.json", to_json(content))
+    content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo)}
+    about = {"versions": versions(), "environment": environment()}
+    write_once(path / "zoo.json", to_json({**content, **about}))
 
 
 def sizes(zoo: Zoo) -> dict[str, Any]:
@@ -146,7 +152,8 @@ def _recipe(file: Any, recipe: Any) -> dict[str, Any] | None:
     return recipe
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide what is computed and how it is kept."""
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
 

@@ -1,10 +1,13 @@
 """One run from its settings to its table: what is refused before it starts, and what it says at its end."""
 
+import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import chex
+import jax
 import numpy as np
 import pytest
 
@@ -34,6 +37,23 @@ def copy(tmp_path: Path) -> Path:
 def test_another_block_size_is_refused_on_a_begun_directory(copy: Path) -> None:
     with pytest.raises(ValueError, match=r"--block is 3, but cohort .* was begun with blocks of 2"):
         train(FOUR, copy, quiet=True, block=3)
+
+
+def test_other_flags_of_a_compiler_are_refused_and_other_versions_said(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    before, asked = unchanged(copy), os.environ.get("XLA_FLAGS", "")
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_other=1 {asked}")
+    with pytest.raises(ValueError, match=r"was begun with XLA_FLAGS='.*' and this process has XLA_FLAGS='.*other=1'"):
+        train(FOUR, copy)
+    assert unchanged(copy) == before
+    monkeypatch.setenv("XLA_FLAGS", asked)
+    manifest = json.loads((copy / "zoo.json").read_text())
+    manifest["versions"]["jax"] = "0.1"
+    del manifest["environment"]  # of a version that did not write it
+    (copy / "zoo.json").write_text(json.dumps(manifest))
+    train(FOUR, copy)
+    assert f"was begun with jax 0.1, now {jax.__version__}: what is trained from here on" in capsys.readouterr().out
 
 
 def test_a_missing_cohort_folder_is_refused_and_nothing_changes(copy: Path, tmp_path: Path) -> None:
