@@ -117,7 +117,7 @@ def _of_zoo(representations: Representations, dtype: str) -> Items:
         labels = pd.DataFrame(index=range(len(names)))
     groups = []
     for group in representations.groups:
-        array = np.asarray(group.array)
+        array = _whole(group.array)
         if array.ndim not in (3, 4):
             raise ValueError(
                 f"The group of {group.names[0]!r} has shape {array.shape}; it must be (item, stimulus, unit) or "
@@ -134,7 +134,7 @@ def _of_arrays(arrays: Mapping[str, Any], dtype: str) -> Items:
     each = []
     for name, value in zip(names, arrays.values()):
         kind = type(value) if isinstance(value, (RDM, Repeats)) else None
-        array = np.asarray(value.array if isinstance(value, (RDM, Repeats)) else value)
+        array = _whole(value.array if isinstance(value, (RDM, Repeats)) else value)
         axes = {RDM: "(stimulus, stimulus)", Repeats: "(repeat, stimulus, unit) or (repeat, stimulus, time, unit)"}
         wanted = axes.get(kind, "(stimulus, unit) or (stimulus, time, unit)")
         if array.ndim not in {RDM: (2,), Repeats: (3, 4)}.get(kind, (2, 3)):
@@ -155,6 +155,11 @@ def _of_arrays(arrays: Mapping[str, Any], dtype: str) -> Items:
         groups.append(key[0](array) if key[0] else array)
         places.append(np.array(rows))
     return Items(names, pd.DataFrame(index=range(len(names))), groups, places)
+
+
+def _whole(value: Any) -> np.ndarray:
+    """An array; what a masked one hides is missing, NaN, where NumPy would bring out what lies below the mask."""
+    return value.astype(float).filled(np.nan) if np.ma.is_masked(value) else np.asarray(value)
 
 
 def _typed(array: np.ndarray, dtype: str) -> np.ndarray:

@@ -1,10 +1,9 @@
-"""Members as points: multidimensional scaling, with confidence, and dendrograms of a distance matrix."""
+"""Members as points: multidimensional scaling, with confidence."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import fdtri
 from sklearn.manifold import smacof
@@ -15,10 +14,10 @@ __all__ = [
     "Embedding",
     "aligned",
     "angular",
+    "checked_distance",
     "classical_mds",
     "complete",
     "gower",
-    "linkage",
     "mean_region",
     "metric_mds",
     "resampled",
@@ -96,7 +95,7 @@ def complete(distance: np.ndarray) -> np.ndarray:
 
 def gower(distance: np.ndarray) -> np.ndarray:
     """`-J D^2 J / 2`, `J = I - 1/n`: the inner products of centred points with distances D (Gower 1966)."""
-    inner = -0.5 * _check(distance) ** 2
+    inner = -0.5 * checked_distance(distance) ** 2
     return inner - inner.mean(0) - inner.mean(1, keepdims=True) + inner.mean()
 
 
@@ -152,7 +151,7 @@ def resampled(
       draws: how many.
       seed: of the draws.
     """
-    distance = _check(distance)
+    distance = checked_distance(distance)
     codes = np.asarray(units)
     values = np.unique(codes[codes >= 0])
     generator = np.random.default_rng(seed)
@@ -233,15 +232,8 @@ def mean_region(draws: Draws, which: np.ndarray, units: Any, share: float = 0.9)
     return np.cov(means.T) * wider
 
 
-def linkage(distance: np.ndarray) -> np.ndarray:
-    """The tree of average linkage, leaves ordered so that neighbours are closest (Bar-Joseph et al. 2001)."""
-    distance = _check(distance)
-    if len(distance) < 2:
-        raise ValueError("A dendrogram needs at least 2 members; there is 1.")
-    return hierarchy.linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
-
-
-def _check(distance: np.ndarray) -> np.ndarray:
+def checked_distance(distance: np.ndarray) -> np.ndarray:
+    """A matrix of distances as float64; a ValueError where it is none, or has a NaN."""
     distance = np.asarray(distance, np.float64)
     if distance.ndim != 2 or distance.shape[0] != distance.shape[1] or not len(distance):
         raise ValueError(f"A distance matrix is (member, member); this one has shape {distance.shape}.")

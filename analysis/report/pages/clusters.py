@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from analysis.geometry.embedding import complete, linkage, true_distance
+from analysis.geometry.embedding import complete, true_distance
+from analysis.geometry.trees import Tree, tree_of
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.compared import Compared
 from analysis.report.figures import (
@@ -84,9 +85,8 @@ def draw(
     if len(kept) < 3:
         return None
     distance, shown, gone = distance[np.ix_(kept, kept)], shown[kept], len(shown) - len(kept)
-    tree = linkage(distance)
-    drawn = hierarchy.dendrogram(tree, no_plot=True)
-    order = np.array(drawn["leaves"])
+    tree = tree_of(distance)
+    order = tree.leaves
     rows = table.iloc[shown[order]].reset_index(drop=True)
     fields = list(fields)[:MOST_BARS]
     named = len(rows) <= MOST_NAMED_ROWS
@@ -95,7 +95,7 @@ def draw(
     size = (sum(widths) + 1.9 + 1.6 * named, widths[-1] + 1.5 + 0.19 * max(map(len, legends), default=0))
     figure = Figure(figsize=size, layout="constrained")
     branches, bars, matrix = figure.subplots(1, 3, gridspec_kw=dict(width_ratios=widths, wspace=0.0))
-    _tree(branches, drawn, len(rows))
+    _tree(branches, tree)
     _bars(bars, fields, rows)
     values = similarity[np.ix_(shown[order], shown[order])]
     draw_matrix(figure, matrix, values, record, contrast=True, aspect="auto")
@@ -109,7 +109,7 @@ def draw(
         matrix.tick_params(length=0)
     if legends:
         _legend(figure, legends)
-    faithful = np.corrcoef(hierarchy.cophenet(tree), squareform(distance, checks=False))[0, 1]
+    faithful = np.corrcoef(hierarchy.cophenet(tree.joins), squareform(distance, checks=False))[0, 1]
     what = record.name if record.kind == "distance" else f"arccos {record.name}"
     count = ", ".join(
         counted(int(np.sum(states == state)), name) for state, name in LEAF_WORDS.items() if state in states
@@ -120,11 +120,11 @@ def draw(
     return figure
 
 
-def _tree(axes: Any, drawn: dict[str, Any], leaves: int) -> None:
-    """The dendrogram, its root on the left; SciPy puts leaf i at 10 i + 5."""
-    paths = [np.column_stack([depth, (np.array(at) - 5) / 10]) for at, depth in zip(drawn["icoord"], drawn["dcoord"])]
-    axes.add_collection(LineCollection(paths, colors="#444444", linewidths=0.9 if leaves <= 100 else 0.5))
-    axes.set_xlim(max(max(depth) for depth in drawn["dcoord"]) * 1.03 or 1.0, 0)
+def _tree(axes: Any, tree: Tree) -> None:
+    """The dendrogram, its root on the left."""
+    leaves = len(tree.leaves)
+    axes.add_collection(LineCollection([*tree.branches], colors="#444444", linewidths=0.9 if leaves <= 100 else 0.5))
+    axes.set_xlim(tree.branches[..., 0].max() * 1.03 or 1.0, 0)
     axes.set_ylim(leaves - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

@@ -18,6 +18,7 @@ BAD = [
     (arrays(y=np.array([["a"]])), "Representation 'y' holds <U1; it must hold real numbers"),
     (arrays(y=normal(1, 8, 4)), "'x' has 9 stimuli and 'y' has 8; all must be given the same stimuli"),
     ({name: array[:3] for name, array in arrays().items()}, "needs at least 4 stimuli, not 3"),
+    (arrays(y=np.ma.masked_greater(np.linspace(0, 1, 36).reshape(9, 4), 0.9)), "'y' holds 4 NaN and 0 infinite"),
     (arrays(y=np.full((9, 4), np.nan)), "'y' holds 36 NaN and 0 infinite values; exclude_degenerate=True"),
     (arrays(y=np.full((9, 4), 1e300)), "'y' holds 0 NaN and 36 infinite values"),
     (arrays(y=np.ones((9, 4))), "'y' is constant over its stimuli; exclude_degenerate=True"),

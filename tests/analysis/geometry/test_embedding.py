@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.cluster.hierarchy import leaves_list
 
 from analysis.geometry.embedding import (
     Draws,
@@ -11,7 +10,6 @@ from analysis.geometry.embedding import (
     classical_mds,
     complete,
     gower,
-    linkage,
     mean_region,
     metric_mds,
     resampled,
@@ -65,20 +63,11 @@ def test_centred_inner_products_are_those_of_centred_points():
     np.testing.assert_allclose(gower(distances(x)), x @ x.T, atol=1e-10)
 
 
-def test_the_dendrogram_puts_clusters_next_to_each_other():
-    x = np.array([0.0, 10, 0.1, 10.1, 0.2])[:, None]
-    order = leaves_list(linkage(distances(x))).tolist()
-    assert {tuple(sorted(order[:3])), tuple(sorted(order[3:]))} == {(0, 2, 4), (1, 3)} or {
-        tuple(sorted(order[:2])),
-        tuple(sorted(order[2:])),
-    } == {(0, 2, 4), (1, 3)}
-
-
 def test_missing_distances_and_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="1 of 4 distances are NaN or infinite"):
         classical_mds(np.array([[0, np.nan], [1, 0]]))
     with pytest.raises(ValueError, match=r"this one has shape \(2, 3\)"):
-        linkage(np.zeros((2, 3)))
+        classical_mds(np.zeros((2, 3)))
 
 
 def test_a_similarity_has_its_angle_a_distance_is_itself_and_a_score_has_none():
@@ -104,22 +93,6 @@ def test_stress_is_kruskals():
     reached = distances(x[:, :2])
     expected = np.sqrt(((distance - reached) ** 2).sum() / (distance**2).sum())
     assert stress(distance, x[:, :2]) == pytest.approx(expected, abs=1e-12)
-
-
-def test_neighbours_in_the_tree_are_as_close_as_any_order_of_its_leaves_allows():
-    distance = distances(points(10))
-    order = leaves_list(linkage(distance))
-    assert linkage(distance).shape == (9, 4)
-    along = distance[order[:-1], order[1:]].sum()
-    tree = linkage(distance)
-    draw = np.random.default_rng(0)
-    for _ in range(200):  # turn branches at random
-        leaves: dict[int, list[int]] = {i: [i] for i in range(10)}
-        for row, (a, b) in enumerate(tree[:, :2].astype(int)):
-            first, second = (leaves[a], leaves[b])[:: draw.choice([-1, 1])]
-            leaves[10 + row] = first + second
-        other = leaves[18]
-        assert along <= distance[other[:-1], other[1:]].sum() + 1e-10
 
 
 def test_points_are_rotated_and_reflected_onto_others_but_not_stretched():
