@@ -99,12 +99,13 @@ def _no_two(names: Sequence[str]) -> None:
 
 
 def _joined(labels: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Rows of both; what is known of networks only is missing of the others, except what is true or false."""
+    """Rows of both; what is known of networks only is missing of the others, and what is true or false
+    is not true of them: a recording is no trained network."""
     networks = labels.assign(source=ZOO) if "source" not in labels else labels
     for column in networks:
         flags = [isinstance(value, (bool, np.bool_)) for value in networks[column].tolist()]
         if column not in others and flags and all(flags):
-            others = others.assign(**{str(column): True})
+            others = others.assign(**{str(column): False})
     return pd.concat([networks.astype(object), others], ignore_index=True)
 
 

@@ -96,7 +96,7 @@ def test_rdms_have_the_layout_of_rsatoolbox(tmp_path):
         names = [name.decode() for name in np.array(texts["name"])]
         assert [kind.decode() for kind in np.array(file["pattern_descriptors"]["kind"])] == KIND.tolist()
         assert np.array(texts["source"]).astype(str).tolist() == ["zoo"] * 4 + ["recording"]
-        assert np.array(texts["trained"]).all()
+        assert np.array(texts["trained"]).tolist() == [True] * 4 + [False]  # a recording is no trained network
     assert names[::2] == ["m1/first", "m1/s\\xe9cond", "brain"]
     upper = np.triu_indices(N, 1)
     np.testing.assert_allclose(rdms[1], (1 - np.corrcoef(FOUND.groups[0].array[1]))[upper], atol=1e-6)

@@ -106,7 +106,7 @@ def test_partial_scores_are_correlations_of_residual_ranks():
 def test_of_a_network_that_is_the_silhouette_but_for_rounding_no_partial_score_is_told():
     """In single precision a formula without a limit would return the rounding of 1 - r^2."""
     draw = np.random.default_rng(1)
-    copies = (OUTLINES + 3e-4 * draw.normal(size=(2, N, OUTLINES.shape[1]))).astype(np.float32)
+    copies = (OUTLINES + 1e-3 * draw.normal(size=(2, N, OUTLINES.shape[1]))).astype(np.float32)
     labels = pd.DataFrame(
         {"member": ["m0", "m1"], "layer": "rate", "trained": True, "model": "gru", "status": "solved"}
     )
