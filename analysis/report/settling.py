@@ -42,6 +42,7 @@ def settle(figure: Figure) -> None:
     found = [_thin(axis) for axes in figure.axes if axes.get_visible() for axis in (axes.xaxis, axes.yaxis)]
     if any(found):
         figure.draw_without_rendering()  # the axes have grown by what is gone
+    figure.set_layout_engine("none")  # all is where it belongs: saving need not find that out again, for every format
     for axes in figure.axes:
         _place(axes, [text for text in axes.texts if text.get_gid() == NAME])
 

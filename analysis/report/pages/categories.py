@@ -12,7 +12,7 @@ from analysis.inference.factors import MOST_LEVELS
 from analysis.report.compared import Compared
 from analysis.report.figures import GREY, colours_of, levels_of
 from analysis.report.pages import Picture
-from analysis.words import field_words, level_words
+from analysis.words import field_words, layer_words, level_words
 from models import is_before_nonlinearity
 from zoo.training.status import DIVERGED_WORD
 
@@ -100,8 +100,9 @@ def draw(table: Any, field: str, title: str) -> Figure:
         axes.set_title(f"classes: {condition.replace('_', ' ')}", loc="left")
         axes.set_xlabel("relative depth (0: first layer, 1: last)")
         if names:
-            slant: Any = dict(rotation=45, ha="right", rotation_mode="anchor") if len("".join(names)) > 24 else {}
-            axes.set_xticks(np.linspace(0, 1, len(names)) if len(names) > 1 else [0], names, **slant)
+            slant: Any = dict(rotation=45, ha="right", rotation_mode="anchor") if len("".join(names)) > 12 else {}
+            words = [layer_words(name) for name in names]
+            axes.set_xticks(np.linspace(0, 1, len(names)) if len(names) > 1 else [0], words, **slant)
             axes.set_xlabel("layer")
     for axes in panels[::columns]:
         axes.set_ylabel("category index, dissimilarity\nbetween - within classes\n(higher: clearer classes, 0: none)")

@@ -12,6 +12,7 @@ from analysis.labelled_comparison import MeasureRecord
 from analysis.report.compared import Compared
 from analysis.report.figures import alike_map, value_words
 from analysis.report.pages import Picture
+from analysis.words import layer_words
 
 ORDER = 80
 TAKES = "comparison"
@@ -89,4 +90,6 @@ def identification(correspondence: xr.Dataset) -> list[str]:
 
 
 def _ticks(names: Sequence[str]) -> tuple[list[int], list[str]]:
-    return (list(range(len(names))), list(names)) if names else ([0, 5, 10], ["0", "0.5", "1"])
+    return (
+        (list(range(len(names))), [layer_words(name) for name in names]) if names else ([0, 5, 10], ["0", "0.5", "1"])
+    )
