@@ -90,6 +90,4 @@ def identification(correspondence: xr.Dataset) -> list[str]:
 
 
 def _ticks(names: Sequence[str]) -> tuple[list[int], list[str]]:
-    return (
-        (list(range(len(names))), [layer_words(name) for name in names]) if names else ([0, 5, 10], ["0", "0.5", "1"])
-    )
+    return (list(range(len(names))), list(map(layer_words, names))) if names else ([0, 5, 10], ["0", "0.5", "1"])
