@@ -92,7 +92,7 @@ def draw(
         axes.axhline(edge - 0.5, color="white", lw=2)
         axes.axvline(edge - 0.5, color="white", lw=2)
     ordered = f"{measure_words(record.name)[0]}, {record.name}; "
-    ordered += f"networks ordered by {', '.join([*map(field_words, fields), 'seed'])}"
+    ordered += f"networks ordered by {', '.join(dict.fromkeys([*map(field_words, fields), 'seed']))}"
     if len(named) < len(fields):
         ordered += f"; named by {', '.join(map(field_words, named)) or 'model'}"
     ordered = textwrap.fill(ordered, 92)

@@ -181,7 +181,7 @@ def _draw_points(axes: Any, layout: Layout, field: str, colours: dict[Any, Any])
     """The items, coloured by a field: full where trained, hollow where untrained, crosses where diverged."""
     size = 1.0 if layout.all_axes is None else 0.5
     x, y = layout.points.T
-    mixed = np.argsort((np.arange(len(x)) * 0.618034) % 1, kind="stable")  # where points meet, no level is always above
+    mixed = np.random.default_rng(0).permutation(len(x))  # where points meet, no level is always above
     good, diverged, untrained = layout.good, layout.diverged, layout.untrained
     shade = np.array([colours.get(value, WITHOUT) for value in layout.table[field]])
     for mark, marked in _marked(layout).items():

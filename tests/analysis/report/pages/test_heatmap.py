@@ -59,6 +59,14 @@ def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
     assert names[0] == "activation elu, layers 1 trained"
 
 
+def test_rows_are_ordered_and_named_by_the_fields_asked_for_each_named_once() -> None:
+    table, similarity = zoo(4, seeds=2)
+    axes = heatmap.draw(similarity, table, ["seed"], RECORD, "zoo").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["seed 0 trained", "seed 1 trained"]
+    assert "networks ordered by seed;" in axes.get_title(loc="left")
+    assert axes.get_xlabel() == "the same networks, in the same order"
+
+
 def test_rows_of_a_thousand_items_are_named_where_there_is_room() -> None:
     table, similarity = sampled(256, 2)
     assert len(heatmap.draw(similarity, table, ["channels", "kernel"], RECORD, "zoo").axes[0].get_yticks()) == 2
