@@ -28,7 +28,9 @@ except ImportError as error:
     sys.exit(2)
 
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
+from analysis.report.choices import USUAL, PictureChoices, check_before
 from zoo.buckets import local
+from zoo.data import use_data
 from zoo.running import run_settings
 from zoo.spec.flags import Overrides, check, take_options, take_overrides, value_of, with_number
 from zoo.spec.spec_file import read_spec
@@ -39,6 +41,7 @@ DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
 Seconds = Annotated[float, arg(metavar="SECONDS")]
 Count = Annotated[int | None, arg(metavar="N")]
+Pictures = Annotated[PictureChoices, arg(name="")]
 
 
 @dataclasses.dataclass
@@ -112,7 +115,7 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
-        _use_data(self.data_dir)
+        use_data(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         for hint in zoo.hints:
             say(hint)
@@ -174,6 +177,7 @@ class Run(Train):
 
     all_layers: Annotated[bool, FlagCreatePairsOff] = False
     """Compare every layer with every layer, not only equal ones."""
+    pictures: Pictures = USUAL
 
     def __call__(self) -> None:
         begin = time.monotonic()
@@ -181,7 +185,7 @@ class Run(Train):
             from analysis.report.pages import all_pages
 
             all_pages()
-            local(self.out)
+            check_before(self.pictures, read_spec(self.spec, self.overrides, self.task, self.rule), local(self.out))
         super().__call__()
         if self.dry_run or not self.first:
             return
@@ -199,7 +203,7 @@ class Run(Train):
             Compare(self.out, exclude_degenerate=True, all_layers=self.all_layers)()
         except ValueError as error:  # what was trained is drawn all the same
             refusal = error
-        Report(self.out)()
+        Report(self.out, self.pictures)()
         if refusal is not None:
             raise refusal
         console.print(f"Done in {time.monotonic() - begin:.0f} s.")
@@ -246,7 +250,7 @@ class Compare:
     def __call__(self) -> None:
         from analysis.zoo_comparison import Request, compare_zoo
 
-        _use_data(self.data_dir)
+        use_data(self.data_dir)
         flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
         dtype = "float64" if self.float64 else "float32"
         request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
@@ -272,7 +276,7 @@ class Assay:
     def __call__(self) -> None:
         from analysis.zoo_assays import assay_of, assay_zoo
 
-        _use_data(self.data_dir)
+        use_data(self.data_dir)
         assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
         assay_zoo(local(self.dir), assay, self.at, say)
 
@@ -282,11 +286,12 @@ class Report:
     """Draw the pictures of what there is, compared, assayed or only trained, and print the numbers that matter."""
 
     dir: Directory
+    pictures: Pictures = USUAL
 
     def __call__(self) -> None:
         from analysis.report.writing import report
 
-        for line in report(local(self.dir)):
+        for line in report(local(self.dir), self.pictures):
             say(line)
 
 
@@ -328,15 +333,6 @@ class Verify:
 
 
 COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Assay, Report, Show, Verify)}
-
-
-def _use_data(directory: Path | None) -> None:
-    """Image sets are looked for in this directory from now on."""
-    if directory is None:
-        return
-    if not directory.is_dir():
-        raise ValueError(f"--data-dir is {directory}, which is no directory.")
-    os.environ["ZOO_DATA"] = str(directory.resolve())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,6 +49,13 @@ BESIDE = {
 }
 """What the variables beside a measure's values are."""
 
+WAYS = {
+    "similarity": "higher is more alike, 1 is identical",
+    "distance": "lower is more alike, 0 is identical",
+    "score": "higher is better, 1 is perfect",
+}
+"""Which way the values of a kind of measure are read."""
+
 
 class EarlierFormat(ValueError):
     """A stored comparison has the form of another version, or is of another zoo."""
@@ -108,6 +115,11 @@ class MeasureRecord:
     control: str = ""
     nulls: str = ""
     limits: str = ""
+
+    @property
+    def way(self) -> str:
+        """Which way is more alike, or better, in words."""
+        return WAYS[self.kind]
 
     def attributes(self) -> dict[str, Any]:
         """The fields as attributes of netCDF: lists as JSON, true and false as 1 and 0, and what is None is absent."""

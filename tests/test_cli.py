@@ -226,6 +226,11 @@ BAD = {
     ),
     "kernels": (["train", "demo", "--out", "OUT", "--model.kernel", "(3,1,3)"], "kernel has 3 values"),
     "images without a file": (["train", "mnist-cnn", "--out", "OUT", "--task", "images"], "--task.file"),
+    "pictured field": (
+        ["run", "demo", "--out", "OUT", "--by", "chanels"],
+        "No field 'chanels' was varied; the nearest is 'channels'",
+    ),
+    "marked field": (["report", "DONE", "--marks", "modl"], "No field 'modl' was varied; the nearest is 'model'"),
     "override elsewhere": (["show", "DONE", "--training.steps", "3"], "belongs to run and train"),
 }
 

@@ -37,7 +37,7 @@ FLOORS = {
         ("presets", "terminal"),
     ),
     "analysis": (
-        ("arithmetic", "artefacts"),
+        ("arithmetic", "artefacts", "words"),
         ("labelled_comparison",),
         ("geometry", "measures"),
         ("activations",),

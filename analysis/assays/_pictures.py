@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from analysis.words import subject_words
+from zoo import lookup
+from zoo.tasks import score_words
+
 STATE_WORDS = {True: "trained", False: "untrained"}
 MOST_LAYERS = 6
 """Layers that a picture shows: of more, so many from the first to the last."""
@@ -15,6 +19,26 @@ def probes(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     names = result["probe_name"].to_numpy()
     for name in dict.fromkeys(names.tolist()):
         yield str(name), result.isel({result["probe_name"].dims[0]: np.flatnonzero(names == name)})
+
+
+def score_of(result: xr.Dataset) -> str:
+    """What the score of the networks' task is, in words."""
+    name = _task_of(result)
+    return score_words(lookup.find("task", name).Task) if name in lookup.names("task") else "score"
+
+
+def title_of(name: str, result: xr.Dataset) -> str:
+    """The title of a picture of networks on one probe: what they were shown, and the assay.
+
+    Args:
+      name: of the probe.
+      result: of the networks that were shown it.
+    """
+    return f"{subject_words(_task_of(result), name)}: {result.attrs['name']}"
+
+
+def _task_of(result: xr.Dataset) -> str:
+    return str(result["task"].to_numpy().reshape(-1)[0]) if "task" in result.coords else ""
 
 
 def layers_of(result: xr.Dataset, variable: str) -> list[str]:

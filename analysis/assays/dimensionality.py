@@ -163,16 +163,16 @@ class Assay:
                     style = dict(ls=("-", "--")[place], color=f"C{i % 8}", label=f"{layer}, {state}")
                     right.plot(of_probe["component"].to_numpy(), spectrum, **style)
             left.set_xticks(range(len(layers)), layers, rotation=30 if len(layers) > 4 else 0)
-            left.set_ylabel("participation ratio")
+            left.set_ylabel("participation ratio, dimensions\n(1: a line; at most the number of units)")
             left.legend()
             right.set_yscale("log")
             right.set_ylim(1e-4, 1)
             right.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            right.set_xlabel("component")
+            right.set_xlabel("principal component")
             right.set_ylabel("share of the variance (median)")
             right.legend(fontsize=7)
             stimuli = int(of_probe["stimuli"][0])
-            figure.suptitle(f"{name}: {result.attrs['name']}, n = {stimuli} stimuli", x=0.01, ha="left")
+            figure.suptitle(f"{_pictures.title_of(name, of_probe)}, n = {stimuli} stimuli", x=0.01, ha="left")
             yield name, figure
 
 

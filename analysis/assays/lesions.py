@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from analysis.arithmetic import SIGNIFICANT
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
+from analysis.words import layer_words
 from models import setting
 from zoo.keys import threefry_key
 from zoo.tasks import is_environment
@@ -123,13 +124,13 @@ class Assay:
                 words.append(
                     f"{state} {np.nanmedian(effect):.3g} (median; {np.nanmax(effect):.3g} at most, "
                     f"{np.nanmedian(control):.3g} at random, {certainty}), "
-                    f"score {np.median(of_state['intact']):.3g} intact, "
+                    f"{np.median(of_state['intact']):.3g} intact, "
                     f"{np.nanmedian(of_state['silent']):.3g} without the layer"
                 )
             used, held_out = int(part["trials"].max()), int(part["held_out"].max())
             how_many = f"the first {used} of {held_out}" if used < held_out else f"{used}"
             size = _pictures.span(part["size"])
-            what = f"{name} at {layer}, score lost with {size} unit{'s' * (size != '1')}"
+            what = f"{name} at {layer}, {_pictures.score_of(part)} lost with {size} unit{'s' * (size != '1')}"
             lines.append(f"{what}: {'; '.join(words)}; {how_many} held-out trials")
         return lines
 
@@ -146,17 +147,18 @@ class Assay:
                     axes.fill_between(groups, low, high, color=colour, alpha=0.2, lw=0)
                     random = float(np.nanmedian(part["intact"] - part["control"]))
                     axes.axhline(random, color=colour, ls="--", lw=1, label=f"{state}, random sets")
-                axes.set_title(layer, loc="left")
+                axes.set_title(layer_words(layer), loc="left")
                 axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
                 effect = of_probe["effect"].sel(layer=layer).to_numpy()
                 axes.set_xlim(-0.5, np.isfinite(effect).any(0).sum() - 0.5)
                 size = _pictures.span(of_probe["size"].sel(layer=layer))
                 axes.set_xlabel(f"group of {size} unit{'s' * (size != '1')}, by {self.order}")
             first = figure.axes[0]
-            first.set_ylabel("score lost (median, quartiles)")
+            score = _pictures.score_of(of_probe)
+            first.set_ylabel(f"{score} lost (median, quartiles)\n(higher: the units matter more, 0: not at all)")
             first.legend(fontsize=7)
             trials = int(of_probe["trials"].max())
-            figure.suptitle(f"{name}: {result.attrs['name']}, {trials} held-out trials", x=0.01, ha="left")
+            figure.suptitle(f"{_pictures.title_of(name, of_probe)}, {trials} held-out trials", x=0.01, ha="left")
             yield name, figure
 
 

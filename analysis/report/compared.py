@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from analysis import artefacts
-from analysis.inference.factors import LAYER_COUNT, MOST_LEVELS, layer_counts, levels, tested_fields, told_apart
+from analysis.inference.factors import LAYER_COUNT, MOST_LEVELS, layer_counts, levels, tested_fields
 from analysis.labelled_comparison import ComparedTask, Comparison, EarlierFormat, MeasureRecord
+from analysis.report.choices import chosen, shown_fields
 from analysis.report.figures import GUESTS, states_of
+from analysis.words import layer_words, subject_words
 from analysis.zoo_comparison import Slice, slices
 from zoo.store.reader import Trained
 
@@ -28,7 +30,7 @@ class ShownSlice(NamedTuple):
       record: of the measure.
       values: `(item, item)`, in the order of the table.
       table: one row per item; what came from elsewhere stays, with empty cells.
-      fields: what is told apart among the items.
+      fields: what is shown of the items, those chosen or what can be told apart.
     """
 
     stem: str
@@ -79,9 +81,9 @@ class Compared:
     def _shown(self, whole: Slice) -> ShownSlice:
         variable, layer, table, values = whole
         rows = np.flatnonzero(np.isfinite(values).any(1) | np.isin(states_of(table), GUESTS))
-        record, fields = self.comparison.measures[variable].record, told_apart(table, self.fields)
+        record, fields = self.comparison.measures[variable].record, shown_fields(table, self.fields)
         table, values = table.iloc[rows].reset_index(drop=True), values[np.ix_(rows, rows)]
-        title = f"{self.title}, layer {layer}"
+        title = f"{self.title}, {layer_words(layer)}"
         return ShownSlice(f"{layer}-{variable}", title, layer, variable, record, values, table, fields)
 
     @functools.cached_property
@@ -104,15 +106,20 @@ class Compared:
 
 
 def colouring(table: pd.DataFrame, fields: Sequence[str]) -> str:
-    """The field that groups members in pictures of all: the first told apart, unless it has many levels."""
-    first = [*told_apart(table, fields), "model"][0]
-    return first if len(levels(table[first])) <= MOST_LEVELS else "model"
+    """The field that groups members in pictures of all: the first shown, if it was chosen or has few levels."""
+    first = [*shown_fields(table, fields), "model"][0]
+    return first if first in chosen().by or len(levels(table[first])) <= MOST_LEVELS else "model"
 
 
-def title_of(trained: Trained, name: str) -> str:
-    """The title of figures: the zoo, and the name of what is shown of it."""
-    spec = trained.manifest["spec"]["name"]
-    return name if name == spec else f"{spec}: {name}"
+def title_of(trained: Trained, task: str, name: str) -> str:
+    """The title of figures: the zoo, and what is shown of it in words: "demo: Handwritten digits".
+
+    Args:
+      trained: the zoo.
+      task: its name.
+      name: what is shown: the task's name, and what sets it apart from others, as "flipflop bits=2".
+    """
+    return f"{trained.manifest['spec']['name']}: {subject_words(task, name)}"
 
 
 def read_comparisons(trained: Trained) -> tuple[dict[str, Comparison], list[str]]:
@@ -149,10 +156,11 @@ def compared_in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -
         if "layer_depth" in alone and LAYER_COUNT not in table:
             counts = alone.assign(layers=layer_counts(alone)).drop_duplicates("member").set_index("member")["layers"]
             table = table.assign(**{LAYER_COUNT: counts.reindex(table.index)})
-        title = title_of(trained, name)
+        of_task = _task_of(comparison)
+        title = title_of(trained, of_task.task, name)
         title += f" ({comparison.space} of maps)" if comparison.space not in ("", "mean") else ""
         fields = tested_fields(trained, table.index)
-        yield Compared(trained, name, title, comparison, _task_of(comparison), fields, table)
+        yield Compared(trained, name, title, comparison, of_task, fields, table)
 
 
 def _task_of(comparison: Comparison) -> ComparedTask:

@@ -1,18 +1,22 @@
-"""What pictures share: names of items, colours of levels, captions, and a matrix with its colour bar."""
+"""What pictures share: their look, names of items, colours of levels, captions, and a matrix with its colour bar."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from cycler import cycler
-from matplotlib.colors import to_rgba
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm, Normalize, to_rgba
 from matplotlib.figure import Figure
 
-from analysis.inference.factors import MOST_LEVELS
+from analysis.inference.factors import MOST_LEVELS, scaled
 from analysis.labelled_comparison import MeasureRecord
+from analysis.report.choices import MOST_MARKS, USUAL, PictureChoices, under
+from analysis.words import field_words, level_words, measure_words, row_words
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
 STYLE: Any = {
@@ -27,29 +31,28 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.dpi": 150,
+    "pdf.fonttype": 42,  # whole letters, which an editor of figures can change
+    "svg.fonttype": "none",
+    "svg.hashsalt": "zoo",  # without it, names inside are drawn at random
 }
+"""The look of every picture, and what makes the same picture the same file."""
+MARKS = ("o", "s", "^", "v", "P", "X", "<", "h")[:MOST_MARKS]
+"""Shapes of marks, level by level."""
+GREY = "#8a8a8a"
+"""What is no level: untrained networks beside trained ones, and what is undefined."""
 
 
-def style() -> Any:
+@contextlib.contextmanager
+def style(choices: PictureChoices = USUAL) -> Iterator[None]:
     """The context in which every figure is drawn and saved."""
-    return mpl.rc_context(STYLE)
+    with mpl.rc_context(STYLE), under(choices):
+        yield
 
 
 def names_of(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
-    """One short name per row: the values of the varied fields, `gru hidden=64 l2=1e-05`."""
-    columns = [[_named(field, value) for value in table[field]] for field in fields]
-    return [" ".join(part for part in row if part) for row in zip(*columns)] if columns else [""] * len(table)
-
-
-def _named(field: str, value: Any) -> str:
-    text = _value(value)
-    return text if field == "model" or not text else f"{field}={text}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else f"{value:g}"
-    return str(value)
+    """One short name per row: the values of the varied fields, `gru, hidden units 64, L2 penalty 1e-05`."""
+    columns = [[row_words(field, value) for value in table[field]] for field in fields]
+    return [", ".join(part for part in row if part) for row in zip(*columns)] if columns else [""] * len(table)
 
 
 STATES = ("trained", "untrained", "recording", "half", "baseline")
@@ -82,13 +85,23 @@ def draw_matrix(
         axes.set_xlabel("is predicted")
     if kind == "distance":
         low, high = 0.0, float(known.max()) or 1.0
-    colours = mpl.colormaps["viridis_r" if kind == "distance" else "viridis"].with_extremes(bad="#dddddd")
+    colours = alike_map(record)
     smooth: Any = "nearest" if len(values) <= 300 else "auto"  # more rows than pixels: averaged, not skipped
     image = axes.imshow(values, vmin=low, vmax=high, cmap=colours, interpolation=smooth, **place)
     for spine in axes.spines.values():
         spine.set_visible(False)
     below = "min" if known.min() < low else "neither"
-    figure.colorbar(image, ax=axes, shrink=0.7, extend=below, label=f"{kind}, {record.name}")
+    figure.colorbar(image, ax=axes, shrink=0.7, extend=below, label=f"{value_words(record)}\n({record.way})")
+
+
+def alike_map(record: MeasureRecord) -> Any:
+    """The colours of values: yellow is alike, in measures of every kind, and grey is undefined."""
+    return mpl.colormaps["viridis_r" if record.kind == "distance" else "viridis"].with_extremes(bad="#dddddd")
+
+
+def value_words(record: MeasureRecord) -> str:
+    """What the values of a measure are, for axes and colour bars: "similarity, CKA"."""
+    return f"{record.kind}, {measure_words(record.name)[1]}"
 
 
 def about(record: MeasureRecord) -> str:
@@ -120,27 +133,54 @@ def runs(labels: Sequence[str]) -> tuple[list[int], list[str]]:
 
 
 def colours_of(levels: Sequence[Any]) -> dict[Any, Any]:
-    """A colour for every level of a field, as RGBA."""
-    numeric = not any(isinstance(level, str) for level in levels)
-    return {level: to_rgba(colour_of(i, len(levels), numeric)) for i, level in enumerate(levels)}
+    """A colour for every level of a field, as RGBA.
+
+    Numbers are dark to light in their order: evenly where a legend names them, so that 0.001 and 0.003 can be told
+    apart beside 1; of more, as their `colour_scale` has it. Texts have colours of their own as far as those go.
+    """
+    if _numeric(levels) and len(levels) > MOST_LEVELS:
+        scale = colour_scale(levels)
+        return {level: scale.to_rgba(level) for level in levels}
+    return {level: to_rgba(colour_of(i, len(levels), _numeric(levels))) for i, level in enumerate(levels)}
 
 
-def name_levels(axes: Any, levels: Sequence[Any], colours: dict[Any, Any]) -> str:
-    """A legend of the levels under the axes; where it would be larger than they are, the words that replace it."""
+def colour_scale(levels: Sequence[Any]) -> ScalarMappable:
+    """The colours of numbers by their size, on a logarithmic scale where they span more than a decade."""
+    values = np.asarray(levels, np.float64)
+    norm = (LogNorm if scaled(values)[1] else Normalize)(values.min(), values.max())
+    colours = ListedColormap([colour_of(i, 256, numeric=True) for i in range(256)])
+    return ScalarMappable(norm, colours)
+
+
+def marks_of(levels: Sequence[Any]) -> dict[Any, str]:
+    """A shape for every level of a field.
+
+    Raises:
+      ValueError: there are more levels than shapes.
+    """
+    if len(levels) > MOST_MARKS:
+        raise ValueError(f"The field of the marks has {len(levels)} levels; {MOST_MARKS} at most can be told apart.")
+    return dict(zip(levels, MARKS))
+
+
+def name_levels(axes: Any, field: str, levels: Sequence[Any], colours: dict[Any, Any]) -> str:
+    """Names the levels under the axes, numbers too many for a legend by a colour bar; the words that replace both.
+
+    Texts that are too many for a legend are words: the first and the last.
+    """
+    if len(levels) > MOST_LEVELS and _numeric(levels):
+        bar: Any = dict(orientation="horizontal", shrink=0.8, aspect=30, label=field_words(field))
+        axes.figure.colorbar(colour_scale(levels), ax=axes, **bar)
+        return ""
     if len(levels) > MOST_LEVELS:
-        return f"\n{len(levels)} levels: {_short(levels[0])} dark, {_short(levels[-1])} light"
-    names = [_value(level) or "(none)" for level in levels]
+        return f"\n{len(levels)} levels: {level_words(levels[0])} dark, {level_words(levels[-1])} light"
+    names = [level_words(level) or "(none)" for level in levels]
     for level, name in zip(levels, names):
         axes.scatter([], [], s=26, color=colours[level], lw=0, label=name)
     # As many columns as the panel is wide, at about 45 letters.
     columns = max(1, min(len(names), 45 // (max(map(len, names), default=0) + 5)))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=columns, fontsize=8)
     return ""
-
-
-def _short(level: Any) -> str:
-    text = _value(level)
-    return text if len(text) <= 20 else f"{text[:17]}..."
 
 
 def levels_of(values: Any) -> list[Any]:
@@ -154,6 +194,11 @@ def levels_of(values: Any) -> list[Any]:
 
 
 def colour_of(i: int, count: int, numeric: bool) -> Any:
+    """The colour of one level of so many."""
     if numeric or count > len(PALETTE):
-        return mpl.colormaps["viridis"](0.08 + 0.82 * i / max(count - 1, 1))
+        return mpl.colormaps["viridis"](0.05 + 0.82 * i / max(count - 1, 1))
     return PALETTE[i]
+
+
+def _numeric(levels: Sequence[Any]) -> bool:
+    return len(levels) > 0 and not any(isinstance(level, str | bool | np.bool_) for level in levels)

@@ -12,10 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from analysis import artefacts
 from analysis.assays._giving import BrokenContract
+from analysis.inference.factors import SEED, tested_fields
 from analysis.report.assay_results import ASSAY_PREFIX, picture_prefix, read_assays
+from analysis.report.choices import USUAL, PictureChoices, chosen, resolved
 from analysis.report.compared import compared_in_order, read_comparisons
 from analysis.report.figures import style
 from analysis.report.pages import Page, all_pages
+from analysis.report.settling import settle
 from zoo.files import write_atomically
 from zoo.lookup import says_itself
 from zoo.store.reader import load
@@ -26,14 +29,25 @@ DRAWN = ".drawn.json"
 whose name is ""."""
 
 
-def report(directory: Path) -> Iterator[str]:
-    """Draws `figures/*.png` of what there is in a zoo directory; yields the lines to print.
+UNDATED: Any = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+"""What is said of a picture in its file, by format: not when it was drawn, that the same picture is the same file."""
+
+
+def report(directory: Path, choices: PictureChoices = USUAL) -> Iterator[str]:
+    """Draws `figures/*` of what there is in a zoo directory; yields the lines to print.
+
+    Args:
+      directory: of the zoo.
+      choices: formats of the pictures, and the fields that they show.
 
     Raises:
-      ValueError: there is nothing to report; a page or, after all else has been shown, an assay breaks its contract.
+      ValueError: there is nothing to report; a field was not varied; a page or, after all else has been shown, an assay
+        breaks its contract.
     """
     pages = all_pages()  # what is no page ends the report before anything is drawn
     trained = load(directory)
+    if choices != USUAL:
+        choices = resolved(choices, [*tested_fields(trained, trained.members["member"]), SEED])
     comparisons, refusals = read_comparisons(trained)
     results, others = read_assays(trained)
     yield from (*refusals, *others)
@@ -43,7 +57,7 @@ def report(directory: Path) -> Iterator[str]:
         yield f"{trained.path} has no comparison; compare makes one"
     folder, broken = trained.path / "figures", []
     drawing = _Drawing(pages, folder, {picture_prefix(path) for path in artefacts.assays(trained.path)})
-    with style(), threadpool_limits(1, "blas"):
+    with style(choices), threadpool_limits(1, "blas"):
         for compared in compared_in_order(trained, comparisons):
             yield from drawing.shown("comparison", compared, compared.name)
         for result in results:
@@ -54,7 +68,7 @@ def report(directory: Path) -> Iterator[str]:
         yield from drawing.shown("zoo", trained, "")
     beside = ["matrices and tests"] * bool(comparisons) + ["results of assays"] * bool(results)
     where = f", {', '.join(beside)} in {trained.path / artefacts.FOLDER}" if beside else ""
-    yield f"{counted(len(drawing.owners), 'picture')} in {folder}{where},"
+    yield f"{counted(len(drawing.owners), 'picture')}{_as_what(choices)} in {folder}{where},"
     yield f"members in {trained.path / 'members.csv'}."
     yield from map(str, broken[1:])
     if broken:
@@ -68,7 +82,7 @@ class _Drawing:
       pages: in their order.
       folder: of the pictures.
       drawn: name of what pages are asked about -> files.
-      owners: file that this report has drawn -> the page's file.
+      owners: picture that this report has drawn -> the page's file.
     """
 
     def __init__(self, pages: list[Page], folder: Path, assays: set[str]):
@@ -89,26 +103,31 @@ class _Drawing:
             with _named(page, "figures"):
                 for picture in page.figures(of):
                     self._save(self._file(page, picture, name), picture[1], name)
-        self._remove(set(before) - set(self.drawn[name]) - set(self.owners))  # of what this one has replaced
+        now = {f"{picture}.{form}" for picture in self.owners for form in chosen().formats}
+        self._remove(set(before) - now)  # of what this one has replaced
         for page in pages:
             with _named(page, "lines"):
                 lines = list(page.lines(of))
             yield from lines
 
-    def _save(self, file: str, figure: Figure, name: str) -> None:
-        """Notes that a picture is of this subject, then writes it."""
-        self.drawn[name].append(file)
+    def _save(self, picture: str, figure: Figure, name: str) -> None:
+        """Notes that a picture is of this subject, then writes it in every format."""
+        settle(figure)
+        files = {form: f"{picture}.{form}" for form in chosen().formats}
+        self.drawn[name] += files.values()
         write_atomically(self.folder / DRAWN, json.dumps(self.drawn, indent=1).encode())
-        # Level 3: a third less time than the default for a matrix, the file hardly larger.
-        options: Any = dict(bbox_inches="tight", pad_inches=0.1, pil_kwargs=dict(compress_level=3))
-        figure.savefig(self.folder / file, **options)
+        for form, file in files.items():
+            # Level 3: a third less time than the default for a matrix, the file hardly larger.
+            options: Any = dict(pil_kwargs=dict(compress_level=3)) if form == "png" else {}
+            options |= dict(bbox_inches="tight", pad_inches=0.1, metadata=UNDATED[form])
+            figure.savefig(self.folder / file, **options)
 
     def _remove(self, files: Any) -> None:
         for file in files:
             (self.folder / Path(file).name).unlink(missing_ok=True)
 
     def _file(self, page: Any, picture: Any, name: str) -> str:
-        """The name of a picture's file; a ValueError where the page's file breaks the contract."""
+        """The name of a picture's files, without their ends; a ValueError where the page's file breaks the contract."""
         where = page.__file__
         if not (isinstance(picture, tuple) and list(map(type, picture)) == [str, Figure]):
             raise ValueError(f"{where} gives the picture {short(picture)}; a page gives (name, Figure).")
@@ -119,7 +138,7 @@ class _Drawing:
             raise ValueError(
                 f"{where} names a picture {picture[0]!r}; a name ends or begins with {own!r}, the page's own."
             )
-        file = re.sub(r"[^\w.@-]+", "_", whole) + ".png"
+        file = re.sub(r"[^\w.@-]+", "_", whole)
         if file in self.owners:
             raise ValueError(f"{where} and {self.owners[file]} both draw {file}; no two pictures share a file.")
         self.owners[file] = where
@@ -138,6 +157,11 @@ def _named(page: Any, member: str) -> Iterator[None]:
             raise
         what = f"{member} ends with {type(error).__name__}, {first_line(error)!r}"
         raise ValueError(f"{page.__file__}: {what}.") from error
+
+
+def _as_what(choices: PictureChoices) -> str:
+    """The formats in words, where they are not the usual one."""
+    return "" if choices.formats == USUAL.formats else f", each as {' and '.join(choices.formats)},"
 
 
 def _drawn(folder: Path) -> dict[str, list[str]]:

@@ -234,8 +234,9 @@ def score_lines(table: Any, measures: Mapping[str, Measured]) -> Iterator[str]:
         part = part[part["measure"] == measure]
         first, trained = part.iloc[0], part[part["kind"] == "network"]
         of = f", mean over {first['subjects']} subjects" if first["subjects"] > 1 else ""
+        way = measures[measure].record.way
         ceiling = "" if pd.isna(first["ceiling_lower"]) else _between(first["ceiling_lower"], first["ceiling_upper"])
-        yield f"against {recording} ({measure}{of}, n = {first['n_stimuli']} stimuli{ceiling})"
+        yield f"against {recording} ({measure}{of}, n = {first['n_stimuli']} stimuli; {way}{ceiling})"
         by_layer = trained.groupby("layer", sort=False)[["score", "partial"]].mean().dropna(subset="score")
         if len(by_layer):
             distance = measures[measure].record.kind == "distance"

@@ -78,8 +78,6 @@ def check(words: Sequence[str], commands: Mapping[str, Any], whose_fields: type)
     Raises:
       ValueError: "compar", which is near "compare"; a flag "--sed", which is near "--seeds".
     """
-    from tyro.conf import Fixed, Positional
-
     from zoo import lookup
 
     name = words[0] if words else "--help"
@@ -87,8 +85,7 @@ def check(words: Sequence[str], commands: Mapping[str, Any], whose_fields: type)
         if not name.startswith("-"):
             raise ValueError(f"Unknown command {name!r}; {lookup.nearest(name, commands)}.")
         return
-    marks = {field.name: getattr(field.type, "__metadata__", ()) for field in dataclasses.fields(commands[name])}
-    own = [flag for flag, marked in marks.items() if Positional not in marked and Fixed not in marked]
+    own = _own_flags(commands[name])
     for flag in (word.partition("=")[0] for word in words[1:] if word.startswith("--")):
         asked = flag.removeprefix("--").replace("-", "_")
         if asked in (*own, "help"):
@@ -99,6 +96,20 @@ def check(words: Sequence[str], commands: Mapping[str, Any], whose_fields: type)
         ends = [shown for each, shown in zip(known, flags) if each.rpartition(".")[2] == asked]
         near = f"the nearest {'is' if len(ends) == 1 else 'are'} {', '.join(map(repr, ends))}"
         raise ValueError(f"{name} has no flag {flag}; {near if ends else lookup.nearest(flag, flags)}.")
+
+
+def _own_flags(command: Any) -> list[str]:
+    """The names of a command's flags, with those of a dataclass that one of its fields is."""
+    from tyro.conf import Fixed, Positional
+
+    flags = []
+    for field in dataclasses.fields(command):
+        kind, marks = getattr(field.type, "__origin__", field.type), getattr(field.type, "__metadata__", ())
+        if dataclasses.is_dataclass(kind):
+            flags += _own_flags(kind)
+        elif Positional not in marks and Fixed not in marks:
+            flags.append(field.name)
+    return flags
 
 
 def field_flags() -> list[str]:

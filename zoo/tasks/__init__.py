@@ -19,6 +19,11 @@ The contract of a task (`Trials` below holds what it makes):
   member, noise-free, or random trials frozen by a stored key where the task is random by nature. No traced field of the
   task reaches the probe: members that differ in it meet the same stimuli.
 
+Two more are for readers, if a task says them:
+
+- `scored`: what `score` is, in words: "accuracy".
+- `condition_words(name, value) -> str`: a condition of the probe in words: "45 degrees".
+
 What these give is checked before anything is compiled (`zoo/training/answers.py`), and what a program of them does by
 `tests/zoo/tasks`.
 
@@ -140,6 +145,20 @@ class Environment(Protocol):
 def is_environment(task: Any) -> bool:
     """Whether a task answers to what the network does."""
     return hasattr(task, "act")
+
+
+def score_words(task: Any) -> str:
+    """What the score of a task is, in words; "score on NAME" where it does not say."""
+    return getattr(task, "scored", f"score on {type(task).__module__.rpartition('.')[2]}")
+
+
+def condition_words(task: Any, name: str, value: Any) -> str:
+    """A condition of a task's probe in words; its value where the task does not say."""
+    words = getattr(task, "condition_words", None)
+    try:
+        return str(value if words is None else words(name, value))
+    except (OSError, ValueError):  # the names are in a file that is not here
+        return str(value)
 
 
 def lengths(mask: Any) -> np.ndarray:

@@ -49,6 +49,7 @@ class Images:
     input_shape = (0, 0, 0)
     outputs = 0
     dt = 0.0
+    scored = "accuracy"
     chance = 0.0
     solved = 1.0
     mean, deviation = (0.0,), (1.0,)
@@ -124,6 +125,10 @@ class Images:
         images = images[..., None] if images.ndim == 3 else images
         inputs = jnp.stack([level[images[..., i]] for i, level in enumerate(self._levels())], axis=-1)
         return Trials(inputs, labels, jnp.ones(labels.shape), {"label": labels})
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """The class of a label."""
+        return self.classes[int(value)]
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Cross entropy, nats, masked mean over trials; `outputs` are logits `(trial, class)`."""

@@ -50,6 +50,7 @@ class Task:
     eval_trials: int = setting(256, least=1)
     probe_trials: int = setting(64, least=4)
 
+    scored = "1 - regret / regret at random"
     chance = 0.0
     solved = 0.7
 
@@ -74,6 +75,10 @@ class Task:
         observation = jnp.append(jax.nn.one_hot(action, self.arms), reward)
         world = world._replace(pulls=world.pulls + 1)
         return world, observation, reward, world.pulls >= self.steps
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """The number of the best arm."""
+        return f"arm {int(value) + 1}"
 
     def loss(self, episode: Episode) -> jax.Array:
         """Mean regret of a pull."""

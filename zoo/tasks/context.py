@@ -52,6 +52,7 @@ class Task:
     eval_trials: int = setting(256, least=1)
     probe_repeats: int = setting(1, least=1)
 
+    scored = "R²"
     chance = 0.0
     solved = 0.95
 
@@ -99,6 +100,10 @@ class Task:
             inputs = inputs + self.noise * jax.random.normal(noise_key, inputs.shape)
         conditions = {"context": context, "coherence1": coherence[:, 0], "coherence2": coherence[:, 1]}
         return Trials(inputs, targets, jnp.ones((batch, self.steps)), conditions)
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """The stream that is to be integrated, or the mean of one of them."""
+        return f"integrate {int(value) + 1}" if name == "context" else f"mean {value:+.2g}"
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step)."""

@@ -55,6 +55,7 @@ class Task:
     eval_trials: int = setting(256, least=1)
     probe_trials: int = setting(48, least=4)
 
+    scored = "per-bit accuracy"
     chance = 0.5
     solved = 0.99
 
@@ -95,6 +96,11 @@ class Task:
             "pulses": jnp.sum(pulses != 0, axis=(1, 2), dtype=jnp.int32),
         }
         return Trials(inputs, targets, jnp.ones((batch, self.steps)), conditions)
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """The signs of the bits, the first first, or how many pulses came."""
+        signs = ("+" if int(value) >> bit & 1 else "-" for bit in range(self.bits))
+        return " ".join(signs) if name == "state" else f"{value} pulses"
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step, bit)."""

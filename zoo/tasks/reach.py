@@ -59,6 +59,7 @@ class Task:
     noise: float = off(0.0)
     eval_trials: int = setting(256, least=1)
 
+    scored = "R²"
     chance = 0.0
     solved = 0.95
 
@@ -109,6 +110,10 @@ class Task:
         if on(self.noise):
             inputs = inputs + self.noise * jax.random.normal(noise_key, inputs.shape)
         return Trials(inputs, targets, jnp.ones(inputs.shape[:2]), {"direction": direction})
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """A direction with its unit."""
+        return f"{value:.4g}\u00b0"
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step, output)."""

@@ -52,6 +52,7 @@ class Task:
     noise: float = off(0.0)
     eval_trials: int = setting(256, least=1)
 
+    scored = "R²"
     chance = 0.0
     solved = 0.95
 
@@ -92,6 +93,10 @@ class Task:
         if on(self.noise):
             inputs = inputs + self.noise * jax.random.normal(noise_key, inputs.shape)
         return Trials(inputs, waves[..., None], jnp.ones((batch, self.steps)), {"frequency": hertz})
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """A frequency with its unit."""
+        return f"{value:.3g} Hz"
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step)."""

@@ -57,6 +57,7 @@ class Task:
     dt: Static[float] = setting(1.0, above=0.0)
     period: Static[float] = setting(150.0, above=0.0)
 
+    scored = "R²"
     chance = 0.0
     solved = 0.95
 
@@ -79,6 +80,10 @@ class Task:
         inputs = jnp.where(cue, jax.nn.one_hot(index, self.patterns)[:, None], 0.0)
         targets = jnp.asarray((self.data() if data is None else data)["targets"])[index]
         return Trials(inputs, targets, jnp.ones((batch, self.steps)), {"pattern": index})
+
+    def condition_words(self, name: str, value: Any) -> str:
+        """The number of a pattern."""
+        return f"pattern {int(value) + 1}"
 
     def loss(self, outputs: jax.Array, trials: Trials) -> jax.Array:
         """Mean squared error over masked (trial, step, output)."""

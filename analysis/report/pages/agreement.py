@@ -12,6 +12,7 @@ from analysis.report.compared import Compared, ShownSlice
 from analysis.report.figures import states_of
 from analysis.report.pages import Picture
 from analysis.scoring.measure_agreement import agreement
+from analysis.words import layer_words, measure_words
 from zoo.training.status import DIVERGED_WORD
 
 ORDER = 50
@@ -68,7 +69,7 @@ def draw(tables: Mapping[str, Any], over: str, title: str) -> Figure:
     rows = -(-len(tables) // columns)
     names = {layer: list(dict.fromkeys(table.index.get_level_values("a"))) for layer, table in tables.items()}
     most = max(map(len, names.values()))
-    side = max(0.72 * most, 1.6) if most <= MOST_WRITTEN else 0.3 * most
+    side = max(0.8 * most, 2.0) if most <= MOST_WRITTEN else 0.3 * most
     figure = Figure(figsize=(side * columns + 3.2, side * rows + 2.1), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     low = min(0.0, *(float(np.nanmin(table["rho"], initial=0.0)) for table in tables.values()))
@@ -77,15 +78,16 @@ def draw(tables: Mapping[str, Any], over: str, title: str) -> Figure:
     image: Any = None
     for i, (axes, (layer, table)) in enumerate(zip(panels.flat, tables.items())):
         labels = names[layer]
+        short = [measure_words(name)[1] + name[len(name.partition("(")[0]) :] for name in labels]
         square = {key: table[key].unstack().loc[labels, labels].to_numpy(float) for key in ("rho", "low", "high")}
         rho = np.ma.masked_invalid(square["rho"])
         image = axes.imshow(rho, vmin=low, vmax=1, cmap="viridis", interpolation="nearest")
         axes.set_facecolor("#dddddd")
         last = i + columns >= len(tables)
-        axes.set_xticks(range(len(labels)), labels if last else [], rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(labels)), labels if i % columns == 0 else [])
+        axes.set_xticks(range(len(labels)), short if last else [], rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(labels)), short if i % columns == 0 else [])
         axes.tick_params(length=0, labelsize=8)
-        axes.set_title(f"{layer} ({int(table['pairs'].max())} pairs)", loc="left", fontsize=9)
+        axes.set_title(f"{layer_words(layer)}\n({int(table['pairs'].max())} pairs)", loc="left", fontsize=9)
         for spine in axes.spines.values():
             spine.set_visible(False)
         for a, b in np.ndindex(rho.shape) if len(labels) <= MOST_WRITTEN else ():
@@ -95,8 +97,9 @@ def draw(tables: Mapping[str, Any], over: str, title: str) -> Figure:
             text = _rounded(square["rho"][a, b])
             text += f"\n[{_rounded(ends[0])}, {_rounded(ends[1])}]" if a != b and np.isfinite(ends).all() else ""
             shade = "white" if rho[a, b] < (low + 1) / 2 else "black"
-            axes.text(b, a, text, ha="center", va="center", fontsize=6, color=shade)
-    figure.colorbar(image, ax=panels, shrink=0.7, label="Spearman correlation over pairs")
+            axes.text(b, a, text, ha="center", va="center", fontsize=7, color=shade)
+    label = "Spearman correlation\nover pairs (higher is more\nagreement, 1: same order)"
+    figure.colorbar(image, ax=panels, shrink=0.7, label=label)
     note = f"agreement of measures over pairs of trained networks,\n95 % jackknife over {over}; chance 0"
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure

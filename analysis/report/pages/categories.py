@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from analysis import artefacts
 from analysis.inference.factors import MOST_LEVELS
 from analysis.report.compared import Compared
-from analysis.report.figures import colours_of, levels_of
+from analysis.report.figures import GREY, colours_of, levels_of
 from analysis.report.pages import Picture
+from analysis.words import field_words, layer_words, level_words
 from models import is_before_nonlinearity
 from zoo.training.status import DIVERGED_WORD
 
 ORDER = 70
 TAKES = "comparison"
 
-GREY = "#8a8a8a"
 MOST_CONDITIONS = 6
 MANY_NETWORKS = 100
 """Networks of which each is a fainter line, without a mark per layer."""
@@ -79,7 +79,7 @@ def draw(table: Any, field: str, title: str) -> Figure:
     colours = colours_of(levels) if len(levels) <= MOST_LEVELS else {}
     columns = min(3, len(conditions))
     rows = -(-len(conditions) // columns)
-    figure = Figure(figsize=(3.4 * columns + 1.6, 3.2 * rows + 0.7), layout="constrained")
+    figure = Figure(figsize=(max(3.4 * columns + 2.4, 6.4), 3.4 * rows + 0.7), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).reshape(-1)
     for axes in panels[len(conditions) :]:
         axes.set_visible(False)
@@ -97,25 +97,26 @@ def draw(table: Any, field: str, title: str) -> Figure:
             face = "#222222" if trained else "white"
             line = dict(color="#222222", marker="o", ms=5, mfc=face, mew=1, lw=2, ls="-" if trained else "--", zorder=5)
             axes.plot(depth, median, label=f"{'trained' if trained else 'untrained'}, median", **line)
-        axes.set_title(condition, loc="left")
-        axes.set_xlabel("depth, first to last layer")
+        axes.set_title(f"classes: {condition.replace('_', ' ')}", loc="left")
+        axes.set_xlabel("relative depth (0: first layer, 1: last)")
         if names:
-            slant: Any = dict(rotation=45, ha="right", rotation_mode="anchor") if len("".join(names)) > 24 else {}
-            axes.set_xticks(np.linspace(0, 1, len(names)) if len(names) > 1 else [0], names, **slant)
+            slant: Any = dict(rotation=45, ha="right", rotation_mode="anchor") if len("".join(names)) > 12 else {}
+            words = [layer_words(name) for name in names]
+            axes.set_xticks(np.linspace(0, 1, len(names)) if len(names) > 1 else [0], words, **slant)
             axes.set_xlabel("layer")
     for axes in panels[::columns]:
-        axes.set_ylabel("category index\n(between - within classes)")
+        axes.set_ylabel("category index, dissimilarity\nbetween - within classes\n(higher: clearer classes, 0: none)")
     handles, labels = (part[::-1] for part in panels[0].get_legend_handles_labels())  # trained first
     if 1 < len(levels) <= MOST_LEVELS:
         for level in levels:
             handles.append(panels[0].plot([], [], color=colours[level], marker="o", ms=3, lw=0.8)[0])
-            labels.append(str(level) if field == "model" else f"{field}={level}")
+            labels.append(str(level) if field == "model" else f"{field_words(field)} {level_words(level)}")
     if not (table["trained"].all() or many):
         handles.append(panels[0].plot([], [], color=GREY, marker="o", ms=3, mfc="white", lw=0.8)[0])
         labels.append("untrained, each network")
     figure.legend(handles, labels, loc="outside right upper", fontsize=8)
     count = table["member"].nunique()
-    figure.suptitle(f"{title}: category structure\nfrom all units, {count} networks", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{title}: category structure,\nfrom all units, {count} networks", x=0.01, ha="left", fontsize=10)
     return figure
 
 

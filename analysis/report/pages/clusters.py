@@ -26,6 +26,7 @@ from analysis.report.figures import (
     states_of,
 )
 from analysis.report.pages import Picture
+from analysis.words import field_words, level_words, measure_words
 from zoo.wording import counted
 
 ORDER = 40
@@ -40,6 +41,8 @@ LEAF_WORDS = {
 """What a tree shows, in words."""
 MOST_NAMED_ROWS = 40
 """Rows whose names are written beside the matrix."""
+LONGEST_NAME = 60
+"""Letters of the longest name there; where one is longer, rows have their seeds alone, and the bars say the rest."""
 MOST_BARS = 6
 MOST_IN_LEGEND = 8
 """Levels of a field that the legend under the matrix names."""
@@ -111,10 +114,13 @@ def draw(
         _legend(figure, legends)
     faithful = np.corrcoef(hierarchy.cophenet(tree.joins), squareform(distance, checks=False))[0, 1]
     what = record.name if record.kind == "distance" else f"arccos {record.name}"
+    unit = "distance" if record.kind == "distance" else "radians"
+    branches.set_xlabel(f"{unit} at which\ngroups join\n(left: less alike)", fontsize=8)
     count = ", ".join(
         counted(int(np.sum(states == state)), name) for state, name in LEAF_WORDS.items() if state in states
     )
-    note = f"{count}: average linkage of {what},\ncophenetic correlation {faithful:.2f}; {about(record)}"
+    note = f"{count}: average linkage of {what},\n{measure_words(record.name)[0].lower()};"
+    note += f" cophenetic correlation {faithful:.2f} (1: faithful); {about(record)}"
     note += f"\n{counted(gone, 'item')} without all distances left out" if gone else ""
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
@@ -128,7 +134,7 @@ def _tree(axes: Any, tree: Tree) -> None:
     axes.set_ylim(leaves - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("distance at which\ngroups join", fontsize=8)
+    axes.locator_params(axis="x", nbins=4)
 
 
 def _bars(axes: Any, fields: Sequence[str], rows: pd.DataFrame) -> None:
@@ -139,7 +145,8 @@ def _bars(axes: Any, fields: Sequence[str], rows: pd.DataFrame) -> None:
         axes.imshow(np.array(shade).swapaxes(0, 1), aspect="auto", interpolation="nearest")
     for edge in range(1, len(fields)):
         axes.axvline(edge - 0.5, color="white", lw=3)
-    axes.set_xticks(range(len(fields)), fields, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    names = [field_words(field) for field in fields]
+    axes.set_xticks(range(len(fields)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks([])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
@@ -150,15 +157,13 @@ def _levels(field: str, rows: pd.DataFrame) -> list[tuple[Any, str]]:
     """A field's part of the legend: its name and its levels, each with its colour."""
     levels = levels_of(rows[field])
     colours = colours_of(levels)
+    without = any(value == "" or pd.isna(value) for value in rows[field].tolist())
+    missing = [((1.0, 1.0, 1.0, 1.0), "(none)")] if without else []
+    title = field_words(field)
     if len(levels) <= MOST_IN_LEGEND:
-        return [(None, field), *((colours[level], _text(level)) for level in levels)]
-    first, last = ((colours[levels[i]], _text(levels[i])) for i in (0, -1))
-    return [(None, field), first, (None, f"... {len(levels)} levels"), last]
-
-
-def _text(level: Any) -> str:
-    text = level if isinstance(level, str) else f"{level:g}"
-    return text if len(text) <= 20 else f"{text[:17]}..."
+        return [(None, title), *((colours[level], level_words(level)) for level in levels), *missing]
+    first, last = ((colours[levels[i]], level_words(levels[i])) for i in (0, -1))
+    return [(None, title), first, (None, f"... {len(levels)} levels"), last, *missing]
 
 
 def _legend(figure: Figure, columns: list[list[tuple[Any, str]]]) -> None:
@@ -166,7 +171,12 @@ def _legend(figure: Figure, columns: list[list[tuple[Any, str]]]) -> None:
     height = max(map(len, columns))
     entries = [entry for column in columns for entry in [*column, *[(None, "")] * (height - len(column))]]
     axes = figure.axes[0]
-    handles = [axes.scatter([], [], s=26, marker="s", lw=0, color=colour or (0, 0, 0, 0)) for colour, _ in entries]
+    clear = (0.0, 0.0, 0.0, 0.0)
+    edges = ["#777777" if colour and min(colour) == 1 else clear for colour, _ in entries]  # white on white
+    faces = [colour or clear for colour, _ in entries]
+    handles = [
+        axes.scatter([], [], s=26, marker="s", lw=0.6, color=face, edgecolors=edge) for face, edge in zip(faces, edges)
+    ]
     place: Any = dict(loc="outside lower center", ncols=len(columns), fontsize=8, handletextpad=0.2)
     legend = figure.legend(handles, [text for _, text in entries], **place)
     for heading in legend.get_texts()[::height]:
@@ -176,9 +186,9 @@ def _legend(figure: Figure, columns: list[list[tuple[Any, str]]]) -> None:
 def _names(rows: pd.DataFrame, fields: Sequence[str], states: np.ndarray) -> list[str]:
     """What a row is called: its values and seed, or a recording's own name."""
     networks = names_of(rows, fields) if len(fields) else [str(model) for model in rows["model"]]
-    seeds = [f"seed={seed:g}" if isinstance(seed, (int, float)) else f"seed={seed}" for seed in rows["seed"]]
-    whole = [f"{name} {seed}" for name, seed in zip(networks, seeds)]
-    short = max(map(len, whole)) <= 48
+    seeds = [f"seed {level_words(seed)}" for seed in rows["seed"]]
+    whole = seeds if list(fields) == ["seed"] else [f"{name}, {seed}" for name, seed in zip(networks, seeds)]
+    short = max(map(len, whole)) <= LONGEST_NAME
     return [
         guest if state in GUESTS else name if short else seed
         for name, seed, guest, state in zip(whole, seeds, guest_names(rows), states)

@@ -25,12 +25,13 @@ from analysis.report.figures import (
     states_of,
 )
 from analysis.report.pages import Picture
+from analysis.words import field_words, measure_words
 
 ORDER = 20
 TAKES = "comparison"
 
 MOST_LABELS = 40
-LONGEST_LABEL = 48
+LONGEST_LABEL = 60
 """Rows of a heat map that are named, and the letters that a name may have."""
 
 
@@ -52,6 +53,8 @@ def lines(compared: Compared) -> Iterator[str]:
     between = np.isfinite(value["trained", "between"])
     kind = part["groups"].iloc[0]
     groups = "architectures" if kind == "model" else f"levels of {kind}"
+    record = compared.comparison.measures[measure].record
+    yield f"  {measure} at {layer} is a {record.kind}: {record.way}; {about(record)}"
     for state in ("trained", "untrained"):
         words = [f"{value[state, 'within']:.2f}" + (" within" if between else "")] * pairs[state, "within"]
         words += [f"{value[state, 'between']:.2f} between {groups}"] * bool(between)
@@ -66,17 +69,19 @@ def draw(
     """Values of every pair, ordered and labelled by hyperparameters: trained, untrained, and what files brought in."""
     ranks = table.assign(state_=[STATES.index(state) for state in states_of(table)])
     ranks = ranks.assign(**{field: _ranks(table[field]) for field in fields})
-    order = ranks.sort_values(["state_", *fields, "seed"]).index.to_numpy()
+    order = ranks.sort_values(list(dict.fromkeys(["state_", *fields, "seed"]))).index.to_numpy()
     table, similarity = table.iloc[order].reset_index(drop=True), similarity[np.ix_(order, order)]
     states = states_of(table)
     labels, named = _row_labels(table, fields, states)
     starts, names = runs(labels)
     ends = [*starts[1:], len(labels)]
-    figure = Figure(figsize=(8.4, 6.2), layout="constrained")
+    longest = max(map(len, names), default=0)
+    figure = Figure(figsize=(6.8 + 0.055 * longest, 6.4), layout="constrained")
     axes = figure.subplots()
     draw_matrix(figure, axes, similarity, record)
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends)]
     size = 8 if len(names) <= 24 else 6
+    axes.set_xlabel(axes.get_xlabel() or "the same networks, in the same order")
     axes.set_xticks([])  # the same names as the rows
     axes.set_yticks(middles, names, fontsize=size)
     axes.tick_params(length=0)
@@ -86,10 +91,11 @@ def draw(
     for edge in runs(states.tolist())[0][1:]:
         axes.axhline(edge - 0.5, color="white", lw=2)
         axes.axvline(edge - 0.5, color="white", lw=2)
-    ordered = f"members ordered by {', '.join([*fields, 'seed'])}"
+    ordered = f"{measure_words(record.name)[0]}, {record.name}; "
+    ordered += f"networks ordered by {', '.join(dict.fromkeys([*map(field_words, fields), 'seed']))}"
     if len(named) < len(fields):
-        ordered += f"; named by {', '.join(named) or 'model'}"
-    ordered = textwrap.fill(ordered, 78)
+        ordered += f"; named by {', '.join(map(field_words, named)) or 'model'}"
+    ordered = textwrap.fill(ordered, 92)
     empty = "; grey: undefined" if np.isnan(similarity).any() else ""
     axes.set_title(f"{title}\n{ordered};\n{about(record)}{empty}", loc="left")
     return figure

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from analysis import artefacts
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.compared import Compared
+from analysis.report.figures import alike_map, value_words
 from analysis.report.pages import Picture
+from analysis.words import layer_words
 
 ORDER = 80
 TAKES = "comparison"
@@ -53,23 +55,26 @@ def draw(correspondence: xr.Dataset, record: MeasureRecord, title: str) -> Figur
     image: Any = None
     for axes, kind in zip(panels, kinds):
         part = values.sel(kind=kind).to_numpy()
-        image = axes.imshow(part, vmin=low, vmax=high, cmap="viridis", origin="lower", interpolation="nearest")
+        image = axes.imshow(part, vmin=low, vmax=high, cmap=alike_map(record), origin="lower", interpolation="nearest")
         ticks, labels = _ticks(names)
         axes.set_xticks(ticks, labels, **(dict(rotation=45, ha="right", rotation_mode="anchor") if names else {}))
         axes.set_yticks(ticks, labels if axes is panels[0] else [])
         axes.tick_params(length=0)
-        axes.set_xlabel("layer of network B" if names else "depth of network B")
+        axes.set_xlabel("layer of network B" if names else "relative depth in network B")
         axes.set_title(f"{kind}\n({int(correspondence['pairs'].sel(kind=kind)) // 2} pairs)", fontsize=9)
         for spine in axes.spines.values():
             spine.set_visible(False)
         if names and len(names) <= 8:
             for i, j in np.ndindex(part.shape):
-                shade = "white" if part[i, j] < (low + high) / 2 else "black"
+                if np.isnan(part[i, j]):
+                    continue
+                dark = (part[i, j] < (low + high) / 2) != (record.kind == "distance")
+                shade = "white" if dark else "black"
                 axes.text(j, i, f"{part[i, j]:.2f}", ha="center", va="center", fontsize=7, color=shade)
-    panels[0].set_ylabel("layer of network A" if names else "depth of network A")
-    figure.colorbar(image, ax=list(panels), shrink=0.7, label=f"mean similarity, {record.name}")
+    panels[0].set_ylabel("layer of network A" if names else "relative depth in network A")
+    figure.colorbar(image, ax=list(panels), shrink=0.7, label=f"mean {value_words(record)}\n({record.way})")
     note = "\n".join(identification(correspondence)) or "no two networks of one architecture to identify layers in"
-    figure.suptitle(f"{title}: layer by layer\n{note}", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{title}, layer by layer\n{record.name}; {note}", x=0.01, ha="left", fontsize=10)
     return figure
 
 
@@ -85,4 +90,4 @@ def identification(correspondence: xr.Dataset) -> list[str]:
 
 
 def _ticks(names: Sequence[str]) -> tuple[list[int], list[str]]:
-    return (list(range(len(names))), list(names)) if names else ([0, 5, 10], ["0", ".5", "1"])
+    return (list(range(len(names))), list(map(layer_words, names))) if names else ([0, 5, 10], ["0", "0.5", "1"])

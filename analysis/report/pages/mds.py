@@ -1,5 +1,6 @@
 """Maps of a population: members as points, with the confidence of what a level's mean is, and recordings among them."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -23,9 +24,12 @@ from analysis.geometry.embedding import (
 from analysis.inference.factors import MOST_LEVELS
 from analysis.inference.field_tests import alike
 from analysis.labelled_comparison import MeasureRecord
+from analysis.report.choices import chosen
 from analysis.report.compared import Compared
-from analysis.report.figures import about, colours_of, guest_names, levels_of, name_levels, states_of
+from analysis.report.figures import MARKS, about, colours_of, guest_names, levels_of, marks_of, name_levels, states_of
 from analysis.report.pages import Picture
+from analysis.report.settling import name_points
+from analysis.words import field_words, measure_words, row_words
 from zoo.training.status import DIVERGED_WORD
 
 ORDER = 30
@@ -122,7 +126,7 @@ def draw(
     fields = list(fields)[:MOST_PANELS] or ["model"]
     columns = len(fields) if len(fields) <= 4 else 3
     rows = -(-len(fields) // columns)
-    figure = Figure(figsize=(max(4.6 * columns, 5.4), 4.6 * rows + 0.7), layout="constrained")
+    figure = Figure(figsize=(max(4.6 * columns, 5.4), 5.0 * rows + 0.9), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(fields) :]:
         axes.set_visible(False)
@@ -133,19 +137,31 @@ def draw(
         colours = colours_of(levels)
         _draw_points(axes, layout, field, colours)
         over = _draw_means(axes, layout, field, colours, configuration or fields, draws)
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.locator_params(nbins=5)  # more labels run together
         axes.set_xlabel(f"MDS 1 ({'radians' if record.kind == 'similarity' else 'distance'})")
         resampling = f"\nellipses: means, over {over}" if over else ""
         resampled_units |= {over} if over else set()
         without = len(set(layout.table[field][layout.network]) - set(levels)) > 0
-        named = f"{field} (grey: none, or several)" if without else field
-        axes.set_title(f"coloured by {named}{name_levels(axes, levels, colours)}{resampling}", loc="left")
+        named = f"{field_words(field)} (grey: none, or several)" if without else field_words(field)
+        heading = textwrap.fill(f"coloured by {named}", 48) + name_levels(axes, field, levels, colours)
+        axes.set_title(heading + resampling, loc="left")
+    _frame(panels.flat[: len(fields)])
     for axes in panels[:, 0]:
         axes.set_ylabel(axes.get_xlabel().replace("1", "2"))
     _draw_legend(figure, panels[0, 0], layout)
     figure.suptitle(f"{title}\n{_note(layout, record, resampled_units)}", x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def _frame(panels: Any) -> None:
+    """The same square for all panels, which holds every point and every ellipse."""
+    low = np.min([axes.dataLim.min for axes in panels], axis=0)
+    high = np.max([axes.dataLim.max for axes in panels], axis=0)
+    half = 0.53 * float(np.max(high - low)) or 1.0
+    for axes in panels:
+        for set_limits, middle in zip((axes.set_xlim, axes.set_ylim), (low + high) / 2):
+            set_limits(middle - half, middle + half)
+        axes.set_aspect("equal")
+        axes.locator_params(nbins=5)
 
 
 def _layout(distance: np.ndarray, table: pd.DataFrame) -> Layout:
@@ -165,12 +181,26 @@ def _draw_points(axes: Any, layout: Layout, field: str, colours: dict[Any, Any])
     """The items, coloured by a field: full where trained, hollow where untrained, crosses where diverged."""
     size = 1.0 if layout.all_axes is None else 0.5
     x, y = layout.points.T
+    mixed = np.random.default_rng(0).permutation(len(x))  # where points meet, no level is always above
     good, diverged, untrained = layout.good, layout.diverged, layout.untrained
     shade = np.array([colours.get(value, WITHOUT) for value in layout.table[field]])
-    axes.scatter(x[good], y[good], s=26 * size, color=shade[good], lw=0)
+    for mark, marked in _marked(layout).items():
+        full, hollow = mixed[(good & marked)[mixed]], mixed[(untrained & marked)[mixed]]
+        axes.scatter(x[full], y[full], s=26 * size, color=shade[full], marker=mark, lw=0)
+        edges: Any = dict(facecolors="none", edgecolors=shade[hollow], marker=mark, lw=0.8)
+        axes.scatter(x[hollow], y[hollow], s=22 * size, **edges)
     axes.scatter(x[diverged], y[diverged], s=26 * size, color=shade[diverged], marker="x", lw=1)
-    axes.scatter(x[untrained], y[untrained], s=22 * size, facecolors="none", edgecolors=shade[untrained], lw=0.8)
     _draw_guests(axes, x, y, layout.table, layout.states)
+
+
+def _marked(layout: Layout) -> dict[str, np.ndarray]:
+    """Shape -> `(item,)`, which items have it: by the field that was chosen for marks, else one for all."""
+    field = chosen().marks
+    if field not in layout.table or not (levels := levels_of(layout.table[field][layout.network])):
+        return {MARKS[0]: np.ones(len(layout.table), bool)}
+    marks, values = marks_of(levels), layout.table[field]
+    shapes = {mark: (values == level).to_numpy(bool) for level, mark in marks.items()}
+    return {**shapes, ".": ~np.any([*shapes.values()], axis=0)}
 
 
 def _draw_means(
@@ -211,7 +241,8 @@ def _note(layout: Layout, record: MeasureRecord, resampled_units: set[str]) -> s
     fit = "a poor fit" if misfit > 0.2 else "a fair fit" if misfit > 0.1 else "a good fit"
     method = "metric MDS" if layout.all_axes is None else f"classical MDS ({len(layout.distance)} items)"
     what = record.name if record.kind == "distance" else f"arccos {record.name}"
-    note = f"{method} of {what},\nstress {misfit:.2f} ({fit}), {about(record)}"
+    note = f"{method} of {what}, {measure_words(record.name)[0].lower()};\n"
+    note += f"near is alike, stress {misfit:.2f} ({fit}; 0: exact), {about(record)}"
     if resampled_units:
         note += "\nellipses hold the mean of a level with 90 % confidence (bootstrap"
         note += "; over networks: for these configurations only)" if NETWORKS in resampled_units else ")"
@@ -231,6 +262,10 @@ def _draw_legend(figure: Figure, axes: Any, layout: Layout) -> None:
         if (layout.states == state).any():
             handles.append(axes.scatter([], [], **_mark(state, whole=True)))
             names.append(name)
+    if (field := chosen().marks) in layout.table:
+        for level, mark in marks_of(levels_of(layout.table[field][layout.network])).items():
+            handles.append(axes.scatter([], [], **face, marker=mark))
+            names.append(row_words(field, level))
     figure.legend(handles, names, loc="outside right center", fontsize=8)
 
 
@@ -243,10 +278,8 @@ def _draw_guests(axes: Any, x: np.ndarray, y: np.ndarray, table: pd.DataFrame, s
         for of_all in (False, True):
             here = np.flatnonzero((states == state) & (whole == of_all))
             axes.scatter(x[here], y[here], zorder=4, **_mark(state, of_all))
-            for i in here if of_all and state != "half" and len(here) <= MOST_NAMED else []:
-                right = x[i] > (x.min() + x.max()) / 2  # inwards, that names stay in their panel
-                place: Any = dict(xytext=(-6 if right else 6, 4), ha="right" if right else "left", fontsize=7, zorder=5)
-                axes.annotate(names[i], (x[i], y[i]), textcoords="offset points", **place)
+            if of_all and state != "half" and len(here) <= MOST_NAMED:
+                name_points(axes, np.column_stack([x, y])[here], [names[i] for i in here])
 
 
 def _mark(state: str, whole: bool) -> dict[str, Any]:
@@ -295,5 +328,7 @@ def outline(
     style: Any = dict(
         angle=angle, fc="none", ec=colour, lw=1.3 if line == "-" else 0.9, ls=line, zorder=3, path_effects=halo
     )
-    axes.add_artist(Ellipse((centre[0], centre[1]), width, height, **style))  # not a patch: the points set the limits
+    axes.add_artist(Ellipse((centre[0], centre[1]), width, height, **style))
+    reach = np.sqrt(np.maximum(np.diag(region), 0))  # how far it goes along the axes
+    axes.update_datalim([centre - reach, centre + reach])  # nothing of it is cut at the frame
     return True

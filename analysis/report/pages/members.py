@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from analysis.activations.probes import finished_alike
 from analysis.report.compared import Compared
+from zoo.tasks import score_words
 
 ORDER = 10
 TAKES = "comparison"
@@ -18,10 +19,17 @@ def figures(compared: Compared) -> tuple[()]:
 
 
 def lines(compared: Compared) -> Iterator[str]:
-    table = compared.table
+    table, of_task = compared.table, compared.of_task
+    score = score_words(compared.trained.task(table.index[0]))
     yield (
         f"{compared.name}: {len(table)} members, {(table['status'] == 'solved').mean():.0%} solved; "
-        f"score {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest)"
+        f"{score} {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest); "
+        f"higher is better, {_levels(of_task.chance, of_task.solved)}"
     )
     if (since := finished_alike(compared.trained, table.index) - compared.of_task.finished) > 0:
         yield f"  {since} members were trained to their end since; compare again to have them in"
+
+
+def _levels(chance: float, solved: float) -> str:
+    """What a score is read against."""
+    return f"1 is perfect, chance {chance:.3g}, solved from {solved:.3g}"

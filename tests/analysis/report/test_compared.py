@@ -33,7 +33,7 @@ def test_networks_without_any_value_are_left_out_and_recordings_without_one_stay
     (shown,) = compared(table, comparison=comparison, fields=["model", "hidden", "status"]).shown
     assert shown.table["item"].tolist() == table["item"].drop(3).tolist()
     np.testing.assert_array_equal(shown.values, np.delete(np.delete(values, 3, 0), 3, 1))
-    assert (shown.stem, shown.title, shown.fields) == ("rate-cka", "digits, layer rate", ["model", "hidden"])
+    assert (shown.stem, shown.title, shown.fields) == ("rate-cka", "digits, firing rates", ["model", "hidden"])
 
 
 def test_what_is_told_is_of_the_first_measure_at_the_deepest_layer_that_the_most_networks_have(tmp_path: Path) -> None:

@@ -192,7 +192,8 @@ def test_what_came_from_outside_joins_every_layer_after_its_networks():
 
 def test_lines_name_layer_references_ceiling_and_n():
     lines = list(score_lines(TABLE[TABLE["measure"] == "rsa"], RESULT.measures))
-    assert lines[0].startswith("against it (rsa, mean over 5 subjects, n = 12 stimuli; noise ceiling .")
+    assert lines[0].startswith("against it (rsa, mean over 5 subjects, n = 12 stimuli; higher is more alike")
+    assert "1 is identical; noise ceiling ." in lines[0]
     assert "mean of 2 networks at their best layer here, " in lines[1]
     assert "given the silhouette" in lines[1]
     assert "untrained there" in lines[1]

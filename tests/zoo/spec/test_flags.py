@@ -41,6 +41,7 @@ def test_an_unknown_flag_is_told_with_the_nearest(flag: str, nearest: str) -> No
 def test_known_flags_pass_however_they_are_written() -> None:
     words = ["train", "demo", "--dry-run", "--save_every=3", "--help", "--retry-learning-rate", "-3"]
     check(words, run_zoo.COMMANDS, run_zoo.Train)
+    check(["report", "zoos/a", "--formats", "pdf", "--by", "hidden"], run_zoo.COMMANDS, run_zoo.Train)
 
 
 def test_a_misspelt_command_is_told_with_the_nearest() -> None:

@@ -517,3 +517,43 @@ def test_digits_stay_the_digits_they_were():
     for array in jax.tree.leaves([data["images"], data["labels"], *trials]):
         found.update(np.asarray(array).tobytes())
     assert found.hexdigest()[:16] == "98696882b15888f8"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("flipflop", "per-bit accuracy"),
+        ("digits", "accuracy"),
+        ("images", "accuracy"),
+        ("bandit", "1 - regret / regret at random"),
+    ]
+    + [(name, "R\u00b2") for name in ("context", "sine", "reach", "targets")],
+)
+def test_a_task_says_in_words_what_its_score_is(name: str, words: str) -> None:
+    assert zoo.tasks.score_words(class_of("task", name)) == words
+
+
+def test_a_task_that_does_not_say_what_its_score_is_or_its_conditions_are_has_their_names_and_values() -> None:
+    task = type("Task", (), {"__module__": "zoo.tasks.mine"})()
+    assert zoo.tasks.score_words(task) == "score on mine"
+    assert zoo.tasks.condition_words(task, "side", 3) == "3"
+    gone = type("Task", (), {"condition_words": lambda self, name, value: datasets.load("images", "/nowhere")})()
+    assert zoo.tasks.condition_words(gone, "side", 3) == "3", "its names are in a file that is not here"
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "value", "words"),
+    [
+        (flipflop.Task(bits=3), "state", 5, "+ - +"),
+        (flipflop.Task(), "pulses", 7, "7 pulses"),
+        (sine.Task(), "frequency", 1.25, "1.25 Hz"),
+        (context.Task(), "context", 1, "integrate 2"),
+        (context.Task(), "coherence1", 0.25, "mean +0.25"),
+        (reach.Task(), "direction", 45.0, "45\u00b0"),
+        (targets.Task(), "pattern", 0, "pattern 1"),
+        (cifar10.Task(), "label", 0, "airplane"),
+        (class_of("task", "bandit")(), "best", 1, "arm 2"),
+    ],
+)
+def test_a_condition_is_in_the_tasks_words(task, name: str, value: float, words: str) -> None:
+    assert zoo.tasks.condition_words(task, name, value) == words

@@ -17,5 +17,5 @@ def test_agreement_writes_every_correlation_with_its_interval() -> None:
     assert len(texts) == 4, "nothing is written where nothing is known"
     assert texts[0] == "1.00"
     assert texts[1].startswith("1.00\n["), "the distance counts with the opposite sign"
-    assert "conv1 (496 pairs)" in figure.axes[0].get_title(loc="left")
+    assert "convolution 1\n(496 pairs)" in figure.axes[0].get_title(loc="left")
     assert "jackknife over members" in figure.get_suptitle()

@@ -16,7 +16,7 @@ def test_category_structure_is_drawn_per_network_and_as_medians_over_the_shared_
     ]
     table = pd.DataFrame(rows).assign(condition="label", model="cnn")
     axes = drawn(categories.draw(table, "model", "zoo")).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "conv2", "conv3"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["convolution 1", "convolution 2", "convolution 3"]
     (median,) = (line for line in axes.lines if line.get_label() == "trained, median")
     np.testing.assert_allclose(median.get_xdata(), [0, 0.5, 1])
     np.testing.assert_allclose(median.get_ydata(), [1, 11, 21])

@@ -14,10 +14,10 @@ def test_the_tree_shows_trained_networks_in_the_order_of_its_leaves() -> None:
     branches, bars, matrix = figure.axes[:3]
     names = [label.get_text() for label in matrix.get_yticklabels()]
     assert len(names) == 16
-    assert len({name.split()[0] for name in names[:8]}) == 1, "two clusters, one after the other"
+    assert len({name.split(",")[0] for name in names[:8]}) == 1, "two clusters, one after the other"
     shown = matrix.images[0].get_array()
-    seeds = table["seed"].map(lambda seed: f" seed={seed:g}")
-    rows = [f"{m} hidden={h:g}" for m, h in zip(table["model"], table["hidden"])] + seeds
+    seeds = table["seed"].map(lambda seed: f", seed {seed:g}")
+    rows = [f"{m}, hidden units {h:g}" for m, h in zip(table["model"], table["hidden"])] + seeds
     place = [np.flatnonzero((rows == name) & table["trained"])[0] for name in names]
     np.testing.assert_allclose(shown, similarity[np.ix_(place, place)])
     assert bars.images[0].get_array().shape == (16, 2, 4)

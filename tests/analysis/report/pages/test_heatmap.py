@@ -22,7 +22,7 @@ def test_a_distance_is_drawn_as_it_is_and_yellow_where_items_are_alike() -> None
     assert image.norm.vmin == 0
     assert "grey: undefined" in heat.axes[0].get_title(loc="left")
     assert "chance level not known" in heat.axes[0].get_title(loc="left")
-    assert "distance, procrustes" in heat.axes[1].get_ylabel()
+    assert "distance, procrustes\n(lower is more alike" in heat.axes[1].get_ylabel()
 
 
 def test_a_score_names_its_direction_and_keeps_low_values() -> None:
@@ -56,7 +56,15 @@ def test_pictures_show_fields_of_few_levels_and_the_number_of_layers() -> None:
         heat.canvas.draw()
     names = [label.get_text() for label in heat.axes[0].get_yticklabels()]
     assert len(names) == 2 * 3 * 6
-    assert names[0] == "activation=elu layers=1 trained"
+    assert names[0] == "activation elu, layers 1 trained"
+
+
+def test_rows_are_ordered_and_named_by_the_fields_asked_for_each_named_once() -> None:
+    table, similarity = zoo(4, seeds=2)
+    axes = heatmap.draw(similarity, table, ["seed"], RECORD, "zoo").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["seed 0 trained", "seed 1 trained"]
+    assert "networks ordered by seed;" in axes.get_title(loc="left")
+    assert axes.get_xlabel() == "the same networks, in the same order"
 
 
 def test_rows_of_a_thousand_items_are_named_where_there_is_room() -> None:

@@ -29,7 +29,7 @@ def test_layers_against_layers_are_drawn_for_kinds_that_have_pairs_with_every_va
     panel, bar = figure.axes
     assert panel.get_title() == "same\n(3 pairs)"
     assert [text.get_text() for text in panel.texts] == ["0.90", "0.25", "0.25", "0.80"]
-    assert "cka" in bar.get_ylabel()
+    assert "similarity, CKA" in bar.get_ylabel()
 
 
 def test_identification_is_said_where_networks_could_be_asked_and_nothing_elsewhere() -> None:

@@ -8,6 +8,7 @@ from matplotlib.patches import Ellipse
 
 from analysis.geometry.embedding import angular
 from analysis.labelled_comparison import MeasureRecord
+from analysis.report.choices import PictureChoices, under
 from analysis.report.pages import mds
 from tests.analysis.report.pictures import DISTANCE, RECORD, SCORE, drawn, with_guests, zoo
 from tests.analysis.sampled_zoos import sampled
@@ -68,3 +69,44 @@ def test_recordings_are_stars_with_names_and_single_subjects_have_none() -> None
     assert {text.get_text() for text in figure.axes[0].texts} == {"it", "pixels"}
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["trained", "untrained", "recording", "baseline"]
+
+
+def test_no_ellipse_is_cut_at_the_frame_and_all_panels_have_one_frame() -> None:
+    table, similarity = zoo(4, seeds=4, apart=0.2)
+    figure = drawn(mds.draw(similarity, table, ["model", "hidden"], RECORD, "zoo"))
+    panels = figure.axes[:2]
+    for axes in panels:
+        found = [artist for artist in axes.get_children() if isinstance(artist, Ellipse)]
+        assert found
+        for ellipse in found:
+            path = ellipse.get_transform().transform_path(ellipse.get_path()).vertices
+            inside = axes.transData.inverted().transform(path)
+            low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
+            assert (inside > low - 1e-9).all()
+            assert (inside < high + 1e-9).all()
+    assert panels[0].get_xlim() == panels[1].get_xlim()
+    width, height = (np.ptp(limits) for limits in (panels[0].get_xlim(), panels[0].get_ylim()))
+    assert width == pytest.approx(height), "a map is not stretched"
+
+
+def test_a_chosen_field_shapes_the_marks_and_one_of_too_many_levels_is_refused() -> None:
+    table, similarity = zoo()
+    with under(PictureChoices(marks="model")):
+        figure = drawn(mds.draw(similarity, table, ["hidden"], RECORD, "zoo"))
+        shapes = {collection.get_paths()[0].vertices.tobytes() for collection in figure.axes[0].collections[:4]}
+        assert len(shapes) == 2
+        assert [text.get_text() for text in figure.legends[0].get_texts()][-2:] == ["gru", "lstm"]
+    with (
+        under(PictureChoices(marks="item")),
+        pytest.raises(ValueError, match="has 32 levels; 8 at most can be told apart"),
+    ):
+        mds.draw(similarity, table, ["hidden"], RECORD, "zoo")
+
+
+def test_numbers_of_many_levels_have_a_colour_bar_with_a_logarithmic_scale_where_they_span_decades() -> None:
+    table, similarity = zoo(30, 1)
+    table["learning_rate"] = np.tile(np.geomspace(1e-4, 1e-1, 30), 2)
+    figure = drawn(mds.draw(similarity, table, ["learning_rate"], RECORD, "zoo"))
+    (bar,) = figure.axes[1:]
+    assert bar.get_xlabel() == "learning rate"
+    assert bar.get_xscale() == "log"

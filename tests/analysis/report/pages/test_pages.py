@@ -108,7 +108,7 @@ def test_a_page_that_does_not_apply_shows_nothing_and_one_of_the_zoo_comes_once_
         ("rate", "names a picture 'rate'; a name ends or begins with 'dots', the page's own"),
         ("ratedots", "names a picture 'ratedots'; a name ends or begins with 'dots', the page's own"),
         ("one dots", "names a picture 'one dots'; "),
-        ("dots-a b", "both draw digits-dots-a_b.png; no two pictures share a file"),
+        ("dots-a b", "both draw digits-dots-a_b; no two pictures share a file"),
     ],
 )
 def test_a_picture_whose_name_is_not_the_pages_own_is_refused_with_the_pages_file(

@@ -15,13 +15,13 @@ from tests.analysis.report.pictures import compared, drawn, table_of_scores
 def test_scores_stand_per_layer_then_baselines_with_nothing_clipped() -> None:
     figure = drawn(scores.draw(table_of_scores(), "zoo"))
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "dense1", "pixels", "V1"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["convolution 1", "dense layer 1", "pixels", "V1"]
     heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle) and 0 < bar.get_width() < 1]
     np.testing.assert_allclose(heights, [0.11, 0.11, 0.31, 0.31, -3.0, 0.7])
     low, high = axes.get_ylim()
     assert low < -3.02, "a score below any axis one would choose"
     assert high > 0.72, "and one above the ceiling"
-    assert figure.get_suptitle().startswith("zoo: IT")
+    assert figure.get_suptitle().startswith("zoo\nagainst IT")
     assert "n = 92 stimuli, 4 subjects" in axes.get_title(loc="left")
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"trained", "untrained", "noise ceiling", "silhouette taken out"} <= set(legend)
@@ -31,7 +31,27 @@ def test_scores_without_ceiling_untrained_or_partial_are_drawn_and_not_in_the_le
     table = table_of_scores(ceiling_lower=np.nan, ceiling_upper=np.nan, partial=np.nan, subjects=np.nan, sem=np.nan)
     figure = drawn(scores.draw(table[table["kind"] == "network"], "zoo"))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trained"]
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["conv1", "dense1"]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["convolution 1", "dense layer 1"]
+
+
+def test_a_bar_of_0_one_without_a_value_and_none_look_different() -> None:
+    table = table_of_scores(ceiling_lower=np.nan, ceiling_upper=np.nan, partial=np.nan)
+    zero = (table["layer"] == "conv1") & (table["kind"] == "network")
+    undefined = (table["layer"] == "dense1") & (table["kind"] == "network")
+    table = table[table["kind"].isin(["network", "recording"])]
+    table = table.assign(score=table["score"].mask(zero, 0.0).mask(undefined | (table["name"] == "V1")))
+    axes = drawn(scores.draw(table, "zoo")).axes[0]
+    ends = [
+        path.vertices for collection in axes.collections for path in collection.get_paths() if len(path.vertices) == 2
+    ]
+    assert [end[:, 1].tolist() for end in ends] == [[0.0, 0.0]], "a line where the bar would end"
+    assert [(text.get_text(), text.xy[0]) for text in axes.texts] == [("undefined", 1 - 0.2), ("undefined", 2)]
+
+
+def test_networks_are_coloured_by_the_field_that_groups_them() -> None:
+    table = table_of_scores().assign(hidden=np.arange(14) % 2)
+    figure = drawn(scores.draw(table, "zoo", "hidden"))
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["hidden units 0", "hidden units 1"]
 
 
 def test_a_table_of_scores_that_is_not_one_is_refused() -> None:
