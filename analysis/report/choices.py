@@ -12,7 +12,7 @@ from zoo import lookup
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MOST_MARKS", "USUAL", "Choices", "check_before", "chosen", "resolved", "shown_fields", "under"]
+__all__ = ["MOST_MARKS", "USUAL", "PictureChoices", "check_before", "chosen", "resolved", "shown_fields", "under"]
 
 Format = Literal["png", "pdf", "svg"]
 """What a picture can be written as."""
@@ -22,7 +22,7 @@ MOST_MARKS = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Choices:
+class PictureChoices:
     """Attributes are flags of `report` and `run`."""
 
     formats: tuple[Format, ...] = ("png",)
@@ -33,18 +33,18 @@ class Choices:
     """A varied field of few levels that the shapes of marks tell apart, in maps and curves."""
 
 
-USUAL = Choices()
+USUAL = PictureChoices()
 """What holds where nobody has chosen."""
-_CURRENT: ContextVar[Choices] = ContextVar("choices", default=USUAL)
+_CURRENT: ContextVar[PictureChoices] = ContextVar("choices", default=USUAL)
 
 
-def chosen() -> Choices:
+def chosen() -> PictureChoices:
     """What holds for the pictures that are being drawn."""
     return _CURRENT.get()
 
 
 @contextlib.contextmanager
-def under(choices: Choices) -> Iterator[None]:
+def under(choices: PictureChoices) -> Iterator[None]:
     """Pictures are drawn as these say."""
     token = _CURRENT.set(choices)
     try:
@@ -53,7 +53,7 @@ def under(choices: Choices) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-def resolved(choices: Choices, fields: Sequence[str]) -> Choices:
+def resolved(choices: PictureChoices, fields: Sequence[str]) -> PictureChoices:
     """The choices with the names of columns, "model.hidden" as "hidden" where no other section has one.
 
     Args:
@@ -76,7 +76,7 @@ def resolved(choices: Choices, fields: Sequence[str]) -> Choices:
     )
 
 
-def check_before(choices: Choices, zoo: Any, out: Path) -> None:
+def check_before(choices: PictureChoices, zoo: Any, out: Path) -> None:
     """Refuses, before a zoo is trained, what `resolved` would refuse after it; of a directory that is there, not yet:
     it may hold more than this spec.
 

@@ -81,7 +81,7 @@ def draw(frame: pd.DataFrame, groups: pd.DataFrame, task: Any, title: str) -> Fi
 
     Args:
       frame: member, step, loss, score.
-      groups: the rows of the members that are drawn; their first column colours, and that of `PictureChoices.marks` marks.
+      groups: the rows of the members that are drawn; their first column colours, that of `PictureChoices.marks` marks.
       task: theirs: its levels of the score, and what that is.
       title: of the figure.
     """
