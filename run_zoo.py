@@ -28,10 +28,21 @@ except ImportError as error:
     sys.exit(2)
 
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
+from zoo.data.downloads import look_in
 from zoo.running import run_settings
 from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of, with_number
-from zoo.terminal import console, print_fields, print_member, print_plan, print_zoo, say
-from zoo.wording import counted, mebibytes, plain
+from zoo.terminal import (
+    console,
+    print_fields,
+    print_member,
+    print_parts,
+    print_plan,
+    print_trained,
+    print_verified,
+    print_zoo,
+    say,
+)
+from zoo.wording import plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -46,15 +57,7 @@ class List:
     name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='One of these, or "training".')] = None
 
     def __call__(self) -> None:
-        from zoo import lookup
-
-        if self.name is not None:
-            print_fields(self.name)
-            return
-        for kind in lookup.FOLDERS:
-            console.print(f"[bold]{kind}s[/bold]")
-            for name in lookup.names(kind):
-                say(f"  {name:<14} {lookup.describe(kind, name)}")
+        print_parts() if self.name is None else print_fields(self.name)
 
 
 @dataclasses.dataclass
@@ -110,7 +113,7 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
-        _use_data(self.data_dir)
+        look_in(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         for hint in zoo.hints:
             say(hint)
@@ -125,17 +128,12 @@ class Train:
 
         begin = time.monotonic()
         if self.retry or self.retry_learning_rate is not None:
-            self._retry(zoo)
+            from zoo.launch.processes import several
+            from zoo.running.additions import retry
+
+            retry(self.out, zoo, self.retry, self.retry_learning_rate, bool(self.processes or several()), say)
         done = all_done(self.out)
-        trained = self._train(zoo)
-        summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
-        run = trained.manifest.get("last_run", {})
-        done = done and not run.get("programs")  # nothing had to be mended
-        end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
-        say(f"{counted(len(trained.members), 'member')}: {summary} ({end}).")
-        if not done and self.on == "local" and run:
-            compiled = f"{counted(run['programs'], 'program')} took {run['compile_seconds']:.0f} s to trace and compile"
-            console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
+        print_trained(self._train(zoo), done, begin, self.on == "local")
 
     def _train(self, zoo: Any) -> Any:
         """The trained zoo; notes which process of how many this is."""
@@ -155,19 +153,6 @@ class Train:
             return train(zoo, self.out, **settings, cluster=cluster)
         finally:
             cluster.leave()
-
-    def _retry(self, zoo: Any) -> None:
-        from zoo.launch.processes import several
-        from zoo.running.additions import retried
-
-        if self.processes or several():
-            raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")
-        if self.retry is None:
-            raise ValueError(f"--retry-learning-rate is {self.retry_learning_rate}; it needs --retry diverged.")
-        added = retried(self.out, zoo, self.retry, self.retry_learning_rate)
-        for old, new in added:
-            say(f"{new} is {old} again")
-        say(f"{counted(len(added), 'member')} added for those that are {self.retry} and have not been tried again.")
 
 
 @dataclasses.dataclass
@@ -218,6 +203,9 @@ class Compare:
     """Compare all members, trained and untrained, on their task's probe; test what explains the differences."""
 
     dir: Directory
+    more: Annotated[Positional[tuple[str, ...]], arg(metavar="[DIR ...]", help="Others, to merge with it first.")] = ()
+    out: Annotated[str | None, arg(metavar="DIR")] = None
+    """Of several directories: where they are merged and compared, new or the same merge; see `merge`."""
     measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = DEFAULT_MEASURES
     """With choices if you like, "cka(debiased=False)"; `list` names them, docs/measures.md says which to take."""
     task: Annotated[str, arg(metavar="NAME")] = ""
@@ -252,11 +240,35 @@ class Compare:
     def __call__(self) -> None:
         from analysis.zoo_comparison import Request, compare_zoo
 
-        _use_data(self.data_dir)
+        look_in(self.data_dir)
         flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
         dtype = "float64" if self.float64 else "float32"
         request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
-        compare_zoo(_here(self.dir), request, say)
+        compare_zoo(self._place(), request, say)
+
+    def _place(self) -> Path:
+        """The directory that is compared: of several, their merge."""
+        if not self.more:
+            if self.out is not None:
+                raise ValueError("--out is for several directories; a comparison of one is written into it.")
+            return _here(self.dir)
+        if self.out is None:
+            raise ValueError("Several directories are merged to be compared; say where with --out.")
+        Merge((self.dir, *self.more), self.out)()
+        return _here(self.out)
+
+
+@dataclasses.dataclass
+class Merge:
+    """Make one zoo directory of several: no checkpoint is changed, and a member that two of them have counts once."""
+
+    dirs: Annotated[Positional[tuple[str, ...]], arg(metavar="DIR DIR ...", help="Zoo directories.")]
+    out: Annotated[str, arg(metavar="DIR", help="The new one; of the same merge, what is there stays.")]
+
+    def __call__(self) -> None:
+        from zoo import merge
+
+        merge([_here(name) for name in self.dirs], _here(self.out), say)
 
 
 @dataclasses.dataclass
@@ -278,7 +290,7 @@ class Assay:
     def __call__(self) -> None:
         from analysis.zoo_assays import assay_of, assay_zoo
 
-        _use_data(self.data_dir)
+        look_in(self.data_dir)
         assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
         assay_zoo(_here(self.dir), assay, self.at, say)
 
@@ -322,18 +334,10 @@ class Verify:
     def __call__(self) -> None:
         from zoo.store.verification import verify
 
-        report = verify(self.dir)
-        for fault in report.faults:
-            say(fault)
-        left = f"; {report.unfinished} that were never finished" if report.unfinished else ""
-        number, blocks = counted(report.checkpoints, "checkpoint"), counted(report.blocks, "block")
-        say(f"{number} of {blocks}, {mebibytes(report.bytes)} read{left}.")
-        if report.faults:
-            raise OSError(f"{counted(len(report.faults), 'fault')} in {self.dir}; each says what to do.")
-        say("All as they were written.")
+        print_verified(self.dir, verify(self.dir))
 
 
-COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Assay, Report, Show, Verify)}
+COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Merge, Assay, Report, Show, Verify)}
 
 
 def _here(name: str) -> Path:
@@ -342,15 +346,6 @@ def _here(name: str) -> Path:
     if is_remote(name):
         raise ValueError(f"{name} is in a bucket; `train` into it, and compare a copy on this machine.")
     return Path(name)
-
-
-def _use_data(directory: Path | None) -> None:
-    """Image sets are looked for in this directory from now on."""
-    if directory is None:
-        return
-    if not directory.is_dir():
-        raise ValueError(f"--data-dir is {directory}, which is no directory.")
-    os.environ["ZOO_DATA"] = str(directory.resolve())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import math
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,9 +13,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
-from zoo.wording import clock, counted, plain
+from zoo.wording import clock, counted, mebibytes, plain
 
-__all__ = ["console", "print_fields", "print_member", "print_plan", "print_zoo", "say"]
+__all__ = [
+    "console",
+    "print_fields",
+    "print_member",
+    "print_parts",
+    "print_plan",
+    "print_trained",
+    "print_verified",
+    "print_zoo",
+    "say",
+]
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -22,6 +33,16 @@ console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isat
 def say(line: str) -> None:
     """One line, as it is."""
     console.print(plain(line), markup=False)
+
+
+def print_parts() -> None:
+    """The parts of every kind, one line each."""
+    from zoo import lookup
+
+    for kind in lookup.FOLDERS:
+        console.print(f"[bold]{kind}s[/bold]")
+        for name in lookup.names(kind):
+            say(f"  {name:<14} {lookup.describe(kind, name)}")
 
 
 def print_fields(name: str) -> None:
@@ -137,6 +158,37 @@ def print_plan(name: str, rows: list[Any]) -> None:
         f"{'' if timed else ' For memory and time add --timed, which compiles some cohorts.'}",
         markup=False,
     )
+
+
+def print_trained(trained: Any, done: bool, begin: float, here: bool) -> None:
+    """How many members stand how, and what the run took.
+
+    Args:
+      trained: the directory.
+      done: whether all was done before the run.
+      begin: of the run, by `time.monotonic`.
+      here: whether it was a run of this process.
+    """
+    summary = ", ".join(f"{n} {status}" for status, n in trained.members["status"].value_counts().items())
+    run = trained.manifest.get("last_run", {})
+    done = done and not run.get("programs")  # nothing had to be mended
+    end = "all was done before" if done else f"{time.monotonic() - begin:.0f} s"
+    say(f"{counted(len(trained.members), 'member')}: {summary} ({end}).")
+    if not done and here and run:
+        compiled = f"{counted(run['programs'], 'program')} took {run['compile_seconds']:.0f} s to trace and compile"
+        console.print(f"{compiled}; peak memory {run['peak_mebibytes']} MiB.")
+
+
+def print_verified(directory: str, report: Any) -> None:
+    """What reading every file has shown, a `zoo.store.verification.Verified`; an OSError where something is damaged."""
+    for fault in report.faults:
+        say(fault)
+    left = f"; {report.unfinished} that were never finished" if report.unfinished else ""
+    number, blocks = counted(report.checkpoints, "checkpoint"), counted(report.blocks, "block")
+    say(f"{number} of {blocks}, {mebibytes(report.bytes)} read{left}.")
+    if report.faults:
+        raise OSError(f"{counted(len(report.faults), 'fault')} in {directory}; each says what to do.")
+    say("All as they were written.")
 
 
 def print_zoo(trained: Any) -> None:

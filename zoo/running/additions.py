@@ -3,6 +3,7 @@ that failed, again with another seed or learning rate."""
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 from zoo import files
@@ -17,8 +18,9 @@ from zoo.store.lock import locked
 from zoo.store.members import member_table
 from zoo.training import shapes
 from zoo.training.status import DIVERGED_WORD, UNSOLVED_WORD
+from zoo.wording import counted
 
-__all__ = ["grow", "retried"]
+__all__ = ["grow", "retried", "retry"]
 
 STATUSES = (DIVERGED_WORD, UNSOLVED_WORD)
 
@@ -54,6 +56,31 @@ def retried(
         return _added(store, status, learning_rate)
 
 
+def retry(
+    out: str | os.PathLike[str],
+    zoo: Zoo,
+    status: str | None,
+    learning_rate: float | None,
+    several: bool,
+    say: Callable[[str], object],
+) -> None:
+    """What `--retry` and `--retry-learning-rate` ask for, said line by line.
+
+    Args:
+      out, zoo, status, learning_rate: of `retried`.
+      several: whether this process is one of several of its run, which is refused.
+      say: takes a line.
+    """
+    if several:
+        raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")
+    if status is None:
+        raise ValueError(f"--retry-learning-rate is {learning_rate}; it needs --retry diverged.")
+    added = retried(out, zoo, status, learning_rate)
+    for old, new in added:
+        say(f"{new} is {old} again")
+    say(f"{counted(len(added), 'member')} added for those that are {status} and have not been tried again.")
+
+
 def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple[str, str]]:
     content, zoo = store.manifest, store.zoo
     tried = manifest.tried_again(content)
@@ -70,8 +97,7 @@ def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple
             raise ValueError(f"{member.id} with learning rate {learning_rate} is {new.id}, which the zoo has already.")
         pairs.append((member, new))  # two that differ in their rates alone become one
     if pairs:
-        generation = len(content.get("retries", [])) + 1
-        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), generation)
+        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), zoo.next_generation)
         for cohort in added.cohorts:
             shapes.check(cohort)
         store.add(added, {old.id: new.id for old, new in pairs})
@@ -118,7 +144,7 @@ def grow(store: Store, share: Share) -> str:
             f"{store.path} lacks {count} members of this spec, and adding them is for one process alone, or for --on; "
             "the others can join later."
         )
-    added = _generation(store.zoo.name, store.absent, len(store.manifest.get("retries", [])) + 1)
+    added = _generation(store.zoo.name, store.absent, store.zoo.next_generation)
     for cohort in added.cohorts:
         shapes.check(cohort)
     store.add(added)

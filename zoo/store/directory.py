@@ -9,7 +9,6 @@ Every write is atomic and nothing is pickled.
 """
 
 import dataclasses
-import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -136,8 +135,9 @@ class Store:
 
     def _before(self, cohort: Cohort) -> dict[str, Any] | None:
         """The recipe of the cohort that this one, which was added later, continues: bits may hang on it."""
-        earlier = self.manifest["cohorts"].get(re.sub(r"-\d+$", "", cohort.id), {}) if cohort.generation else {}
-        return earlier.get("recipe") or earlier.get("asked")
+        known = self.manifest["cohorts"]
+        earlier = [known[c.id] for c in self.cohorts if c.kind == cohort.kind and c.generation < cohort.generation]
+        return next((recipe for e in earlier if (recipe := e["recipe"] or e["asked"])), None)
 
     def recipe(self, cohort_id: str) -> "Recipe | None":
         """The recipe that a cohort runs with; None before anyone has fitted it."""

@@ -20,7 +20,10 @@ from zoo.spec.zoo import Zoo
 DIRECTORY_FORMAT = 2
 """Of a zoo directory; `zoo.json` names it."""
 
-_ENTRY_TYPES = {"spec": dict, "cohorts": dict, "versions": dict, "hardware": dict, "data": dict, "retries": list}
+_ENTRY_TYPES = {
+    **dict.fromkeys(("spec", "cohorts", "versions", "hardware", "data"), dict),
+    **dict.fromkeys(("retries", "merged"), list),
+}
 
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
 
@@ -62,6 +65,8 @@ def read_manifest(path: Any) -> dict[str, Any]:
     for name, kind in _ENTRY_TYPES.items():
         if not isinstance(manifest.get(name, kind()), kind):
             raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
+    if not all(isinstance(about, dict) for about in manifest.get("merged", [])):
+        raise ValueError(f"{file} is not a zoo's manifest: merged is {manifest['merged']!r:.80}.")
     for retry in manifest.get("retries", []):
         of = retry.get("of", {}) if isinstance(retry, dict) else None
         if not isinstance(of, dict) or not all(isinstance(new, str) for new in of.values()):
