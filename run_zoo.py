@@ -30,7 +30,7 @@ except ImportError as error:
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
 from zoo.data.downloads import look_in
 from zoo.running import run_settings
-from zoo.spec.spec_file import Overrides, read_spec, take_options, take_overrides, value_of, with_number
+from zoo.spec.spec_file import Overrides, place_of, read_spec, take_options, take_overrides, value_of, with_number
 from zoo.terminal import (
     console,
     print_fields,
@@ -71,7 +71,7 @@ class Train:
     spec: Annotated[
         Positional[str], arg(metavar="SPEC", help="A preset, a Python file that defines `zoo`, or a zoo directory.")
     ]
-    out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
+    out: Annotated[str, arg(metavar="DIR", help="New, or of the same spec to go on; of a zoo directory itself.")] = ""
     save_every: Seconds = run_settings.SAVE_EVERY
     """Time between two checkpoints of a block."""
     keep: Annotated[int, arg(metavar="N")] = run_settings.KEPT
@@ -84,6 +84,8 @@ class Train:
     """First add a new member for each that is "diverged" (or "unsolved"): with the next seed, or see below."""
     retry_learning_rate: Annotated[float | None, arg(metavar="RATE")] = None
     """Of the new members, with the old seed."""
+    more_steps: Count = None
+    """First add each member with fewer steps once more, with so many: it begins where that one ended, if it can."""
     on: Literal["local", "slurm", "ray"] = "local"
     """Where: on this machine, or in shares as SLURM jobs or Ray tasks, which see the same directory."""
     shares: Count = None
@@ -115,6 +117,10 @@ class Train:
     def __call__(self) -> None:
         look_in(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
+        if self.more_steps is not None:
+            from zoo.running.additions import longer
+
+            zoo = longer(self.out, zoo, self.more_steps)
         for hint in zoo.hints:
             say(hint)
         if self.timed and not self.dry_run:
@@ -239,23 +245,13 @@ class Compare:
 
     def __call__(self) -> None:
         from analysis.zoo_comparison import Request, compare_zoo
+        from zoo.store.merging import one_of
 
         look_in(self.data_dir)
         flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
         dtype = "float64" if self.float64 else "float32"
         request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
-        compare_zoo(self._place(), request, say)
-
-    def _place(self) -> Path:
-        """The directory that is compared: of several, their merge."""
-        if not self.more:
-            if self.out is not None:
-                raise ValueError("--out is for several directories; a comparison of one is written into it.")
-            return _here(self.dir)
-        if self.out is None:
-            raise ValueError("Several directories are merged to be compared; say where with --out.")
-        Merge((self.dir, *self.more), self.out)()
-        return _here(self.out)
+        compare_zoo(one_of([_here(name) for name in (self.dir, *self.more)], self.out, say), request, say)
 
 
 @dataclasses.dataclass
@@ -360,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = with_number(words, "--nulls", PERMUTATIONS)
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
         if isinstance(command, Train):
-            command.overrides = overrides
+            command.overrides, command.out = overrides, place_of(command.spec, command.out)
         elif isinstance(command, Assay):
             command.options = [*overrides, *options]
         elif overrides:

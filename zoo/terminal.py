@@ -193,10 +193,10 @@ def print_verified(directory: str, report: Any) -> None:
 
 def print_zoo(trained: Any) -> None:
     """The cohorts of a zoo directory, with how its members fared, and its member table."""
-    from zoo.spec.member import MEMBER_COLUMNS, set_apart
+    from zoo.spec.member import BEGINS_FROM, MEMBER_COLUMNS, set_apart
 
     table, rows = trained.members, []
-    fields = {name: table[name].tolist() for name in table if name not in MEMBER_COLUMNS}
+    fields = {name: table[name].tolist() for name in table if name not in (*MEMBER_COLUMNS, BEGINS_FROM)}
     words = set_apart(table["cohort"].tolist(), [*zip(table["task"], table["model"])], fields)
     for cohort, group in table.groupby("cohort", sort=False):
         recipe = trained.manifest["cohorts"].get(cohort, {}).get("recipe") or {}
@@ -214,7 +214,7 @@ def print_zoo(trained: Any) -> None:
 
 def print_member(trained: Any, member: str) -> None:
     """A member's state, hyperparameters and curve."""
-    from zoo.store.manifest import tried_again
+    from zoo.store.manifest import begun_from, tried_again
     from zoo.store.members import full_id
 
     member = full_id(trained.path, trained.members["member"].tolist(), member)
@@ -228,6 +228,8 @@ def print_member(trained: Any, member: str) -> None:
     for old, new in tried_again(trained.manifest).items():
         if member in (old, new):
             say(f"  {'tried again as ' + new if member == old else old + ' tried again'}")
+    if old := begun_from(trained.manifest).get(member):
+        say(f"  begun where {old} ended; its curve up to there is that one's")
     curves = trained.curves
     curve = curves[curves["member"] == member].drop(columns="member")
     print_table(list(curve.columns), curve.itertuples(index=False))

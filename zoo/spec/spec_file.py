@@ -51,12 +51,22 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
     return _set(zoo, overrides, task, rule)
 
 
+def place_of(spec: str, out: str) -> str:
+    """The zoo directory that is trained: `out`, or where the spec is one and nothing else is said, that."""
+    if out:
+        return out
+    if (Path(spec) / SPEC_FILE).is_file():
+        return spec
+    raise ValueError(f"--out is missing: the zoo directory of {spec}, new, or to go on with.")
+
+
 def _of_manifest(path: Path) -> Any:
-    """The zoo that a directory was begun with."""
+    """The zoo that a directory was begun with, as a spec: generations are of the directory."""
     from zoo.spec.zoo import Zoo
 
     try:
-        return Zoo.from_json(json.loads(path.read_text(encoding="utf-8"))["spec"])
+        zoo = Zoo.from_json(json.loads(path.read_text(encoding="utf-8"))["spec"])
+        return Zoo.of_grids(zoo.name, dict.fromkeys(grid._replace(generation=0) for grid in zoo.grids))
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The spec {path} is not the {SPEC_FILE} of a zoo directory.") from error
 

@@ -10,7 +10,7 @@ Every write is atomic and nothing is pickled.
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,6 +23,7 @@ from zoo.store import manifest
 from zoo.store.checkpoints import KEPT, BlockFolder
 from zoo.store.data_hashes import check_data
 from zoo.store.members import member_table
+from zoo.store.regrouping import Beginning, Place, places_of
 from zoo.wording import short
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Store:
         self.path = files.directory(directory)
         self.kept, self.writes = kept, writes
         self._lock = threading.Lock()
+        self._places: dict[Any, Place] = {}  # of members that others begin from
         self._snapshots: tuple[Any, dict[str, tuple[int, ...]]] = (None, {})  # of a zoo: cohort -> steps
         check_place(self.path)
         if not (self.path / "zoo.json").exists():
@@ -94,15 +96,16 @@ class Store:
                 f"there to have the rest added ({lacking} of {len(begun)} members are not in this one)."
             )
 
-    def add(self, added: Zoo, of: dict[str, str] | None = None) -> None:
+    def add(self, added: Zoo, **lineage: dict[str, str]) -> None:
         """Add members to the directory, for the next training; what is there stays as it is.
 
         Args:
-          added: the members, of the generation after the last.
-          of: for members that are old ones again, the old ids -> the new ones.
+          added: the members, of generations after the last.
+          **lineage: `of`, for members that are old ones again, the old ids -> the new ones; `begins`, for members that
+            go on where old ones ended, the new ids -> the old ones.
         """
         content, before = self.manifest, self.manifest.get("retries", [])
-        content["retries"] = [*before, {**added.to_json(), **({"of": of} if of else {})}]
+        content["retries"] = [*before, {**added.to_json(), **{name: of for name, of in lineage.items() if of}}]
         content["cohorts"] = manifest.sizes(self.zoo + added)
         files.write_atomically(self.path / "zoo.json", files.to_json(content))
         self.read()
@@ -136,6 +139,9 @@ class Store:
     def _before(self, cohort: Cohort) -> dict[str, Any] | None:
         """The recipe of the cohort that this one, which was added later, continues: bits may hang on it."""
         known = self.manifest["cohorts"]
+        if begun := manifest.begun_from(self.manifest).get(cohort.members[0].id):
+            entry = known[self.zoo.homes[begun]]
+            return entry["recipe"] or entry["asked"]
         earlier = [known[c.id] for c in self.cohorts if c.kind == cohort.kind and c.generation < cohort.generation]
         return next((recipe for e in earlier if (recipe := e["recipe"] or e["asked"])), None)
 
@@ -175,9 +181,22 @@ class Store:
             self.path / "cohorts" / cohort_id / f"{index:04d}", self.kept, self._snapshots[1].get(cohort_id, ())
         )
 
+    def beginning(self, members: Sequence[str]) -> Beginning | None:
+        """Where the members of a block begin, if that is the end of others; None where it is their seeds."""
+        old = [manifest.begun_from(self.manifest).get(member) for member in members]
+        if old[0] is None:  # none of its cohort does
+            return None
+        with self._lock:
+            if not all(member in self._places for member in old):
+                self._places = places_of(self.path)
+        missing = [member for member in old if member not in self._places]
+        if missing:
+            raise ValueError(f"{self.path} has no checkpoint of {missing[0]}.")
+        return Beginning([self._places[str(member)] for member in old], self.zoo.by_id[old[0]].training.steps)
+
     def write_table(self) -> pd.DataFrame:
         """Write `members.csv` from the spec and the blocks' curves, and return it."""
-        table = member_table(self.path, self.zoo, strict=False)
+        table = member_table(self.path, self.zoo, strict=False, begins=manifest.begun_from(self.manifest))
         files.write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
         return table
 

@@ -68,8 +68,8 @@ def read_manifest(path: Any) -> dict[str, Any]:
     if not all(isinstance(about, dict) for about in manifest.get("merged", [])):
         raise ValueError(f"{file} is not a zoo's manifest: merged is {manifest['merged']!r:.80}.")
     for retry in manifest.get("retries", []):
-        of = retry.get("of", {}) if isinstance(retry, dict) else None
-        if not isinstance(of, dict) or not all(isinstance(new, str) for new in of.values()):
+        pairs = [retry.get(name, {}) for name in ("of", "begins")] if isinstance(retry, dict) else [None]
+        if not all(isinstance(of, dict) and all(isinstance(m, str) for m in of.values()) for of in pairs):
             raise ValueError(f"{file} is not a zoo's manifest: {retry!r:.80} is no retry.")
     asked = {}
     for number in range(len(manifest.get("retries", [])) + 1):
@@ -131,6 +131,11 @@ def _described_by(described: str) -> Zoo:
 def tried_again(manifest: dict[str, Any]) -> dict[str, str]:
     """Members that were tried again -> who they are now."""
     return {old: new for retry in manifest.get("retries", []) for old, new in retry.get("of", {}).items()}
+
+
+def begun_from(manifest: dict[str, Any]) -> dict[str, str]:
+    """Members that go on where others with fewer steps ended -> those."""
+    return {new: old for retry in manifest.get("retries", []) for new, old in retry.get("begins", {}).items()}
 
 
 def _optional(file: Any) -> dict[str, Any]:

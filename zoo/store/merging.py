@@ -122,6 +122,21 @@ def merge(
     return Trained(target)
 
 
+def one_of(directories: Sequence[Path], out: str | None, say: Callable[[str], Any]) -> Path:
+    """The directory to go on with: the one that is given, or of several their merge.
+
+    Raises:
+      ValueError: as `merge`; several and no place for their merge, or one and a place.
+    """
+    if len(directories) == 1:
+        if out is not None:
+            raise ValueError("--out is for several directories; a comparison of one is written into it.")
+        return directories[0]
+    if out is None:
+        raise ValueError("Several directories are merged to be compared; say where with --out.")
+    return Path(merge(directories, out, say).path)
+
+
 def _hold(path: Path, held: ExitStack) -> None:
     """Hold a directory for as long as it is read; of one that may not be written nobody here is training."""
     try:
@@ -288,10 +303,12 @@ def _write(place: Path, sources: Sequence[Source], owners: dict[str, int], data:
                 _copy(block, copy) if rows is None else _leave_out(block, copy, piece, rows, entry["recipe"]["block"])
     files.write_atomically(place / "recipes.json", files.to_json(asked))
     content = {**sources[0].trained.manifest, "spec": zoo.to_json(), "cohorts": manifest.sizes(zoo), "data": data}
-    tried = [source.trained.manifest.get("retries", []) for source in sources]
-    of = {old: new for retries in tried for retry in retries for old, new in retry.get("of", {}).items()}
-    # An entry even where nobody was tried again: the recipes of cohorts that are begun later have a file of their own.
-    content["retries"] = [{"name": name, "grids": [], **({"of": of} if of else {})}]
+    lineage: dict[str, dict[str, str]] = {"of": {}, "begins": {}}
+    for source in reversed(sources):  # the first has the last word
+        lineage["of"] |= manifest.tried_again(source.trained.manifest)
+        lineage["begins"] |= manifest.begun_from(source.trained.manifest)
+    # An entry even where there is no lineage: the recipes of cohorts that are begun later have a file of their own.
+    content["retries"] = [{"name": name, "grids": [], **{entry: pairs for entry, pairs in lineage.items() if pairs}}]
     content["merged"] = [_about(source) for source in sources]
     content.pop("last_run", None)
     files.write_atomically(place / "zoo.json", files.to_json(content))

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.store.checkpoints import CURVES, BlockFolder
+from zoo import files
+from zoo.store.checkpoints import CURVES, BlockFolder, block_folders
 from zoo.store.sealing import CheckpointCorrupt
 from zoo.training.status import RUNNING, STOPPED
 
@@ -20,6 +21,51 @@ class Place(NamedTuple):
 
     folder: BlockFolder
     row: int
+
+
+class Beginning(NamedTuple):
+    """What the members of a block begin with, where that is not their seeds.
+
+    Attributes:
+      places: of the members that had fewer steps, and were trained to their end, in the order of the block.
+      step: at which that was.
+    """
+
+    places: list[Place]
+    step: int
+
+
+def places_of(path: Any) -> dict[str, Place]:
+    """Member -> its block and row there, by the ids that were saved with the block."""
+    folders = block_folders(path)
+    manifests = files.spread(path, BlockFolder.manifest, folders)
+    return {
+        member: Place(folder, row)
+        for folder, manifest in zip(folders, manifests)
+        for row, member in enumerate((manifest or {"members": []})["members"])
+    }
+
+
+def begin(target: BlockFolder, beginning: Beginning, members: Sequence[str], size: int) -> None:
+    """Write what the members of a block begin with: untrained, at snapshots that are there, and where others ended.
+
+    A run that is killed meanwhile leaves no checkpoint of that last step, and the next one begins again.
+
+    Args:
+      target: the block's folder.
+      beginning: where they begin.
+      members: their ids.
+      size: rows of the block.
+
+    Raises:
+      CheckpointCorrupt, ValueError: as `save_gathered`.
+    """
+    there = set.intersection(*(set(folder.steps()) for folder in _by_folder(beginning.places)))
+    if beginning.step not in there:
+        raise ValueError(f"{beginning.places[0].folder.path} has no checkpoint at step {beginning.step}.")
+    for step in sorted(there & {0, *target.snapshots, beginning.step}):
+        if step <= beginning.step:
+            save_gathered(target, step, beginning.places, members, size, running=step == beginning.step)
 
 
 def save_gathered(
