@@ -152,8 +152,10 @@ class Train:
             raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
         from zoo.launch.processes import joined_cluster
         from zoo.running.run import train
+        from zoo.spec.own_parts import texts_of
 
-        cluster = joined_cluster(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
+        asked = json.dumps([zoo.to_json(), texts_of(zoo)])
+        cluster = joined_cluster(asked, self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
         try:
             return train(zoo, self.out, **settings, cluster=cluster)

@@ -1,7 +1,6 @@
 """The zoo that a command line asks for: a preset or a Python file, with fields set by flags."""
 
 import ast
-import importlib.util
 import inspect
 import json
 import os
@@ -38,11 +37,7 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
                 f"The spec {spec} is no Python file; give one that defines `zoo`, a preset's name, or a zoo directory, "
                 "whose spec is taken."
             )
-        loader = importlib.util.spec_from_file_location("zoo_spec_file", path)
-        assert loader is not None
-        assert loader.loader is not None
-        module = importlib.util.module_from_spec(loader)
-        _execute(path, loader.loader, module)
+        module = _executed(path)
     else:
         module = lookup.find("preset", spec)
     zoo = getattr(module, "zoo", None)
@@ -62,10 +57,14 @@ def place_of(spec: str, out: str) -> str:
 
 def _of_manifest(path: Path) -> Any:
     """The zoo that a directory was begun with, as a spec: generations are of the directory."""
+    from zoo.spec import own_parts
     from zoo.spec.zoo import Zoo
 
     try:
-        zoo = Zoo.from_json(json.loads(path.read_text(encoding="utf-8"))["spec"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        spec, parts = content["spec"], content.get("parts", {})
+        with own_parts.reading(path.parent, parts):
+            zoo = Zoo.from_json(spec)
         return Zoo.of_grids(zoo.name, dict.fromkeys(grid._replace(generation=0) for grid in zoo.grids))
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The spec {path} is not the {SPEC_FILE} of a zoo directory.") from error
@@ -91,12 +90,13 @@ def value_of(text: str) -> Any:
         return text
 
 
-def _execute(path: Path, loader: Any, module: Any) -> None:
-    """Run a spec file; what goes wrong in it is one sentence that names its line."""
+def _executed(path: Path) -> Any:
+    """The module of a spec file; what goes wrong in it is one sentence that names its line."""
     from zoo import lookup
+    from zoo.spec import own_parts
 
     try:
-        loader.exec_module(module)
+        return own_parts.of_folder(path.parent, path).load(own_parts.spec_name(path))
     except Exception as error:
         why = lookup.failure(error, path)
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
@@ -118,7 +118,7 @@ def _nearest_field(name: str, of_zoo: bool) -> str:
         for each in lookup.names(kind):
             with suppress(ValueError):  # a file that is broken is not what this is about
                 known |= set(fields_of(class_of(kind, each)))
-    return lookup.nearest(name, sorted(known))
+    return lookup.nearest(name, sorted(known - {name}))  # which another class may have
 
 
 def take_options(arguments: Sequence[str], kept: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:

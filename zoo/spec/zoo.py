@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from zoo import lookup
 from zoo.spec import encoding
 from zoo.spec.cohorts import Cohort, grouped
-from zoo.spec.contracts import check_contract, is_of
+from zoo.spec.contracts import allowed_of, check_contract, is_of
 from zoo.spec.encoding import DEFAULT_RULE, default_rule
 from zoo.spec.fields import checked, name_of, paths_of, replaced
 from zoo.spec.member import SECTIONS, Member
@@ -239,7 +239,7 @@ def _instances(section: str, value: Any) -> tuple[Any, ...]:
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     for instance in values:
         if type(instance) is not Training if section == "training" else not is_of(section, instance):
-            allowed = "a Training" if section == "training" else f"a {section} of the folder {lookup.FOLDERS[section]}"
+            allowed = "a Training" if section == "training" else allowed_of(section, instance)
             raise ValueError(f"The zoo's {section} is {instance!r}; it must be {allowed}, or a list of them.")
         if section != "training":
             check_contract(section, type(instance))

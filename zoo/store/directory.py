@@ -1,6 +1,7 @@
 """The zoo directory while it is written: manifest, member table, one series of checkpoints per block.
 
     zoo.json, recipes.json                     zoo/store/manifest.py
+    parts/<module>.py                          zoo/spec/own_parts.py
     members.csv                                one row per member
     cohorts/<cohort>/cohort.json               zoo/store/manifest.py
     cohorts/<cohort>/<block>/<step>/           zoo/store/checkpoints.py; step 0 is the untrained networks
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from zoo import files, wording
+from zoo.spec import own_parts
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import differences
 from zoo.spec.zoo import Zoo
@@ -61,6 +63,7 @@ class Store:
             self.path.mkdir(parents=True, exist_ok=True)
             manifest.create(self.path, zoo)
         self.zoo, self._given, self._spec = zoo, zoo, zoo.to_json()
+        self._texts = own_parts.texts_of(zoo)
         self._described = manifest.description({"spec": self._spec})
         self.read()
 
@@ -76,18 +79,22 @@ class Store:
           ValueError: it is damaged, or its spec has members that the zoo has not.
         """
         content = manifest.read_manifest(self.path)
+        own_parts.check_same(self.path, content.get("parts", {}), self._texts)
         changes = list(differences(content["spec"], self._spec))
         if changes:
-            self._check_all_given(content["spec"], changes)
+            self._check_all_given(content, changes)
         if (described := manifest.description(content)) != self._described:
-            self.zoo, self._described = manifest.zoo_of(content), described
+            self.zoo, self._described = manifest.zoo_of(content, self.path), described
         manifest.check_cohorts(self.path, content, self.zoo)
         self.manifest = content
         self.absent = [member for member in self._given.members if member.id not in self.zoo.by_id] if changes else []
 
-    def _check_all_given(self, spec: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
+    def _check_all_given(self, content: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
         """Refuse a zoo without some of the members that the directory was begun with."""
-        begun, given = manifest.zoo_of({"spec": spec}).members, self._given.by_id
+        begun = manifest.zoo_of(
+            {name: content[name] for name in ("spec", "parts") if name in content}, self.path
+        ).members
+        given = self._given.by_id
         if lacking := sum(member.id not in given for member in begun):
             where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
             more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -107,6 +114,8 @@ class Store:
         content, before = self.manifest, self.manifest.get("retries", [])
         content["retries"] = [*before, {**added.to_json(), **{name: of for name, of in lineage.items() if of}}]
         content["cohorts"] = manifest.sizes(self.zoo + added)
+        if new := {m: text for m, text in own_parts.texts_of(added).items() if m not in content.get("parts", {})}:
+            content["parts"] = {**content.get("parts", {}), **own_parts.keep(self.path, new)}
         files.write_atomically(self.path / "zoo.json", files.to_json(content))
         self.read()
 

@@ -1,6 +1,6 @@
 """What a zoo directory says of itself, checked before it is believed.
 
-    zoo.json                      spec, versions, hardware, hashes of the data; written by the first process
+    zoo.json                      spec, versions, hardware, hashes of the data and of code; written by the first process
     recipes.json                  the recipe that every cohort is to begin with; written once, before anything trains
     cohorts/<cohort>/cohort.json  the recipe that it runs with, once its program has shown what memory it takes
 
@@ -15,13 +15,14 @@ import re
 from typing import Any
 
 from zoo.files import read_json, to_json, write_once
+from zoo.spec import own_parts
 from zoo.spec.zoo import Zoo
 
 DIRECTORY_FORMAT = 2
 """Of a zoo directory; `zoo.json` names it."""
 
 _ENTRY_TYPES = {
-    **dict.fromkeys(("spec", "cohorts", "versions", "hardware", "data"), dict),
+    **dict.fromkeys(("spec", "cohorts", "versions", "hardware", "data", "parts"), dict),
     **dict.fromkeys(("retries", "merged"), list),
 }
 
@@ -31,6 +32,8 @@ _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, 
 def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
     content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo), "versions": _versions()}
+    if texts := own_parts.texts_of(zoo):
+        content["parts"] = own_parts.keep(path, texts)
     write_once(path / "zoo.json", to_json(content))
 
 
@@ -114,18 +117,24 @@ def description(manifest: dict[str, Any]) -> str:
     return json.dumps([manifest["spec"], manifest.get("retries", [])], sort_keys=True)
 
 
-def zoo_of(manifest: dict[str, Any]) -> Zoo:
-    """The spec of a manifest, with the members that were tried again; a ValueError where it is none.
+def zoo_of(manifest: dict[str, Any], path: Any) -> Zoo:
+    """The spec of a manifest, with the members that were added; a ValueError where it is none.
 
     Manifests of one description share one zoo: what was expanded for `train` is there for `compare` and the report.
+
+    Args:
+      manifest: of `read_manifest`, or its spec alone.
+      path: of the directory, whose code is run where a part of its own is not there.
     """
-    return _described_by(description(manifest))
+    parts = tuple(sorted(manifest.get("parts", {}).items()))
+    return _described_by(description(manifest), parts, path if parts else None)
 
 
 @functools.lru_cache(maxsize=2)  # a zoo of 100,000 members is large: no more than two directories in turn
-def _described_by(described: str) -> Zoo:
+def _described_by(described: str, parts: tuple[tuple[str, str], ...], path: Any) -> Zoo:
     spec, retries = json.loads(described)
-    return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
+    with own_parts.reading(path, dict(parts)):
+        return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
 
 
 def tried_again(manifest: dict[str, Any]) -> dict[str, str]:

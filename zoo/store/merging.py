@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo import files
 from zoo.buckets import is_remote
+from zoo.spec import own_parts
 from zoo.spec.member import Member
 from zoo.spec.zoo import Grid, Zoo, grids_of
 from zoo.store import manifest
@@ -192,6 +193,13 @@ def _check_alike(sources: Sequence[Source], owners: dict[str, int]) -> dict[str,
                     f"{counted(left, 'member')} of {source.name} are not trained to their end, and would go on as no "
                     f"single machine can ({kinds}): train them first."
                 )
+    code: dict[str, tuple[str, Source]] = {}
+    for source in sources:
+        for module, digest in source.trained.manifest.get("parts", {}).items():
+            text = own_parts.kept_text(source.path, module, digest)
+            known, other = code.setdefault(module, (text, source))
+            if not own_parts.same(known, text):
+                raise ValueError(f"{other.name} and {source.name} keep other code under the name {module}.py.")
     return {task: hashed for task, (hashed, _) in data.items()}
 
 
@@ -309,6 +317,8 @@ def _write(place: Path, sources: Sequence[Source], owners: dict[str, int], data:
         lineage["begins"] |= manifest.begun_from(source.trained.manifest)
     # An entry even where there is no lineage: the recipes of cohorts that are begun later have a file of their own.
     content["retries"] = [{"name": name, "grids": [], **{entry: pairs for entry, pairs in lineage.items() if pairs}}]
+    if texts := own_parts.texts_of(zoo):
+        content["parts"] = own_parts.keep(place, texts)
     content["merged"] = [_about(source) for source in sources]
     content.pop("last_run", None)
     files.write_atomically(place / "zoo.json", files.to_json(content))

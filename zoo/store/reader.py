@@ -84,7 +84,7 @@ class Trained:
     @functools.cached_property
     def zoo(self) -> Zoo:
         """The spec."""
-        return zoo_of(self.manifest)
+        return zoo_of(self.manifest, self.path)
 
     @functools.cached_property
     def _places(self) -> dict[str, Place]:
