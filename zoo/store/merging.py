@@ -111,14 +111,19 @@ def merge(
             return _merged_before(target, sources, say)
         check_place(target)
         owners = _owners(sources)
+        say(f"merging {', '.join(str(path) for path in paths)} into {target}")
         data = _check_alike(sources, owners)
         for line in _lines(sources, owners):
             say(line)
         place = target.with_name(f".{target.name}.merging")  # one name, so that what a killed run leaves is found
         place.mkdir(parents=True, exist_ok=True)
         with locked(place):
-            _write(place, sources, owners, data)
-            place.rename(target)
+            try:
+                _write(place, sources, owners, data)
+                place.rename(target)
+            except Exception:  # a damaged checkpoint, a full disk
+                files.remove(place)
+                raise
     say(f"{counted(len(owners), 'member')} of {len(sources)} directories are in {target}")
     return Trained(target)
 

@@ -135,6 +135,15 @@ def test_a_merge_that_is_killed_leaves_no_directory_and_the_next_one_is_whole(pl
     assert [each.name for each in tmp_path.iterdir()] == ["both"]
 
 
+def test_a_damaged_block_of_which_a_member_is_left_out_is_named_and_nothing_is_left(places, tmp_path) -> None:
+    other = shutil.copytree(places[1], tmp_path / "other")
+    (file,) = other.glob("cohorts/*vanilla*/0000/6/curves.npz")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match=r"Step 6 is damaged: .*curves\.npz"):
+        merge((places[0], other), tmp_path / "both", say=str)
+    assert [each.name for each in tmp_path.iterdir()] == ["other"]
+
+
 def test_of_copies_with_other_bits_the_first_is_taken_and_one_that_is_finished_before_one_that_is_not(
     places, tmp_path
 ) -> None:
