@@ -30,12 +30,22 @@ except ImportError as error:
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
 from analysis.report.choices import USUAL, PictureChoices, check_before
 from zoo.buckets import local
-from zoo.data import use_data
+from zoo.data.downloads import look_in
 from zoo.running import run_settings
 from zoo.spec.flags import Overrides, check, take_options, take_overrides, value_of, with_number
-from zoo.spec.spec_file import read_spec
-from zoo.terminal import console, print_fields, print_member, print_plan, print_trained, print_zoo, say
-from zoo.wording import counted, mebibytes, plain
+from zoo.spec.spec_file import place_of, read_spec
+from zoo.terminal import (
+    console,
+    print_fields,
+    print_member,
+    print_parts,
+    print_plan,
+    print_trained,
+    print_verified,
+    print_zoo,
+    say,
+)
+from zoo.wording import plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -51,15 +61,7 @@ class List:
     name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='One of these, or "training".')] = None
 
     def __call__(self) -> None:
-        from zoo import lookup
-
-        if self.name is not None:
-            print_fields(self.name)
-            return
-        for kind in lookup.FOLDERS:
-            console.print(f"[bold]{kind}s[/bold]")
-            for name in lookup.names(kind):
-                say(f"  {name:<14} {lookup.describe(kind, name)}")
+        print_parts() if self.name is None else print_fields(self.name)
 
 
 @dataclasses.dataclass
@@ -73,7 +75,7 @@ class Train:
     spec: Annotated[
         Positional[str], arg(metavar="SPEC", help="A preset, a Python file that defines `zoo`, or a zoo directory.")
     ]
-    out: Annotated[str, arg(metavar="DIR", help="The zoo directory: new, or of the same spec to go on with it.")]
+    out: Annotated[str, arg(metavar="DIR", help="New, or of the same spec to go on; of a zoo directory itself.")] = ""
     save_every: Seconds = run_settings.SAVE_EVERY
     """Time between two checkpoints of a block."""
     keep: Annotated[int, arg(metavar="N")] = run_settings.KEPT
@@ -86,6 +88,8 @@ class Train:
     """First add a new member for each that is "diverged" (or "unsolved"): with the next seed, or see below."""
     retry_learning_rate: Annotated[float | None, arg(metavar="RATE")] = None
     """Of the new members, with the old seed."""
+    more_steps: Count = None
+    """First add each member with fewer steps once more, with so many: it begins where that one ended, if it can."""
     on: Literal["local", "slurm", "ray"] = "local"
     """Where: on this machine, or in shares as SLURM jobs or Ray tasks, which see the same directory."""
     shares: Count = None
@@ -115,8 +119,12 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
-        use_data(self.data_dir)
+        look_in(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
+        if self.more_steps is not None:
+            from zoo.running.additions import longer
+
+            zoo = longer(self.out, zoo, self.more_steps)
         for hint in zoo.hints:
             say(hint)
         if self.timed and not self.dry_run:
@@ -130,7 +138,10 @@ class Train:
 
         begin = time.monotonic()
         if self.retry or self.retry_learning_rate is not None:
-            self._retry(zoo)
+            from zoo.launch.processes import several
+            from zoo.running.additions import retry
+
+            retry(self.out, zoo, self.retry, self.retry_learning_rate, bool(self.processes or several()), say)
         done = all_done(self.out)
         print_trained(self._train(zoo), time.monotonic() - begin, done, self.on == "local")
 
@@ -145,26 +156,15 @@ class Train:
             raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
         from zoo.launch.processes import joined_cluster
         from zoo.running.run import train
+        from zoo.spec.own_parts import texts_of
 
-        cluster = joined_cluster(json.dumps(zoo.to_json()), self.coordinator, self.processes, self.process)
+        asked = json.dumps([zoo.to_json(), texts_of(zoo)])
+        cluster = joined_cluster(asked, self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
         try:
             return train(zoo, self.out, **settings, cluster=cluster)
         finally:
             cluster.leave()
-
-    def _retry(self, zoo: Any) -> None:
-        from zoo.launch.processes import several
-        from zoo.running.additions import retried
-
-        if self.processes or several():
-            raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")
-        if self.retry is None:
-            raise ValueError(f"--retry-learning-rate is {self.retry_learning_rate}; it needs --retry diverged.")
-        added = retried(self.out, zoo, self.retry, self.retry_learning_rate)
-        for old, new in added:
-            say(f"{new} is {old} again")
-        say(f"{counted(len(added), 'member')} added for those that are {self.retry} and have not been tried again.")
 
 
 @dataclasses.dataclass
@@ -216,6 +216,9 @@ class Compare:
     """Compare all members, trained and untrained, on their task's probe; test what explains the differences."""
 
     dir: Directory
+    more: Annotated[Positional[tuple[str, ...]], arg(metavar="[DIR ...]", help="Others, to merge with it first.")] = ()
+    out: Annotated[str | None, arg(metavar="DIR")] = None
+    """Of several directories: where they are merged and compared, new or the same merge; see `merge`."""
     measures: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = DEFAULT_MEASURES
     """With choices if you like, "cka(debiased=False)"; `list` names them, docs/measures.md says which to take."""
     task: Annotated[str, arg(metavar="NAME")] = ""
@@ -249,12 +252,26 @@ class Compare:
 
     def __call__(self) -> None:
         from analysis.zoo_comparison import Request, compare_zoo
+        from zoo.store.merging import one_of
 
-        use_data(self.data_dir)
+        look_in(self.data_dir)
         flags, names = vars(self), {field.name for field in dataclasses.fields(Request)}
         dtype = "float64" if self.float64 else "float32"
         request = Request(only=self.task, dtype=dtype, **{name: flags[name] for name in flags.keys() & names})
-        compare_zoo(local(self.dir), request, say)
+        compare_zoo(one_of([local(name) for name in (self.dir, *self.more)], self.out, say), request, say)
+
+
+@dataclasses.dataclass
+class Merge:
+    """Make one zoo directory of several: no checkpoint is changed, and a member that two of them have counts once."""
+
+    dirs: Annotated[Positional[tuple[str, ...]], arg(metavar="DIR DIR ...", help="Zoo directories.")]
+    out: Annotated[str, arg(metavar="DIR", help="The new one; of the same merge, what is there stays.")]
+
+    def __call__(self) -> None:
+        from zoo import merge
+
+        merge([local(name) for name in self.dirs], local(self.out), say)
 
 
 @dataclasses.dataclass
@@ -276,7 +293,7 @@ class Assay:
     def __call__(self) -> None:
         from analysis.zoo_assays import assay_of, assay_zoo
 
-        use_data(self.data_dir)
+        look_in(self.data_dir)
         assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
         assay_zoo(local(self.dir), assay, self.at, say)
 
@@ -321,18 +338,10 @@ class Verify:
     def __call__(self) -> None:
         from zoo.store.verification import verify
 
-        report = verify(self.dir)
-        for fault in report.faults:
-            say(fault)
-        left = f"; {report.unfinished} that were never finished" if report.unfinished else ""
-        number, blocks = counted(report.checkpoints, "checkpoint"), counted(report.blocks, "block")
-        say(f"{number} of {blocks}, {mebibytes(report.bytes)} read{left}.")
-        if report.faults:
-            raise OSError(f"{counted(len(report.faults), 'fault')} in {self.dir}; each says what to do.")
-        say("All as they were written.")
+        print_verified(self.dir, verify(self.dir))
 
 
-COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Assay, Report, Show, Verify)}
+COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Merge, Assay, Report, Show, Verify)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -348,7 +357,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check(words, COMMANDS, whose_fields=Train)
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
         if isinstance(command, Train):
-            command.overrides = overrides
+            command.overrides, command.out = overrides, place_of(command.spec, command.out)
         elif isinstance(command, Assay):
             command.options = [*overrides, *options]
         elif overrides:

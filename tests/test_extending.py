@@ -28,12 +28,14 @@ from tests.zoo.tasks import test_tasks
 from tests.zoo.tasks.test_tasks import own_images  # noqa: F401, a fixture
 from zoo import Training, Zoo, load, train
 from zoo.rules import Context
+from zoo.spec import own_parts
+from zoo.store import manifest
 from zoo.training.binding import Binder, floats_of
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```python\n# ([\w/]+)\.py\n(.*?)```", GUIDE, re.DOTALL))
-TASK, MODEL, RULE, ASSAY, PAGE = FILES
+TASK, MODEL, RULE, ASSAY, PAGE, OWN = FILES
 SMALL = Training(learning_rate=1e-2, steps=6, batch=8, evaluate_every=3)
 
 
@@ -68,6 +70,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Any:
     place, modules = tmp_path_factory.mktemp("guide"), {}
     with pytest.MonkeyPatch.context() as patch:
         for path, code in FILES.items():
+            if path == OWN:
+                continue
             folder = path.rpartition("/")[0]
             (place / folder).mkdir(parents=True, exist_ok=True)
             for file in (ROOT / folder).glob("*.py"):
@@ -162,3 +166,24 @@ def test_weight_perturbation_is_the_gradient_on_average(shown: Any) -> None:
     for ours, theirs in zip(jax.tree.leaves(drawn), jax.tree.leaves(exact(variables["params"])), strict=True):
         error = np.asarray(ours).std(0) / np.sqrt(4_000)
         np.testing.assert_array_less(np.abs(np.asarray(ours).mean(0) - theirs), 5 * error + 2e-4)
+
+
+def test_the_study_of_the_guide_outside_the_checkout_is_run_and_read_again_from_what_its_directory_keeps(
+    shown: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(figures.STYLE, "savefig.dpi", 20)
+    for name, code in (("delayed", FILES[TASK]), (OWN.rpartition("/")[2], FILES[OWN])):
+        (tmp_path / f"{name}.py").write_text(code)
+    zoo = tmp_path / "zoo"
+    assert run_zoo.main(["run", str(tmp_path / "signs.py"), "--out", str(zoo), "--training.steps", "4"]) == 0
+    table = load(zoo).members
+    assert table[["task", "rule"]].to_numpy().tolist() == [["delayed", "signs"]] * 2
+    assert sorted(file.name for file in (zoo / "parts").iterdir()) == ["delayed.py", "signs.py"]
+    for spec in tmp_path.glob("*.py"):
+        spec.unlink()
+    monkeypatch.setattr(own_parts, "_seen", {})  # another process
+    manifest._described_by.cache_clear()
+    assert "Running the code" not in capfd.readouterr().err
+    assert run_zoo.main(["assay", str(zoo), "dimensionality"]) == 0
+    assert f"Running the code that {zoo} keeps: delayed, signs" in capfd.readouterr().err
+    assert load(zoo).task(table["member"][0]).delay == 2

@@ -14,7 +14,7 @@ GUIDE = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
 SECTIONS = dict(part.split("\n", 1) for part in ("Start\n" + GUIDE).split("\n## "))
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])-?\d*\.\d+")
-PARTS = re.compile(r"# (models|zoo|analysis)/")
+PARTS = re.compile(r"# (models|zoo|analysis|study)/")
 """How a block begins that is the file of a part: tests/test_extending.py runs those."""
 OTHERS = [
     pytest.param(code, id=f"{path.name} {i}")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from zoo.spec.axes import log_uniform, product, sampled, uniform, zipped
     from zoo.spec.settings import Training, log_spaced
     from zoo.spec.zoo import Zoo
+    from zoo.store.merging import merge
     from zoo.store.reader import load
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "load",
     "log_spaced",
     "log_uniform",
+    "merge",
     "population_map",
     "product",
     "sampled",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "train": "zoo.running.run",
     "load": "zoo.store.reader",
+    "merge": "zoo.store.merging",
     "population_map": "zoo.devices.population",
     "Training": "zoo.spec.settings",
     "log_spaced": "zoo.spec.settings",

@@ -212,6 +212,16 @@ def size(path: Any) -> int:
     return int(path.stat().st_size)
 
 
+def link(source: Path, target: Path) -> None:
+    """A file of this machine under a second name, or copied where the disk is another. Files are replaced here, never
+    changed: neither name can alter what the other shows."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def remove(folder: Any) -> None:
     """Remove a folder with all that is in it, if it is there."""
     if is_remote(folder):

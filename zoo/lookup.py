@@ -29,6 +29,12 @@ FOLDERS = {
 
 PACKAGES = ("models", "zoo", "analysis")
 
+OWN_FILES: dict[str, str] = {}
+"""Modules outside the folders that parts come from -> their files; see `zoo/spec/own_parts.py`."""
+
+OWN_NAMES: dict[str, set[str]] = {}
+"""Kind -> the names of such parts."""
+
 
 def names(kind: str) -> list[str]:
     """All names of a kind ("model", "task", "rule", "measure", "assay", "preset"), sorted; a preset's with hyphens."""
@@ -69,6 +75,7 @@ def failure(error: Exception, path: Path) -> str:
     files = {path.resolve(): str(path)}
     for kind, package in FOLDERS.items():
         files |= {file.resolve(): f"{package.replace('.', '/')}/{file.name}" for file in _folder(kind).glob("*.py")}
+    files |= {Path(file).resolve(): file for file in OWN_FILES.values()}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
     places = [(Path(frame.filename).resolve(), frame.lineno) for frame in frames]
     if isinstance(error, SyntaxError) and error.filename:
@@ -87,6 +94,8 @@ def placed(error: Exception) -> str:
     line = raised(error)
     for module, number in [] if says_itself(error) else reversed(_frames(error)):
         folder, _, stem = module.rpartition(".")
+        if module in OWN_FILES:
+            return f"{OWN_FILES[module]}, line {number}: {line}"
         if folder in FOLDERS.values() and not stem.startswith("_"):
             return f"{module.replace('.', '/')}.py, line {number}: {line}"
     return line
@@ -95,7 +104,9 @@ def placed(error: Exception) -> str:
 def says_itself(error: Exception) -> bool:
     """Whether an error is one of value that this program, or a plug-in of it, has raised on purpose."""
     frames = _frames(error)
-    return isinstance(error, ValueError) and (not frames or frames[-1][0].split(".")[0] in PACKAGES)
+    return isinstance(error, ValueError) and (
+        not frames or frames[-1][0] in OWN_FILES or frames[-1][0].split(".")[0] in PACKAGES
+    )
 
 
 def _frames(error: Exception) -> list[tuple[str, int]]:
@@ -133,7 +144,7 @@ def _stem(kind: str, name: str) -> str:
     """The file of a name, without its ending; a ValueError where there is none, or one that Python cannot import."""
     available = names(kind)
     if name not in available:
-        raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, available)}.")
+        raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, [*available, *OWN_NAMES.get(kind, ())])}.")
     stem = name.replace("-", "_") if kind == "preset" else name
     if not stem.isidentifier() or keyword.iskeyword(stem) or stem not in _stems(kind):
         folder = FOLDERS[kind].replace(".", "/")

@@ -12,9 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
-from zoo.wording import clock, counted, plain
+from zoo.wording import clock, counted, mebibytes, plain
 
-__all__ = ["console", "print_fields", "print_member", "print_plan", "print_trained", "print_zoo", "say"]
+__all__ = [
+    "console",
+    "print_fields",
+    "print_member",
+    "print_parts",
+    "print_plan",
+    "print_trained",
+    "print_verified",
+    "print_zoo",
+    "say",
+]
 
 MOST_VALUES = 24
 """Of one field that the plan shows."""
@@ -25,6 +35,16 @@ console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isat
 def say(line: str) -> None:
     """One line, as it is."""
     console.print(plain(line), markup=False)
+
+
+def print_parts() -> None:
+    """The parts of every kind, one line each."""
+    from zoo import lookup
+
+    for kind in lookup.FOLDERS:
+        console.print(f"[bold]{kind}s[/bold]")
+        for name in lookup.names(kind):
+            say(f"  {name:<14} {lookup.describe(kind, name)}")
 
 
 def print_fields(name: str) -> None:
@@ -170,12 +190,24 @@ def print_plan(zoo: Any, rows: list[Any]) -> None:
     )
 
 
+def print_verified(directory: str, report: Any) -> None:
+    """What reading every file has shown, a `zoo.store.verification.Verified`; an OSError where something is damaged."""
+    for fault in report.faults:
+        say(fault)
+    left = f"; {report.unfinished} that were never finished" if report.unfinished else ""
+    number, blocks = counted(report.checkpoints, "checkpoint"), counted(report.blocks, "block")
+    say(f"{number} of {blocks}, {mebibytes(report.bytes)} read{left}.")
+    if report.faults:
+        raise OSError(f"{counted(len(report.faults), 'fault')} in {directory}; each says what to do.")
+    say("All as they were written.")
+
+
 def print_zoo(trained: Any) -> None:
     """The cohorts of a zoo directory, with how its members fared, and its member table."""
-    from zoo.spec.member import MEMBER_COLUMNS, set_apart
+    from zoo.spec.member import BEGINS_FROM, MEMBER_COLUMNS, set_apart
 
     table, rows = trained.members, []
-    fields = {name: table[name].tolist() for name in table if name not in MEMBER_COLUMNS}
+    fields = {name: table[name].tolist() for name in table if name not in (*MEMBER_COLUMNS, BEGINS_FROM)}
     words = set_apart(table["cohort"].tolist(), [*zip(table["task"], table["model"])], fields)
     for cohort, group in table.groupby("cohort", sort=False):
         recipe = trained.manifest["cohorts"].get(cohort, {}).get("recipe") or {}
@@ -193,7 +225,7 @@ def print_zoo(trained: Any) -> None:
 
 def print_member(trained: Any, member: str) -> None:
     """A member's state, hyperparameters and curve."""
-    from zoo.store.manifest import tried_again
+    from zoo.store.manifest import begun_from, tried_again
     from zoo.store.members import full_id
 
     member = full_id(trained.path, trained.members["member"].tolist(), member)
@@ -207,6 +239,8 @@ def print_member(trained: Any, member: str) -> None:
     for old, new in tried_again(trained.manifest).items():
         if member in (old, new):
             say(f"  {'tried again as ' + new if member == old else old + ' tried again'}")
+    if old := begun_from(trained.manifest).get(member):
+        say(f"  begun where {old} ended; its curve up to there is that one's")
     curves = trained.curves
     curve = curves[curves["member"] == member].drop(columns="member")
     print_table(list(curve.columns), curve.itertuples(index=False))

@@ -22,7 +22,7 @@ from models import setting, vanilla
 from tests.analysis.assayed_zoo import directory
 from zoo import Zoo, load
 from zoo.rules import reinforce
-from zoo.spec.contracts import check_contract, class_of
+from zoo.spec.contracts import check_contract, class_of_folder
 from zoo.tasks import bandit
 
 
@@ -389,7 +389,7 @@ def test_an_assays_file_that_breaks_the_contract_is_one_sentence_at_the_command_
     changes: dict[str, Any], sentence: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     check_contract.cache_clear()
-    class_of.cache_clear()
+    class_of_folder.cache_clear()
     for name, value in changes.items():
         monkeypatch.setattr(dimensionality.Assay, name, value)
     assert run_zoo.main(["assay", str(copy), "dimensionality"]) == 2

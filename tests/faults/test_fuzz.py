@@ -131,7 +131,7 @@ def test_any_manifest_is_read_or_refused(name: str, examples: int, whole: Path, 
     def read(content: bytes) -> None:
         file.write_bytes(content)
         found = read_manifest(copy)
-        assert zoo_of(found).cohorts is not None
+        assert zoo_of(found, copy).cohorts is not None
         assert all("/" not in cohort and not cohort.startswith(".") for cohort in found["cohorts"])
 
     fuzzed(examples, file.read_bytes(), read)

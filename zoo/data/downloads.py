@@ -1,6 +1,7 @@
 """Published files: verified, and downloaded once into a cache from the first address that has them right."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,15 @@ class File(NamedTuple):
     size: int
     digest: str
     shape: tuple[int, ...]
+
+
+def look_in(directory: Path | None) -> None:
+    """Look for image sets in this directory from now on, by `ZOO_DATA`; None leaves it as it is."""
+    if directory is None:
+        return
+    if not directory.is_dir():
+        raise ValueError(f"--data-dir is {directory}, which is no directory.")
+    os.environ["ZOO_DATA"] = str(directory.resolve())
 
 
 def wrong_with(path: Path, file: File) -> str | None:

@@ -112,7 +112,8 @@ def train_share(out: str, share: Share, attempt: str, settings: Settings) -> str
     """
     path = files.directory(out)
     try:
-        zoo = Zoo.from_json(manifest.read_manifest(path)["spec"])
+        content = manifest.read_manifest(path)
+        zoo = manifest.zoo_of({name: content[name] for name in ("spec", "parts") if name in content}, path)
         teller = Teller(path, share.index, f"{attempt} {os.getpid()}")
         train_with(zoo, out, settings, cluster=Cluster(share), shown=lambda cohorts: teller, patience=LOCK_PATIENCE)
     except (Stopped, DirectoryInUse, OSError) as error:

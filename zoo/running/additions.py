@@ -3,8 +3,11 @@ that failed, again with another seed or learning rate."""
 
 import dataclasses
 import os
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+from models import on
 from zoo import files
 from zoo.running.shares import Share
 from zoo.spec.fields import checked
@@ -15,10 +18,13 @@ from zoo.store import manifest
 from zoo.store.directory import Store
 from zoo.store.lock import locked
 from zoo.store.members import member_table
+from zoo.store.reader import Trained
+from zoo.store.regrouping import Place, places_of
 from zoo.training import shapes
-from zoo.training.status import DIVERGED_WORD, UNSOLVED_WORD
+from zoo.training.status import DIVERGED_WORD, UNFINISHED, UNSOLVED_WORD
+from zoo.wording import counted
 
-__all__ = ["grow", "retried"]
+__all__ = ["grow", "longer", "retried", "retry"]
 
 STATUSES = (DIVERGED_WORD, UNSOLVED_WORD)
 
@@ -54,6 +60,31 @@ def retried(
         return _added(store, status, learning_rate)
 
 
+def retry(
+    out: str | os.PathLike[str],
+    zoo: Zoo,
+    status: str | None,
+    learning_rate: float | None,
+    several: bool,
+    say: Callable[[str], object],
+) -> None:
+    """What `--retry` and `--retry-learning-rate` ask for, said line by line.
+
+    Args:
+      out, zoo, status, learning_rate: of `retried`.
+      several: whether this process is one of several of its run, which is refused.
+      say: takes a line.
+    """
+    if several:
+        raise ValueError("--retry adds members: give it to one process alone, or with --on, and the others later.")
+    if status is None:
+        raise ValueError(f"--retry-learning-rate is {learning_rate}; it needs --retry diverged.")
+    added = retried(out, zoo, status, learning_rate)
+    for old, new in added:
+        say(f"{new} is {old} again")
+    say(f"{counted(len(added), 'member')} added for those that are {status} and have not been tried again.")
+
+
 def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple[str, str]]:
     content, zoo = store.manifest, store.zoo
     tried = manifest.tried_again(content)
@@ -70,11 +101,10 @@ def _added(store: Store, status: str, learning_rate: float | None) -> list[tuple
             raise ValueError(f"{member.id} with learning rate {learning_rate} is {new.id}, which the zoo has already.")
         pairs.append((member, new))  # two that differ in their rates alone become one
     if pairs:
-        generation = len(content.get("retries", [])) + 1
-        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), generation)
+        added = Zoo.of(zoo.name, list({new.id: new for _, new in pairs}.values()), zoo.next_generation)
         for cohort in added.cohorts:
             shapes.check(cohort)
-        store.add(added, {old.id: new.id for old, new in pairs})
+        store.add(added, of={old.id: new.id for old, new in pairs})
     return [(old.id, new.id) for old, new in pairs]
 
 
@@ -98,7 +128,8 @@ def grow(store: Store, share: Share) -> str:
     """Add what the directory lacks of the zoo that was given, as a generation of its own.
 
     Members' bits do not depend on each other: a cohort that continues an earlier one has that one's recipe, and its
-    members end as if they had been there from the beginning.
+    members end as if they had been there from the beginning. A member that differs from an old one in having more steps
+    begins where that one ended, if it would have come by there.
 
     Args:
       store: of a directory that this process holds.
@@ -118,20 +149,105 @@ def grow(store: Store, share: Share) -> str:
             f"{store.path} lacks {count} members of this spec, and adding them is for one process alone, or for --on; "
             "the others can join later."
         )
-    added = _generation(store.zoo.name, store.absent, len(store.manifest.get("retries", [])) + 1)
+    begins, reasons = _beginnings(store)
+    # Who begins where another ended has a cohort with those of one old cohort, and its recipe.
+    cohorts: dict[str, list[Member]] = {}
+    for member in store.absent:
+        cohorts.setdefault(store.zoo.homes[begins[member.id]] if member.id in begins else "", []).append(member)
+    first = store.zoo.next_generation
+    added = Zoo.of_grids(
+        store.zoo.name, [grid for i, members in enumerate(cohorts.values()) for grid in _grids(members, first + i)]
+    )
     for cohort in added.cohorts:
         shapes.check(cohort)
-    store.add(added)
+    store.add(added, begins=begins)
     members = "1 member is" if count == 1 else f"{count} members are"
-    return f"{members} added to the {there} of {store.path.name}, which stay as they are"
+    sentence = f"{members} added to the {there} of {store.path.name}, which stay as they are"
+    if begins:
+        sentence += f"; {len(begins)} of the new begin where one with fewer steps ended"
+    for reason, number in Counter(reasons).items():
+        sentence += f"; {number} with more steps than before begin from their seeds, since {reason}"
+    return sentence
 
 
-def _generation(name: str, members: list[Member], generation: int) -> Zoo:
-    """The zoo of these members: those that differ in their seeds alone as one grid."""
+def _beginnings(store: Store) -> tuple[dict[str, str], list[str]]:
+    """Members that are to be added and differ from one that is there in having more steps -> that one, where its end is
+    a moment of their own training; and why it is not, for each of the others."""
+    shorter: dict[Any, list[Member]] = {}
+    for member in store.zoo.members:
+        shorter.setdefault(_but_for_steps(member), []).append(member)
+    begins, reasons, standing = {}, [], None
+    for member in store.absent:
+        steps = member.training.steps
+        known = [m for m in shorter.get(_but_for_steps(member), []) if m.training.steps < steps]
+        if known:
+            if standing is None:
+                table = member_table(store.path, store.zoo, strict=False).set_index("member")
+                standing = table["status"].to_dict(), places_of(store.path)
+            old = max(known, key=lambda m: m.training.steps)
+            reason = _why_not(store, old, *standing)
+            if reason:
+                reasons.append(reason)
+            else:
+                begins[member.id] = old.id
+    return begins, reasons
+
+
+def _but_for_steps(member: Member) -> Any:
+    return member.task, member.model, dataclasses.replace(member.training, steps=1), member.rule, member.seed
+
+
+def _why_not(store: Store, old: Member, status: dict[str, str], places: dict[str, Place]) -> str:
+    """Why the training with more steps would not have come by the end of this one; "" where it would."""
+    training = old.training
+    if training.schedule != "constant":
+        return f"the {training.schedule} schedule of the learning rate depends on their number"
+    if on(training.target):
+        return "members with a target stop at it"
+    if status[old.id] in UNFINISHED:
+        return "those with fewer are not trained to their end"
+    if status[old.id] == DIVERGED_WORD:
+        return "those with fewer diverged"
+    every = store.manifest["cohorts"][store.zoo.homes[old.id]]["evaluate_every"]
+    if training.score_levels and (not every or training.steps % every):
+        return f"score levels are met at evaluations, and step {training.steps} would be none of theirs"
+    if old.id not in places or places[old.id].folder.steps()[-1:] != [training.steps]:
+        return f"the checkpoint of those with fewer at step {training.steps} is not there"
+    return ""
+
+
+def longer(out: str | os.PathLike[str], given: Zoo, steps: int) -> Zoo:
+    """All members of a directory, and each with fewer steps once more with so many.
+
+    Args:
+      out: the directory.
+      given: its spec, or a part of it.
+      steps: how many.
+
+    Raises:
+      ValueError: it is no zoo directory, or one without some of this spec; the number is none, or no member has fewer.
+    """
+    zoo = Trained(out).zoo
+    if lacking := sum(member not in zoo.by_id for member in given.by_id):
+        raise ValueError(f"{out} lacks {counted(lacking, 'member')} of this spec; train it first.")
+    by_fields: dict[Any, Member] = {}
+    for member in zoo.members:
+        if member.training.steps < steps:
+            training = checked(dataclasses.replace(member.training, steps=steps))
+            by_fields[_but_for_steps(member)] = _named(member._replace(training=training))
+    if not by_fields:
+        most = max(member.training.steps for member in zoo.members)
+        raise ValueError(f"--more-steps is {steps}, and no member of {out} has fewer; the most is {most}.")
+    new = [member for member in by_fields.values() if member.id not in zoo.by_id]
+    return zoo + Zoo.of(zoo.name, new)
+
+
+def _grids(members: list[Member], generation: int) -> list[Grid]:
+    """The grids of these members: those that differ in their seeds alone as one."""
     seeds: dict[Any, list[int]] = {}
     for member in members:
         seeds.setdefault(member.parts, []).append(member.seed)
     grids = []
     for (task, model, training, rule), of_parts in seeds.items():
         grids.append(Grid((task,), (model,), (training,), (rule,), tuple(of_parts), generation))
-    return Zoo.of_grids(name, grids)
+    return grids

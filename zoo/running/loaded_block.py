@@ -1,6 +1,6 @@
 """A block in memory: from its newest checkpoint, or its seeds, with its curves; and what a finished one has to say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +11,11 @@ from zoo.devices.executable import Executable
 from zoo.devices.recipe import Recipe
 from zoo.spec.cohorts import Cohort
 from zoo.store.checkpoints import BlockFolder
+from zoo.store.directory import Store
+from zoo.store.regrouping import begin
 from zoo.training.program import State
 from zoo.training.status import RUNNING
+from zoo.wording import first_line
 
 CURVE_NAMES = ("train_loss", "loss", "score")
 """Arrays of a state that have a row per evaluation in `curves.npz`."""
@@ -139,6 +142,22 @@ class LoadedBlock:
         """What a call brought; `taken` member-steps."""
         kept = (getattr(self.state, name)[: self.block.rows] for name in REPORTED)
         return Progress(cohort, self.block.index, taken, *kept)
+
+
+def go_on(
+    executable: Executable, block: Block, folder: BlockFolder, store: Store, say: Callable[[str], object]
+) -> None:
+    """Give a block whose members begin where others ended the checkpoints of these, unless it is as far.
+
+    What they cannot begin from is said: then they begin from their seeds, and end with the same bits later.
+    """
+    members = member_ids(executable.cohort, executable.recipe, block)
+    try:
+        beginning = store.beginning(members)
+        if beginning and (folder.steps() or [-1])[-1] < beginning.step:
+            begin(folder, beginning, members, executable.recipe.block)
+    except ValueError as error:
+        say(f"{first_line(error)}. Block {folder.path.parent.name}/{folder.path.name} begins from its seeds instead.")
 
 
 def load_block(executable: Executable, block: Block, folder: BlockFolder, device: Any) -> LoadedBlock:

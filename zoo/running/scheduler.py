@@ -8,7 +8,7 @@ from typing import Any
 from zoo.devices.blocks import Block
 from zoo.devices.memory import out_of_memory
 from zoo.running.cohort_queue import TICK, CohortQueue, Work
-from zoo.running.loaded_block import LoadedBlock, load_block
+from zoo.running.loaded_block import LoadedBlock, go_on, load_block
 from zoo.running.packing import Pack, remake, train_pack
 from zoo.running.progress import Display
 from zoo.running.run_settings import Settings
@@ -166,6 +166,8 @@ class Scheduler:
 
         def load(blocks: Sequence[Block]) -> list[LoadedBlock]:
             folders = [self.store.block(queue.cohort.id, block.index) for block in blocks]
+            for block, folder in zip(blocks, folders):
+                go_on(work.executable, block, folder, self.store, self.display.say)
             loaded = [load_block(work.executable, b, folder, device) for b, folder in zip(blocks, folders)]
             for block, folder in zip(blocks, folders):
                 remake(work.executable, block, folder, device, self.stop)

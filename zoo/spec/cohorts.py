@@ -23,6 +23,11 @@ class Cohort(NamedTuple):
     traced: dict[str, tuple[str, ...]]
     generation: int = 0
 
+    @property
+    def kind(self) -> str:
+        """The id without the generation: cohorts of one kind have one program."""
+        return self.id.removesuffix(f"-{self.generation}") if self.generation else self.id
+
     def floats(self, section: str) -> dict[str, list[float]]:
         """Traced field -> its value for every member."""
         return {n: [value_at(getattr(m, section), n) for m in self.members] for n in self.traced[section]}

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zoo import lookup
+from zoo.spec import own_parts
 from zoo.spec.fields import fields_of
 
 FAMILIES = ("recurrent", "feedforward", "convolutional")
@@ -18,13 +19,21 @@ FAMILIES = ("recurrent", "feedforward", "convolutional")
 _PLAIN = (int, float, bool, str)
 
 
-@functools.cache
 def class_of(kind: str, name: str) -> type:
-    """The class of a model, task, rule, measure or assay, by its file's name.
+    """The class of a model, task, rule, measure or assay, by its file's name; or one of the user's own.
 
     Raises:
       ValueError: no such name, or a file that breaks its contract.
     """
+    if (own := own_parts.find(kind, name)) is None:
+        return class_of_folder(kind, name)
+    check_contract(kind, own)
+    return own
+
+
+@functools.cache
+def class_of_folder(kind: str, name: str) -> type:
+    """The class of a part of the program, as `class_of`."""
     module = lookup.find(kind, name)
     cls = getattr(module, kind.capitalize(), None)
     if not isinstance(cls, type):
@@ -39,9 +48,18 @@ def class_of(kind: str, name: str) -> type:
 
 
 def is_of(kind: str, instance: Any) -> bool:
-    """Whether an instance is of a plug-in folder."""
+    """Whether an instance is of a plug-in folder, or one of the user's own."""
     package, _, name = type(instance).__module__.rpartition(".")
-    return package == lookup.FOLDERS[kind] and not name.startswith("_")
+    return (package == lookup.FOLDERS[kind] and not name.startswith("_")) or own_parts.meet(kind, type(instance))
+
+
+def allowed_of(kind: str, instance: Any) -> str:
+    """What an instance that is not of a kind would have to be, the end of a sentence."""
+    allowed = f"a {kind} of the folder {lookup.FOLDERS[kind]}"
+    if kind not in own_parts.OWN_KINDS:
+        return allowed
+    here = ", no class of the script that runs" * (type(instance).__module__ == "__main__")
+    return f"{allowed}, or a class {kind.capitalize()} in the spec file or a module beside it{here}"
 
 
 @functools.cache
@@ -70,8 +88,9 @@ def check_contract(kind: str, cls: type) -> None:
 
 
 def file_of(part: Any) -> str:
-    """The file of a part or of its class, as errors name it: "zoo/rules/force.py"."""
-    return _file((part if isinstance(part, type) else type(part)).__module__)
+    """The file of a part or of its class, as errors name it: "zoo/rules/force.py", "mine.py, line 9"."""
+    cls = part if isinstance(part, type) else type(part)
+    return own_parts.line_of(cls) or _file(cls.__module__)
 
 
 def check_word(part: Any, member: str, allowed: tuple[str, ...]) -> None:

@@ -130,12 +130,12 @@ def _many(cls: type, field: Field, value: Any) -> str:
 
 def _held(where: str, kind: str, value: Any) -> Any:
     """A rule that is a field's value, or that it names, with canonical fields."""
-    from zoo.spec.contracts import check_contract, class_of, is_of  # which read the fields of classes
+    from zoo.spec.contracts import allowed_of, check_contract, class_of, is_of  # which read the fields of classes
 
     if isinstance(value, str):
         value = class_of(kind, value)()
     if not is_of(kind, value):
-        raise ValueError(f"{where}; it must be a {kind} of the folder {lookup.FOLDERS[kind]}, or the name of one.")
+        raise ValueError(f"{where}; it must be {allowed_of(kind, value)}, or the name of one.")
     check_contract(kind, type(value))
     return checked(value)
 

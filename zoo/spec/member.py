@@ -17,7 +17,10 @@ SECTIONS = ("task", "model", "training", "rule")
 MEMBER_COLUMNS = ("member", "cohort", "task", "model", "seed", "status", "steps", "loss", "score")
 """The columns of the member table that every zoo has; those of varied fields follow."""
 
-RESERVED_COLUMNS = {*MEMBER_COLUMNS, "rule", "item", "layer", "layer_depth", "trained", "units", "source"}
+BEGINS_FROM = "begins_from"
+"""The column, where there is one, of the member with fewer steps at whose end a member began."""
+
+RESERVED_COLUMNS = {*MEMBER_COLUMNS, BEGINS_FROM, "rule", "item", "layer", "layer_depth", "trained", "units", "source"}
 """Columns that no field has under its own name: of the member table, and those that comparisons and assays add."""
 
 

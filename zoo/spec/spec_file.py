@@ -1,6 +1,5 @@
 """The zoo that a command line asks for: a preset or a Python file, with fields set by flags."""
 
-import importlib.util
 import inspect
 import json
 import os
@@ -32,11 +31,7 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
                 f"The spec {spec} is no Python file; give one that defines `zoo`, a preset's name, or a zoo directory, "
                 "whose spec is taken."
             )
-        loader = importlib.util.spec_from_file_location("zoo_spec_file", path)
-        assert loader is not None
-        assert loader.loader is not None
-        module = importlib.util.module_from_spec(loader)
-        _execute(path, loader.loader, module)
+        module = _executed(path)
     else:
         module = lookup.find("preset", spec)
     zoo = getattr(module, "zoo", None)
@@ -45,12 +40,26 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
     return _set(zoo, overrides, task, rule)
 
 
+def place_of(spec: str, out: str) -> str:
+    """The zoo directory that is trained: `out`, or where the spec is one and nothing else is said, that."""
+    if out:
+        return out
+    if (Path(spec) / SPEC_FILE).is_file():
+        return spec
+    raise ValueError(f"--out is missing: the zoo directory of {spec}, new, or to go on with.")
+
+
 def _of_manifest(path: Path) -> Any:
-    """The zoo that a directory was begun with."""
+    """The zoo that a directory was begun with, as a spec: generations are of the directory."""
+    from zoo.spec import own_parts
     from zoo.spec.zoo import Zoo
 
     try:
-        return Zoo.from_json(json.loads(path.read_text(encoding="utf-8"))["spec"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        spec, parts = content["spec"], content.get("parts", {})
+        with own_parts.reading(path.parent, parts):
+            zoo = Zoo.from_json(spec)
+        return Zoo.of_grids(zoo.name, dict.fromkeys(grid._replace(generation=0) for grid in zoo.grids))
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The spec {path} is not the {SPEC_FILE} of a zoo directory.") from error
 
@@ -67,17 +76,18 @@ def _set(zoo: Any, overrides: Overrides, task: str | None, rule: str | None) -> 
     return zoo
 
 
-def _execute(path: Path, loader: Any, module: Any) -> None:
-    """Run a spec file; what goes wrong in it is one sentence that names its line."""
+def _executed(path: Path) -> Any:
+    """The module of a spec file; what goes wrong in it is one sentence that names its line."""
     from zoo import lookup
+    from zoo.spec import own_parts
     from zoo.spec.zoo import Zoo
 
     try:
-        loader.exec_module(module)
+        return own_parts.of_folder(path.parent, path).load(own_parts.spec_name(path))
     except Exception as error:
         why = lookup.failure(error, path)
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", why):
             of_parts = {flag.rpartition(".")[2] for flag in field_flags()}
-            known = inspect.signature(Zoo).parameters if "Zoo.__init__" in why else sorted(of_parts)
+            known = inspect.signature(Zoo).parameters if "Zoo.__init__" in why else sorted(of_parts - {unknown[1]})
             why = f"{why[: unknown.end()]}; {lookup.nearest(unknown[1], known)}"
         raise ValueError(why) from error

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from zoo import lookup
 from zoo.spec import encoding
 from zoo.spec.cohorts import Cohort, grouped
-from zoo.spec.contracts import check_contract, is_of
+from zoo.spec.contracts import allowed_of, check_contract, is_of
 from zoo.spec.encoding import DEFAULT_RULE, default_rule
 from zoo.spec.fields import checked, name_of, paths_of, replaced
 from zoo.spec.member import SECTIONS, Member
@@ -31,7 +31,8 @@ class Grid(NamedTuple):
 
     Attributes:
       task, model, training, rule, seeds: the values.
-      generation: above 0 of members that were added to a zoo that was trained already: they share no block with others.
+      generation: above 0 of members that were added to a zoo that was trained already, or came from another one: they
+        share no block with those of other generations.
     """
 
     task: tuple[Any, ...]
@@ -124,6 +125,11 @@ class Zoo:
         return grouped(self._batches)
 
     @property
+    def next_generation(self) -> int:
+        """The generation of members that are added now."""
+        return 1 + max((grid.generation for grid in self.grids), default=0)
+
+    @property
     def hints(self) -> list[str]:
         """What is allowed and probably not meant, each once, as sentences."""
         trainings = dict.fromkeys(training for grid in self.grids for training in grid.training)
@@ -173,8 +179,7 @@ class Zoo:
     @staticmethod
     def of(name: str, members: Sequence[Member], generation: int = 0) -> "Zoo":
         """The zoo of just these members."""
-        grids = tuple(_grid([(part,) for part in m.parts], (m.seed,), generation) for m in members)
-        return object.__new__(Zoo)._set(name, grids)
+        return Zoo.of_grids(name, grids_of(members, generation))
 
     @staticmethod
     def of_grids(name: str, grids: Iterable[Grid]) -> "Zoo":
@@ -234,7 +239,7 @@ def _instances(section: str, value: Any) -> tuple[Any, ...]:
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     for instance in values:
         if type(instance) is not Training if section == "training" else not is_of(section, instance):
-            allowed = "a Training" if section == "training" else f"a {section} of the folder {lookup.FOLDERS[section]}"
+            allowed = "a Training" if section == "training" else allowed_of(section, instance)
             raise ValueError(f"The zoo's {section} is {instance!r}; it must be {allowed}, or a list of them.")
         if section != "training":
             check_contract(section, type(instance))
@@ -258,6 +263,12 @@ _ABSENT: dict[str, Any] = {"rule": [{"name": DEFAULT_RULE}]}
 def _sections(grid: Grid) -> tuple[str, ...]:
     """The sections that a grid's JSON has: rules only where there is one beside the default."""
     return SECTIONS if grid.rule != (default_rule(),) else SECTIONS[:-1]
+
+
+def grids_of(members: Iterable[Member], generation: int = 0) -> list[Grid]:
+    """Grids that give these members in this order: as few as there are runs that differ in their seeds alone."""
+    runs = itertools.groupby(members, key=lambda member: member.parts)
+    return [_grid([(part,) for part in parts], tuple(m.seed for m in run), generation) for parts, run in runs]
 
 
 def _count(value: Any) -> int:

@@ -207,9 +207,9 @@ class BlockFolder:
                 return self.curves(step)
         return None
 
-    def rows(self, step: int, rows: Sequence[int], parts: Sequence[str]) -> dict[str, Any]:
-        """Parts of the states in a verified checkpoint, such as "params": part -> arrays as nested dicts, with only the
-        given rows of the member axis. A part without arrays is left out.
+    def rows(self, step: int, rows: Sequence[int], parts: Sequence[str] | None = None) -> dict[str, Any]:
+        """Parts of the states in a verified checkpoint, such as "params", or all: part -> arrays as nested dicts, with
+        only the given rows of the member axis. A part without arrays is left out.
 
         Raises:
           CheckpointCorrupt: a file is not as it was written.
@@ -217,7 +217,7 @@ class BlockFolder:
         self._verify_once(step)
         tree: dict[str, Any] = {}
         try:
-            wanted = [(path, array) for path, array in self._arrays(step) if path[0] in parts]
+            wanted = [(path, array) for path, array in self._arrays(step) if parts is None or path[0] in parts]
             asked = sum(len(rows) * math.prod(a.shape[1:]) * a.dtype.numpy_dtype.itemsize for _, a in wanted)
             if asked > (memory_size() or 2**40):
                 raise ValueError(f"its arrays say that they have {mebibytes(asked)}, more than this machine")

@@ -1,6 +1,7 @@
 """The zoo directory while it is written: manifest, member table, one series of checkpoints per block.
 
     zoo.json, recipes.json                     zoo/store/manifest.py
+    parts/<module>.py                          zoo/spec/own_parts.py
     members.csv                                one row per member
     cohorts/<cohort>/cohort.json               zoo/store/manifest.py
     cohorts/<cohort>/<block>/<step>/           zoo/store/checkpoints.py; step 0 is the untrained networks
@@ -9,14 +10,14 @@ Every write is atomic and nothing is pickled.
 """
 
 import dataclasses
-import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from zoo import files, wording
+from zoo.spec import own_parts
 from zoo.spec.cohorts import Cohort
 from zoo.spec.encoding import differences
 from zoo.spec.zoo import Zoo
@@ -24,6 +25,7 @@ from zoo.store import manifest
 from zoo.store.checkpoints import KEPT, BlockFolder
 from zoo.store.data_hashes import check_data
 from zoo.store.members import member_table
+from zoo.store.regrouping import Beginning, Place, places_of
 from zoo.wording import short
 
 if TYPE_CHECKING:
@@ -54,12 +56,14 @@ class Store:
         self.path = files.directory(directory)
         self.kept, self.writes = kept, writes
         self._lock = threading.Lock()
+        self._places: dict[Any, Place] = {}  # of members that others begin from
         self._snapshots: tuple[Any, dict[str, tuple[int, ...]]] = (None, {})  # of a zoo: cohort -> steps
         check_place(self.path)
         if not (self.path / "zoo.json").exists():
             self.path.mkdir(parents=True, exist_ok=True)
             manifest.create(self.path, zoo)
         self.zoo, self._given, self._spec = zoo, zoo, zoo.to_json()
+        self._texts = own_parts.texts_of(zoo)
         self._described = manifest.description({"spec": self._spec})
         self.read()
 
@@ -75,18 +79,22 @@ class Store:
           ValueError: it is damaged, or its spec has members that the zoo has not.
         """
         content = manifest.read_manifest(self.path)
+        own_parts.check_same(self.path, content.get("parts", {}), self._texts)
         changes = list(differences(content["spec"], self._spec))
         if changes:
-            self._check_all_given(content["spec"], changes)
+            self._check_all_given(content, changes)
         if (described := manifest.description(content)) != self._described:
-            self.zoo, self._described = manifest.zoo_of(content), described
+            self.zoo, self._described = manifest.zoo_of(content, self.path), described
         manifest.check_cohorts(self.path, content, self.zoo)
         self.manifest = content
         self.absent = [member for member in self._given.members if member.id not in self.zoo.by_id] if changes else []
 
-    def _check_all_given(self, spec: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
+    def _check_all_given(self, content: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
         """Refuse a zoo without some of the members that the directory was begun with."""
-        begun, given = manifest.zoo_of({"spec": spec}).members, self._given.by_id
+        begun = manifest.zoo_of(
+            {name: content[name] for name in ("spec", "parts") if name in content}, self.path
+        ).members
+        given = self._given.by_id
         if lacking := sum(member.id not in given for member in begun):
             where = "; ".join(f"{p} is {short(old)} there and {short(new)} here" for p, old, new in changes[:3])
             more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -95,16 +103,19 @@ class Store:
                 f"there to have the rest added ({lacking} of {len(begun)} members are not in this one)."
             )
 
-    def add(self, added: Zoo, of: dict[str, str] | None = None) -> None:
+    def add(self, added: Zoo, **lineage: dict[str, str]) -> None:
         """Add members to the directory, for the next training; what is there stays as it is.
 
         Args:
-          added: the members, of the generation after the last.
-          of: for members that are old ones again, the old ids -> the new ones.
+          added: the members, of generations after the last.
+          **lineage: `of`, for members that are old ones again, the old ids -> the new ones; `begins`, for members that
+            go on where old ones ended, the new ids -> the old ones.
         """
         content, before = self.manifest, self.manifest.get("retries", [])
-        content["retries"] = [*before, {**added.to_json(), **({"of": of} if of else {})}]
+        content["retries"] = [*before, {**added.to_json(), **{name: of for name, of in lineage.items() if of}}]
         content["cohorts"] = manifest.sizes(self.zoo + added)
+        if new := {m: text for m, text in own_parts.texts_of(added).items() if m not in content.get("parts", {})}:
+            content["parts"] = {**content.get("parts", {}), **own_parts.keep(self.path, new)}
         files.write_atomically(self.path / "zoo.json", files.to_json(content))
         self.read()
 
@@ -136,8 +147,12 @@ class Store:
 
     def _before(self, cohort: Cohort) -> dict[str, Any] | None:
         """The recipe of the cohort that this one, which was added later, continues: bits may hang on it."""
-        earlier = self.manifest["cohorts"].get(re.sub(r"-\d+$", "", cohort.id), {}) if cohort.generation else {}
-        return earlier.get("recipe") or earlier.get("asked")
+        known = self.manifest["cohorts"]
+        if begun := manifest.begun_from(self.manifest).get(cohort.members[0].id):
+            entry = known[self.zoo.homes[begun]]
+            return entry["recipe"] or entry["asked"]
+        earlier = [known[c.id] for c in self.cohorts if c.kind == cohort.kind and c.generation < cohort.generation]
+        return next((recipe for e in earlier if (recipe := e["recipe"] or e["asked"])), None)
 
     def recipe(self, cohort_id: str) -> "Recipe | None":
         """The recipe that a cohort runs with; None before anyone has fitted it."""
@@ -175,9 +190,22 @@ class Store:
             self.path / "cohorts" / cohort_id / f"{index:04d}", self.kept, self._snapshots[1].get(cohort_id, ())
         )
 
+    def beginning(self, members: Sequence[str]) -> Beginning | None:
+        """Where the members of a block begin, if that is the end of others; None where it is their seeds."""
+        old = [manifest.begun_from(self.manifest).get(member) for member in members]
+        if old[0] is None:  # none of its cohort does
+            return None
+        with self._lock:
+            if not all(member in self._places for member in old):
+                self._places = places_of(self.path)
+        missing = [member for member in old if member not in self._places]
+        if missing:
+            raise ValueError(f"{self.path} has no checkpoint of {missing[0]}.")
+        return Beginning([self._places[str(member)] for member in old], self.zoo.by_id[old[0]].training.steps)
+
     def write_table(self) -> pd.DataFrame:
         """Write `members.csv` from the spec and the blocks' curves, and return it."""
-        table = member_table(self.path, self.zoo, strict=False)
+        table = member_table(self.path, self.zoo, strict=False, begins=manifest.begun_from(self.manifest))
         files.write_atomically(self.path / "members.csv", table.to_csv(index=False).encode())
         return table
 

@@ -1,7 +1,7 @@
 """What a zoo directory says of itself, checked before it is believed.
 
-    zoo.json                      spec, versions, what the environment asks of compilers, hardware, hashes of the data;
-                                  written by the first process
+    zoo.json                      spec, versions, what the environment asks of compilers, hardware, hashes of the data
+                                  and of code; written by the first process
     recipes.json                  the recipe that every cohort is to begin with; written once, before anything trains
     cohorts/<cohort>/cohort.json  the recipe that it runs with, once its program has shown what memory it takes
 
@@ -17,14 +17,15 @@ from typing import Any
 
 from zoo.files import read_json, to_json, write_once
 from zoo.machine import environment
+from zoo.spec import own_parts
 from zoo.spec.zoo import Zoo
 
 DIRECTORY_FORMAT = 2
 """Of a zoo directory; `zoo.json` names it."""
 
 _ENTRY_TYPES = {
-    **{name: dict for name in ("spec", "cohorts", "versions", "environment", "hardware", "data")},
-    "retries": list,
+    **dict.fromkeys(("spec", "cohorts", "versions", "environment", "hardware", "data", "parts"), dict),
+    **dict.fromkeys(("retries", "merged"), list),
 }
 
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
@@ -34,6 +35,8 @@ def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
     content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo)}
     about = {"versions": versions(), "environment": environment()}
+    if texts := own_parts.texts_of(zoo):
+        about["parts"] = own_parts.keep(path, texts)
     write_once(path / "zoo.json", to_json({**content, **about}))
 
 
@@ -68,9 +71,11 @@ def read_manifest(path: Any) -> dict[str, Any]:
     for name, kind in _ENTRY_TYPES.items():
         if not isinstance(manifest.get(name, kind()), kind):
             raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
+    if not all(isinstance(about, dict) for about in manifest.get("merged", [])):
+        raise ValueError(f"{file} is not a zoo's manifest: merged is {manifest['merged']!r:.80}.")
     for retry in manifest.get("retries", []):
-        of = retry.get("of", {}) if isinstance(retry, dict) else None
-        if not isinstance(of, dict) or not all(isinstance(new, str) for new in of.values()):
+        pairs = [retry.get(name, {}) for name in ("of", "begins")] if isinstance(retry, dict) else [None]
+        if not all(isinstance(of, dict) and all(isinstance(m, str) for m in of.values()) for of in pairs):
             raise ValueError(f"{file} is not a zoo's manifest: {retry!r:.80} is no retry.")
     asked = {}
     for number in range(len(manifest.get("retries", [])) + 1):
@@ -115,23 +120,34 @@ def description(manifest: dict[str, Any]) -> str:
     return json.dumps([manifest["spec"], manifest.get("retries", [])], sort_keys=True)
 
 
-def zoo_of(manifest: dict[str, Any]) -> Zoo:
-    """The spec of a manifest, with the members that were tried again; a ValueError where it is none.
+def zoo_of(manifest: dict[str, Any], path: Any) -> Zoo:
+    """The spec of a manifest, with the members that were added; a ValueError where it is none.
 
     Manifests of one description share one zoo: what was expanded for `train` is there for `compare` and the report.
+
+    Args:
+      manifest: of `read_manifest`, or its spec alone.
+      path: of the directory, whose code is run where a part of its own is not there.
     """
-    return _described_by(description(manifest))
+    parts = tuple(sorted(manifest.get("parts", {}).items()))
+    return _described_by(description(manifest), parts, path if parts else None)
 
 
 @functools.lru_cache(maxsize=2)  # a zoo of 100,000 members is large: no more than two directories in turn
-def _described_by(described: str) -> Zoo:
+def _described_by(described: str, parts: tuple[tuple[str, str], ...], path: Any) -> Zoo:
     spec, retries = json.loads(described)
-    return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
+    with own_parts.reading(path, dict(parts)):
+        return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
 
 
 def tried_again(manifest: dict[str, Any]) -> dict[str, str]:
     """Members that were tried again -> who they are now."""
     return {old: new for retry in manifest.get("retries", []) for old, new in retry.get("of", {}).items()}
+
+
+def begun_from(manifest: dict[str, Any]) -> dict[str, str]:
+    """Members that go on where others with fewer steps ended -> those."""
+    return {new: old for retry in manifest.get("retries", []) for new, old in retry.get("begins", {}).items()}
 
 
 def _optional(file: Any) -> dict[str, Any]:

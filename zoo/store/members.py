@@ -1,6 +1,7 @@
 """The member table: one row per network, from the spec and from what its block says."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from zoo import files, lookup
 from zoo.spec.encoding import DEFAULT_RULE
 from zoo.spec.fields import name_of
-from zoo.spec.member import MEMBER_COLUMNS, varied
+from zoo.spec.member import BEGINS_FROM, MEMBER_COLUMNS, varied
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.training.status import exploded, word_of
@@ -30,16 +31,19 @@ class Standing(NamedTuple):
     score: float = float("nan")
 
 
-def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
+def member_table(
+    path: Any, zoo: Zoo, strict: bool = True, begins: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """One row per member of a zoo directory: what the spec says, and what the blocks' curves say of it.
 
-    The columns are `MEMBER_COLUMNS`, with "rule" after "model" where a member has another rule than the default, and
-    the varied fields.
+    The columns are `MEMBER_COLUMNS`, with "rule" after "model" where a member has another rule than the default, the
+    varied fields, and `BEGINS_FROM` where a member began from another.
 
     Args:
       path: of the directory.
       zoo: what is in it.
       strict: whether a block whose newest checkpoint is damaged is an error; else the one before speaks.
+      begins: members that began where others ended -> those.
     """
     standings = _standings(path, strict)
     rows = []
@@ -53,6 +57,8 @@ def member_table(path: Any, zoo: Zoo, strict: bool = True) -> pd.DataFrame:
         table.insert(MEMBER_COLUMNS.index("model") + 1, "rule", rules)
     for column, values in varied(zoo.members).items():
         table[column] = [str(v) if isinstance(v, tuple) else v for v in values]
+    if begins:
+        table[BEGINS_FROM] = [begins.get(member.id) for member in zoo.members]
     return table
 
 

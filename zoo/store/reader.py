@@ -19,8 +19,9 @@ from zoo.spec.member import MEMBER_COLUMNS, Member
 from zoo.spec.settings import score_level
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import BlockFolder, block_folders, leaf_path
-from zoo.store.manifest import read_manifest, zoo_of
+from zoo.store.manifest import begun_from, read_manifest, zoo_of
 from zoo.store.members import member_table, refreshed
+from zoo.store.regrouping import Place, places_of
 from zoo.store.sealing import MENDS
 from zoo.training.status import PENDING_WORD, RUNNING, UNFINISHED
 
@@ -47,7 +48,7 @@ class Trained:
         """One row per member: member, cohort, task, model, seed, status, steps, loss, score, every varied field."""
         table, cohorts = self.written(), self.manifest["cohorts"]
         if table is None or len(table) != sum(entry["members"] for entry in cohorts.values()):
-            return member_table(self.path, self.zoo)
+            return self._table()
         if not set(UNFINISHED) & set(table["status"]):
             return table
         # Somebody may have trained since the table was written. What counts as solved is known without the tasks, which
@@ -58,7 +59,11 @@ class Trained:
             current = refreshed(self.path, table, solved)
             if not set(current.loc[current["status"] != PENDING_WORD, "cohort"]) & waiting:  # begun just now
                 return current
-        return member_table(self.path, self.zoo)
+        return self._table()
+
+    def _table(self) -> pd.DataFrame:
+        """The member table, made anew."""
+        return member_table(self.path, self.zoo, begins=begun_from(self.manifest))
 
     def written(self) -> pd.DataFrame | None:
         """The content of `members.csv`, which may be old; None where there is none."""
@@ -79,18 +84,11 @@ class Trained:
     @functools.cached_property
     def zoo(self) -> Zoo:
         """The spec."""
-        return zoo_of(self.manifest)
+        return zoo_of(self.manifest, self.path)
 
     @functools.cached_property
-    def _places(self) -> dict[str, tuple[BlockFolder, int]]:
-        """Member -> its block and row there, by the ids that were saved with the block."""
-        folders = block_folders(self.path)
-        manifests = files.spread(self.path, BlockFolder.manifest, folders)
-        return {
-            member: (folder, row)
-            for folder, manifest in zip(folders, manifests)
-            for row, member in enumerate((manifest or {"members": []})["members"])
-        }
+    def _places(self) -> dict[str, Place]:
+        return places_of(self.path)
 
     def member(self, member: str) -> Member:
         """The spec of one member; a ValueError with the nearest ids where there is none."""

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from zoo import files
+from zoo.spec.encoding import described
+from zoo.spec.own_parts import kept_text
 from zoo.store import sealing
 from zoo.store.checkpoints import BlockFolder, block_folders
 from zoo.store.manifest import check_cohorts, read_manifest, zoo_of
@@ -42,9 +44,14 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
     changed, snapshots = [], {}
     try:
         manifest = read_manifest(path)
-        zoo = zoo_of(manifest)
-        snapshots = {cohort.id: cohort.members[0].training.snapshots for cohort in zoo.cohorts}
-        check_cohorts(path, manifest, zoo)
+        if parts := manifest.get("parts", {}):  # to compare spec and cohorts would run their code
+            for module, digest in parts.items():
+                kept_text(path, module, digest)
+            snapshots = _snapshots(path, [manifest["spec"], *manifest.get("retries", [])])
+        else:
+            zoo = zoo_of(manifest, path)
+            snapshots = {cohort.id: cohort.members[0].training.snapshots for cohort in zoo.cohorts}
+            check_cohorts(path, manifest, zoo)
     except ValueError as error:
         if not (path / "zoo.json").exists():
             raise
@@ -63,6 +70,17 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
         unfinished=sum(block.unfinished for block in blocks),
         faults=[*changed, *(fault for block in blocks for fault in block.faults), *_lost(path, members, damaged)],
     )
+
+
+def _snapshots(path: Any, specs: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """Cohort -> the snapshots of its members, by those that a block of it holds: read without the classes."""
+    found: dict[str, tuple[int, ...]] = {}
+    for folder in block_folders(path):
+        cohort, steps = folder.path.parent.name, folder.steps()
+        if cohort not in found and steps:
+            fields = described(specs, sealing.sealed_manifest(folder.path / str(steps[0]), steps[0])["members"][0])
+            found[cohort] = tuple((fields or {}).get("training", {}).get("snapshots", ()))
+    return found
 
 
 class _VerifiedBlock(NamedTuple):

@@ -1,5 +1,6 @@
 """Downloads: once, from the first address that has a file right, and one sentence where none has."""
 
+import os
 import socket
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.zoo.data.served import IMAGES, forget, put, sentence, tree
 from zoo.data import datasets
 from zoo.data.datasets import load
+from zoo.data.downloads import look_in
 
 
 def closed_port() -> int:
@@ -92,3 +94,13 @@ def test_a_download_is_never_larger_than_the_file(small, web, mirrors, monkeypat
     monkeypatch.setattr(downloads, "wrong_with", wrong_with)
     assert load("mnist").train_images.shape == (60, 28, 28)  # from the second address
     assert max(written) <= max(map(len, small.values()))
+
+
+def test_a_folder_of_image_sets_is_the_one_that_is_named_and_must_be_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_DATA", "elsewhere")
+    look_in(None)
+    assert os.environ["ZOO_DATA"] == "elsewhere"
+    look_in(tmp_path)
+    assert os.environ["ZOO_DATA"] == str(tmp_path)
+    with pytest.raises(ValueError, match="which is no directory"):
+        look_in(tmp_path / "none")

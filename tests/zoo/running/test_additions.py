@@ -5,17 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import chex
+import pandas as pd
 import pytest
 
 import run_zoo
-from models import gru, vanilla
+from models import cnn, gru, vanilla
 from tests.faults.rig import assert_same, everything
-from zoo import Training, Zoo, load, product, train
+from zoo import Training, Zoo, load, merge, product, train
+from zoo.running import loaded_block
 from zoo.running.additions import grow, retried
+from zoo.running.packing import Pack
 from zoo.running.shares import Cluster, Share
+from zoo.store.checkpoints import BlockFolder
 from zoo.store.directory import Store
+from zoo.store.sealing import CheckpointCorrupt
 from zoo.store.verification import verify
-from zoo.tasks import flipflop
+from zoo.tasks import digits, flipflop
 
 ZOO = Zoo(
     "again",
@@ -212,3 +217,145 @@ def test_processes_that_share_a_directory_do_not_add_to_it(small: Path) -> None:
 def test_a_grown_zoo_is_compared_and_its_untrained_copies_are_one(grown: Path) -> None:
     assert run_zoo.main(["compare", str(grown), "--measures", "cka"]) == 0
     assert (grown / "analysis" / "flipflop.nc").exists()
+
+
+# --- more steps -------------------------------------------------------------------------------------------------------
+
+NOISY = vanilla.Model(hidden=3, noise=0.1)
+CONVOLUTIONS = cnn.Model(channels=(2,), dense=(3,), normalization="batch", dropout=0.2)
+
+
+def long(steps, model=NOISY, seeds=range(3), **training) -> Zoo:
+    """Networks with noise under adam, in blocks of two."""
+    settings = {"batch": 4, "evaluate_every": 3, "snapshots": (2, 6), "score_levels": (-10.0,), **training}
+    task = digits.Task() if model is CONVOLUTIONS else flipflop.Task(steps=6, eval_trials=8, probe_trials=8)
+    return Zoo("long", task=task, model=model, training=product(Training, steps=steps, **settings), seeds=seeds)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(train(long([6]), tmp_path_factory.mktemp("short") / "zoo", quiet=True, block=2).path)
+
+
+@pytest.mark.parametrize("model", [NOISY, CONVOLUTIONS], ids=["rnn", "cnn"])
+def test_more_steps_begin_where_fewer_ended_with_the_bits_and_curves_of_training_from_the_start(
+    model: Any, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, more = tmp_path / "zoo", {} if model is NOISY else {"seeds": range(1)}
+    if model is NOISY:
+        shutil.copytree(short, path)
+    else:
+        train(long([6], model, **more), path, quiet=True, block=2)
+    old = load(path).members["member"].tolist()
+    taken, advance = [], Pack.advance
+    monkeypatch.setattr(
+        Pack, "advance", lambda pack, steps, evaluate: taken.append(steps) or advance(pack, steps, evaluate)
+    )
+    train(long([6, 12], model, **more), path)
+    assert sum(taken) == 6 * (2 if model is NOISY else 1), "of each block the steps from 6 to 12"
+    assert f"{len(old)} of the new begin where one with fewer steps ended" in " ".join(capsys.readouterr().out.split())
+    whole = tmp_path / "whole"
+    train(long([12], model, **more), whole, quiet=True, block=2)
+    table, ours, theirs = load(path).members.set_index("member"), load(path), load(whole)
+    new = theirs.members["member"].tolist()
+    assert table.loc[new, "begins_from"].tolist() == old
+    assert table["begins_from"].isna().tolist() == [True] * len(old) + [False] * len(old)
+    for at in ("last", "initial", 2, 6, "score=-10"):
+        chex.assert_trees_all_equal(ours.variables(new, at=at), theirs.variables(new, at=at))
+    folders = [
+        next(place for place in (path, whole)[i].glob("cohorts/*/0000") if (place / "12").exists()) for i in (0, 1)
+    ]
+    chex.assert_trees_all_equal(*(BlockFolder(folder).rows(12, [0]) for folder in folders))
+    for found in (ours, theirs):
+        assert found.curves.set_index("member").loc[new[0], "step"].tolist() == [0, 3, 6, 9, 12]
+    curves = [found.curves[found.curves["member"].isin(new)].reset_index(drop=True) for found in (ours, theirs)]
+    pd.testing.assert_frame_equal(*curves)
+    assert not verify(path).faults
+
+
+def test_more_steps_on_the_command_line_need_no_spec_and_are_asked_for_once(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copytree(short, tmp_path / "zoo"))
+    assert run_zoo.main(["train", str(path), "--more-steps", "9"]) == 0
+    assert load(path).members["training.steps"].tolist() == [6] * 3 + [9] * 3
+    new = load(path).members["member"].tolist()[3]
+    assert run_zoo.main(["show", str(path), new]) == 0
+    assert "begun where flipflop-vanilla-" in capsys.readouterr().out
+    assert run_zoo.main(["train", str(path), "--more-steps", "9"]) == 0
+    assert "all was done before" in capsys.readouterr().out
+    for words, sentence in {
+        (str(path), "--more-steps", "9"): "",
+        (str(path), "--more-steps", "5"): "--more-steps is 5, and no member of",
+        ("demo", "--out", str(path), "--more-steps", "12"): "of this spec; train it first",
+        ("demo", "--more-steps", "12"): "--out is missing",
+    }.items():
+        assert run_zoo.main(["train", *words]) == (2 if sentence else 0)
+        assert sentence in capsys.readouterr().err
+    assert load(path).members["training.steps"].tolist() == [6] * 3 + [9] * 3
+
+
+def test_a_run_that_is_killed_while_it_begins_from_others_goes_on(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, saved, save = Path(shutil.copytree(short, tmp_path / "zoo")), [], BlockFolder.save
+
+    def killed(folder: BlockFolder, step: int, *others: Any) -> None:
+        if step == 6:
+            raise KeyboardInterrupt
+        save(folder, step, *others)
+        saved.append(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockFolder, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(long([6, 12]), path, quiet=True)
+    assert saved[:2] == [0, 2]
+    again = train(long([6, 12]), path, quiet=True)
+    whole = train(long([12]), tmp_path / "whole", quiet=True, block=2)
+    new = whole.members["member"].tolist()
+    chex.assert_trees_all_equal(again.variables(new), whole.variables(new))
+
+
+def test_where_the_end_of_fewer_steps_is_no_moment_of_more_they_begin_from_the_start_and_it_is_said_why(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, (given, reason) in {
+        "schedule": ({"schedule": "cosine"}, "the cosine schedule of the learning rate depends on their number"),
+        "target": ({"target": 0.9}, "members with a target stop at it"),
+        "diverged": ({"learning_rate": 1e9, "optimizer": "sgd", "score_levels": ()}, "those with fewer diverged"),
+        "levels": ({"evaluate_every": 4}, "score levels are met at evaluations, and step 6 would be none of theirs"),
+    }.items():
+        model = vanilla.Model(hidden=3, activation="relu") if name == "diverged" else NOISY
+        fields = {"seeds": range(1), **given}
+        train(long([6], model, **fields), tmp_path / name, quiet=True)
+        capsys.readouterr()
+        train(long([6, 7], model, **fields), tmp_path / name)
+        assert f"1 with more steps than before begin from their seeds, since {reason}" in " ".join(
+            capsys.readouterr().out.split()
+        )
+        assert "begins_from" not in load(tmp_path / name).members
+
+
+def test_an_end_that_cannot_be_read_any_more_is_said_and_the_seeds_give_the_same_bits(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copytree(short, tmp_path / "zoo"))
+
+    def gone(*_: Any) -> None:
+        raise CheckpointCorrupt("Step 6 is damaged.")
+
+    monkeypatch.setattr(loaded_block, "begin", gone)
+    again = train(long([6, 12]), path)
+    assert "Step 6 is damaged. Block" in capsys.readouterr().out
+    whole = train(long([12]), tmp_path / "whole", quiet=True, block=2)
+    new = whole.members["member"].tolist()
+    chex.assert_trees_all_equal(again.variables(new), whole.variables(new))
+
+
+def test_what_began_from_others_is_merged_and_compared(short: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(short, tmp_path / "other"))
+    train(long([6, 9]), other, quiet=True)
+    path = merge((short, other), tmp_path / "both", say=str).path
+    assert load(path).members["begins_from"].notna().sum() == 3
+    assert run_zoo.main(["compare", str(path), "--measures", "cka"]) == 0

@@ -10,7 +10,7 @@ import pytest
 import run_zoo
 from zoo import lookup
 from zoo.spec import contracts
-from zoo.spec.contracts import check_contract, class_of
+from zoo.spec.contracts import check_contract, class_of, class_of_folder
 
 IMPORTS = """import abc, dataclasses, typing
 import numpy as np
@@ -156,7 +156,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / f"own_{kind}s").mkdir()
         (tmp_path / f"own_{kind}s" / "__init__.py").write_text(contract)
     yield tmp_path
-    class_of.cache_clear()
+    class_of_folder.cache_clear()
     for module in [name for name in sys.modules if name.startswith("own_")]:
         del sys.modules[module]
 

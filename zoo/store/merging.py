@@ -1,0 +1,377 @@
+"""One zoo directory made of several, which stay as they are: a member that is in two of them counts once."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zoo import files
+from zoo.buckets import is_remote
+from zoo.spec import own_parts
+from zoo.spec.member import Member
+from zoo.spec.zoo import Grid, Zoo, grids_of
+from zoo.store import manifest
+from zoo.store.checkpoints import BlockFolder
+from zoo.store.directory import Store, check_place
+from zoo.store.lock import DirectoryInUse, locked
+from zoo.store.reader import Trained
+from zoo.store.regrouping import Place, save_gathered
+from zoo.training.status import UNFINISHED
+from zoo.wording import counted
+
+__all__ = ["merge"]
+
+AT_ONCE = 64
+"""Members whose parameters are compared at a time."""
+
+
+class Source(NamedTuple):
+    """A directory that is merged.
+
+    Attributes:
+      trained: the directory.
+      zoo: what is in it.
+      finished: the members that were trained to their end.
+    """
+
+    trained: Trained
+    zoo: Zoo
+    finished: set[str]
+
+    @property
+    def path(self) -> Path:
+        """Of the directory."""
+        return self.trained.path
+
+    @property
+    def name(self) -> str:
+        """What sentences call it."""
+        return str(self.path)
+
+    def entry(self, cohort: str) -> dict[str, Any]:
+        """What the directory says of a cohort."""
+        return self.trained.manifest["cohorts"][cohort]
+
+
+class Piece(NamedTuple):
+    """Members of one cohort of one source that are a cohort of the new directory.
+
+    Attributes:
+      source, cohort: where they come from.
+      members: they, in order.
+      blocks: of each new block the index of the old one and, where members of that are left out, the rows that stay.
+      generation: the new one.
+    """
+
+    source: Source
+    cohort: str
+    members: tuple[Member, ...]
+    blocks: list[tuple[int, list[int] | None]]
+    generation: int
+
+
+def merge(
+    directories: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], say: Callable[[str], Any] = print
+) -> Trained:
+    """Make one zoo directory of several.
+
+    Checkpoints are linked where the disk allows it, else copied, with their checksums; a block of which members are
+    left out is written anew without them. Every cohort keeps its recipe, as a generation of its own. Of a member that
+    is in several directories the first copy is taken that was trained to its end. What was compared or drawn stays
+    where it is.
+
+    Args:
+      directories: zoo directories of this machine, two or more.
+      out: where the new one is to be; or the same merge, which then stays as it is.
+      say: takes sentences on what was merged.
+
+    Returns:
+      The directory, opened for reading.
+
+    Raises:
+      ValueError: directories that cannot be one, and why; nothing is written.
+    """
+    if remote := [str(place) for place in (*directories, out) if is_remote(place)]:
+        raise ValueError(f"{remote[0]} is in a bucket; merge copies on this machine.")
+    paths, target = [Path(each).resolve() for each in directories], Path(out).resolve()
+    if len(paths) < 2:
+        raise ValueError(f"One directory, {paths[0]}, needs no merging." if paths else "Name the directories to merge.")
+    if twice := [path for i, path in enumerate([*paths, target]) if path in [*paths, target][:i]]:
+        raise ValueError(f"{twice[0]} is named twice; each directory may stand once, and --out is a new one.")
+    with ExitStack() as held:
+        for path in paths:
+            manifest.read_manifest(path)  # what is no zoo directory must not get a lock
+            _hold(path, held)
+        sources = [_opened(path) for path in paths]
+        if (target / "zoo.json").exists():
+            return _merged_before(target, sources, say)
+        check_place(target)
+        owners = _owners(sources)
+        say(f"merging {', '.join(str(path) for path in paths)} into {target}")
+        data = _check_alike(sources, owners)
+        for line in _lines(sources, owners):
+            say(line)
+        place = target.with_name(f".{target.name}.merging")  # one name, so that what a killed run leaves is found
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place):
+            try:
+                _write(place, sources, owners, data)
+                place.rename(target)
+            except Exception:  # a damaged checkpoint, a full disk
+                files.remove(place)
+                raise
+    say(f"{counted(len(owners), 'member')} of {len(sources)} directories are in {target}")
+    return Trained(target)
+
+
+def one_of(directories: Sequence[Path], out: str | None, say: Callable[[str], Any]) -> Path:
+    """The directory to go on with: the one that is given, or of several their merge.
+
+    Raises:
+      ValueError: as `merge`; several and no place for their merge, or one and a place.
+    """
+    if len(directories) == 1:
+        if out is not None:
+            raise ValueError("--out is for several directories; a comparison of one is written into it.")
+        return directories[0]
+    if out is None:
+        raise ValueError("Several directories are merged to be compared; say where with --out.")
+    return Path(merge(directories, out, say).path)
+
+
+def _hold(path: Path, held: ExitStack) -> None:
+    """Hold a directory for as long as it is read; of one that may not be written nobody here is training."""
+    try:
+        held.enter_context(locked(path))
+    except DirectoryInUse:
+        raise
+    except OSError:
+        return
+
+
+def _opened(path: Path) -> Source:
+    trained = Trained(path)
+    zoo = trained.zoo
+    manifest.check_cohorts(path, trained.manifest, zoo)
+    table = trained.members
+    return Source(trained, zoo, set(table.loc[~table["status"].isin(UNFINISHED), "member"]))
+
+
+def _owners(sources: Sequence[Source]) -> dict[str, int]:
+    """Member -> the source whose copy is taken."""
+    owners: dict[str, int] = {}
+    for i, source in enumerate(sources):
+        for member in source.zoo.by_id:
+            if member in source.finished and member not in sources[owners.get(member, i)].finished:
+                owners[member] = i
+            owners.setdefault(member, i)
+    return owners
+
+
+def _check_alike(sources: Sequence[Source], owners: dict[str, int]) -> dict[str, str]:
+    """Refuse what cannot be one directory; the hashes of the data of all tasks."""
+    data: dict[str, tuple[str, Source]] = {}
+    machines: dict[tuple[Any, Any, str], Source] = {}
+    for source in sources:
+        content = source.trained.manifest
+        for task, hashed in content.get("data", {}).items():
+            known, other = data.setdefault(task, (hashed, source))
+            if known != hashed:
+                raise ValueError(
+                    f"{other.name} and {source.name} have other data of the task {task}: {known}, {hashed}."
+                )
+        recipes = [e["recipe"] or e["asked"] for e in content["cohorts"].values() if e["recipe"] or e["asked"]]
+        if recipes:
+            asked = " ".join(f"{name}={value!r}" for name, value in content.get("environment", {}).items())
+            machines.setdefault((content.get("hardware", {}).get("platform"), recipes[0]["threads"], asked), source)
+    if len(machines) > 1:
+        for i, source in enumerate(sources):
+            if left := sum(owner == i and member not in source.finished for member, owner in owners.items()):
+                kinds = " and ".join(
+                    f"{of.name} on {platform}" + f" with {threads} threads" * bool(threads) + f", {asked}" * bool(asked)
+                    for (platform, threads, asked), of in machines.items()
+                )
+                raise ValueError(
+                    f"{counted(left, 'member')} of {source.name} are not trained to their end, and would go on as no "
+                    f"single machine can ({kinds}): train them first."
+                )
+    code: dict[str, tuple[str, Source]] = {}
+    for source in sources:
+        for module, digest in source.trained.manifest.get("parts", {}).items():
+            text = own_parts.kept_text(source.path, module, digest)
+            known, other = code.setdefault(module, (text, source))
+            if not own_parts.same(known, text):
+                raise ValueError(f"{other.name} and {source.name} keep other code under the name {module}.py.")
+    return {task: hashed for task, (hashed, _) in data.items()}
+
+
+def _lines(sources: Sequence[Source], owners: dict[str, int]) -> Iterator[str]:
+    """What is said of members that are in several sources, and of sources that differ."""
+    versions = {source.name: source.trained.manifest.get("versions", {}) for source in sources}
+    names = {n: {v.get(n) for v in versions.values()} for n in ("jax", "jaxlib")}
+    for name, found in names.items():
+        if len(found) > 1:
+            each = ", ".join(f"{v.get(name)} in {where}" for where, v in versions.items())
+            yield f"The directories were trained with other versions of {name}: {each}"
+    for i, source in enumerate(sources):
+        shared = [member for member in source.zoo.by_id if owners[member] != i]
+        for owner in sorted({owners[member] for member in shared}):
+            taken = sources[owner]
+            both = [member for member in shared if owners[member] == owner]
+            other = _differing(taken, source, [m for m in both if m in taken.finished & source.finished])
+            line = f"{counted(len(both), 'member')} of {source.name} that {taken.name} has too count once"
+            if other:
+                some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
+                line += f"; {len(other)} of them are not the same bits ({some}), and those of {taken.name} are taken"
+            yield line
+
+
+def _differing(one: Source, other: Source, members: Sequence[str]) -> list[str]:
+    """The members whose parameters are not the same in two directories."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for member in members:
+        together.setdefault((one.zoo.homes[member], other.zoo.homes[member]), []).append(member)
+    differing = []
+    for group in together.values():
+        for start in range(0, len(group), AT_ONCE):
+            ids = group[start : start + AT_ONCE]
+            pairs = zip(_leaves(one.trained.variables(ids)), _leaves(other.trained.variables(ids)))
+            same = np.all([[np.array_equal(a, b) for a, b in zip(x, y)] for x, y in pairs], axis=0)
+            differing += [member for member, equal in zip(ids, same) if not equal]
+    return differing
+
+
+def _leaves(tree: Any) -> Iterator[np.ndarray]:
+    if isinstance(tree, dict):
+        for name in sorted(tree):
+            yield from _leaves(tree[name])
+    else:
+        yield tree
+
+
+def _pieces(source: Source, owned: set[str], first: int) -> list[Piece]:
+    """The cohorts that a source gives, without the members that others give.
+
+    Args:
+      source: which.
+      owned: its members that are taken.
+      first: what its generations begin with in the new directory.
+    """
+    pieces, further = [], first + source.zoo.next_generation
+    for cohort in source.zoo.cohorts:
+        recipe = source.entry(cohort.id)["recipe"]
+        size = recipe["block"] if recipe else len(cohort.members)
+        whole: list[Member] = []
+        indices: list[int] = []
+        for index, begin in enumerate(range(0, len(cohort.members), size)):
+            block = cohort.members[begin : begin + size]
+            rows = [row for row, member in enumerate(block) if member.id in owned]
+            if len(rows) == len(block):
+                whole += block
+                indices.append(index)
+            elif rows:  # blocks stand close in a cohort: what is left of one is a cohort of its own
+                kept = tuple(block[row] for row in rows)
+                pieces.append(Piece(source, cohort.id, kept, [(index, rows)], further))
+                further += 1
+        if whole:
+            old: list[tuple[int, list[int] | None]] = [(index, None) for index in indices]
+            pieces.append(Piece(source, cohort.id, tuple(whole), old, first + cohort.generation))
+    return pieces
+
+
+def _grids(source: Source, pieces: Sequence[Piece], first: int) -> list[Grid]:
+    """The grids of a source in the new spec: its own where all its members are taken."""
+    if sum(len(piece.members) for piece in pieces) == len(source.zoo.members):
+        return [grid._replace(generation=first + grid.generation) for grid in source.zoo.grids]
+    return [grid for piece in pieces for grid in grids_of(piece.members, piece.generation)]
+
+
+def _write(place: Path, sources: Sequence[Source], owners: dict[str, int], data: dict[str, str]) -> None:
+    """Write the new directory; its `zoo.json` last, so that nothing half made is read as whole."""
+    for name in files.names(place):
+        if not name.startswith(".lock"):
+            files.remove(place / name) if (place / name).is_dir() else files.unlink(place / name)
+    pieces: list[Piece] = []
+    grids: list[Grid] = []
+    for i, source in enumerate(sources):
+        first = 1 + max((grid.generation for grid in grids), default=-1)
+        of_source = _pieces(source, {member for member, owner in owners.items() if owner == i}, first)
+        grids += _grids(source, of_source, first)
+        pieces += of_source
+    names = list(dict.fromkeys(source.zoo.name for source in sources))
+    name = "+".join(names) if len("+".join(names)) <= 80 else names[0]
+    zoo, asked = Zoo.of_grids(name, grids), {}
+    for piece in pieces:
+        home, entry = zoo.homes[piece.members[0].id], piece.source.entry(piece.cohort)
+        if entry["asked"]:
+            asked[home] = entry["asked"]
+        if entry["recipe"]:
+            old = piece.source.path / "cohorts" / piece.cohort
+            files.link(old / "cohort.json", place / "cohorts" / home / "cohort.json")
+            for new, (index, rows) in enumerate(piece.blocks):
+                block, copy = BlockFolder(old / f"{index:04d}"), place / "cohorts" / home / f"{new:04d}"
+                _copy(block, copy) if rows is None else _leave_out(block, copy, piece, rows, entry["recipe"]["block"])
+    files.write_atomically(place / "recipes.json", files.to_json(asked))
+    content = {**sources[0].trained.manifest, "spec": zoo.to_json(), "cohorts": manifest.sizes(zoo), "data": data}
+    lineage: dict[str, dict[str, str]] = {"of": {}, "begins": {}}
+    for source in reversed(sources):  # the first has the last word
+        lineage["of"] |= manifest.tried_again(source.trained.manifest)
+        lineage["begins"] |= manifest.begun_from(source.trained.manifest)
+    # An entry even where there is no lineage: the recipes of cohorts that are begun later have a file of their own.
+    content["retries"] = [{"name": name, "grids": [], **{entry: pairs for entry, pairs in lineage.items() if pairs}}]
+    if texts := own_parts.texts_of(zoo):
+        content["parts"] = own_parts.keep(place, texts)
+    content["merged"] = [_about(source) for source in sources]
+    content.pop("last_run", None)
+    files.write_atomically(place / "zoo.json", files.to_json(content))
+    Store(place, zoo).write_table()
+
+
+def _copy(block: BlockFolder, target: Path) -> None:
+    """Link the whole checkpoints of a block."""
+    for step in block.steps():
+        for name in files.sizes(block.path / str(step)):
+            files.link(block.path / str(step) / name, target / str(step) / name)
+
+
+def _leave_out(block: BlockFolder, target: Path, piece: Piece, rows: list[int], size: int) -> None:
+    """Write the checkpoints of a block without some of its members."""
+    steps = block.steps()
+    new = BlockFolder(target, kept=len(steps))
+    for step in steps:
+        save_gathered(new, step, [Place(block, row) for row in rows], [member.id for member in piece.members], size)
+
+
+def _about(source: Source) -> dict[str, Any]:
+    """What `zoo.json` says of a directory that was merged."""
+    content = source.trained.manifest
+    about = {name: content[name] for name in ("versions", "hardware") if name in content}
+    return {"directory": source.path.name, "members": len(source.zoo.members), "ids": _hash(source.zoo.by_id), **about}
+
+
+def _hash(members: Iterable[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(members)).encode()).hexdigest()[:16]
+
+
+def _merged_before(target: Path, sources: Sequence[Source], say: Callable[[str], Any]) -> Trained:
+    """The directory, where it is the merge of these sources; a ValueError where it is not."""
+    merged = Trained(target)
+    recorded = merged.manifest.get("merged", [])
+    if [about.get("ids") for about in recorded] != [_hash(source.zoo.by_id) for source in sources]:
+        of = ", ".join(f"{about.get('directory')} ({about.get('members')} members)" for about in recorded)
+        now = ", ".join(f"{source.path.name} ({len(source.zoo.members)} members)" for source in sources)
+        what = f"the merge of {of}" if recorded else "another zoo"
+        raise ValueError(f"--out {target} is {what} and not of {now}; choose a new one, or remove it.")
+    say(f"{target} is the merge of these already, with {counted(len(merged.zoo.members), 'member')}")
+    table = merged.members
+    waiting = set(table.loc[table["status"].isin(UNFINISHED), "member"])
+    if later := sorted(waiting & {member for source in sources for member in source.finished}):
+        say(
+            f"{counted(len(later), 'member')} that are not trained to their end in it have been since, where they came "
+            f"from: remove {target} to merge anew, or `train` it"
+        )
+    return merged
