@@ -63,20 +63,23 @@ class Assayed:
         shared: Sequence[Any] = (),
         each: Sequence[Any] = (),
         *,
+        members: Sequence[str] | None = None,
         at: str | int | None = None,
         rule_state: bool = False,
+        dtype: str = "float32",
     ) -> Any:
-        """`function(bound, variables, key, *shared, *each)` for all of them, on all devices.
+        """`function(bound, variables, key, *shared, *each)` for all of them, or some, on all devices.
 
         Args:
-          function, shared, each, rule_state: see `zoo.devices.population.population_map`.
+          function, shared, each, rule_state, dtype: see `zoo.devices.population.population_map`.
+          members: ids of some of them.
           at: another moment than theirs.
 
         Returns:
           What the function returns, every array with `member` as its first axis; NumPy.
         """
         when = self.at if at is None else at
-        where: Any = dict(members=self.members, at=when, rule_state=rule_state)
+        where: Any = dict(members=members or self.members, at=when, rule_state=rule_state, dtype=dtype)
         return population_map(self.trained, self.cohort, function, shared, each, **where).values
 
     def batches(self, function: Callable[..., Any], shared: Sequence[Any] = ()) -> Iterator[Population]:

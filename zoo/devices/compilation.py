@@ -10,6 +10,13 @@ from zoo.buckets import is_remote
 from zoo.files import check_writable
 from zoo.machine import cache_folder
 
+SOLVERS = frozenset(
+    {"cholesky", "eig", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "qr", "schur", "svd"}
+    | {"triangular_solve", "tridiagonal", "tridiagonal_solve"}
+)
+"""Primitives that XLA computes on a CPU by LAPACK, a batch in parts: it waits for the threads that run programs. Two
+programs on a pool of two threads wait for each other, for ever (jaxlib 0.10.2)."""
+
 
 def keep() -> None:
     """Keep every compiled program in the user's cache directory; one that JAX_COMPILATION_CACHE_DIR names stands."""
@@ -44,3 +51,13 @@ def _can_keep(folder: str | None) -> bool:
     except OSError:
         return False
     return True
+
+
+def solves(jaxpr: Any) -> bool:
+    """Whether a program, or one inside it, has one of `SOLVERS`."""
+    for equation in jaxpr.eqns:
+        inside = jax.tree.leaves(list(equation.params.values()), is_leaf=lambda part: hasattr(part, "eqns"))
+        parts = [getattr(part, "jaxpr", part) for part in inside]
+        if equation.primitive.name in SOLVERS or any(solves(part) for part in parts if hasattr(part, "eqns")):
+            return True
+    return False

@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import SingleDeviceSharding
 
 from zoo.devices.blocks import Block, over_members
-from zoo.devices.compilation import compiler_of, compiler_options
+from zoo.devices.compilation import compiler_of, compiler_options, solves
 from zoo.devices.recipe import Recipe
 from zoo.devices.task_data import on_device
 from zoo.spec.cohorts import Cohort
@@ -24,6 +24,9 @@ from zoo.training import evaluation, program
 from zoo.training.binding import Floats, floats_of
 from zoo.training.program import State
 from zoo.training.status import STOPPED
+
+_SOLVING = threading.Lock()
+"""Held by the one program that solves equations on this CPU; see `zoo.devices.compilation.SOLVERS`."""
 
 
 class Executable:
@@ -45,6 +48,7 @@ class Executable:
         self._compiled: dict[Any, tuple[Any, Any]] = {}
         self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
+        self._solves = False
 
     def _initial(self, floats: Floats, rows: jax.Array) -> State:
         state = lax.map(self.program.init, floats)
@@ -89,6 +93,7 @@ class Executable:
         number, truth = (jax.ShapeDtypeStruct((), t, sharding=sharding) for t in (jnp.int32, jnp.bool))
         floats = abstract(self._floats, self.recipe.block)
         chunk = self._chunk.trace(abstract(self.shape()), floats, abstract(self.data), number, truth)
+        self._solves = solves(chunk.jaxpr.jaxpr)
         return chunk, self._init.trace(floats, number)
 
     def init(self, block: Block, device: Any) -> State:
@@ -99,7 +104,11 @@ class Executable:
         """Up to `steps` steps of every running member, then an evaluation if asked. Gives `state` away."""
         data = on_device(self.data, device)
         scalars = jax.device_put((np.int32(steps), np.bool_(evaluate)), device)
-        return self.compiled(device)[0](state, floats, data, *scalars)
+        run = self.compiled(device)[0]
+        if not (self._solves and device.platform == "cpu"):
+            return run(state, floats, data, *scalars)
+        with _SOLVING:
+            return jax.block_until_ready(run(state, floats, data, *scalars))
 
     def bytes_needed(self, device: Any) -> int:
         """Memory of one block on a device, by the compiler's own account."""

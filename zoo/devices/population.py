@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from zoo import lookup
-from zoo.devices.startup import lanes, start_as
-from zoo.devices.traced_functions import traced_for
+from zoo.devices.startup import cores, lanes, start_as
+from zoo.devices.traced_functions import TracedFunction, traced_for
 from zoo.spec.cohorts import Cohort
 from zoo.spec.settings import score_level
 from zoo.training.binding import Floats, floats_of
@@ -46,13 +46,14 @@ def population_map(
     members: Sequence[str] | None = None,
     at: str | int = "last",
     rule_state: bool = False,
+    dtype: str = "float32",
 ) -> Population:
     """Runs `function(bound, variables, key, *shared, *each)` for members of one cohort, on all devices.
 
     The function is traced once, for all of them, and not again while it lives: the same function of the same cohort, on
     arrays of the same shapes, finds its program. A fresh lambda is another function, and traced anew. As of `jax.jit`,
-    what it reads besides its arguments is as it was when it was traced. Matrix products are in float32. Members are
-    padded to calls of one size, which never shows in what comes back, and a member's result does not depend on which
+    what it reads besides its arguments is as it was when it was traced. Matrix products are as exact as its
+    numbers. Members are padded to calls of one size, which never shows in what comes back, and a member's result does not depend on which
     others are asked for. JAX is started as the directory's recipes ask, unless it runs already.
 
     Args:
@@ -67,11 +68,13 @@ def population_map(
       at: "last", "initial" (before training), a step of which there is a checkpoint, or "score=0.5", one of
         `Training.score_levels`.
       rule_state: whether to read what the rule remembers, too.
+      dtype: of the variables and the floats; "float64" computes on the CPU, where double precision is to be had, and
+        takes `shared` and `each` as they are.
 
     Raises:
       ValueError: no such cohort or member, one without a checkpoint at this step, or `each` of another length.
     """
-    mapped = Mapped(trained, cohort, function, members, at, rule_state)
+    mapped = Mapped(trained, cohort, function, members, at, rule_state, dtype)
     parts = list(mapped.parts(shared, each))
     return Population(mapped.ids, jax.tree.map(lambda *leaves: np.concatenate(leaves), *(p.values for p in parts)))
 
@@ -107,7 +110,7 @@ class Mapped:
     """A function that is ready to run over members of a cohort.
 
     Args:
-      trained, cohort, function, members, at, rule_state: as for `population_map`.
+      trained, cohort, function, members, at, rule_state, dtype: as for `population_map`.
 
     Attributes:
       ids: the members.
@@ -121,14 +124,16 @@ class Mapped:
         members: Sequence[str] | None = None,
         at: str | int = "last",
         rule_state: bool = False,
+        dtype: str = "float32",
     ):
         start_as(trained.manifest)
+        self._dtype = np.dtype(dtype)
         self._trained, self._at, self._rule_state, self._function = trained, at, rule_state, function
         self._read = functools.lru_cache(maxsize=1 + len(lanes()))(self._variables)
         self._reading = threading.Lock()  # lanes that want the same members read them once
         self._cohort = cohort if isinstance(cohort, Cohort) else _named(trained, cohort)
         self._rows = {member.id: row for row, member in enumerate(self._cohort.members)}
-        self._floats = floats_of(self._cohort)
+        self._floats = jax.tree.map(self._as_wide, floats_of(self._cohort))
         if members is not None and not len(members):
             raise ValueError(f"The members are {members!r}; give ids of cohort {self._cohort.id}, or None for all.")
         if members is None:
@@ -146,11 +151,17 @@ class Mapped:
     def parts(self, shared: Any, each: Any) -> Iterator[Population]:
         """The results of all calls, in order, with a call on every device at a time and no more than these waiting."""
         places = lanes()
-        calls = self.calls(shared, each, -(-len(self.ids) // len(places)), RESULT_BYTES // len(places))
+        if self._is_double:
+            places = [jax.devices("cpu")[0]] * cores()
+        with jax.enable_x64(self._is_double):
+            self._traced = self._traced_for(shared, each)
+            if self._traced.solves and places[0].platform == "cpu":
+                places = places[:1]  # see `zoo.devices.compilation.SOLVERS`
+        calls = self.calls(-(-len(self.ids) // len(places)), RESULT_BYTES // len(places))
 
         def run(i: int) -> Population:
             call = calls[i]
-            with jax.default_device(places[i % len(places)]):
+            with jax.enable_x64(self._is_double), jax.default_device(places[i % len(places)]):
                 return Population(self.ids[call.start : call.start + call.count], self.run(call, shared, each))
 
         with ThreadPoolExecutor(len(places)) as pool:
@@ -162,16 +173,18 @@ class Mapped:
             while waiting:
                 yield waiting.popleft().result()
 
-    def calls(self, shared: Any, each: Any, most: int, room: int) -> list[Call]:
-        """How the members are cut into calls of at most `most`, whose results take at most `room` bytes, or those of
-        one member."""
+    def _traced_for(self, shared: Any, each: Any) -> TracedFunction:
         for array in jax.tree.leaves(each):
             if np.ndim(array) == 0 or len(array) != len(self.ids):
                 raise ValueError(
                     f"An array of `each` is {np.shape(array)}; its first axis must be the {len(self.ids)} members."
                 )
         first = jax.tree.map(lambda x: x[0], self._arguments(Call(0, 1, 1), each))
-        self._traced = traced_for(self._cohort, self._conv_form, self._function, tuple(shared), first)
+        return traced_for(self._cohort, self._conv_form, self._function, tuple(shared), first)
+
+    def calls(self, most: int, room: int) -> list[Call]:
+        """How the members are cut into calls of at most `most`, whose results take at most `room` bytes, or those of
+        one member."""
         needed = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._traced.results))
         size = max(1, min(most, MEMBERS_AT_ONCE, len(self.ids), room // max(needed, 1)))
         # No call takes members of two readings.
@@ -198,6 +211,14 @@ class Mapped:
         words = np.array([key_words(member) for member in ids], np.uint32)
         return floats, variables, words, jax.tree.map(lambda x: np.asarray(x)[places], tuple(each))
 
+    @property
+    def _is_double(self) -> bool:
+        return self._dtype == np.float64
+
+    def _as_wide(self, x: Any) -> Any:
+        """Numbers that have a point, as wide as was asked for."""
+        return np.asarray(x, self._dtype) if np.asarray(x).dtype == np.float32 else x
+
     def _read_once(self, reading: int) -> Any:
         with self._reading:
             return self._read(reading)
@@ -205,7 +226,7 @@ class Mapped:
     def _variables(self, reading: int) -> Any:
         """The variables of `MEMBERS_AT_ONCE` members, from the checkpoints."""
         ids = self.ids[reading * MEMBERS_AT_ONCE : (reading + 1) * MEMBERS_AT_ONCE]
-        return self._trained.variables(ids, at=self._at, rule_state=self._rule_state)
+        return jax.tree.map(self._as_wide, self._trained.variables(ids, at=self._at, rule_state=self._rule_state))
 
 
 def key_words(member: str) -> tuple[int, int]:

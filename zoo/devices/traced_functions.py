@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import jaxpr_as_fun
 
-from zoo.devices.compilation import compiler_options
+from zoo.devices.compilation import compiler_options, solves
 from zoo.keys import threefry_key
 from zoo.spec.cohorts import Cohort
 from zoo.training.binding import Binder
@@ -19,10 +19,12 @@ class TracedFunction(NamedTuple):
 
     Attributes:
       results: shapes of what it gives for one.
+      solves: whether it has one of `compilation.SOLVERS`, so that a CPU must run one such program at a time.
       run: `(shared, rows) -> results`, every array of `rows` and of the results with `member` as its first axis.
     """
 
     results: Any
+    solves: bool
     run: Callable[[Any, Any], Any]
 
 
@@ -74,4 +76,4 @@ def _trace(cohort: Cohort, conv_form: str, function: Callable[..., Any], shared:
     def run(shared: Any, rows: Any) -> Any:
         return jax.lax.map(lambda row: tree.unflatten(of_one(*jax.tree.leaves((shared, row)))), rows)
 
-    return TracedFunction(results, jax.jit(run, compiler_options=compiler_options()))
+    return TracedFunction(results, solves(jaxpr.jaxpr), jax.jit(run, compiler_options=compiler_options()))

@@ -59,6 +59,30 @@ def test_each_members_result_is_its_own_models_also_in_calls_of_any_size(
         chex.assert_trees_all_equal(population_map(trained, cohort, outputs, [inputs]).values, values)
 
 
+def test_double_precision_is_that_of_the_variables_the_floats_and_what_is_given(trained: Trained) -> None:
+    def inexact(bound: Any, variables: Any, key: jax.Array, x: jax.Array) -> Any:
+        return bound.model.apply(variables, x)[0], bound.model.gain, x
+
+    inputs = np.asarray(SEVEN.members[0].task.probe().inputs, np.float64)
+    (cohort,) = SEVEN.cohorts
+    outputs, gain, given = population_map(trained, cohort, inexact, [inputs], dtype="float64").values
+    assert {outputs.dtype, gain.dtype, given.dtype} == {np.dtype(np.float64)}
+    single = population_map(trained, cohort, inexact, [inputs.astype(np.float32)]).values[0]
+    assert 0 < np.abs(outputs - single).max() < 1e-5
+    assert jnp.ones(()).dtype == np.float32, "outside, all is as it was"
+
+
+def test_programs_that_solve_equations_run_one_at_a_time_on_a_cpu(trained: Trained) -> None:
+    """Two of them would wait for each other's threads, for ever."""
+
+    def solved(bound: Any, variables: Any, key: jax.Array, x: jax.Array) -> Any:
+        a = jax.random.normal(key, (64, 32, 32)) + 9 * jnp.eye(32)[None]
+        return jax.lax.fori_loop(0, 20, lambda i, y: jnp.linalg.solve(a, y), x)
+
+    (cohort,) = SEVEN.cohorts
+    assert np.isfinite(population_map(trained, cohort, solved, [np.ones((64, 32, 1), np.float32)]).values).all()
+
+
 def test_batches_come_in_order_from_every_device_at_once_and_few_wait(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
