@@ -7,6 +7,10 @@ Anderson 2001). The null permutes the field's labels over configurations *within
 free shuffle of crossed fields rejects in up to 44 % of null zoos at 5 %. All arrangements are tried where there
 are no more than `permutations`, else that many are drawn.
 
+- What the permutations do not exchange is not left over: the residual of `omega2`, `partial_r2` and `pseudo_f` is that
+  within strata, without the interactions of the other fields, as the restricted permutation has it (Anderson & ter
+  Braak 2003). With these in it omega2 would be negative beside a p of .001. `share` is of all that separates
+  configurations, so that a small share may well be beyond chance.
 - Too few configurations for any p of .05 or less: members are permuted instead, within strata of the other fields
   and within seeds, where levels share seeds. Chance is then what seeds do, and `about` says that the test is of
   these configurations only. A field of more than 24 levels is not tested so.

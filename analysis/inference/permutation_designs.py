@@ -61,7 +61,7 @@ class Design(NamedTuple):
     Attributes:
       case_of: `(member,)`, the case that each member belongs to: what is exchanged, a configuration or a member.
       chosen: `(case, count)`, the members whose mean a case is: as many of each, see `equal_counts`.
-      model: the term and what it is tested given, over cases.
+      model: the term and what it is tested given, over cases: the strata, and the fields that these do not hold.
       main_effects: columns of the effects that an interaction is tested given, besides those of the others.
       codes: `(case,)` labels of the term.
       strata: `(case,)`, what is exchanged stays in these.
@@ -187,10 +187,13 @@ def _design(
     main_effects = [_columns(encoded, field, first) for field in term] if len(term) > 1 else []
     seeds_of = {} if encoded.seeds is None else {SEED: encoded.seeds}
     blocks = {name: (encoded.labels | seeds_of)[name] for name in within}
-    seeds = [indicators(combined_labels([blocks[SEED][first]], len(first)))] if SEED in blocks else []
-    model = bases(columns, [*main_effects, *(_columns(encoded, other, first) for other in others), *seeds])
     codes = combined_labels([encoded.labels[field][first] for field in term], len(first))
     strata = combined_labels([block[first] for block in blocks.values()], len(first))
+    free = [_columns(encoded, other, first) for other in others if other not in blocks]
+    # What is not exchanged is not left over: a stratum is a cell of all that it is made of, with their interactions.
+    model = bases(columns, [*main_effects, *free, indicators(strata)])
+    if not model.df:  # alone in every stratum, which nothing can be tested of: then what it adds to the others' effects
+        model = bases(columns, [*main_effects, *(_columns(encoded, other, first) for other in others)])
     count, partitions = arrangements(np.arange(len(first)) if residuals else codes, strata)
     renamed = not residuals and term[0] not in encoded.values  # numbers and residuals have no names to be exchanged
     distinct = partitions if renamed else count

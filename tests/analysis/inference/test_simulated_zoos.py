@@ -159,6 +159,15 @@ NULLS |= {
     for (name, table), by_seed, between in zip(UNEQUAL.items(), (1.0, 1.0, 0.0, 0.0, 0.0), (0.5, 0.0, 0.0, 0.0, 0.5))
 }
 
+CUBE = grid(2, True, model=["a", "b"], act=["x", "y", "z"], l2=range(4))
+CUBES = {"balanced": CUBE, "unbalanced": lost(CUBE, 0, 1, 6, 7, 20, 21, 30, 31)}
+"""Three crossed fields; and without some of their configurations."""
+NULLS |= {
+    f"{name}, {beside}": dict(table=table, tested="model", **effects)
+    for name, table in CUBES.items()
+    for beside, effects in {"nothing else": {}, "an interaction of others": dict(act__l2=4.0)}.items()
+}
+
 EFFECTS: dict[str, dict[str, Any]] = {
     "2019 grid": dict(table=grid(2, **STUDY), tested="model", model=0.5, l2=5.0),
     "3 x 6": dict(table=grid(2, **TWO), tested="model", model=1.0, l2=5.0),
@@ -180,6 +189,25 @@ def test_a_zoo_without_the_effect_shows_it_no_more_often_than_chance(case: str) 
 @pytest.mark.parametrize("case", NULLS)
 def test_false_positives_are_five_percent(case: str) -> None:
     assert found(**NULLS[case], zoos=1000, permutations=499) == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("table", CUBES.values(), ids=CUBES)
+@pytest.mark.parametrize("effects", [{}, {"model": 1.0}, {"act__l2": 4.0}, {"act__l2": 4.0, "model": 1.0}], ids=str)
+def test_share_omega_squared_and_p_of_a_field_have_one_residual(table: pd.DataFrame, effects: dict[str, float]) -> None:
+    """With the interaction of the others in the residual of omega2 alone, it was negative beside p = .005 in 105 of 200
+    balanced zoos of the last kind, and in 56 of the unbalanced ones."""
+    draw, low = np.random.default_rng(0), 0
+    for i in range(20):
+        distance = members(table, draw, **effects)
+        test: Any = explained(
+            distance, table, FieldPlan(["model", "act", "l2"], only=["model"]), permutations=199, seed=i
+        ).loc["model"]
+        assert (test["omega2"] > 0) == (test["pseudo_f"] > 1)
+        assert test["omega2"] <= test["share"]
+        assert test["omega2"] > 0 or test["p"] > 0.1, "less than chance, and yet found"
+        assert test["omega2"] > 0.5 * test["share"] or test["p"] > 0.01, "nearly all chance, and yet found"
+        low += test["p"] <= 0.05
+    assert (low >= 16) if "model" in effects else (low <= binom.ppf(0.999, 20, 0.05))
 
 
 @pytest.mark.parametrize("case", EFFECTS)
