@@ -16,8 +16,9 @@ are no more than `permutations`, else that many are drawn.
   these configurations only. A field of more than 24 levels is not tested so.
 - A number drawn at random for nearly every configuration (`numbers`) is one column of the model instead of dummies,
   log10 where it is positive and spans more than a decade: distance regression. Its values are permuted.
-- Where another field is such a number, no strata hold all else constant. There the residuals under the reduced
-  model are exchanged (Freedman & Lane 1983): within strata of the fields with levels where these allow a p of
+- Where another field is such a number, no strata hold all else constant. It is held as a curve, a natural cubic
+  spline of up to four columns, one for six cases at most, and the residuals under the reduced model are exchanged
+  (Freedman & Lane 1983): within strata of the fields with levels where these allow a p of
   .001, else freely. So are, freely, those of an interaction a:b, whose null is that the effects of a and b add:
   labels within strata have no null for it.
 - A field that only some members have (missing in the others) is tested within the members that have it; the members

@@ -44,6 +44,18 @@ def sample(configurations: int) -> Any:
     return made
 
 
+def bent(configurations: int) -> Any:
+    """Random search in which the one model was tried at the ends of the range of learning rates, the other between."""
+
+    def made(draw: np.random.Generator) -> pd.DataFrame:
+        place = draw.uniform(-1, 1, configurations)
+        model = np.where(draw.random(configurations) < np.abs(place), "end", "middle")
+        table = pd.DataFrame({"model": model, "rate": 10 ** (place - 3)}).loc[np.repeat(range(configurations), 2)]
+        return table.reset_index(drop=True).assign(seed=[0, 1] * configurations)
+
+    return made
+
+
 def lost(table: pd.DataFrame, *rows: int) -> pd.DataFrame:
     """A table without some members."""
     return table.drop(index=[*rows]).reset_index(drop=True)
@@ -81,7 +93,7 @@ def members(
       between: of configurations, beside 1 of members.
       by_seed: of seeds.
       spread: factor of a configuration's noise in the first level of the first field.
-      effects: field (a__b: an interaction; rate: a slope per decade) -> size.
+      effects: field (a__b: an interaction; rate: a slope per decade; curve: per decade from .001, squared) -> size.
     """
     fields = [column for column in table if column != "seed"]
     cell, seed = (table.groupby(names, dropna=False).ngroup().to_numpy() for names in (fields, ["seed"]))
@@ -95,6 +107,8 @@ def members(
     for name, size in effects.items():
         if name == "rate":
             x += size * np.log10(table["rate"].to_numpy())[:, None] * draw.standard_normal(DIMENSIONS)
+        elif name == "curve":
+            x += size * (np.log10(table["rate"].to_numpy()) + 3)[:, None] ** 2 * draw.standard_normal(DIMENSIONS)
         else:
             x += size * noise(table.groupby(name.split("__")).ngroup().to_numpy())
     return np.sqrt(((x[:, None] - x) ** 2).sum(-1))
@@ -137,6 +151,10 @@ NULLS: dict[str, dict[str, Any]] = {
     ),
     "distance regression": dict(table=sample(24), tested="rate", model=2.0),
     "a field beside a number": dict(table=sample(24), tested="model", rate=2.0),
+    "12 beside a number with a curved effect": dict(table=bent(12), tested="model", curve=3.0),
+    "24 beside a number with a curved effect": dict(table=bent(24), tested="model", curve=3.0),
+    "48 beside a number with a curved effect": dict(table=bent(48), tested="model", curve=3.0),
+    "24 beside a number with a straight effect": dict(table=bent(24), tested="model", rate=3.0),
     "one field, shared seeds": dict(table=grid(5, model=["a", "b", "c"]), tested="model", between=0.0, by_seed=2.0),
     "one field, seeds of their own": dict(table=grid(5, True, model=["a", "b", "c"]), tested="model", between=0.0),
     "2 x 2 by members": dict(
