@@ -24,8 +24,9 @@ class Beside(NamedTuple):
     """What is to stand beside the values of a measure.
 
     Attributes:
-      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form, or a stimulus makes up a map,
-        see `analysis.inference.nulls.dominated`; 0 for no z and p. Biased CKA, whose values mean nothing without, has them anyhow where there is a form.
+      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form, or a stimulus makes up a
+        map, see `analysis.inference.nulls.dominated`; 0 for no z and p. Biased CKA, whose values mean nothing without, has
+        them anyhow where there is a form.
       intervals: whether there are `low` and `high`, 95 % limits by the jackknife over stimuli.
     """
 
@@ -48,7 +49,7 @@ class Beside(NamedTuple):
         return self.nulls or PERMUTATIONS
 
     def warning_of(self, prepared: Prepared, names: Sequence[str]) -> str:
-        """Why z and p are not closed though the measure's could be, with the stimulus that it is for; "" where they are.
+        """Why z and p are not in closed form though the measure has one: which stimulus is in the way; "" else.
 
         Args:
           prepared: a measure and its states.

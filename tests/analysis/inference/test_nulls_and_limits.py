@@ -53,8 +53,8 @@ def test_where_one_stimulus_makes_up_a_map_z_and_p_are_from_orders_of_the_stimul
     assert Beside().nulls_of(prepare(cka.Measure(), [x])) == ""
     warning = asked.warning_of(prepared, ["m0/rate", "m1/rate"])
     assert re.fullmatch(
-        r"cka\(kernel=linear, biased\): stimulus 4, from 0, makes up \d\d% of the map of m[01]/rate, and one stimulus those "
-        "of 1 more; z and p are over 199 orders of the stimuli",
+        r"cka\(kernel=linear, biased\): stimulus 4, from 0, makes up \d\d% of the map of m[01]/rate, and one stimulus "
+        "those of 1 more; z and p are over 199 orders of the stimuli",
         warning,
     )
     assert asked.warning_of(prepare(cka.Measure(), [normal(0, 2, 30, 1, 6)]), ["a", "b"]) == ""

@@ -209,6 +209,32 @@ def test_false_positives_are_five_percent(case: str) -> None:
     assert found(**NULLS[case], zoos=1000, permutations=499) == pytest.approx(0.05, abs=0.02)
 
 
+class HeavyTails:
+    """Draws of heavy-tailed noise in place of normal noise, of variance 1."""
+
+    def __init__(self, kind: str) -> None:
+        self.draw, self.kind = np.random.default_rng(0), kind
+
+    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        return (
+            self.draw.standard_t(3, shape) / 3**0.5 if self.kind == "t" else self.draw.standard_exponential(shape) - 1
+        )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["exponential", "t"])
+def test_of_heavy_tailed_noise_location_holds_its_level_and_dispersion_finds_somewhat_more(kind: str) -> None:
+    draw: Any = HeavyTails(kind)
+    for table in (grid(2, **TWO), grid(2, model=["a", "b"], l2=range(8))):
+        plan, found_in = FieldPlan(["model", "l2"], ["model"]), []
+        for i in range(1000):
+            test: Any = explained(members(table, draw), table, plan, permutations=199, seed=i).loc["model"]
+            found_in.append([test["p"] <= 0.05, test["dispersion_p"] <= 0.05])
+        location, dispersion = np.mean(found_in, 0)
+        assert location == pytest.approx(0.05, abs=0.02)
+        assert 0.04 < dispersion < 0.1
+
+
 @pytest.mark.parametrize("table", CUBES.values(), ids=CUBES)
 @pytest.mark.parametrize("effects", [{}, {"model": 1.0}, {"act__l2": 4.0}, {"act__l2": 4.0, "model": 1.0}], ids=str)
 def test_share_omega_squared_and_p_of_a_field_have_one_residual(table: pd.DataFrame, effects: dict[str, float]) -> None:
