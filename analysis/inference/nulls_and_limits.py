@@ -25,8 +25,8 @@ class Beside(NamedTuple):
 
     Attributes:
       nulls: orders of the stimuli that `z` and `p` are from where there is no closed form, or a stimulus makes up a
-        map, see `analysis.inference.nulls.dominated`; 0 for no z and p. Biased CKA, whose values mean nothing without, has
-        them anyhow where there is a form.
+        map, see `analysis.inference.nulls.dominated`; 0 for no z and p. Biased CKA, whose values mean nothing without,
+        has them anyhow where there is a form.
       intervals: whether there are `low` and `high`, 95 % limits by the jackknife over stimuli.
     """
 
