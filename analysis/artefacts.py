@@ -13,6 +13,8 @@ from pathlib import Path
 
 import xarray as xr
 
+from analysis.long_names import described
+
 __all__ = [
     "ASSAYS",
     "CATEGORIES",
@@ -60,7 +62,7 @@ FIELDS = "-fields.csv"
 """The tests of the varied fields; a comparison without this file was not written to its end."""
 
 MEANS = "-means.csv"
-"""The mean similarity per measure, layer and pair of models, trained and untrained."""
+"""The mean similarities per measure, layer and groups of every field, trained and untrained, and their differences."""
 
 CATEGORIES = "-categories.csv"
 """The category structure per member, layer and condition, where a probe of images has classes."""
@@ -133,12 +135,12 @@ def remove(path: Path) -> None:
 
 
 def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Writes netCDF; a reader sees the old file or the new one, never a part."""
+    """Writes netCDF, named as in `analysis.long_names`; a reader sees the old file or the new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        dataset.to_netcdf(part, engine="h5netcdf")
+        described(dataset).to_netcdf(part, engine="h5netcdf")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

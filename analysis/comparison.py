@@ -227,6 +227,8 @@ def _all_values(
         for request, found, result in zip(prepared, values, results):
             result.put(at, dict(value=found.value, chance=found.chance, **found.extras), count, choices.dtype)
             result.deviations.append(found.chance_sd)
+            if warning := beside.warning_of(request, [items.names[i] for i in at[1][0]]):
+                progress.say(warning)
             result.nulls[beside.nulls_of(request)] = result.limits[beside.limits_of(request)] = None
             if again := seconds_by_work(request, beside, journal, progress):
                 seconds |= {progress.name(what): time for what, time in again.items()}

@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from analysis import artefacts
+from analysis.long_names import described
 
 __all__ = [
     "OUTSIDE_LABELS",
@@ -262,19 +263,21 @@ class Comparison:
 
         Returns:
           A variable per measure over the dimensions `a` and `b`, indexed by the items' names, with every column of the
-          table as a coordinate twice, `<column>_a` and `<column>_b`, and a measure's `MeasureRecord` in its attributes;
+          table as a coordinate twice, `<column>_a` and `<column>_b`, and a measure's `MeasureRecord` in its attributes,
+          beside `long_name` and `units` of each;
           `<variable>_chance` where chance differs by pair, and a variable `<variable>_<extra>` for each extra.
         """
         variables: dict[str, Any] = {}
         for name, measured in self.measures.items():
             record = measured.record
             if measured.chance is not None:
-                about = {"name": f"chance level of {record.name}: mean over permutations of the stimuli"}
+                about = _named(f"chance level of {record.name}: mean over permutations of the stimuli")
                 variables[f"{name}_chance"] = (("a", "b"), measured.chance, about)
-            attributes = record.attributes() | {"extras": json.dumps(list(measured.extras))}
+            named = {"long_name": f"{record.name}, a {record.kind}", "extras": json.dumps(list(measured.extras))}
+            attributes = record.attributes() | named
             variables[name] = (("a", "b"), measured.values, attributes)
             for extra, values in measured.extras.items():
-                about = {"name": f"{BESIDE.get(extra, extra)} of {record.name}"}
+                about = _named(f"{BESIDE.get(extra, extra)} of {record.name}")
                 variables[f"{name}_{extra}"] = (("a", "b"), values, about)
         columns = {str(name): plain_array(column) for name, column in self.items.items()}
         coords: dict[str, Any] = {}
@@ -284,7 +287,7 @@ class Comparison:
         about: dict[str, Any] = {"format": COMPARISON_FORMAT, "probe": self.probe, "space": self.space, "dt": self.dt}
         about |= {"layers": self.layers, "excluded": json.dumps(self.excluded)}
         about["columns"] = json.dumps({str(name): _type_of(column) for name, column in self.items.items()})
-        return xr.Dataset(variables, coords, about | (self.of_task._asdict() if self.of_task else {}))
+        return described(xr.Dataset(variables, coords, about | (self.of_task._asdict() if self.of_task else {})))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the comparison as netCDF; a reader sees the old file or the new one, never a part."""
@@ -362,6 +365,10 @@ def plain_columns(items: pd.DataFrame) -> pd.DataFrame:
             filled = filled.astype(object).where(filled.notna(), np.nan)
         columns[name] = filled
     return pd.DataFrame(columns)
+
+
+def _named(words: str) -> dict[str, str]:
+    return {"name": words, "long_name": words}
 
 
 def _plain(attribute: Any) -> Any:

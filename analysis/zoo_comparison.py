@@ -393,4 +393,5 @@ def mean_rdms(shown: Representations, compared: set[str]) -> xr.Dataset:
     mean = np.stack([total / count for total, count in sums.values()])
     over = "time and units" if shown.dt else "units"
     about = {"probe": shown.probe, "name": f"1 - Pearson r over {over}"}
-    return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32))}, coords, about)
+    named = {"long_name": f"dissimilarity, 1 - Pearson r over {over}, mean over networks"}
+    return xr.Dataset({"rdm": (("group", "i", "j"), mean.astype(np.float32), named)}, coords, about)

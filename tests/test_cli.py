@@ -75,7 +75,8 @@ def test_the_tests_on_disk_name_what_was_permuted(done: Path) -> None:
     assert {"share", "p", "p_holm", "distinct", "smallest_p", "exchanged"} <= set(tests.columns)
     assert (tests["p"] >= tests["smallest_p"]).all()
     means = pd.read_csv(done / "analysis" / "flipflop-means.csv")
-    assert {"trained", "untrained", "reference"} == set(means["state"])
+    assert {"trained", "untrained", "difference", "reference"} == set(means["state"])
+    assert {"model", "hidden"} == set(means["groups"].dropna()), "references have none"
 
 
 def test_run_prints_where_things_are_and_the_numbers_that_matter(done: Path, capsys: pytest.CaptureFixture) -> None:

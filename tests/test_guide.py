@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import itertools
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,44 @@ def test_every_measure_has_its_row_and_its_example_in_the_guide() -> None:
     for name in lookup.names("measure"):
         assert any(f"`{name}" in row.split("|")[2] for row in table[2:]), name
         assert any(f'"{name}' in code for code in examples), name
+
+
+def columns_in(guide: str) -> dict[str, set[str]]:
+    """File of a comparison -> the columns that the table below its name lists."""
+    blocks = guide.split("\n\n")
+    tables = {
+        re.findall(r"`analysis/<task>(-\w+\.csv)`", above)[-1]: block
+        for above, block in itertools.pairwise(blocks)
+        if block.startswith("| column")
+    }
+    return {
+        end: {name for row in table.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
+        for end, table in tables.items()
+    }
+
+
+def test_the_columns_of_every_table_of_a_comparison_are_those_that_the_guide_lists(tmp_path: Path) -> None:
+    import pandas as pd
+    import xarray as xr
+
+    from analysis import artefacts
+    from analysis.scoring.recording_scores import SCORE_COLUMNS
+    from analysis.zoo_comparison import Request, compare_zoo
+
+    zoo = Path(shutil.copytree(directory(), tmp_path / "zoo"))
+    request = Request(["rsa"], "digits", ["dense1"], export=["csv"], nulls=19, intervals=True)
+    compare_zoo(zoo, request, say=lambda line: None)
+    written = {artefacts.SCORES: {*SCORE_COLUMNS}}
+    for end in (artefacts.MEANS, artefacts.FIELDS, artefacts.CATEGORIES, artefacts.EXPORTS["csv"]):
+        written[end] = set(pd.read_csv(artefacts.path_of(zoo, "digits", end)))
+    pairs = written[artefacts.EXPORTS["csv"]]
+    pairs |= {f"<label>{name[-2:]}" for name in pairs if name[-2:] in ("_a", "_b")}
+    pairs -= {name for name in pairs if name[-2:] in ("_a", "_b") and name[0] != "<"}
+    assert columns_in((ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")) == written
+    for end in (artefacts.COMPARISON, artefacts.MEAN_RDMS):
+        with xr.open_dataset(artefacts.path_of(zoo, "digits", end), engine="h5netcdf") as result:
+            for name, variable in result.variables.items():
+                assert {"long_name", "units"} <= set(variable.attrs), name
 
 
 def test_lines_of_the_guide_fit_a_screen() -> None:

@@ -57,7 +57,8 @@ class Assay(Protocol):
           Variables of numbers whose first dimension is `member`, with the coordinate `member`, the ids. Every further
           dimension has a coordinate, names or numbers, each once: where cohorts differ in it they are put side by side,
           and what one does not have is NaN. A ragged result is a long table: every variable has one other dimension
-          instead, along which `member` is a coordinate. An attribute `long_name` of every variable says what it is.
+          instead, along which `member` is a coordinate. An attribute `long_name` of every variable says what it is,
+          and `units`, where it has some, such as "ms" (else it is given "1").
           Nothing is called `trained`, `probe` or `probe_name`: these labels are the engine's.
 
         Raises:

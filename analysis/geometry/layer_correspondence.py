@@ -149,24 +149,28 @@ def _dataset(
     """What `correspondence` returns; `hits` are in turn the identified layers and the counts of networks tried."""
     with np.errstate(invalid="ignore"):
         mean = total / pairs[:, None, None]
-        of_depths = (("kind", "depth_a", "depth_b"), mean.astype(np.float32), record.attributes())
-        variables: dict[str, Any] = {"similarity": of_depths}
-        variables["pairs"] = ("kind", pairs)
+        alike = record.attributes() | {"long_name": f"{record.name}, mean over pairs of networks"}
+        variables: dict[str, Any] = {"similarity": (("kind", "depth_a", "depth_b"), mean.astype(np.float32), alike)}
+        variables["pairs"] = ("kind", pairs, {"long_name": "pairs of networks, in both orders"})
         identified, counts = hits[::2], hits[1::2]
         lengths = np.array([part.shape[1] for part in identified])
         tried = np.array(counts).reshape(-1, 2)
         right = np.array([part.sum(1) for part in identified]).reshape(-1, 2)
         # A network's share is over its layers: pairs of deep networks count as much as pairs of shallow ones.
-        variables["identified"] = ("state", (right / lengths[:, None]).sum(0) / tried.sum(0))
-        variables["identified_chance"] = ("state", (tried / lengths[:, None]).sum(0) / tried.sum(0))
-        variables["identified_pairs"] = ("state", tried.sum(0).astype(int))
-        coords: dict[str, Any] = {"kind": list(PAIR_KINDS), "state": ["trained", "untrained"]}
+        share = {"long_name": "share of layers whose most similar layer is the corresponding one"}
+        chance = {"long_name": "the same share of layers chosen at random"}
+        variables["identified"] = ("state", (right / lengths[:, None]).sum(0) / tried.sum(0), share)
+        variables["identified_chance"] = ("state", (tried / lengths[:, None]).sum(0) / tried.sum(0), chance)
+        variables["identified_pairs"] = ("state", tried.sum(0).astype(int), {"long_name": "pairs that it is over"})
+        kinds = ("kind", list(PAIR_KINDS), {"long_name": "kind of the pairs of networks"})
+        states = ("state", ["trained", "untrained"], {"long_name": "state of the networks"})
+        coords: dict[str, Any] = {"kind": kinds, "state": states}
         coords |= {"depth_a": DEPTHS, "depth_b": DEPTHS}
         if plain is not None:
             names = list(networks.layers[0])
             coords |= {"layer_a": names, "layer_b": names}
             plain = plain / pairs[:, None, None]
-            variables["layers"] = (("kind", "layer_a", "layer_b"), plain.astype(np.float32))
-            variables["identified_layer"] = (("state", "layer_a"), identified[0] / counts[0][:, None])
+            variables["layers"] = (("kind", "layer_a", "layer_b"), plain.astype(np.float32), alike)
+            variables["identified_layer"] = (("state", "layer_a"), identified[0] / counts[0][:, None], share)
     about = {"networks": len(networks.table), "lists": json.dumps(networks.layers)}
     return xr.Dataset(variables, coords, about)

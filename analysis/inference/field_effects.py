@@ -7,13 +7,18 @@ Anderson 2001). The null permutes the field's labels over configurations *within
 free shuffle of crossed fields rejects in up to 44 % of null zoos at 5 %. All arrangements are tried where there
 are no more than `permutations`, else that many are drawn.
 
+- What the permutations do not exchange is not left over: the residual of `omega2`, `partial_r2` and `pseudo_f` is that
+  within strata, without the interactions of the other fields, as the restricted permutation has it (Anderson & ter
+  Braak 2003). With these in it omega2 would be negative beside a p of .001. `share` is of all that separates
+  configurations, so that a small share may well be beyond chance.
 - Too few configurations for any p of .05 or less: members are permuted instead, within strata of the other fields
   and within seeds, where levels share seeds. Chance is then what seeds do, and `about` says that the test is of
   these configurations only. A field of more than 24 levels is not tested so.
 - A number drawn at random for nearly every configuration (`numbers`) is one column of the model instead of dummies,
   log10 where it is positive and spans more than a decade: distance regression. Its values are permuted.
-- Where another field is such a number, no strata hold all else constant. There the residuals under the reduced
-  model are exchanged (Freedman & Lane 1983): within strata of the fields with levels where these allow a p of
+- Where another field is such a number, no strata hold all else constant. It is held as a curve, a natural cubic
+  spline of up to four columns, one for six cases at most, and the residuals under the reduced model are exchanged
+  (Freedman & Lane 1983): within strata of the fields with levels where these allow a p of
   .001, else freely. So are, freely, those of an interaction a:b, whose null is that the effects of a and b add:
   labels within strata have no null for it.
 - A field that only some members have (missing in the others) is tested within the members that have it; the members

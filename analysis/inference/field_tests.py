@@ -1,7 +1,7 @@
 """The tests and the means of one measure at one layer: which fields are tested how, and what is left out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.geometry.embedding import complete, true_distance
+from analysis.inference._group_differences import trained_less_untrained, within_less_between
 from analysis.inference.factors import (
     DEPTH,
+    MISSING,
     MOST_LEVELS,
     depths,
     levels,
@@ -83,8 +85,7 @@ def run_field_tests(
 def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions: bool | Sequence[str]) -> pd.DataFrame:
     """The tests of all fields, and of interactions, that vary among some members."""
     present = [field for field in fields if len(levels(part[field])) > 1]
-    groups = part.groupby([alike(part), "seed"])
-    among_copies = [field for field in present if field != "model" and (groups[field].nunique() > 1).any()]
+    among_copies = near_copies(part, present)
     apart = [field for field in present if field not in among_copies]
     numbers = [*sampled_fields(part, apart), *sampled_fields(part, among_copies)]
     plan = FieldPlan(apart, numbers=[field for field in numbers if field in apart])
@@ -116,42 +117,93 @@ def _tests(distance: np.ndarray, part: Any, fields: Sequence[str], interactions:
     return result
 
 
+def near_copies(table: Any, fields: Sequence[str]) -> list[str]:
+    """The fields that vary among members of one cohort and seed, which start alike and see the same trials."""
+    groups = table.groupby([alike(table), "seed"])
+    return [field for field in fields if field != "model" and (groups[field].nunique() > 1).any()]
+
+
 def alike(table: Any) -> pd.Series:
     """Networks with the same static fields: the cohort, and with it the members that were added to it later."""
     return table["cohort"].astype(str).str.replace(r"(-[0-9a-f]{10})-\d+$", r"\1", regex=True)
 
 
 def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
-    """Mean similarities within and between groups, trained and untrained, and the references they are read against.
+    """Mean similarities within and between groups, what sets them apart, and the references they are read against.
 
-    Groups are the models where there are several, else the levels of the first field that varies.
+    Groups are the levels of each field that is told apart, see `analysis.inference.factors.told_apart`, but of no more
+    than 24 levels, and of no number drawn for nearly every configuration. Where that leaves none, they are the models.
+    A configuration is what limits leave out: members of a cohort that share seeds and differ in a field are near
+    copies, and one configuration, but where they are of unlike groups.
 
     Returns:
-      The label's columns, `groups` (the field that groups), `state` (trained, untrained, reference), `pairs_of`,
-      `mean`, `low` and `high`, its 95 % limits by the jackknife over configurations, where each group has 3 or more;
-      `pairs`, how many, and `configurations`, of how many.
+      The label's columns; `groups`, the field that groups, "" of references; `state` (trained, untrained, difference,
+      reference), `pairs_of`, `mean`; `low` and `high`, 95 % limits by the jackknife over configurations, where each
+      group has 3 or more; `p` of a difference; `pairs`, how many, and `configurations`, of how many.
     """
     similarity = (similarity + similarity.T) / 2  # a score has two directions
-    rows = []
-    kind = (told_apart(table, fields) or ["model"])[0]  # the model where there are several, else the first that varies
-    kind = kind if len(set(table[kind])) <= MOST_LEVELS else "model"
     gone = table["status"] == DIVERGED_WORD
-    for trained in (True, False):
-        which = np.flatnonzero((table["trained"] == trained) & ~(trained & gone))
-        part = table.iloc[which].reset_index(drop=True)
-        made_of = list(dict.fromkeys([kind, *fields]))
-        groups = texts_of(part.replace("", np.nan), kind)  # copies may differ in it, and then have none
-        frame = jackknife_means(similarity[np.ix_(which, which)], groups, part, made_of)
-        state = "trained" if trained else "untrained"
-        frame = frame.drop(columns="se").reset_index(names="pairs_of").assign(state=state)
-        rows += frame.to_dict("records")
+    states = {
+        name: np.flatnonzero((table["trained"] == learned) & ~(learned & gone))
+        for name, learned in (("trained", True), ("untrained", False))
+    }
+    values = {name: similarity[np.ix_(which, which)] for name, which in states.items()}
+    parts = {name: table.iloc[which].reset_index(drop=True).replace("", np.nan) for name, which in states.items()}
+    rows = []
+    for kind in _grouping(table, fields):
+        rows += [dict(groups=kind, **row) for row in _means_of(kind, values, parts, fields)]
     kept = np.flatnonzero(~(table["trained"] & gone))
     against = references(similarity[np.ix_(kept, kept)], table.iloc[kept].reset_index(drop=True), fields)
     names = ("same configuration", "other configuration", "trained / untrained", "untrained / untrained")
     rows += [
-        {"state": "reference", "pairs_of": f"{name}, other seed", "mean": mean, "pairs": count}
+        {"groups": "", "state": "reference", "pairs_of": f"{name}, other seed", "mean": mean, "pairs": count}
         for name, mean, count in zip(names, against[:4], against.pairs)
     ]
-    columns = ["state", "pairs_of", "mean", "low", "high", "pairs", "configurations"]
-    means: Any = pd.DataFrame(rows)[columns].astype({"configurations": "Int64"})
-    return means.assign(**label, groups=kind)[[*label, "groups", *columns]]
+    columns = ["groups", "state", "pairs_of", "mean", "low", "high", "p", "pairs", "configurations"]
+    means: Any = pd.DataFrame(rows, columns=columns).astype({"configurations": "Int64"})
+    return means.assign(**label)[[*label, *columns]]
+
+
+def _grouping(table: pd.DataFrame, fields: list[str]) -> list[str]:
+    """The fields whose levels are groups."""
+    numbers = sampled_fields(table, fields)
+    kinds = [kind for kind in told_apart(table, fields) if kind not in numbers and len(set(table[kind])) <= MOST_LEVELS]
+    return kinds or ["model"]
+
+
+def _means_of(
+    kind: str, values: dict[str, np.ndarray], parts: dict[str, Any], fields: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The means of the groups of one field, of each state, and their differences, as rows of `group_means`."""
+    made_of, groups, differences = {}, {}, {}
+    for state, part in parts.items():
+        copied = near_copies(part, [field for field in fields if field != kind]) if len(part) else []
+        made_of[state] = list(dict.fromkeys([kind, *(field for field in fields if field not in copied)]))
+        groups[state] = texts_of(part, kind)  # copies may differ in it, and then have none
+        frame = jackknife_means(values[state], groups[state], part, made_of[state]).drop(columns="se")
+        yield from frame.reset_index(names="pairs_of").assign(state=state).to_dict("records")
+        if len(part):
+            lone = {kind, *singular(part, made_of[state])}  # in which hardly two configurations agree
+            others = [field for field in made_of[state] if field not in lone]
+            found = within_less_between(values[state], groups[state], part, made_of[state], others)
+            differences[f"{state}, within - between"] = found
+    trained, untrained = parts.values()
+    lost = _lost(trained, untrained, made_of["trained"])
+    if kind not in lost:
+        left = [field for field in made_of["trained"] if field not in lost]
+        of_both: Any = (values["trained"], values["untrained"], tuple(groups.values()), (trained, untrained), left)
+        for pairs, found in zip(("within", "between"), trained_less_untrained(*of_both)):
+            differences[f"{pairs}, trained - untrained"] = found
+    for name, found in differences.items():
+        if found.pairs:
+            yield dict(state="difference", pairs_of=name, **found._asdict())
+
+
+def _lost(trained: Any, untrained: Any, fields: Sequence[str]) -> list[str]:
+    """The fields that only trained members have: untrained ones that differ in nothing else are one network."""
+    return [
+        field
+        for field in fields
+        if set(untrained["model"][texts_of(untrained, field) == MISSING])
+        & set(trained["model"][texts_of(trained, field) != MISSING])
+    ]

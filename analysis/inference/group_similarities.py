@@ -12,10 +12,13 @@ from scipy import stats
 from analysis.inference.factors import SEED, texts_of
 
 __all__ = [
+    "LEAST_CONFIGURATIONS",
     "MEAN_COLUMNS",
     "References",
     "block_means",
     "configurations",
+    "group_of",
+    "jackknife_errors",
     "jackknife_means",
     "references",
     "within_between",
@@ -147,7 +150,7 @@ def jackknife_means(
     if not len(table):
         return means.assign(low=np.nan, high=np.nan, se=np.nan, configurations=0)[MEAN_COLUMNS]
     cells = configurations(table, fields)
-    group = _group_of(cells, labels, fields)
+    group = group_of(cells, labels, fields)
     counts = np.bincount(group)
     statistic, first, second = block_means(similarity, cells, group)
     pairs = means["pairs"].to_numpy(float)[2:]
@@ -158,18 +161,29 @@ def jackknife_means(
     without = statistic(1 - np.eye(len(group)))
     unknown = (weights > 0) @ np.isnan(without).any(0)
     rows = np.nan_to_num(without) @ weights.T
-    variances = np.stack([(n - 1) * rows[group == g].var(0) for g, n in enumerate(counts)])
-    variance = variances.sum(0)
     few = (takes_part & (counts < LEAST_CONFIGURATIONS)).any(1)
-    variance = np.where(few | unknown | (variance == 0), np.nan, variance)
-    freedom = variance**2 / (variances**2 / np.maximum(counts - 1, 1)[:, None]).sum(0)
-    se = np.sqrt(variance)
+    se, freedom = jackknife_errors(rows, group)
+    se = np.where(few | unknown, np.nan, se)
     reach = se * stats.t.ppf((1 + level) / 2, freedom)
     limits = dict(low=means["mean"] - reach, high=means["mean"] + reach, se=se, configurations=takes_part @ counts)
     return means.assign(**limits)[MEAN_COLUMNS]
 
 
-def _group_of(cells: np.ndarray, labels: Iterable[Any], fields: Sequence[str]) -> np.ndarray:
+def jackknife_errors(without: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standard errors of some values, and their degrees of freedom, see `jackknife_means`; NaN where nothing differs.
+
+    Args:
+      without: `(configuration, value)`, without each configuration.
+      group: of the configurations.
+    """
+    counts = np.bincount(group)
+    variances = np.stack([(n - 1) * without[group == g].var(0) for g, n in enumerate(counts)])
+    variance = variances.sum(0)
+    variance = np.where(variance == 0, np.nan, variance)
+    return np.sqrt(variance), variance**2 / (variances**2 / np.maximum(counts - 1, 1)[:, None]).sum(0)
+
+
+def group_of(cells: np.ndarray, labels: Iterable[Any], fields: Sequence[str]) -> np.ndarray:
     """The group of every configuration, numbered as by `within_between`."""
     codes = pd.factorize(np.array([str(label) for label in labels]))[0]
     group = np.zeros(cells.max() + 1, int)

@@ -1,16 +1,17 @@
 """What stands beside each value: z and p over shuffled stimuli, limits over stimuli; and what they cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis import PERMUTATIONS
 from analysis.engine.journal import NO_JOURNAL, Journal
 from analysis.engine.preparation import Prepared
 from analysis.engine.progress import SILENT, Progress
 from analysis.engine.repetitions import Repetitions, seconds_of
 from analysis.inference.limits_over_stimuli import each_left_out, fault_of_limits, jackknife
-from analysis.inference.nulls import permutation_null, z_and_p
+from analysis.inference.nulls import dominated, permutation_null, z_and_p
 from analysis.inference.permutation_tests import permutation_test, shuffles
 
 __all__ = ["CLOSED_NULLS", "Beside", "annotated", "seconds_by_work"]
@@ -23,8 +24,9 @@ class Beside(NamedTuple):
     """What is to stand beside the values of a measure.
 
     Attributes:
-      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form; 0 for no z and p. Biased
-        CKA, whose values mean nothing without, has them anyhow where they are closed.
+      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form, or a stimulus makes up a
+        map, see `analysis.inference.nulls.dominated`; 0 for no z and p. Biased CKA, whose values mean nothing without,
+        has them anyhow where there is a form.
       intervals: whether there are `low` and `high`, 95 % limits by the jackknife over stimuli.
     """
 
@@ -36,9 +38,32 @@ class Beside(NamedTuple):
         measure = prepared.measure
         if not len(prepared.members) or measure.takes == ("trajectories",):  # which do not see the order of stimuli
             return ""
-        if _closed(prepared):
-            return CLOSED_NULLS if self.nulls or measure.null_always else ""
-        return f"over {self.nulls} orders of the stimuli" if self.nulls else ""
+        if not self.nulls and not (measure.null_always and _closed(prepared)):
+            return ""
+        closed = _closed(prepared) and not dominated(prepared)
+        return CLOSED_NULLS if closed else f"over {self.draws} orders of the stimuli"
+
+    @property
+    def draws(self) -> int:
+        """How many orders z and p are from where they are not closed."""
+        return self.nulls or PERMUTATIONS
+
+    def warning_of(self, prepared: Prepared, names: Sequence[str]) -> str:
+        """Why z and p are not in closed form though the measure has one: which stimulus is in the way; "" else.
+
+        Args:
+          prepared: a measure and its states.
+          names: of all members.
+        """
+        how = self.nulls_of(prepared)
+        if how in ("", CLOSED_NULLS) or not _closed(prepared):
+            return ""
+        first, *others = sorted(dominated(prepared), key=lambda found: -found.share)
+        more = f", and one stimulus those of {len(others)} more" if others else ""
+        return (
+            f"{prepared.measure.name}: stimulus {first.stimulus}, from 0, makes up {first.share:.0%} of the map of "
+            f"{names[first.member]}{more}; z and p are {how}"
+        )
 
     def limits_of(self, prepared: Prepared) -> str:
         """What a measure's limits are over, in words; "" where it has none."""
@@ -75,7 +100,7 @@ def annotated(
             progress.doing(f"{prepared.measure.name}, z and p")
             found["z"], found["p"] = z_and_p(value[at], permutation_null(prepared))
         else:
-            test = permutation_test(prepared, draws=beside.nulls, journal=journal, progress=progress)
+            test = permutation_test(prepared, draws=beside.draws, journal=journal, progress=progress)
             found["z"], found["p"] = (test.value - test.moments.mean) / test.moments.sd, test.p
         np.fill_diagonal(found["z"], np.nan)  # of a representation with itself nothing is asked
         np.fill_diagonal(found["p"], np.nan)
@@ -105,7 +130,7 @@ def seconds_by_work(
 
 def _repeated(prepared: Prepared, beside: Beside) -> Iterator[Repetitions]:
     if beside.nulls_of(prepared) not in ("", CLOSED_NULLS):
-        yield shuffles(prepared, draws=beside.nulls)[1]
+        yield shuffles(prepared, draws=beside.draws)[1]
     if beside.limits_of(prepared) and prepared.measure.recentring(prepared.rows == 1) is None:
         yield each_left_out(prepared)[1]
 

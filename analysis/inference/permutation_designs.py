@@ -37,6 +37,9 @@ ENOUGH = 1e-3
 WITHOUT_LIMIT = 10**9
 """Draws that set no limit."""
 
+MOST_COLUMNS, CASES_A_COLUMN = 4, 6
+"""Of the curves that numbers are held constant by: columns of each, and the fewest cases for every column of all."""
+
 NUMBERS_AT_ONCE = 2**19
 """Numbers held at a time."""
 
@@ -61,7 +64,7 @@ class Design(NamedTuple):
     Attributes:
       case_of: `(member,)`, the case that each member belongs to: what is exchanged, a configuration or a member.
       chosen: `(case, count)`, the members whose mean a case is: as many of each, see `equal_counts`.
-      model: the term and what it is tested given, over cases.
+      model: the term and what it is tested given, over cases: the strata, and the fields that these do not hold.
       main_effects: columns of the effects that an interaction is tested given, besides those of the others.
       codes: `(case,)` labels of the term.
       strata: `(case,)`, what is exchanged stays in these.
@@ -139,6 +142,30 @@ def _columns(encoded: MemberLabels, field: str, first: np.ndarray) -> np.ndarray
     return ((value - value.mean()) / (value.std() or 1))[:, None]
 
 
+def _held_columns(encoded: MemberLabels, fields: Sequence[str], first: np.ndarray) -> list[np.ndarray]:
+    """The columns by which fields are held constant over cases: those that they are tested by, and of a number a curve.
+
+    A natural cubic spline with knots at quantiles, the straight line among its columns: held as a line alone, a number
+    with a curved effect would lend it to every field that goes with its square.
+    """
+    numbers = [field for field in fields if field in encoded.values]
+    allowed = min(MOST_COLUMNS, len(first) // (CASES_A_COLUMN * max(len(numbers), 1)))
+    held = []
+    for field in fields:
+        columns = _columns(encoded, field, first)
+        held.append(_curve(columns[:, 0], allowed) if field in numbers and allowed > 1 else columns)
+    return held
+
+
+def _curve(values: np.ndarray, columns: int) -> np.ndarray:
+    """A natural cubic spline of some values, `(case, column)`: the line, and one column per inner knot."""
+    levels = np.unique(values)
+    knots = np.quantile(levels, np.linspace(0, 1, min(columns + 1, len(levels))))
+    cubes = np.maximum(values[:, None] - knots, 0) ** 3
+    slopes = (cubes[:, :-1] - cubes[:, -1:]) / (knots[-1] - knots[:-1])
+    return np.concatenate([values[:, None], slopes[:, :-1] - slopes[:, -1:]], 1)
+
+
 def designs(
     encoded: MemberLabels, term: Sequence[str], others: Sequence[str], not_held: Sequence[str]
 ) -> Iterator[Design]:
@@ -187,10 +214,13 @@ def _design(
     main_effects = [_columns(encoded, field, first) for field in term] if len(term) > 1 else []
     seeds_of = {} if encoded.seeds is None else {SEED: encoded.seeds}
     blocks = {name: (encoded.labels | seeds_of)[name] for name in within}
-    seeds = [indicators(combined_labels([blocks[SEED][first]], len(first)))] if SEED in blocks else []
-    model = bases(columns, [*main_effects, *(_columns(encoded, other, first) for other in others), *seeds])
     codes = combined_labels([encoded.labels[field][first] for field in term], len(first))
     strata = combined_labels([block[first] for block in blocks.values()], len(first))
+    free = _held_columns(encoded, [other for other in others if other not in blocks], first)
+    # What is not exchanged is not left over: a stratum is a cell of all that it is made of, with their interactions.
+    model = bases(columns, [*main_effects, *free, indicators(strata)])
+    if not model.df:  # alone in every stratum, which nothing can be tested of: then what it adds to the others' effects
+        model = bases(columns, [*main_effects, *_held_columns(encoded, others, first)])
     count, partitions = arrangements(np.arange(len(first)) if residuals else codes, strata)
     renamed = not residuals and term[0] not in encoded.values  # numbers and residuals have no names to be exchanged
     distinct = partitions if renamed else count

@@ -24,7 +24,8 @@ class Measure(Family):
 
         A = argmin sum over stimuli and times of |v_t+1 - A v_t|^2,    rank x rank.
 
-    Members are compared by their A, whatever the number of their units:
+    Members are compared by their A, whatever the number of their units. That of vector fields is the paper's distance;
+    that of eigenvalues is of spectra alone, and the same but for a factor only where both A are normal:
 
         eigenvalues: the Wasserstein distance of the two spectra in the complex plane, of equal weights,
                      min over matchings of sqrt(mean_k |l_k - m_match(k)|^2), found exactly,

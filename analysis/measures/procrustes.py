@@ -25,9 +25,10 @@ class Measure(Family):
 
     both of which follow from the nuclear norm of `X~' Y~`. The narrower representation counts as padded with zeros;
     directions without variance stay without it (`X' X` is inverted on its range). At alpha = 0 the cosine of the
-    angular distance is the mean canonical correlation of representations of equal rank. In between alpha weighs
-    against the scale of the activations and the number of rows, as in the paper. Unrelated representations are no
-    right angle apart, the less so the more units there are: compare with the untrained networks.
+    angular distance is the mean canonical correlation of representations of equal rank; of ranks r < s it is
+    sqrt(r / s) times as much. In between alpha weighs against the scale of the activations and the number of rows, as
+    in the paper: ten times the activations are at another distance, also where it is an angle. Unrelated
+    representations are no right angle apart, the less so the more units there are: compare with the untrained networks.
 
     On CPU single precision is exact to 1e-6 rad, near 0 too; on an accelerator, where the nuclear norm is found by
     matrix products only, cosines are up to 1e-6 short: 2e-6 rad at half a radian, 1e-3 rad near 0. With alpha below 1
@@ -88,7 +89,8 @@ class Measure(Family):
 
     @property
     def estimator(self) -> str:
-        return f"cosine on held-out stimuli, {self.folds} folds; no metric" if self.folds else "biased"
+        what = f"cosine on held-out stimuli, {self.folds} folds; no metric" if self.folds else "biased"
+        return f"{what}; sees the scale of activations" if 0 < self.alpha < 1 else what
 
     @property
     def invariances(self) -> tuple[str, ...]:

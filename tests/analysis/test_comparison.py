@@ -168,6 +168,20 @@ def test_what_is_computed_again_and_again_is_announced_with_its_time_before_it_i
     assert "cka" not in line
 
 
+def test_a_stimulus_that_dominates_is_said_with_the_representation_and_the_record_says_how_p_was_had():
+    x = {name: normal(i, 30, 6) for i, name in enumerate("xyz")}
+    x["y"][7] += 100
+    lines: list[str] = []
+    result = compare(x, ["cka", "rsa"], nulls=19, say=lines.append)
+    said = [line for line in lines if "stimulus 7, from 0, makes up" in line]
+    assert len(said) == 1
+    assert "of the map of y; z and p are over 19 orders of the stimuli" in said[0]
+    assert result["cka"].attrs["nulls"] == "over 19 orders of the stimuli"
+    assert result["rsa"].attrs["nulls"] == "in closed form, over all orders of the stimuli", (
+        "ranks know no far stimulus"
+    )
+
+
 def test_limits_that_a_measure_cannot_have_are_refused_or_said_and_the_others_have_theirs():
     given = {str(i): normal(i, 12, 4) for i in range(3)}
     with pytest.raises(ValueError, match=r"procrustes.* has no jackknife: its folds are dealt anew .* take folds=0\."):

@@ -107,7 +107,8 @@ def test_zarr_keeps_every_label_and_attribute(tmp_path):
     pytest.importorskip("zarr")
     for _ in range(2):  # the second replaces the first
         (path,) = export(tmp_path / "zoo", ["zarr"], RESULT, FOUND, OTHERS)
-    found = xr.open_zarr(path, consolidated=True).load()
+    assert (path / ".zmetadata").is_file(), "one read for all metadata"
+    found = xr.open_zarr(path).load()  # without asking for it, and without a warning
     xr.testing.assert_identical(found, RESULT.dataset())
     assert [entry.name for entry in tmp_path.iterdir()] == ["zoo.zarr"]
 

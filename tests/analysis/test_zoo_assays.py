@@ -101,6 +101,7 @@ def test_a_result_holds_both_states_of_all_networks_and_nan_where_a_cohort_has_l
         np.testing.assert_allclose(result["norm"][i, : len(expected)], expected, rtol=1e-5)
         assert result["norm"][i, len(expected) :].isnull().all()
         assert result["is"][i].sum() == len(expected)
+    assert all({"long_name", "units"} <= set(variable.attrs) for variable in result.variables.values())
     assert said[0] == "test_zoo_assays: 4 networks in 2 cohorts, trained and untrained"
     assert "largest" in said[1]
     assert not (copy / "analysis" / "assays" / artefacts.JOURNAL).exists()

@@ -53,8 +53,8 @@ def population_map(
     The function is traced once, for all of them, and not again while it lives: the same function of the same cohort, on
     arrays of the same shapes, finds its program. A fresh lambda is another function, and traced anew. As of `jax.jit`,
     what it reads besides its arguments is as it was when it was traced. Matrix products are as exact as its
-    numbers. Members are padded to calls of one size, which never shows in what comes back, and a member's result does not depend on which
-    others are asked for. JAX is started as the directory's recipes ask, unless it runs already.
+    numbers. Members are padded to calls of one size, which never shows in what comes back, and a member's result does
+    not depend on which others are asked for. JAX is started as the directory's recipes ask, unless it runs already.
 
     Args:
       trained: what `zoo.load` gives.

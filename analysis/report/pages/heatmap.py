@@ -47,11 +47,12 @@ def figures(compared: Compared) -> Iterator[Picture]:
 def lines(compared: Compared) -> Iterator[str]:
     means, (measure, layer) = compared.means, compared.told
     part: Any = means[(means["measure"] == measure) & (means["layer"] == layer)]
+    kind = part["groups"].iloc[0]  # the first of several fields, which has a row for each pair of its levels
+    part = part[(part["groups"] == kind) | (part["state"] == "reference")]
     rows = part.to_dict("records")
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in rows}
     pairs = {(row["state"], row["pairs_of"]): row["pairs"] > 0 for row in rows}
     between = np.isfinite(value["trained", "between"])
-    kind = part["groups"].iloc[0]
     groups = "architectures" if kind == "model" else f"levels of {kind}"
     record = compared.comparison.measures[measure].record
     yield f"  {measure} at {layer} is a {record.kind}: {record.way}; {about(record)}"

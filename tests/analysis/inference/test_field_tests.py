@@ -9,6 +9,7 @@ import pytest
 
 from analysis.inference.factors import told_apart
 from analysis.inference.field_tests import group_means, run_field_tests
+from analysis.inference.group_similarities import jackknife_means
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.pages import heatmap, mds
 from tests.analysis.sampled_zoos import of_many_depths, sampled
@@ -134,7 +135,48 @@ def test_hundreds_of_architectures_take_seconds_and_few_rows() -> None:
     assert tests.loc["gain", "tested_as"] == "value", "a number drawn for every architecture"
     means = group_means(similarity, table, fields, {"measure": "cka"})
     assert len(means) < 50
-    assert set(means["groups"]) == {"kernel"}
+    assert set(means["groups"]) == {"kernel", ""}, "256 levels are no groups, nor are numbers; references have none"
+
+
+def test_every_field_groups_means_but_numbers_drawn_for_every_configuration() -> None:
+    table, similarity = slice_of(rate=True, model=2.0)
+    both = pd.concat([table, table.assign(trained=False, status="")], ignore_index=True)
+    means = group_means(np.kron(np.eye(2) + 1, similarity) / 2, both, ["model", "l2", "rate"], LABEL)
+    assert means["groups"].drop_duplicates().tolist() == ["model", "l2", ""]
+    rows = means.set_index(["groups", "state", "pairs_of"])
+    for kind in ("model", "l2"):
+        for state in ("trained", "untrained"):
+            direct = jackknife_means(similarity, table[kind], table, ["model", "l2", "rate"])
+            np.testing.assert_allclose(rows.loc[(kind, state, "between"), "mean"], direct.loc["between", "mean"])
+            np.testing.assert_allclose(rows.loc[(kind, state, "within"), "low"], direct.loc["within", "low"])
+        changed = rows.loc[(kind, "difference", "within, trained - untrained")]
+        assert changed["mean"] == pytest.approx(0)
+        assert np.isnan(changed["p"]), "the same networks"
+    assert rows.loc[("model", "difference", "trained, within - between"), "p"] < 0.01
+    assert rows.loc[("l2", "difference", "trained, within - between"), "p"] > 0.05
+    assert set(means["state"][means["groups"] == ""]) == {"reference"}
+    assert rows["p"].dropna().index.get_level_values("state").unique() == ["difference"]
+
+
+def test_what_untrained_copies_have_lost_groups_no_differences_of_trained_and_untrained() -> None:
+    table, similarity = slice_of(model=2.0)
+    first = table[table["l2"] == 0]
+    untrained = first.assign(trained=False, status="", l2=None, copies=8)
+    both = pd.concat([table, untrained], ignore_index=True).astype({"l2": object})
+    rows = [*range(len(table)), *first.index]
+    means = group_means(similarity[np.ix_(rows, rows)], both, ["model", "l2"], LABEL)
+    differences: Any = means[means["state"] == "difference"].set_index(["groups", "pairs_of"])
+    assert "within, trained - untrained" in differences.loc["model"].index
+    assert not [name for name in differences.loc["l2"].index if name.endswith("untrained")]
+    assert differences.loc[("model", "within, trained - untrained"), "configurations"] == 3, "models, each as a whole"
+
+
+def test_near_copies_are_one_configuration_of_the_limits_of_other_fields() -> None:
+    table, similarity = slice_of(shared=True)
+    rows = group_means(similarity, table, ["model", "l2"], LABEL).set_index(["groups", "state", "pairs_of"])
+    assert rows.loc[("model", "trained", "between"), "configurations"] == 3
+    assert np.isnan(rows.loc[("model", "trained", "between"), "low"])
+    assert rows.loc[("l2", "trained", "between"), "configurations"] == 24
 
 
 @pytest.mark.parametrize("items", [1, 2, 4])

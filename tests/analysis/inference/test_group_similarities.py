@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.inference._group_differences import trained_less_untrained, within_less_between
 from analysis.inference.group_similarities import (
     block_means,
     configurations,
@@ -169,3 +170,182 @@ def test_wrong_fields_and_groups_are_refused():
         configurations(table, ["hidden"])
     with pytest.raises(ValueError, match="Groups differ within a configuration of model; they must be made of its"):
         jackknife_means(np.ones((36, 36)), table["cell"], table, ["model"])
+
+
+# --- differences ------------------------------------------------------------------------------------------------------
+
+
+def uneven(counts, seeds=2):
+    """Groups of some configurations; seeds of their own for each."""
+    cells = [(group, cell) for group, count in enumerate(counts) for cell in range(count)]
+    rows = [(*cell, seeds * i + seed) for i, cell in enumerate(cells) for seed in range(seeds)]
+    return pd.DataFrame(rows, columns=["model", "cell", "seed"])
+
+
+def cosines(table, draw, effect=0.0, between=0.7, level=0.7, crossed=0.0, of_configuration=None):
+    """Networks whose units are noise around their configuration's, of models and of levels of `cell`."""
+    cells = configurations(table, ["model", "cell"])
+    noise = draw.standard_normal((cells.max() + 1, 6)) if of_configuration is None else of_configuration
+    x = (
+        level
+        + effect * np.eye(6)[table["model"]]
+        + between * noise[cells]
+        + 0.5 * draw.standard_normal((len(table), 6))
+    )
+    x = x + crossed * draw.standard_normal((table["cell"].max() + 1, 6))[table["cell"]]
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return x @ x.T
+
+
+def test_members_within_and_between_groups_are_compared_over_pairs_of_other_seeds_and_configurations():
+    table = zoo(models=2, cells=3, seeds=2)
+    similarity = cosines(table, np.random.default_rng(0), crossed=1.0)
+    loud = np.where(table["seed"].to_numpy()[:, None] == table["seed"].to_numpy(), 0.99, similarity)
+    cells = configurations(table, ["model", "cell"])
+    loud[cells[:, None] == cells] = 0.98
+    found = within_less_between(loud, table["model"], table, ["model", "cell"], ["cell"])
+    model, cell, seed = (table[name].to_numpy() for name in ("model", "cell", "seed"))
+    i, j = np.triu_indices(12, 1)
+    counted = (seed[i] != seed[j]) & (cell[i] != cell[j])  # of equal cells, no pair is within a model
+    within = similarity[i, j][counted & (model[i] == model[j])]
+    between = similarity[i, j][counted & (model[i] != model[j])]
+    assert found.mean == pytest.approx(within.mean() - between.mean())
+    assert found.pairs == len(within) + len(between)
+    assert found.configurations == 6
+
+
+def test_an_effect_of_another_field_is_none_of_the_groups():
+    table = zoo(models=2, cells=6, seeds=3)
+    draw = np.random.default_rng(0)
+    means = [
+        within_less_between(cosines(table, draw, crossed=3.0), table["model"], table, ["model", "cell"], ["cell"]).mean
+        for _ in range(20)
+    ]
+    assert abs(np.mean(means)) < 0.01
+    loose = within_less_between(cosines(table, draw, crossed=3.0), table["model"], table, ["model", "cell"], [])
+    assert loose.mean < -0.05, "some of two models are of one cell, and none of one model"
+
+
+def test_trained_less_untrained_leaves_a_configuration_out_of_both():
+    table = uneven([3, 4])
+    draw = np.random.default_rng(0)
+    trained, untrained = cosines(table, draw, level=1.0), cosines(table, draw)
+    fields = ["model", "cell"]
+    cells, model = configurations(table, fields), table["model"].to_numpy()
+    i, j = np.triu_indices(len(table), 1)
+
+    def apart(left_out=-1):
+        taken = (cells[i] != left_out) & (cells[j] != left_out) & (model[i] != model[j])
+        return trained[i, j][taken].mean() - untrained[i, j][taken].mean()
+
+    _, between = trained_less_untrained(trained, untrained, (model, model), (table, table), fields)
+    without = np.array([apart(cell) for cell in range(7)])
+    variance = 2 * without[:3].var() + 3 * without[3:].var()
+    freedom = variance**2 / ((2 * without[:3].var()) ** 2 / 2 + (3 * without[3:].var()) ** 2 / 3)
+    assert between.mean == pytest.approx(apart())
+    assert between.high - between.mean == pytest.approx(variance**0.5 * stats.t.ppf(0.975, freedom))
+    assert between.p == pytest.approx(2 * stats.t.sf(abs(apart()) / variance**0.5, freedom))
+    order = np.random.default_rng(1).permutation(len(table))
+    shuffled = table.iloc[order].reset_index(drop=True)
+    again = trained_less_untrained(
+        trained, untrained[np.ix_(order, order)], (model, model[order]), (table, shuffled), fields
+    )
+    np.testing.assert_allclose(again[1], between)
+
+
+def test_configurations_of_one_state_alone_do_not_count():
+    table = uneven([3, 4])
+    similarity = cosines(table, np.random.default_rng(0))
+    whole = trained_less_untrained(similarity, similarity, (table["model"],) * 2, (table, table), ["model", "cell"])
+    kept = np.flatnonzero(configurations(table, ["model", "cell"]) != 6)
+    part = table.iloc[kept].reset_index(drop=True)
+    labels = table["model"], part["model"]
+    within, _ = trained_less_untrained(
+        similarity, similarity[np.ix_(kept, kept)], labels, (table, part), ["model", "cell"]
+    )
+    assert (whole[0].configurations, within.configurations) == (7, 6)
+    assert within.mean == pytest.approx(0), "the same networks"
+
+
+def test_differences_of_too_few_configurations_have_neither_limits_nor_p():
+    table = uneven([2, 5])
+    similarity = cosines(table, np.random.default_rng(0), effect=2.0)
+    found = within_less_between(similarity, table["model"], table, ["model", "cell"], [])
+    within, between = trained_less_untrained(
+        similarity, similarity**2, (table["model"],) * 2, (table, table), ["model", "cell"]
+    )
+    for each in (found, within, between):
+        assert np.isfinite(each.mean)
+        assert np.isnan([each.low, each.high, each.p]).all()
+    alone = within_less_between(similarity, ["a"] * 14, table, ["model", "cell"], [])
+    assert alone.pairs == 0
+    assert math.isnan(alone.mean)
+
+
+def of_groups(counts, zoos, draws, **noise):
+    """Of simulated zoos: how often p <= .05, and how often limits cover the mean of all zoos."""
+    draw, table = np.random.default_rng(sum(counts)), uneven(counts)
+    found = np.array(
+        [
+            within_less_between(
+                cosines(table, draw, **noise), table["model"], table, ["model", "cell"], [], draws=draws
+            )
+            for _ in range(zoos)
+        ]
+    )
+    mean, low, high, p = found.T[:4]
+    return (p <= 0.05).mean(), ((low <= mean.mean()) & (mean.mean() <= high)).mean()
+
+
+def of_states(counts, zoos, *, level, shared):
+    """The same of trained less untrained: within groups and between."""
+    draw, table, results = np.random.default_rng(sum(counts)), uneven(counts), []
+    count = sum(counts)
+    for _ in range(zoos):
+        common, noise = draw.standard_normal((count, 6)), draw.standard_normal((2, count, 6))
+        states = [
+            cosines(table, draw, 1.5, level=of, of_configuration=shared * common + (1 - shared**2) ** 0.5 * part)
+            for of, part in zip((0.7, level), noise)
+        ]
+        results.append(trained_less_untrained(*states, (table["model"],) * 2, (table, table), ["model", "cell"]))
+    mean, low, high, p = np.moveaxis(np.array(results), -1, 0)[:4]
+    centre = mean.mean(0)
+    return (p <= 0.05).mean(0), ((low <= centre) & (centre <= high)).mean(0)
+
+
+COUNTS = [(4, 4), (6, 6), (10, 10), (3, 3, 3), (10, 10, 10), (3, 10), (3, 4, 10)]
+
+
+def test_groups_of_noise_differ_no_more_often_than_chance_and_unlike_groups_do():
+    assert of_groups((6, 6), 80, 99)[0] * 80 <= stats.binom.ppf(0.999, 80, 0.05)
+    found, covered = of_groups((6, 6), 40, 99, effect=2.0)
+    assert found > 0.8
+    assert covered > 0.8
+
+
+def test_what_training_did_not_change_differs_no_more_often_than_chance():
+    low, covered = of_states((4, 6), 100, level=0.7, shared=0.5)
+    assert (low * 100 <= stats.binom.ppf(0.999, 100, 0.05)).all()
+    assert (covered > 0.85).all()
+    assert (of_states((6, 6), 40, level=0.0, shared=0.9)[0] > 0.8).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("counts", COUNTS)
+def test_within_less_between_has_false_positives_of_five_percent(counts):
+    low, without_effect = of_groups(counts, 1000, 499)
+    assert low == pytest.approx(0.05, abs=0.02)
+    assert without_effect > 0.92
+    assert 0.92 < of_groups(counts, 1000, 1, effect=1.5)[1] < 0.995
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shared", [0.0, 0.9])
+@pytest.mark.parametrize("counts", [(3, 3), *COUNTS])
+def test_trained_less_untrained_has_false_positives_of_at_most_seven_percent(counts, shared):
+    low, _ = of_states(counts, 1000, level=0.7, shared=shared)
+    assert (low >= 0.005).all(), low
+    assert (low <= 0.07).all(), low
+    covered = of_states(counts, 1000, level=0.2, shared=shared)[1]
+    assert (covered > 0.92).all(), covered
+    assert (covered < 0.995).all(), covered

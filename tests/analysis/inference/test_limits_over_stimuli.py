@@ -182,11 +182,13 @@ def test_intervals_of_debiased_cka_cover_its_value_in_the_population():
 
 @pytest.mark.long
 @pytest.mark.parametrize("measure", [cka.Measure(), rsa.Measure()], ids=["debiased cka", "spearman rsa"])
-@pytest.mark.parametrize("n", [30, 100])
+@pytest.mark.parametrize("n", [20, 30, 50, 100])
 def test_intervals_cover_95_percent(measure, n):
     for shared, most in [(0.8, 0.98), (2.0, 0.98), (0.0, 1.0)]:  # near 0 they are wider than they need be
         population = Population(measure, shared)
-        assert 0.93 <= population.coverage(1000, n, population.by_jackknife) <= most, shared
+        assert 0.92 <= population.coverage(1000, n, population.by_jackknife) <= most, shared
+    population = Population(measure, 6.0)  # a Spearman RSA of .97
+    assert 0.89 <= population.coverage(1000, n, population.by_jackknife) <= 0.98
 
 
 @pytest.mark.long

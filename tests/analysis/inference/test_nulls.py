@@ -10,6 +10,8 @@ from scipy.stats import skew
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import prepare
 from analysis.inference.nulls import (
+    Moments,
+    dominated,
     invariants,
     permutation_moments,
     permutation_null,
@@ -109,3 +111,48 @@ def test_maps_that_no_permutation_changes_have_no_spread():
     found = permutation_moments(invariants(constant), invariants(symmetric(0, 1, 7)))
     assert np.isnan(found.sd).all()
     assert np.isfinite(found.mean).all()
+
+
+def with_one_far(seed, members, n, far):
+    """Networks without anything in common, each with one far stimulus of its own."""
+    x = normal(seed, members, n, 10)
+    for member in range(members):
+        x[member, member] += far * normal(seed + member + 1, 10) / 10**0.5
+    return x[:, :, None]
+
+
+@pytest.mark.parametrize(
+    "measure", [cka.Measure(), cka.Measure(debiased=False), rsa.Measure(rdm="euclidean", compare="pearson")], ids=str
+)
+def test_a_stimulus_that_makes_up_a_map_is_named(measure):
+    found = dominated(prepare(measure, [with_one_far(0, 3, 30, 40.0), normal(1, 2, 30, 1, 10)]))
+    assert [(of.member, of.stimulus) for of in found] == [(0, 0), (1, 1), (2, 2)]
+    assert all(0.5 < of.share < 1 for of in found)
+
+
+def test_maps_of_even_stimuli_and_of_ranks_are_dominated_by_none():
+    for n in (8, 30, 100):
+        assert not dominated(prepare(cka.Measure(), [normal(0, 5, n, 1, 10)]))
+        assert not dominated(prepare(rsa.Measure(rdm="euclidean"), [with_one_far(0, 3, n, 100.0)]))
+
+
+def closed_rates(far, n=30, draws=4000):
+    """How often p <= .05 and p <= .001 among orders of the stimuli, which all are as likely."""
+    x = with_one_far(3, 2, n, far)
+    prepared = prepare(cka.Measure(), [x], "float64")
+    a, b = (gram(of[:, 0], debiased=True) for of in x)
+    draw = np.random.default_rng(1)
+    values = np.array([np.vdot(a, b[(order := draw.permutation(n))][:, order]) for _ in range(draws)])
+    moments = Moments(*(part[:1, 1:] for part in permutation_null(prepared)))
+    _, p = z_and_p(values[:, None] / (np.linalg.norm(a) * np.linalg.norm(b)), moments)
+    return (p <= 0.05).mean(), (p <= 0.001).mean(), bool(dominated(prepared))
+
+
+def test_where_no_stimulus_dominates_p_in_closed_form_holds_its_level_and_where_one_does_not():
+    middle, tail, far = closed_rates(5.0)
+    assert not far
+    assert middle == pytest.approx(0.05, abs=0.02)
+    assert tail < 0.0025
+    middle, tail, far = closed_rates(30.0)
+    assert far
+    assert tail > 0.003, "and is not used"

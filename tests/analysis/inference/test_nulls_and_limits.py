@@ -1,5 +1,7 @@
 """What stands beside the values: z and p where they were asked for or nothing can be read without, and limits."""
 
+import re
+
 import numpy as np
 
 from analysis.activations.types import RDMs
@@ -38,6 +40,25 @@ def test_one_row_per_stimulus_has_z_and_p_in_closed_form_and_nothing_is_asked_of
     np.testing.assert_array_equal(found["p"][off], p[off])
     assert np.isnan(found["z"].diagonal()).all()
     assert np.isnan(found["p"].diagonal()).all()
+
+
+def test_where_one_stimulus_makes_up_a_map_z_and_p_are_from_orders_of_the_stimuli_and_it_is_named():
+    x = normal(0, 2, 30, 1, 6)
+    x[:, 4] += 40 * normal(1, 2, 1, 6)
+    found, _, prepared = beside(cka.Measure(debiased=False), [x])
+    assert found["p"][0, 1] == permutation_test(prepared).p[0, 1]
+    asked = Beside(199)
+    assert asked.nulls_of(prepared) == "over 199 orders of the stimuli"
+    assert Beside().nulls_of(prepared) == "over 999 orders of the stimuli", "its values mean nothing without"
+    assert Beside().nulls_of(prepare(cka.Measure(), [x])) == ""
+    warning = asked.warning_of(prepared, ["m0/rate", "m1/rate"])
+    assert re.fullmatch(
+        r"cka\(kernel=linear, biased\): stimulus 4, from 0, makes up \d\d% of the map of m[01]/rate, and one stimulus "
+        "those of 1 more; z and p are over 199 orders of the stimuli",
+        warning,
+    )
+    assert asked.warning_of(prepare(cka.Measure(), [normal(0, 2, 30, 1, 6)]), ["a", "b"]) == ""
+    assert asked.warning_of(prepare(procrustes.Measure(), [x]), ["a", "b"]) == "", "never closed"
 
 
 def test_rows_of_trajectories_are_shuffled_by_whole_stimuli():

@@ -64,6 +64,32 @@ def test_beside_a_number_residuals_are_exchanged_within_strata_only_where_these_
         assert general.distinct == general.arrangements, "residuals have no names to be exchanged"
 
 
+def test_a_number_is_held_as_a_curve_and_several_share_the_columns_that_the_cases_allow():
+    draw = np.random.default_rng(0)
+    for count, numbers, columns in ((24, 1, 4), (24, 2, 2), (12, 1, 2), (11, 1, 1), (24, 4, 1), (60, 2, 4)):
+        names = [f"number{i}" for i in range(numbers)]
+        labels = {"model": np.arange(count) % 2} | {name: np.arange(count) for name in names}
+        values = {name: draw.uniform(-1, 1, count) for name in names}
+        design = next(designs(MemberLabels(labels, values, None), ["model"], names, []))
+        model, value = design.model, values["number0"][np.argsort(design.case_of)]
+        assert model.reduced.shape[1] == 1 + numbers * columns
+        square = value**2
+        left = square - model.reduced @ (model.reduced.T @ square)
+        line = value - model.reduced @ (model.reduced.T @ value)
+        np.testing.assert_allclose(line, 0, atol=1e-12)
+        assert (left.var() < 0.1 * square.var()) == (columns > 1)
+
+
+def test_strata_and_not_their_fields_alone_are_what_a_term_is_given():
+    general = next(designs(crossed(1, model=2, act=3, l2=4), ["model"], ["act", "l2"], []))
+    assert (general.model.reduced.shape[1], general.model.df, general.model.df_residual) == (12, 1, 11)
+    alone = next(designs(crossed(1, model=12), ["model"], [], ["model"]))
+    assert not alone.testable
+    kernel = MemberLabels({"kernel": np.arange(6), "model": np.arange(6) // 3}, {}, None)
+    of_cells = next(designs(kernel, ["model"], ["kernel"], []))
+    assert (of_cells.model.df, of_cells.testable) == (0, False), "alone in every stratum, and nothing besides"
+
+
 def test_an_interaction_is_given_the_effects_of_its_fields_and_exchanges_residuals_freely():
     general = next(designs(crossed(1, model=2, l2=3, hidden=2), ["model", "l2"], ["hidden"], []))
     assert [columns.shape for columns in general.main_effects] == [(12, 2), (12, 3)]

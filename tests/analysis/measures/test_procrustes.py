@@ -7,7 +7,7 @@ from scipy.spatial import procrustes as scipy_procrustes
 
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import prepare, prepare_all
-from analysis.measures import _spectra, procrustes
+from analysis.measures import _spectra, cca, procrustes
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-10), ("float32", 1e-5)])
 
@@ -205,3 +205,24 @@ def test_what_has_no_answer_is_refused_in_a_sentence():
         alpha=0.0
     ).fault(12, 1, 500)
     assert procrustes.Measure(alpha=0.0).fault(12, 1, 10) == ""
+
+
+def test_partial_whitening_sees_the_scale_of_activations_and_says_so():
+    x = normal(0, 2, 20, 1, 5) * np.geomspace(1, 8, 5)
+    scaled = x * np.array([1.0, 10.0])[:, None, None, None]
+    for alpha, sees in ((0.0, False), (0.5, True), (1.0, False)):
+        measure = procrustes.Measure(alpha=alpha)
+        values = [similarities([prepare(measure, [of], "float64")])[0].value[0, 1] for of in (x, scaled)]
+        assert (abs(values[0] - values[1]) > 1e-3) == sees
+        assert ("sees the scale of activations" in measure.estimator) == sees
+        assert ("scaling" in measure.invariances) != sees
+
+
+@pytest.mark.parametrize("ranks", [(5, 5), (5, 8), (3, 12)])
+def test_at_alpha_0_the_cosine_is_mean_cca_of_equal_ranks_and_less_by_the_root_of_their_ratio_of_others(ranks):
+    groups = [normal(seed, 1, 30, 1, rank) for seed, rank in enumerate(ranks)]
+    angle, mean = (
+        similarities([prepare(measure, groups, "float64")])[0].value[0, 1]
+        for measure in (procrustes.Measure(alpha=0.0), cca.Measure())
+    )
+    assert np.cos(angle) == pytest.approx(mean * (ranks[0] / ranks[1]) ** 0.5, rel=1e-6)

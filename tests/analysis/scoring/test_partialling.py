@@ -43,6 +43,28 @@ def test_what_two_networks_share_only_with_their_input_is_gone():
         assert left[0, 0] == pytest.approx(1)
 
 
+CONTROLLED = [cka.Measure(), cka.Measure(debiased=False), cka.Measure(kernel="rbf"), cka.Measure(kernel="polynomial")]
+CONTROLLED += [
+    rsa.Measure(rdm=rdm, compare=compare)
+    for rdm in ("correlation", "euclidean", "cosine", "mahalanobis", "poisson")
+    for compare in ("spearman", "pearson", "cosine", "whitened-cosine", "whitened-pearson")
+]
+
+
+@pytest.mark.parametrize("measure", CONTROLLED, ids=lambda measure: measure.name)
+def test_what_is_left_without_the_input_sees_the_scale_of_activations_only_where_the_measure_does(measure):
+    draw = np.random.default_rng(0)
+    shown = np.abs(draw.standard_normal((20, 5)))
+    x, y = np.abs(shown @ draw.standard_normal((5, 30)) + draw.standard_normal((2, 20, 30)))
+    assert measure.cosine
+
+    def left(factor):
+        groups = [np.stack([factor * x, y])[:, :, None], shown[None, :, None]]
+        return partial(similarities([prepare(measure, groups, "float64")])[0].value, [2])[0, 1]
+
+    assert (left(10.0) == pytest.approx(left(1.0), abs=1e-6)) == ("scaling" in measure.invariances)
+
+
 def test_members_without_a_value_stay_unknown_and_harm_no_other():
     g = np.corrcoef(np.random.default_rng(0).standard_normal((5, 30)))
     with_gap = g.copy()
