@@ -7,6 +7,7 @@ brings them along. Where something has no words, its name stands.
 import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zoo import lookup
@@ -81,7 +82,7 @@ def level_words(level: Any) -> str:
     """A value of a field, short; "" of none."""
     if isinstance(level, str):
         return level if len(level) <= 20 else f"{level[:17]}..."
-    return "" if pd.isna(level) else f"{level:g}" if not isinstance(level, bool) else str(level)
+    return "" if pd.isna(level) else str(level) if isinstance(level, (bool, np.bool_)) else f"{level:g}"
 
 
 def row_words(field: str, value: Any) -> str:

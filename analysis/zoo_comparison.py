@@ -327,7 +327,8 @@ def _tests_and_means(networks: Comparison, fields: list[str], interactions: bool
             if record.kind != "score":  # no distance: how well one predicts another is not how far they are
                 options: Any = dict(kind=record.kind, interactions=interactions)
                 tests.append(run_field_tests(values, table, fields, label, **options))
-            means.append(group_means(values, table, fields, label | _references(variable, record)))
+            of_all = label | _references(variable, record)
+            means.append(group_means(values, table, fields, of_all, kind=record.kind))
     return pd.concat(tests or [pd.DataFrame(columns=[*NO_TESTS])]), pd.concat(means)
 
 

@@ -23,6 +23,13 @@ HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump_", "--xla_hlo_
 
 
 def environment() -> dict[str, str]:
-    """What the environment asks of compilers that decides bits: variable -> its flags, sorted; none that is empty."""
-    asked = {name: sorted(set(os.environ.get(name, "").split())) for name in VARIABLES}
-    return {n: " ".join(kept) for n, v in asked.items() if (kept := [f for f in v if not f.startswith(HARMLESS)])}
+    """What the environment asks of compilers that decides bits: variable -> its flags, sorted; none that is empty.
+
+    Of a flag that stands twice the last counts, as it does for the compilers.
+    """
+    found = {}
+    for name in VARIABLES:
+        flags = [flag for flag in os.environ.get(name, "").split() if not flag.startswith(HARMLESS)]
+        if last := {flag.partition("=")[0]: flag for flag in flags}:
+            found[name] = " ".join(last[flag] for flag in sorted(last))
+    return found

@@ -99,13 +99,10 @@ def _no_two(names: Sequence[str]) -> None:
 
 
 def _joined(labels: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Rows of both; what is known of networks only is missing of the others, and what is true or false
-    is not true of them: a recording is no trained network."""
+    """Rows of both; what is known of networks only is missing of the others, but that these are not trained."""
     networks = labels.assign(source=ZOO) if "source" not in labels else labels
-    for column in networks:
-        flags = [isinstance(value, (bool, np.bool_)) for value in networks[column].tolist()]
-        if column not in others and flags and all(flags):
-            others = others.assign(**{str(column): False})
+    if "trained" in networks and "trained" not in others:
+        others = others.assign(trained=False)
     return pd.concat([networks.astype(object), others], ignore_index=True)
 
 

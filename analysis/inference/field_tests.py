@@ -24,9 +24,16 @@ from analysis.inference.factors import (
 from analysis.inference.field_effects import FieldPlan, explained, pairs
 from analysis.inference.group_similarities import jackknife_means, references
 from analysis.inference.permutation_designs import holm
+from zoo.spec.member import MEMBER_COLUMNS
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 
 __all__ = ["group_means", "run_field_tests"]
+
+STEPS = "training.steps"
+"""The column of how long networks were trained, where it varies."""
+
+NO_FIELDS = (*MEMBER_COLUMNS, STEPS, "begins_from", "copies", "item", "layer", "probe", "source", "trained")
+"""Columns that do not say what a network is."""
 
 
 def run_field_tests(
@@ -124,11 +131,19 @@ def near_copies(table: Any, fields: Sequence[str]) -> list[str]:
 
 
 def alike(table: Any) -> pd.Series:
-    """Networks with the same static fields: the cohort, and with it the members that were added to it later."""
-    return table["cohort"].astype(str).str.replace(r"(-[0-9a-f]{10})-\d+$", r"\1", regex=True)
+    """Networks that are near copies of those with their seed: the cohort, with the members that were added to it later,
+    and those cohorts that are other in their training steps alone."""
+    cohort = table["cohort"].astype(str).str.replace(r"(-[0-9a-f]{10})-\d+$", r"\1", regex=True)
+    if STEPS not in table:
+        return cohort
+    numbers: Any = table.groupby(cohort)[[name for name in table if name not in NO_FIELDS]].nunique(dropna=False).max()
+    static = [name for name in ("task", "model", *numbers[numbers == 1].index) if name in table]
+    return table[static].astype(str).agg("\x1f".join, axis=1)
 
 
-def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str]) -> pd.DataFrame:
+def group_means(
+    similarity: np.ndarray, table: pd.DataFrame, fields: list[str], label: dict[str, str], *, kind: str = "similarity"
+) -> pd.DataFrame:
     """Mean similarities within and between groups, what sets them apart, and the references they are read against.
 
     Groups are the levels of each field that is told apart, see `analysis.inference.factors.told_apart`, but of no more
@@ -139,7 +154,8 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
     Returns:
       The label's columns; `groups`, the field that groups, "" of references; `state` (trained, untrained, difference,
       reference), `pairs_of`, `mean`; `low` and `high`, 95 % limits by the jackknife over configurations, where each
-      group has 3 or more; `p` of a difference; `pairs`, how many, and `configurations`, of how many.
+      group has 3 or more, cut where values end (at 1 of a similarity, 0 of a distance); `p` of a difference; `pairs`,
+      how many, and `configurations`, of how many.
     """
     similarity = (similarity + similarity.T) / 2  # a score has two directions
     gone = table["status"] == DIVERGED_WORD
@@ -150,8 +166,8 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
     values = {name: similarity[np.ix_(which, which)] for name, which in states.items()}
     parts = {name: table.iloc[which].reset_index(drop=True).replace("", np.nan) for name, which in states.items()}
     rows = []
-    for kind in _grouping(table, fields):
-        rows += [dict(groups=kind, **row) for row in _means_of(kind, values, parts, fields)]
+    for field in _grouping(table, fields):
+        rows += [dict(groups=field, **row) for row in _means_of(field, values, parts, fields)]
     kept = np.flatnonzero(~(table["trained"] & gone))
     against = references(similarity[np.ix_(kept, kept)], table.iloc[kept].reset_index(drop=True), fields)
     names = ("same configuration", "other configuration", "trained / untrained", "untrained / untrained")
@@ -161,6 +177,11 @@ def group_means(similarity: np.ndarray, table: pd.DataFrame, fields: list[str], 
     ]
     columns = ["groups", "state", "pairs_of", "mean", "low", "high", "p", "pairs", "configurations"]
     means: Any = pd.DataFrame(rows, columns=columns).astype({"configurations": "Int64"})
+    of_means = means["state"] != "difference"
+    if kind == "similarity":
+        means["high"] = means["high"].where(~of_means, means["high"].clip(upper=1.0))
+    elif kind == "distance":
+        means["low"] = means["low"].where(~of_means, means["low"].clip(lower=0.0))
     return means.assign(**label)[[*label, *columns]]
 
 

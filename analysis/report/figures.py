@@ -190,7 +190,8 @@ def levels_of(values: Any) -> list[Any]:
         parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", str(level))
         return tuple((1, float(part), "") if i % 2 else (0, 0.0, part) for i, part in enumerate(parts))
 
-    return sorted((level for level in values.dropna().unique() if level != ""), key=key)
+    levels = [level for level in values.dropna().unique() if level != ""]
+    return sorted(levels) if _numeric(levels) else sorted(levels, key=key)
 
 
 def colour_of(i: int, count: int, numeric: bool) -> Any:

@@ -121,7 +121,8 @@ def _thin(axis: Any) -> bool:
 
 
 def _place(axes: Any, names: Sequence[Any]) -> None:
-    """Puts every name at the first of its places that is free and inside the axes."""
+    """Puts every name at the first of its places that is free and inside the axes; one without such a place is hidden,
+    for it could not be read, nor could the one under it."""
     taken: list[Bbox] = []
     for name in names:
         for x, y in PLACES:
@@ -132,8 +133,10 @@ def _place(axes: Any, names: Sequence[Any]) -> None:
             inside = axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1)
             inside = inside and axes.bbox.containsy(box.y0) and axes.bbox.containsy(box.y1)
             if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
                 break
-        taken.append(_of_text(name))
+        else:
+            name.set_visible(False)
 
 
 def _of_text(name: Any) -> Bbox:

@@ -70,6 +70,8 @@ def report(directory: Path, choices: PictureChoices = USUAL) -> Iterator[str]:
     where = f", {', '.join(beside)} in {trained.path / artefacts.FOLDER}" if beside else ""
     yield f"{counted(len(drawing.owners), 'picture')}{_as_what(choices)} in {folder}{where},"
     yield f"members in {trained.path / 'members.csv'}."
+    if drawing.older:
+        yield f"{counted(drawing.older, 'file')} of other formats there are of an earlier report."
     yield from map(str, broken[1:])
     if broken:
         raise broken[0]
@@ -83,10 +85,11 @@ class _Drawing:
       folder: of the pictures.
       drawn: name of what pages are asked about -> files.
       owners: picture that this report has drawn -> the page's file.
+      older: files of pictures that it has drawn in other formats only.
     """
 
     def __init__(self, pages: list[Page], folder: Path, assays: set[str]):
-        self.pages, self.folder, self.owners = pages, folder, dict[str, str]()
+        self.pages, self.folder, self.owners, self.older = pages, folder, dict[str, str](), 0
         self.drawn = _drawn(folder)
         for name in [name for name in self.drawn if name.startswith(ASSAY_PREFIX) and name not in assays]:
             self._remove(self.drawn.pop(name))
@@ -104,7 +107,12 @@ class _Drawing:
                 for picture in page.figures(of):
                     self._save(self._file(page, picture, name), picture[1], name)
         now = {f"{picture}.{form}" for picture in self.owners for form in chosen().formats}
-        self._remove(set(before) - now)  # of what this one has replaced
+        older = [file for file in before if file.rpartition(".")[0] in self.owners and file not in now]
+        self._remove(set(before) - now - set(older))  # what is shown no more
+        if older:
+            self.drawn[name] += older
+            self.older += len(older)
+            self._note()
         for page in pages:
             with _named(page, "lines"):
                 lines = list(page.lines(of))
@@ -115,12 +123,15 @@ class _Drawing:
         settle(figure)
         files = {form: f"{picture}.{form}" for form in chosen().formats}
         self.drawn[name] += files.values()
-        write_atomically(self.folder / DRAWN, json.dumps(self.drawn, indent=1).encode())
+        self._note()
         for form, file in files.items():
             # Level 3: a third less time than the default for a matrix, the file hardly larger.
             options: Any = dict(pil_kwargs=dict(compress_level=3)) if form == "png" else {}
             options |= dict(bbox_inches="tight", pad_inches=0.1, metadata=UNDATED[form])
             figure.savefig(self.folder / file, **options)
+
+    def _note(self) -> None:
+        write_atomically(self.folder / DRAWN, json.dumps(self.drawn, indent=1).encode())
 
     def _remove(self, files: Any) -> None:
         for file in files:

@@ -36,5 +36,7 @@ def test_what_compilers_are_asked_for_is_told_in_any_order_and_without_what_chan
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XLA_FLAGS", "--xla_b=1  --xla_force_host_platform_device_count=3 --xla_a=2 --xla_dump_to=here")
     assert machine.environment() == {"XLA_FLAGS": "--xla_a=2 --xla_b=1"}
+    monkeypatch.setenv("XLA_FLAGS", "--xla_b=true --xla_a=2 --xla_b=false")
+    assert machine.environment() == {"XLA_FLAGS": "--xla_a=2 --xla_b=false"}, "the last of two counts"
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=3")
     assert machine.environment() == {}

@@ -69,6 +69,8 @@ def _effect(test: dict[str, Any], measure: str, layer: str) -> str:
     only = f", about {THESE}" if test.get("about") == THESE else ""
     p = f"p = {test['p']:.2g} ({distinct}){only}"
     of = f"trained configurations (means over {means}) in {measure} at {layer}"
+    if test.get("dispersion_p", 1.0) <= SIGNIFICANT:
+        p += f"; its levels differ in their spread (p = {test['dispersion_p']:.2g}), which may be what this p is about"
     if math.isnan(test["share"]):
         return f"nothing else separates {of}, and its share is no finding; {p}"
     return f"explains {max(test['share'], 0.0):.0%} of what separates {of}; {p}"

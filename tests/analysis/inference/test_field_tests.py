@@ -1,5 +1,6 @@
 """The tests of one slice: twice, each field as what it is, interactions where they can be held."""
 
+import json
 from itertools import product
 from typing import Any
 
@@ -192,3 +193,42 @@ def test_a_slice_of_one_network_or_of_one_level_is_tested_and_drawn(items: int) 
     record = MeasureRecord("cka", "similarity", 100, chance=0.0)
     for draw in (heatmap.draw, mds.draw):
         draw(similarity, table, told_apart(table, fields), record, "zoo").canvas.draw()
+
+
+def test_one_network_at_two_moments_of_its_training_is_no_second_configuration() -> None:
+    """Grown by more steps, or trained anew for longer from the same seed: near copies, as under two learning rates."""
+    draw = np.random.default_rng(0)
+    rows, points = [], []
+    for hidden in (8, 16):
+        for seed in range(6):
+            network = draw.normal(size=20)
+            for steps in (60, 62, 64):
+                rows.append(
+                    {"task": "flipflop", "model": "gru", "cohort": f"gru-{hidden:05d}{steps:05d}", "seed": seed}
+                    | {"hidden": hidden, "training.steps": steps, "status": "solved", "trained": True, "score": 1.0}
+                )
+                points.append(network + 0.01 * draw.normal(size=20))
+    table, x = pd.DataFrame(rows), np.array(points)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    similarity = np.clip(x @ x.T, -1, 1)
+    fields = ["hidden", "training.steps"]
+    tests = run_field_tests(similarity, table, fields, {}).set_index("field")
+    assert json.loads(tests.loc["hidden", "averaged_over"]) == ["training.steps"]
+    once = table["training.steps"] == 60
+    alone = run_field_tests(similarity[np.ix_(once, once)], table[once].reset_index(drop=True), ["hidden"], {})
+    assert tests.loc["hidden", "configurations"] == alone["configurations"][0]
+    assert tests.loc["hidden", "p"] == pytest.approx(alone["p"][0], abs=0.05)
+
+
+def test_limits_of_means_end_where_values_do() -> None:
+    table, _ = slice_of()
+    draw = np.random.default_rng(1)
+    half = np.triu(draw.choice([0.0, 1.0], size=(48, 48), p=[0.02, 0.98]), 1)
+    similarity = half + half.T + np.eye(48)
+    few = table["l2"] < 3  # three configurations a model: wide limits
+    for kind, values in (("similarity", similarity), ("distance", 1 - similarity)):
+        part = values[np.ix_(few, few)]
+        means = group_means(part, table[few].reset_index(drop=True), ["model", "l2"], LABEL, kind=kind)
+        means = means[means["state"] == "trained"]
+        assert means["high"].notna().any()
+        assert (means["high"].dropna() <= 1).all() if kind == "similarity" else (means["low"].dropna() >= 0).all()

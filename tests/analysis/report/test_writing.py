@@ -56,8 +56,14 @@ def test_a_picture_is_written_in_every_format_asked_for_the_same_file_each_time_
     assert b"/FontFile2" in files["first"]["a-dots.pdf"], "the whole font, TrueType"
     assert b"/Type3" not in files["first"]["a-dots.pdf"]
     with style(PictureChoices(formats=("svg",))):
+        for _ in range(2):
+            drawing = writing._Drawing([page], tmp_path / "first", set())
+            list(drawing.shown("zoo", "it", ""))
+            assert drawing.older == 2, "nobody's files for a paper are removed unasked"
+        assert {path.name for path in (tmp_path / "first").iterdir()} == files["first"].keys()
+        page.figures = lambda of: [("b-dots", draw())]
         list(writing._Drawing([page], tmp_path / "first", set()).shown("zoo", "it", ""))
-    assert {path.name for path in (tmp_path / "first").iterdir()} == {"a-dots.svg", writing.DRAWN}, "what is old goes"
+    assert {path.name for path in (tmp_path / "first").iterdir()} == {"b-dots.svg", writing.DRAWN}, "shown no more"
 
 
 @pytest.mark.parametrize("member", ["applies", "figures", "lines"])
