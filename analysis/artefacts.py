@@ -30,6 +30,7 @@ __all__ = [
     "SCORES",
     "UNTRAINED",
     "assay_path",
+    "assay_table",
     "assays",
     "names",
     "path_of",
@@ -104,6 +105,17 @@ def assay_path(zoo: Path, name: str) -> Path:
       name: of the assay, with its options and the moment of training that it is of.
     """
     return zoo / FOLDER / ASSAYS / f"{_stem(name)}.nc"
+
+
+def assay_table(zoo: Path, probe: str, name: str) -> Path:
+    """The table of an assay's result on one probe, among the files of comparisons.
+
+    Args:
+      zoo: the zoo directory.
+      probe: what a reader calls it.
+      name: of the assay, with its options and the moment of training that it is of.
+    """
+    return zoo / FOLDER / f"{_stem(probe)}-{_stem(name)}.csv"
 
 
 def untrained_path(zoo: Path, name: str, cohort: str) -> Path:

@@ -33,7 +33,7 @@ from zoo.spec.contracts import check_contract, class_of
 from zoo.spec.fields import checked, fields_of, label, name_of, values_of
 from zoo.spec.settings import score_level
 from zoo.store.reader import Trained, load
-from zoo.tasks import is_environment
+from zoo.tasks import is_environment, score_words
 from zoo.wording import counted
 
 __all__ = ["assay_of", "assay_zoo", "read_result"]
@@ -172,8 +172,18 @@ class _AssayRun:
             results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
         result = _labelled(_giving.joined(assay, results), results, [is_trained for _, is_trained in parts], labels)
         options = json.dumps(values_of(assay))
-        result.attrs = {"assay": name_of(assay), "options": options, "name": name, "at": str(self.at), "key": key}
+        scored = json.dumps({name_of(c.members[0].task): score_words(c.members[0].task) for c in cohorts})
+        result.attrs = {
+            "scored": scored,
+            "assay": name_of(assay),
+            "options": options,
+            "name": name,
+            "at": str(self.at),
+            "key": key,
+        }
         artefacts.write_dataset(result, path)
+        for probe, table in _giving.tables_of(assay, result):
+            table.to_csv(artefacts.assay_table(self.trained.path, probe, name), index=False)
         for each in keys:
             artefacts.remove(self.journal / f"{each}.nc")
         if self.journal.is_dir() and not any(self.journal.iterdir()):

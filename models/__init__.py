@@ -44,6 +44,8 @@ time step at a time, for fixed points, Jacobians and environments.
   after, so that (0, r) clamps them to r.
 - `respond(state, input, noise=None, perturb=None) -> (state, outputs)`.
 
+`bounded` says whether some ball of states, and every larger one, is mapped into itself under any input that stays.
+
 Two more say where the outputs come from, for rules that train the readout alone: `read(observed) -> (..., unit)`, what
 the readout takes of what is shown, and `readout_of(observed) -> outputs`. The weights of a linear readout are
 `params["readout"]["kernel"]`, `(unit, output)`.

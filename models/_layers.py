@@ -26,6 +26,10 @@ ACTIVATIONS: dict[str, Activation] = {
 """Name -> nonlinearity f, elementwise; the derivative of those with a kink is 0 at 0."""
 
 
+SATURATING = ("tanh", "sigmoid", "retanh")
+"""Those whose values lie between two bounds."""
+
+
 def activation(name: str) -> Activation:
     """The nonlinearity called `name`."""
     if name not in ACTIVATIONS:

@@ -55,6 +55,12 @@ class Recurrent(nn.Module):
     gates: ClassVar[int] = 1
     inside: ClassVar[tuple[int, ...]] = ()
 
+    @property
+    def bounded(self) -> bool:
+        """Whether a step maps some ball of states, and every larger one, into itself; False where nobody has shown it.
+        Then the indices of all fixed points under one input add up to 1."""
+        return False
+
     def setup(self) -> None:
         self.input = Dense(self.gates * self.hidden, bias_init=self.input_bias())
         shape = (self.hidden, self.gates * self.hidden)

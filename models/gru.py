@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from models import given, off, setting
-from models._layers import ACTIVATIONS, activation
+from models._layers import ACTIVATIONS, SATURATING, activation
 from models._recurrence import plus
 from models._recurrent import Recurrent
 
@@ -41,6 +41,11 @@ class Model(Recurrent):
 
     gates: ClassVar[int] = 3
     inside: ClassVar[tuple[int, ...]] = (2,)
+
+    @property
+    def bounded(self) -> bool:
+        """Where the activation is: a state is a mean of the one before and a candidate."""
+        return self.activation in SATURATING
 
     def setup(self) -> None:
         super().setup()

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from models import given, off, setting
-from models._layers import ACTIVATIONS, activation
+from models._layers import ACTIVATIONS, SATURATING, activation
 from models._recurrence import gate_bias, plus
 from models._recurrent import Recurrent
 
@@ -53,6 +53,11 @@ class Model(Recurrent):
     outputs: int = given(1)
 
     gates: ClassVar[int] = 4
+
+    @property
+    def bounded(self) -> bool:
+        """Where the activation is: a forget gate of bounded input stays below 1."""
+        return self.activation in SATURATING
 
     def input_bias(self) -> Any:
         return gate_bias(4, 1, self.forget_bias)

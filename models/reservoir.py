@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from models import Static, given, off, setting
-from models._layers import ACTIVATIONS, Perturbation, activation, check_layers, perturbed
+from models._layers import ACTIVATIONS, SATURATING, Perturbation, activation, check_layers, perturbed
 from models._products import backward_of, product
 from models._recurrence import plus
 from models._recurrent import Leaky
@@ -84,6 +84,11 @@ class Model(Leaky):
     noise: float = off(0.0)
     outputs: int = given(1)
     dt: Static[float] = given(0.0)
+
+    @property
+    def bounded(self) -> bool:
+        """Where the activation is: the leak shrinks what is large."""
+        return self.activation in SATURATING
 
     def setup(self) -> None:
         self.readout = Readout(self.hidden, self.outputs)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import jax
 
 from models import given, off, setting
-from models._layers import ACTIVATIONS, activation
+from models._layers import ACTIVATIONS, SATURATING, activation
 from models._recurrence import gate_bias, plus
 from models._recurrent import Recurrent
 
@@ -39,6 +39,11 @@ class Model(Recurrent):
     outputs: int = given(1)
 
     gates: ClassVar[int] = 2
+
+    @property
+    def bounded(self) -> bool:
+        """Where the activation is: a state is a mean of the one before and a candidate."""
+        return self.activation in SATURATING
 
     def input_bias(self) -> Any:
         return gate_bias(2, 0, self.forget_bias)

@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 
 from models import Static, given, off, setting
-from models._layers import ACTIVATIONS, activation
+from models._layers import ACTIVATIONS, SATURATING, activation
 from models._recurrence import INITS, plus, recurrent_init, time_step
 from models._recurrent import Recurrent
 
@@ -64,6 +64,11 @@ class Model(Recurrent):
     noise_form: str = setting("state", choices=("state", "inside", "raw"))
     outputs: int = given(1)
     dt: Static[float] = given(0.0)
+
+    @property
+    def bounded(self) -> bool:
+        """Where the activation is: the leak shrinks what is large."""
+        return self.activation in SATURATING
 
     def cell(self, q: Any, state: jax.Array, drive: Any, recurrent: Any, noise: Any) -> jax.Array:
         """The next rates r, or currents h for leak = "current"."""

@@ -41,6 +41,7 @@ FLOORS = {
         ("labelled_comparison",),
         ("geometry", "measures"),
         ("activations",),
+        ("dynamics",),
         ("engine",),
         ("inference",),
         ("scoring",),

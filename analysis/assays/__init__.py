@@ -79,6 +79,9 @@ class Assay(Protocol):
         """
         ...
 
+    # An assay may have `tables(result) -> Iterable[(probe_name, DataFrame)]`, too: what of it people look for in a
+    # table, a row per network. The engine writes analysis/<probe_name>-<assay>.csv.
+
     def figures(self, result: "xr.Dataset") -> Iterable[tuple[str, "Figure"]]:
         """Draws a whole result: pictures, each with the name of the part that it shows, and with something in it. Who
         saves them puts the assay's full name before. Networks on unlike probes are never put together: each probe has

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -85,6 +86,22 @@ def lines_of(assay: Any, result: xr.Dataset) -> list[str]:
         if not isinstance(line, str) or "\n" in line:
             raise BrokenContract.of(assay, f"lines gives {short(line)}; it must give texts without line breaks")
     return lines
+
+
+def tables_of(assay: Any, result: xr.Dataset) -> list[tuple[str, pd.DataFrame]]:
+    """An assay's tables of its result, each with the name of the probe that it is of; none of one that gives none.
+
+    Raises:
+      BrokenContract: they are not as the contract asks.
+    """
+    if not hasattr(assay, "tables"):
+        return []
+    with _named(assay, "tables"):
+        tables = list(assay.tables(result))
+    for table in tables:
+        if not (isinstance(table, tuple) and list(map(type, table)) == [str, pd.DataFrame]):
+            raise BrokenContract.of(assay, f"tables gives {short(table)}; it must give (name, DataFrame)")
+    return tables
 
 
 def figures_of(assay: Any, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:

@@ -1,13 +1,12 @@
 """What lines and pictures of assays share: a result cut by what the networks were shown, layer and state."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 
 from analysis.words import subject_words
-from zoo import lookup
-from zoo.tasks import score_words
 
 STATE_WORDS = {True: "trained", False: "untrained"}
 MOST_LAYERS = 6
@@ -23,8 +22,7 @@ def probes(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
 
 def score_of(result: xr.Dataset) -> str:
     """What the score of the networks' task is, in words."""
-    name = _task_of(result)
-    return score_words(lookup.find("task", name).Task) if name in lookup.names("task") else "score"
+    return json.loads(result.attrs.get("scored", "{}")).get(_task_of(result), "score")
 
 
 def title_of(name: str, result: xr.Dataset) -> str:

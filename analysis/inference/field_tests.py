@@ -29,10 +29,10 @@ from zoo.training.status import DIVERGED_WORD, SOLVED_WORD
 
 __all__ = ["group_means", "run_field_tests"]
 
-STEPS = "training.steps"
+TRAINING_STEPS = "training.steps"
 """The column of how long networks were trained, where it varies."""
 
-NO_FIELDS = (*MEMBER_COLUMNS, STEPS, "begins_from", "copies", "item", "layer", "probe", "source", "trained")
+NO_FIELDS = (*MEMBER_COLUMNS, TRAINING_STEPS, "begins_from", "copies", "item", "layer", "probe", "source", "trained")
 """Columns that do not say what a network is."""
 
 
@@ -134,7 +134,7 @@ def alike(table: Any) -> pd.Series:
     """Networks that are near copies of those with their seed: the cohort, with the members that were added to it later,
     and those cohorts that are other in their training steps alone."""
     cohort = table["cohort"].astype(str).str.replace(r"(-[0-9a-f]{10})-\d+$", r"\1", regex=True)
-    if STEPS not in table:
+    if TRAINING_STEPS not in table:
         return cohort
     numbers: Any = table.groupby(cohort)[[name for name in table if name not in NO_FIELDS]].nunique(dropna=False).max()
     static = [name for name in ("task", "model", *numbers[numbers == 1].index) if name in table]

@@ -19,6 +19,11 @@ The contract of a task (`Trials` below holds what it makes):
   member, noise-free, or random trials frozen by a stored key where the task is random by nature. No traced field of the
   task reaches the probe: members that differ in it meet the same stimuli.
 
+One more says under which inputs the dynamics of its networks are looked at, if there are others than zeros:
+
+- `static_inputs() -> dict`: name -> input that stays, `(unit,)`, float: "no pulse", "context 1". No traced field of the
+  task reaches it.
+
 Two more are for readers, if a task says them:
 
 - `scored`: what `score` is, in words: "accuracy".
@@ -145,6 +150,23 @@ class Environment(Protocol):
 def is_environment(task: Any) -> bool:
     """Whether a task answers to what the network does."""
     return hasattr(task, "act")
+
+
+def static_inputs(task: Any) -> dict[str, np.ndarray]:
+    """Name -> input that stays, `(unit,)`; zeros where the task says none.
+
+    Raises:
+      ValueError: one of another shape than the task's inputs.
+    """
+    given, width = getattr(task, "static_inputs", None), task.input_shape[-1]
+    inputs = {"no input": np.zeros(width)} if given is None else {str(n): np.asarray(v) for n, v in given().items()}
+    name = type(task).__module__.rpartition(".")[2]
+    for input_, values in inputs.items():
+        if values.shape != (width,) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ValueError(f"The static input {input_!r} of {name} is {values!r}; it must be {width} finite numbers.")
+    if not inputs:
+        raise ValueError(f"static_inputs of {name} gives none; it must give one or more, or not be there.")
+    return inputs
 
 
 def score_words(task: Any) -> str:

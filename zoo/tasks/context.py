@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from models import Static, off, on, setting
 from zoo.keys import threefry_key
@@ -122,3 +123,7 @@ class Task:
         cells = jnp.repeat(jnp.arange(self._cells), self.probe_repeats)
         quiet = dataclasses.replace(self, noise=0.0)
         return quiet._trials(threefry_key(PROBE), cells)
+
+    def static_inputs(self) -> dict[str, Any]:
+        """Each context without evidence: what the network does while it holds the integral."""
+        return {self.condition_words("context", i): np.array([0.0, 0.0, 1.0 - i, float(i)]) for i in (0, 1)}

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from models import Static, off, on, setting
 from zoo.keys import threefry_key
@@ -118,3 +119,7 @@ class Task:
         """Random trials frozen by a stored key: the same whatever the pulse rate and the noise."""
         fixed = dataclasses.replace(self, pulse_rate=PROBE_RATE, noise=0.0)
         return fixed._trials(threefry_key(PROBE), self.probe_trials)
+
+    def static_inputs(self) -> dict[str, Any]:
+        """No pulse: what the network does while it remembers."""
+        return {"no pulse": np.zeros(self.bits)}

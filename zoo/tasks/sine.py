@@ -115,3 +115,9 @@ class Task:
     def probe(self, data: Any = None) -> Trials:
         """One noise-free trial of each frequency, in rising order."""
         return dataclasses.replace(self, noise=0.0).evaluation()
+
+    def static_inputs(self) -> dict[str, Any]:
+        """The cues of the lowest, the middle and the highest frequency."""
+        hertz = np.linspace(self.lowest, self.highest, self.frequencies)
+        shown = dict.fromkeys((0, self.frequencies // 2, self.frequencies - 1))
+        return {f"{hertz[j]:.3g} Hz": np.array([(j + 1) / self.frequencies + 0.25]) for j in shown}

@@ -11,7 +11,7 @@ from models import FIXED
 from zoo.keys import threefry_key
 from zoo.rules import Gradient, Update, is_gradient
 from zoo.spec.cohorts import Cohort
-from zoo.tasks import Episode, Trials, is_environment
+from zoo.tasks import Episode, Trials, is_environment, static_inputs
 from zoo.training._forms import (
     GIVES,
     SCALAR,
@@ -61,6 +61,9 @@ def check_task(task: Any) -> None:
     _check_sizes(task)
     (_check_environment if is_environment(task) else _check_trials_of)(task, data)
     _check_trials(task, "probe", asked(task, "probe", task.probe, data))
+    if len(task.input_shape) == 2:
+        with calling(task, "static_inputs"):
+            static_inputs(task)
 
 
 @functools.lru_cache(maxsize=256)

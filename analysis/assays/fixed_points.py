@@ -1,0 +1,246 @@
+"""Fixed points: states that a network stays in under an input that stays, stable ones and saddles, of every network.
+
+A fixed point x of the time step F has F(x) = x. Perturbations decay along modes of F's Jacobian J whose eigenvalues
+have a modulus below 1, and grow along the others, the unstable modes: none of a stable point, one or more of a saddle
+(Sussillo & Barak 2013, Neural Computation 25:626; Golub & Sussillo 2018, JOSS 3:1003).
+
+Starts are states that the network visits on the probe; more follow midway of every two points found, until a round
+finds nothing new. Each descends on its own (Levenberg-Marquardt), is made exact by Newton's method in double precision,
+and counts as a fixed point by its speed |F(x) - x| and by the length of its Newton step: low speed alone admits ghosts.
+Points nearer than 1e-5 of the range of visited states are one, in whatever order they were found.
+
+Where a ball of states is mapped into itself, the indices of all points, the signs of det(I - J), add up to 1: another
+sum says that some were not found. That it is 1 does not say that all were.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis.assays import _pictures
+from analysis.assays._assayed import Assayed
+from analysis.dynamics import search
+from analysis.dynamics.search import Ends, Found, Range, Settings
+from analysis.dynamics.states import layout_of
+from models import Static, setting
+from zoo import lookup
+from zoo.spec.fields import name_of
+from zoo.tasks import static_inputs
+
+MARGIN = 1e-6
+"""An eigenvalue whose modulus is as near to 1 is of neither kind."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Assay:
+    """See the module's text.
+
+    Attributes:
+      inputs: names of the task's static inputs; all of them where none is named.
+      period: time steps after which a point is where it was: 1 of fixed points, k of cycles of k steps, with which
+        those of all its divisors are found.
+      starts: from visited states, of every network and input.
+      spread: standard deviation of the noise on these, of the range of visited states.
+      reach: distance from their mean, of their range, beyond which a start has escaped and no point counts.
+      rounds: of starts between points, at most.
+    """
+
+    inputs: tuple[str, ...] = ()
+    period: int = setting(1, least=1, most=16)
+    starts: int = setting(256, least=1)
+    spread: Static[float] = setting(0.0, least=0.0)
+    reach: Static[float] = setting(10.0, above=0.0)
+    rounds: int = setting(4, least=0)
+
+    takes: ClassVar[frozenset[str]] = frozenset({"recurrent", "environment"})
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, population: Assayed) -> xr.Dataset:
+        """Variables `(member, input)`: points, marginal, index_sum, and how starts ended; `(member, input, modes)`:
+        points_by_modes; `(member, input, point)`: speed, newton_step, unstable; `(member, input, point, coordinate)`:
+        state; `(member, input, point, mode)`: eigenvalue_real, eigenvalue_imaginary. NaN where there is no such point,
+        and index_sum where no ball is known to be mapped into itself."""
+        names, inputs = self._inputs(population.task)
+        probe = population.probe
+        weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
+        if not hasattr(population.model, "step"):
+            raise ValueError(f"{name_of(population.model)} has no step; fixed points are those of a step.")
+        visit = _visiting(self.starts)
+        where = Range(*population.map(visit, [np.asarray(probe.inputs), weights]))
+        settings = Settings(self.period, self.starts, self.spread, self.reach, self.rounds)
+        found = search.fixed_points(population.map, population.members, where, inputs, settings)
+        variables = population.trained.variables(population.members[0])
+        coordinates = layout_of(population.model, variables).coordinates
+        bounded = getattr(population.model, "bounded", False)
+        return _labelled(population.members, names, coordinates, found, bounded)
+
+    def _inputs(self, task: Any) -> tuple[list[str], np.ndarray]:
+        known = static_inputs(task)
+        for name in self.inputs:
+            if name not in known:
+                raise ValueError(f"The task has no static input {name!r}; {lookup.nearest(name, known)}.")
+        names = list(self.inputs or known)
+        return names, np.stack([known[name] for name in names])
+
+    def tables(self, result: xr.Dataset) -> Iterator[tuple[str, pd.DataFrame]]:
+        """A row per network, state and input: how many points, of which kinds, and how the search went."""
+        for name, part in _pictures.probes(result):
+            rows = []
+            for m, i in np.ndindex(part.sizes["member"], part.sizes["input"]):
+                at = part.isel(member=m, input=i)
+                if np.isnan(at["points"]):  # another task's input
+                    continue
+                kinds = {f"unstable_{k}": int(n) for k, n in enumerate(np.nan_to_num(at["points_by_modes"]))}
+                total = at["index_sum"].item()
+                rows.append(
+                    {
+                        **{column: at[column].item() for column in ("member", "trained", "input")},
+                        "points": int(at["points"]),
+                        **kinds,
+                        "marginal": int(at["marginal"]),
+                        "index_sum": "" if np.isnan(total) else int(total),
+                        "complete": "" if np.isnan(total) else total == 1,
+                        **{end: int(at[end]) for end in Ends._fields},
+                    }
+                )
+            yield name, pd.DataFrame(rows)
+
+    def lines(self, result: xr.Dataset) -> list[str]:
+        """A line per probe, input and state."""
+        lines = []
+        for name, of_probe in _pictures.probes(result):
+            for input_ in of_probe["input"].to_numpy().tolist():
+                for state, part in _pictures.states(of_probe.sel(input=input_)):
+                    if len(rows := np.flatnonzero(np.isfinite(part["points"]))):
+                        lines.append(f"{name}, {input_}, {state}: {self._line(part.isel(member=rows))}")
+        return lines
+
+    def _line(self, part: xr.Dataset) -> str:
+        points = part["points"].to_numpy()
+        kinds = np.nan_to_num(part["points_by_modes"].to_numpy()).astype(int)
+        most, count = _commonest(kinds)
+        what = "fixed points" if self.period == 1 else f"points of cycles of {self.period} steps"
+        shape = ", ".join(f"{n} with {k}" for k, n in enumerate(most) if n) or "none"
+        words = [
+            f"{np.median(points):g} {what} (median of {len(points)} networks, {points.min():g} to {points.max():g})",
+            f"by unstable modes {shape} in {count} of {len(points)}",
+        ]
+        total = part["index_sum"].to_numpy()
+        if (known := np.isfinite(total)).any():
+            words.append(f"indices add up to 1 in {int((total[known] == 1).sum())} of {int(known.sum())}")
+        ends = {end: float(part[end].sum()) for end in Ends._fields}
+        words.append(f"{ends['converged'] / max(sum(ends.values()), 1):.1%} of starts converged")
+        if not points.any():
+            words.append("no start came to a fixed point")
+        return "; ".join(words)
+
+    def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+        """Per probe, how many points of each kind every network has, and the eigenvalues of all of them."""
+        for name, of_probe in _pictures.probes(result):
+            figure = Figure(figsize=(9, 4), layout="constrained")
+            left, right = figure.subplots(1, 2)
+            most = 0
+            for place, (state, part) in enumerate(_pictures.states(of_probe)):
+                kinds = np.nan_to_num(part["points_by_modes"].to_numpy())
+                kinds = kinds.sum(1) if kinds.ndim == 3 else kinds
+                shown = np.flatnonzero(kinds.any(0))
+                most = max([most, *shown.tolist()])
+                spread = np.linspace(-0.12, 0.12, len(kinds)) if len(kinds) > 1 else np.zeros(1)
+                for k in shown:
+                    label = state if k == shown[0] else None
+                    left.plot(k + 0.3 * place - 0.15 + spread, kinds[:, k], ".", color=f"C{place}", label=label)
+                real, imaginary = (part[n].to_numpy().ravel() for n in ("eigenvalue_real", "eigenvalue_imaginary"))
+                right.plot(real, imaginary, ".", ms=2, alpha=0.5, color=f"C{place}", label=state, zorder=3 - place)
+            left.set_xlabel("unstable modes")
+            left.set_ylabel("points of a network, all inputs")
+            left.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            left.legend()
+            circle = np.exp(2j * np.pi * np.linspace(0, 1, 200))
+            right.plot(np.real(circle), np.imag(circle), color="0.6", lw=0.8)
+            right.set_aspect("equal")
+            right.set_xlabel("eigenvalue of the Jacobian, real part")
+            right.set_ylabel("imaginary part")
+            right.legend(markerscale=4)
+            figure.suptitle(f"{name}: {result.attrs['name']}", x=0.01, ha="left")
+            yield name, figure
+
+
+@functools.cache
+def _visiting(starts: int) -> Any:
+    """`search.visited` of so many starts: the same function each time, traced once."""
+    return functools.partial(search.visited, starts=starts)
+
+
+def _commonest(kinds: np.ndarray) -> tuple[list[int], int]:
+    """The commonest row, and how many are so."""
+    rows, counts = np.unique(kinds, axis=0, return_counts=True)
+    return rows[counts.argmax()].tolist(), int(counts.max())
+
+
+def _labelled(
+    members: list[str], names: list[str], coordinates: list[str], found: list[list[Found]], bounded: bool
+) -> xr.Dataset:
+    """What was found, in arrays that hold the network with most points."""
+    shape, width = (len(members), len(names)), len(coordinates)
+    most = max([1, *(len(one.states) for of_member in found for one in of_member)])
+    states, real, imaginary = (np.full((*shape, most, width), np.nan) for _ in range(3))
+    speed, step, unstable = (np.full((*shape, most), np.nan) for _ in range(3))
+    counts = {name: np.zeros(shape) for name in ("points", "marginal", "index_sum", *Ends._fields)}
+    by_modes = np.zeros((*shape, width + 1))
+    for m, i in np.ndindex(shape):
+        one = found[m][i]
+        here, size = (m, i, slice(len(one.states))), np.abs(one.eigenvalues)
+        modes = (size > 1 + MARGIN).sum(1)
+        states[here], speed[here], step[here], unstable[here] = one.states, one.speeds, one.steps, modes
+        real[here], imaginary[here] = np.real(one.eigenvalues), np.imag(one.eigenvalues)
+        by_modes[m, i] = np.bincount(modes, minlength=width + 1)
+        counts["points"][m, i] = len(one.states)
+        counts["marginal"][m, i] = (np.abs(size - 1) <= MARGIN).any(1).sum()
+        counts["index_sum"][m, i] = indices(one.eigenvalues).sum() if bounded else np.nan
+        for end, number in one.ends._asdict().items():
+            counts[end][m, i] = number
+    kinds = by_modes[..., : max(1, int(np.flatnonzero(by_modes.any((0, 1))).max(initial=0)) + 1)]
+    table, points = ("member", "input"), ("member", "input", "point")
+    about = {
+        "points": "fixed points, or points of cycles",
+        "marginal": f"of these with an eigenvalue whose modulus is 1 to {MARGIN:g}",
+        "index_sum": "sum of the signs of det(I - J): 1 where all were found and a ball is mapped into itself",
+        "converged": "starts that led to a fixed point",
+        "slow": "starts that led to a slow place that is none",
+        "stuck": "starts that came to where no step led to a slower place, which is not slow",
+        "escaped": "starts that left the reach",
+        "budget": "starts that were not at their end when the steps were",
+    }
+    return xr.Dataset(
+        {
+            **{name: (table, counts[name], {"long_name": words, "units": "1"}) for name, words in about.items()},
+            "points_by_modes": ((*table, "modes"), kinds, {"long_name": "points with so many unstable modes"}),
+            "speed": (points, speed, {"long_name": "|F(x) - x|"}),
+            "newton_step": (points, step, {"long_name": "length of Newton's step"}),
+            "unstable": (points, unstable, {"long_name": "unstable modes"}),
+            "state": ((*points, "coordinate"), states, {"long_name": "state of the network"}),
+            "eigenvalue_real": ((*points, "mode"), real, {"long_name": "eigenvalue of the Jacobian, real part"}),
+            "eigenvalue_imaginary": ((*points, "mode"), imaginary, {"long_name": "its imaginary part"}),
+        },
+        {
+            "member": members,
+            "input": names,
+            "modes": np.arange(kinds.shape[-1]),
+            "point": np.arange(most),
+            "coordinate": coordinates,
+            "mode": np.arange(width),
+        },
+    )
+
+
+def indices(eigenvalues: np.ndarray) -> np.ndarray:
+    """The sign of det(I - J) from J's eigenvalues, `(point, mode)` -> `(point,)`: each real one above 1 turns it; a
+    conjugate pair does not, nor does one below -1."""
+    above = (np.imag(eigenvalues) == 0) & (np.real(eigenvalues) > 1)
+    return 1 - 2 * (above.sum(1) % 2)

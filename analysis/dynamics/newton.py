@@ -1,0 +1,69 @@
+"""Roots made exact, and certified: Newton's method in double precision, and the spectrum of the flow at each.
+
+That a network is slow at a place does not make it a fixed point: a *ghost*, left by two points that have met and
+vanished, is as slow as one likes. At a fixed point Newton's step is as short as the speed is small; at a ghost it leads
+away. So a point counts by both.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from analysis.dynamics.states import Flow, jacobian_of
+
+NEWTON_STEPS = 30
+"""At most; from a place that descent has found, four or five do."""
+
+
+class Roots(NamedTuple):
+    """Places after Newton's method, of one network.
+
+    Attributes:
+      states: `(place, coordinate)`.
+      speeds: |F(x) - x|, `(place,)`.
+      steps: the length of the Newton step that would be next, `(place,)`; infinite where J - I is singular.
+    """
+
+    states: jax.Array
+    speeds: jax.Array
+    steps: jax.Array
+
+
+def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
+    """Newton's method from places near roots; a step that does not make the speed smaller is not taken, and is the
+    last.
+
+    Args:
+      flow: one time step, or several.
+      states: `(place, coordinate)`, float64.
+      inputs: that each is under, `(place, unit)`.
+    """
+    jacobian = jacobian_of(flow)
+    identity = jnp.eye(states.shape[-1], dtype=states.dtype)
+
+    def step(x: jax.Array) -> jax.Array:
+        to_root = jnp.linalg.solve(jacobian(x, inputs) - identity[None], (x - flow(x, inputs))[..., None])[..., 0]
+        return jnp.where(jnp.isfinite(to_root), to_root, jnp.inf)
+
+    def further(carry: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
+        count, x, speeds, moving = carry
+        there = x + step(x)
+        new = jnp.linalg.norm(flow(there, inputs) - there, axis=-1)
+        moving = moving & (new < speeds)  # false of what is not finite
+        return count + 1, jnp.where(moving[:, None], there, x), jnp.where(moving, new, speeds), moving
+
+    def unfinished(carry: tuple[Any, Any, Any, Any]) -> Any:
+        return (carry[0] < NEWTON_STEPS) & carry[3].any()
+
+    speeds = jnp.linalg.norm(flow(states, inputs) - states, axis=-1)
+    begin = jnp.int32(0), states, speeds, jnp.isfinite(speeds)
+    _, states, speeds, _ = lax.while_loop(unfinished, further, begin)
+    return Roots(states, speeds, jnp.linalg.norm(step(states), axis=-1))
+
+
+def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> jax.Array:
+    """The eigenvalues of the flow's Jacobian at places, by falling modulus, `(place, coordinate)`, complex."""
+    eigenvalues = jnp.linalg.eigvals(jacobian_of(flow)(states, inputs))
+    return jnp.take_along_axis(eigenvalues, jnp.argsort(-jnp.abs(eigenvalues), axis=-1), axis=-1)

@@ -1,0 +1,323 @@
+"""All roots of the speed of many networks at once: from states that they visit, and from between the roots found.
+
+Every (network, input) has starts of its own. They descend in single precision, in phases: between two, those that have
+come to their end are taken out, and the others go on in arrays of one of a few sizes. What is slow is made exact, and
+certified, in double precision on the CPU. From visited states alone saddles are found by luck; so starts between the
+points found, midway of every two, follow, until a round finds nothing new.
+"""
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from analysis.dynamics import descent, newton
+from analysis.dynamics.descent import ESCAPED, MOVING, STUCK, Descent
+from analysis.dynamics.states import flow_of, visited_states
+from analysis.dynamics.uniqueness import groups_of, of_each_group
+
+__all__ = ["Ends", "Found", "Range", "Settings", "fixed_points", "visited"]
+
+PHASES = (8, 8, 16, 32, 64)
+"""Steps of descent; the first phase is of all starts."""
+ARRIVING = 1e-6
+"""Speed at which descent ends, of the range that a network visits: what single precision can tell from 0."""
+SLOW = 1e-3
+"""Speed from which on a place is not slow."""
+SPEED, NEWTON_STEP = 1e-9, 1e-6
+"""Speed and Newton step of a fixed point at most, in double precision."""
+SAME = 1e-5
+"""Points that are as near, in double precision, are one; places before it that are ten times as near are made exact
+once."""
+MOST_PAIRS = 512
+"""Pairs of points that starts are set between in one round."""
+
+
+class Settings(NamedTuple):
+    """How roots are looked for.
+
+    Attributes:
+      period: time steps after which a point is to be where it was.
+      starts: of every network and input, from visited states.
+      spread: standard deviation of the noise on them, of the range.
+      reach: distance from the middle of the visited states, of their range, beyond which a start has escaped.
+      rounds: of starts between points at most.
+    """
+
+    period: int
+    starts: int
+    spread: float
+    reach: float
+    rounds: int
+
+
+class Range(NamedTuple):
+    """Where networks are on the probe, `(member, ...)`.
+
+    Attributes:
+      starts: states drawn from those visited, `(member, start, coordinate)`.
+      centre: their mean over all visited, `(member, coordinate)`.
+      scale: root mean square distance from it, `(member,)`.
+    """
+
+    starts: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+
+
+class Ends(NamedTuple):
+    """How many starts ended how: at a fixed point; at a slow place that is none; where no step led to a slower place,
+    which is not slow; beyond the reach; or not before the steps did."""
+
+    converged: int
+    slow: int
+    stuck: int
+    escaped: int
+    budget: int
+
+
+class Found(NamedTuple):
+    """The fixed points of one network under one input, and how the starts from visited states ended.
+
+    Attributes:
+      states: `(point, coordinate)`, float64, those with fewer unstable modes first.
+      speeds, steps: |F(x) - x| and the length of Newton's step there, `(point,)`.
+      eigenvalues: by falling modulus, `(point, coordinate)`, complex.
+      ends: of the starts.
+    """
+
+    states: np.ndarray
+    speeds: np.ndarray
+    steps: np.ndarray
+    eigenvalues: np.ndarray
+    ends: Ends
+
+
+def visited(bound: Any, variables: Any, key: Any, inputs: Any, weights: Any, starts: int) -> tuple[Any, Any, Any]:
+    """Some of the states that a network visits on the probe, their mean and range; a function for `Assayed.map`.
+
+    Args:
+      inputs: `(stimulus, time, unit)`.
+      weights: 1 where a time step counts, `(stimulus, time)`.
+      starts: how many states.
+    """
+    states = visited_states(bound.model, variables, inputs)
+    rows = states.reshape(-1, states.shape[-1])
+    share = weights.T.reshape(-1) / weights.sum()
+    centre = share @ rows
+    scale = jnp.sqrt(share @ ((rows - centre[None]) ** 2).sum(-1))
+    picked = jax.random.choice(key, len(rows), (starts,), p=share)
+    return rows[picked], centre, scale
+
+
+def fixed_points(
+    run: Callable[..., Any], members: Sequence[str], where: Range, inputs: np.ndarray, settings: Settings
+) -> list[list[Found]]:
+    """The fixed points of networks of one cohort, each under each input.
+
+    Args:
+      run: `Assayed.map`.
+      members: their ids.
+      where: they are.
+      inputs: `(input, unit)`.
+      settings: how they are looked for.
+
+    Returns:
+      For every member, for every input.
+    """
+    search = _Search(run, list(members), where, np.asarray(inputs), settings)
+    draw = [np.random.default_rng(zlib.crc32(member.encode())) for member in members]
+    shape = (len(members), len(inputs))
+    kept = {pair: _Points.none(where.centre.shape[1]) for pair in np.ndindex(shape)}
+    starts = {}
+    for m, i in np.ndindex(shape):
+        noise = draw[m].normal(size=where.starts[m].shape) * settings.spread * where.scale[m]
+        starts[m, i] = where.starts[m] + noise / np.sqrt(where.centre.shape[1])
+    ends, fresh = {}, dict.fromkeys(kept, True)
+    for round_ in range(settings.rounds + 1):
+        found, how = search.from_starts(starts)
+        ends = ends or how
+        for pair, points in found.items():
+            before = len(kept[pair].states)
+            kept[pair] = kept[pair].joined(points, float(SAME * where.scale[pair[0]]))
+            fresh[pair] = len(kept[pair].states) > before
+        starts = {
+            pair: between
+            for pair in starts
+            if fresh[pair] and len(between := _between(kept[pair].states, draw[pair[0]]))
+        }
+        if not starts or round_ == settings.rounds:
+            break
+    spectra = search.spectra({pair: points.states for pair, points in kept.items()})
+    return [[_ordered(kept[m, i], spectra[m, i], ends[m, i]) for i in range(len(inputs))] for m in range(len(members))]
+
+
+class _Points(NamedTuple):
+    states: np.ndarray
+    speeds: np.ndarray
+    steps: np.ndarray
+
+    @classmethod
+    def none(cls, width: int) -> "_Points":
+        return cls(np.zeros((0, width)), np.zeros(0), np.zeros(0))
+
+    def joined(self, other: "_Points", tolerance: float) -> "_Points":
+        """The points of both, each once."""
+        states, speeds, steps = (np.concatenate(parts) for parts in zip(self, other))
+        rows = of_each_group(groups_of(states, tolerance), speeds)
+        return _Points(states[rows], speeds[rows], steps[rows])
+
+
+def _between(points: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Starts midway of every two points, or of some of very many, and at the mean of all."""
+    first, second = np.triu_indices(len(points), 1)
+    if not len(first):
+        return points[:0]
+    some = draw.permutation(len(first))[:MOST_PAIRS]
+    return np.concatenate([(points[first[some]] + points[second[some]]) / 2, points.mean(0, keepdims=True)])
+
+
+def _ordered(points: _Points, eigenvalues: np.ndarray, ends: Ends) -> Found:
+    unstable = (np.abs(eigenvalues) > 1).sum(1)
+    order = np.lexsort((np.abs(eigenvalues[:, 0]) if len(unstable) else unstable, unstable))
+    return Found(points.states[order], points.speeds[order], points.steps[order], eigenvalues[order], ends)
+
+
+class _Search:
+    """What one search does again and again, on (network, input) pairs: `(m, i)` -> rows."""
+
+    def __init__(
+        self, run: Callable[..., Any], members: list[str], where: Range, inputs: np.ndarray, settings: Settings
+    ):
+        self.run, self.members, self.where, self.inputs, self.settings = run, members, where, inputs, settings
+        self._descend, self._polish, self._spectra = _functions(settings.period)
+
+    def from_starts(
+        self, starts: dict[tuple[int, int], np.ndarray]
+    ) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
+        """The fixed points that starts lead to, and how these ended."""
+        places, speeds, status = self._descended(starts)
+        groups, candidates = {}, {}
+        for pair, states in places.items():
+            scale = float(self.where.scale[pair[0]])
+            slow = np.flatnonzero((speeds[pair] <= SLOW * scale) & (status[pair] != ESCAPED))
+            of = groups_of(states[slow], SAME * 10 * scale)
+            chosen = of_each_group(of, speeds[pair][slow])
+            groups[pair] = slow, of, chosen
+            candidates[pair] = states[slow[chosen]].astype(np.float64)
+        exact = self._polished(candidates)
+        found, ends = {}, {}
+        for pair, points in exact.items():
+            scale, centre = float(self.where.scale[pair[0]]), self.where.centre[pair[0]]
+            far = np.linalg.norm(points.states - centre, axis=1) > self.settings.reach * scale
+            good = (points.speeds <= SPEED * scale) & (points.steps <= NEWTON_STEP * scale) & ~far
+            found[pair] = _Points.none(len(centre)).joined(_Points(*(part[good] for part in points)), SAME * scale)
+            slow, of, chosen = groups[pair]
+            converged = int(np.isin(of, of[chosen[good]]).sum())
+            fast = np.delete(status[pair], slow)
+            stuck, escaped = (int((fast == how).sum()) for how in (STUCK, ESCAPED))
+            ends[pair] = Ends(converged, len(slow) - converged, stuck, escaped, len(fast) - stuck - escaped)
+        return found, ends
+
+    def _descended(self, starts: dict[tuple[int, int], np.ndarray]) -> tuple[Any, Any, Any]:
+        """Where starts have come to, at which speed, and how."""
+        rows = [(m, i, k) for (m, i), states in starts.items() for k in range(len(states))]
+        whose, which, _ = np.array(rows).T
+        states = np.concatenate([*starts.values()]).astype(np.float32)
+        speeds, damping = np.zeros(len(rows), np.float32), np.full(len(rows), descent.FIRST_DAMPING, np.float32)
+        status = np.full(len(rows), MOVING, np.int32)
+        for steps in PHASES:
+            left = np.flatnonzero(status == MOVING)
+            if not len(left):
+                break
+            for part in self._packed(whose[left], [64, 256]):
+                at = left[part.rows]
+                standing = np.where(part.real, MOVING, STUCK).astype(np.int32)
+                now = Descent(states[at], speeds[at], damping[at], standing)
+                ranges = [
+                    self.where.centre[part.members],
+                    (self.settings.reach * self.where.scale[part.members]).astype(np.float32),
+                    (ARRIVING * self.where.scale[part.members]).astype(np.float32),
+                ]
+                each = [now, self.inputs[which[at]].astype(np.float32), *ranges]
+                given = self.run(
+                    self._descend, [np.int32(steps)], each, members=[self.members[m] for m in part.members]
+                )
+                into = at[part.real]
+                for target, values in zip((states, speeds, damping, status), given):
+                    target[into] = values[part.real]
+        return _by_pair(starts, states), _by_pair(starts, speeds), _by_pair(starts, status)
+
+    def _polished(self, candidates: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], _Points]:
+        return self._mapped(self._polish, candidates, lambda values: _Points(*values))
+
+    def spectra(self, points: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], np.ndarray]:
+        """The eigenvalues at points, `(point, coordinate)`."""
+        return self._mapped(self._spectra, points, lambda values: values)
+
+    def _mapped(self, function: Any, places: dict[tuple[int, int], np.ndarray], made: Callable[[Any], Any]) -> Any:
+        """What a function gives of places, in double precision."""
+        whose = np.array([m for (m, _), states in places.items() for _ in states], int)
+        which = np.array([i for (_, i), states in places.items() for _ in states], int)
+        states, results = np.concatenate([*places.values()]), None
+        for part in self._packed(whose, [16, 64]):
+            each = [states[part.rows], self.inputs[which[part.rows]].astype(np.float64)]
+            ids = [self.members[m] for m in part.members]
+            given = self.run(function, [], each, members=ids, dtype="float64")
+            leaves, structure = jax.tree.flatten(given)
+            if results is None:
+                results = [np.zeros((len(states), *leaf.shape[2:]), leaf.dtype) for leaf in leaves]
+            for target, values in zip(results, leaves):
+                target[part.rows[part.real]] = values[part.real]
+        if results is None:
+            width = self.where.centre.shape[1]
+            of_none = _Points.none(width) if function is self._polish else np.zeros((0, width), complex)
+            return dict.fromkeys(places, of_none)
+        by_pair = [_by_pair(places, values) for values in results]
+        return {pair: made(structure.unflatten([values[pair] for values in by_pair])) for pair in places}
+
+    def _packed(self, whose: np.ndarray, sizes: Sequence[int]) -> "list[_Part]":
+        """Rows of members as arrays `(member, row)` of one of the sizes, or a multiple of the largest."""
+        members = np.unique(whose)
+        rows = [np.flatnonzero(whose == m) for m in members]
+        need = max(map(len, rows), default=0)
+        size = next((size for size in sizes if size >= need), -(-need // sizes[-1]) * sizes[-1])
+        if not len(members):
+            return []
+        padded = np.stack([np.concatenate([of, np.full(size - len(of), of[0])]) for of in rows])
+        real = np.arange(size)[None] < np.array([len(of) for of in rows])[:, None]
+        return [_Part(members, padded, real)]
+
+
+class _Part(NamedTuple):
+    members: np.ndarray
+    rows: np.ndarray
+    real: np.ndarray
+
+
+def _by_pair(places: dict[tuple[int, int], np.ndarray], values: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
+    ends = np.cumsum([len(states) for states in places.values()])
+    return dict(zip(places, np.split(values, ends[:-1])))
+
+
+@functools.cache
+def _functions(period: int) -> tuple[Any, Any, Any]:
+    """Descent, Newton's method and spectra of a flow of so many steps: the same functions each time, traced once."""
+
+    def descend(
+        bound: Any, variables: Any, key: Any, steps: Any, now: Descent, inputs: Any, centre: Any, radius: Any, end: Any
+    ) -> Any:
+        flow = flow_of(bound.model, variables, period)
+        return descent.descended(flow, now, inputs, centre, radius, end, steps)
+
+    def polish(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> Any:
+        return newton.polished(flow_of(bound.model, variables, period), states, inputs)
+
+    def spectra(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> Any:
+        return newton.spectra(flow_of(bound.model, variables, period), states, inputs)
+
+    return descend, polish, spectra

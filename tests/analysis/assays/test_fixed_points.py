@@ -1,0 +1,68 @@
+"""Fixed points of trained networks: what the file and the table say of planted ones, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import artefacts
+from analysis.assays.fixed_points import Assay, _labelled, indices
+from analysis.dynamics.search import Ends, Found
+from analysis.zoo_assays import assay_of, read_result
+from tests.analysis.assayed_zoo import assayed
+from zoo.tasks import context, flipflop, sine
+
+
+def found(moduli: list[list[complex]]) -> Found:
+    eigenvalues = np.array(moduli, complex).reshape(-1, 2)
+    count = len(eigenvalues)
+    return Found(np.ones((count, 2)), np.zeros(count), np.zeros(count), eigenvalues, Ends(60, 1, 2, 1, 0))
+
+
+def test_the_index_of_a_point_turns_with_every_real_eigenvalue_above_1_and_with_no_other() -> None:
+    eigenvalues = np.array([[0.5, 0.2], [1.5, 0.2], [1.5, 1.2], [-1.5, 0.2], [1.2 + 1j, 1.2 - 1j]])
+    assert indices(eigenvalues).tolist() == [1, -1, 1, 1, 1]
+    for values, sign in zip(eigenvalues, indices(eigenvalues)):
+        assert np.sign(np.prod(1 - values).real) == sign
+
+
+def test_the_table_counts_points_by_their_unstable_modes() -> None:
+    pair = [[0.5, 0.1], [0.6, 0.1], [1.3, 0.1]]
+    result = _labelled(["m"], ["no pulse", "pulse"], ["h[0]", "h[1]"], [[found(pair), found([])]], bounded=True)
+    labels = {"trained": ("member", [True]), "probe_name": ("member", ["flipflop"]), "probe": ("member", ["a"])}
+    ((name, table),) = Assay().tables(result.assign_coords(labels))
+    assert name == "flipflop"
+    first = table.iloc[0]
+    assert first[["member", "trained", "input", "points", "unstable_0", "unstable_1"]].tolist() == [
+        *("m", True, "no pulse", 3, 2, 1)
+    ]
+    assert first[["index_sum", "complete", "converged", "slow", "stuck", "escaped", "budget"]].tolist() == [
+        *(1, True, 60, 1, 2, 1, 0)
+    ]
+    assert table.iloc[1][["points", "index_sum", "complete"]].tolist() == [0, 0, False]
+
+
+def test_where_no_ball_is_mapped_into_itself_there_is_no_index_sum() -> None:
+    result = _labelled(["m"], ["x"], ["h[0]", "h[1]"], [[found([[1.3, 0.1]])]], bounded=False)
+    assert np.isnan(result["index_sum"]).all()
+
+
+def test_the_table_of_a_zoo_has_a_row_per_network_state_and_input() -> None:
+    _, result = read_result(artefacts.assay_path(assayed(), "fixed_points"))
+    table = pd.read_csv(artefacts.assay_table(assayed(), "flipflop", "fixed_points"))
+    assert len(table) == result.sizes["member"] * result.sizes["input"]
+    assert {"member", "trained", "input", "points", "unstable_0", "index_sum", "complete"} <= set(table)
+    assert (table["points"] == table.filter(like="unstable_").sum(axis=1)).all()
+    assert (result["newton_step"].max() < 1e-5) & (result["speed"].max() < 1e-8)
+
+
+def test_an_unknown_input_is_told_with_the_nearest() -> None:
+    assay = assay_of("fixed_points", {"inputs": ("no puls",)})
+    with pytest.raises(ValueError, match="The task has no static input 'no puls'; the nearest is 'no pulse'"):
+        assay._inputs(flipflop.Task())
+
+
+def test_tasks_say_under_which_inputs_their_networks_are_looked_at() -> None:
+    assert Assay()._inputs(context.Task())[1].tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+    names, inputs = Assay()._inputs(sine.Task())
+    assert names == ["1 Hz", "3 Hz", "5 Hz"]
+    np.testing.assert_allclose(inputs[:, 0], [1 / 51 + 0.25, 26 / 51 + 0.25, 1.25])

@@ -1,0 +1,37 @@
+"""Newton's method: roots to the last digit, ghosts without one, spectra in order."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from analysis.dynamics.newton import polished, spectra
+
+
+def test_a_root_is_exact_and_its_newton_step_short() -> None:
+    with jax.enable_x64(True):
+        roots = polished(lambda x, u: jnp.cos(x), jnp.array([[0.7]]), jnp.zeros((1, 1)))
+    np.testing.assert_allclose(roots.states, [[0.7390851332151607]], atol=1e-15)
+    assert float(roots.speeds[0]) < 1e-15
+    assert float(roots.steps[0]) < 1e-15
+
+
+def test_at_a_ghost_newtons_step_leads_away_however_slow_it_is() -> None:
+    with jax.enable_x64(True):
+        roots = polished(lambda x, u: x + 0.1 * (x**2 + 1e-10), jnp.array([[1e-4]]), jnp.zeros((1, 1)))
+    assert float(roots.speeds[0]) < 1e-9
+    assert float(roots.steps[0]) > 1e-6
+
+
+def test_spectra_are_the_jacobians_by_falling_modulus() -> None:
+    draw = np.random.default_rng(0)
+    matrix = draw.normal(size=(5, 5))
+
+    def flow(x: Any, u: Any) -> Any:
+        return x @ matrix.T
+
+    with jax.enable_x64(True):
+        found = np.asarray(spectra(flow, jnp.zeros((2, 5)), jnp.zeros((2, 1))))
+    assert (np.diff(np.abs(found), axis=1) <= 1e-12).all()
+    np.testing.assert_allclose(np.sort_complex(found[1]), np.sort_complex(np.linalg.eigvals(matrix)), atol=1e-10)
