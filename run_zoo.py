@@ -119,6 +119,9 @@ class Train:
     together: Suppress[Fixed[int]] = 1
 
     def __call__(self) -> None:
+        retries = self.retry is not None or self.retry_learning_rate is not None
+        if retries and self.more_steps is not None:
+            raise ValueError("--retry and --more-steps both add members: give one, train, and then the other.")
         look_in(self.data_dir)
         zoo = read_spec(self.spec, self.overrides, self.task, self.rule)
         if self.more_steps is not None:
@@ -137,7 +140,7 @@ class Train:
         from zoo.store.reader import all_done
 
         begin = time.monotonic()
-        if self.retry or self.retry_learning_rate is not None:
+        if retries:
             from zoo.launch.processes import several
             from zoo.running.additions import retry
 

@@ -236,9 +236,10 @@ def print_member(trained: Any, member: str) -> None:
     for section, values in fields.items():
         say(f"  {section}: {', '.join(_words(values))}")
     console.print(f"  seed: {seed}")
-    for old, new in tried_again(trained.manifest).items():
-        if member in (old, new):
-            say(f"  {'tried again as ' + new if member == old else old + ' tried again'}")
+    for old, again in tried_again(trained.manifest).items():
+        for new in again:
+            if member in (old, new):
+                say(f"  {'tried again as ' + new if member == old else old + ' tried again'}")
     if old := begun_from(trained.manifest).get(member):
         say(f"  begun where {old} ended; its curve up to there is that one's")
     curves = trained.curves

@@ -39,9 +39,10 @@ class Executable:
 
     def __init__(self, cohort: Cohort, recipe: Recipe):
         self.cohort, self.recipe = cohort, recipe
-        self.data = cohort.members[0].task.data()
+        member = cohort.members[0]
+        self.data = member.task.data()
         self.program = program.program_of(cohort, conv_form=recipe.conv_form)
-        self.evaluate_every = evaluation.evaluate_every(cohort, self.data)
+        self.evaluate_every = evaluation.evaluate_every(member.task, member.training, self.data)
         self._chunk = jax.jit(over_members(self.program.advance, recipe, 2), donate_argnums=0)
         self._init = jax.jit(self._initial)
         self.compile_seconds = 0.0

@@ -2,6 +2,7 @@
 that failed, again with another seed or learning rate."""
 
 import dataclasses
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from zoo.store.directory import Store
 from zoo.store.lock import locked
 from zoo.store.members import member_table
 from zoo.store.reader import Trained
-from zoo.store.regrouping import Place, places_of
+from zoo.store.regrouping import places_of
 from zoo.training import shapes
+from zoo.training.evaluation import evaluate_every
 from zoo.training.status import DIVERGED_WORD, UNFINISHED, UNSOLVED_WORD
 from zoo.wording import counted
 
@@ -171,49 +173,66 @@ def grow(store: Store, share: Share) -> str:
 
 
 def _beginnings(store: Store) -> tuple[dict[str, str], list[str]]:
-    """Members that are to be added and differ from one that is there in having more steps -> that one, where its end is
-    a moment of their own training; and why it is not, for each of the others."""
+    """Members that are to be added and differ from one that is there in having more steps -> the longest such one whose
+    end is a moment of their own training; and of those that have none why the longest is not."""
     shorter: dict[Any, list[Member]] = {}
-    for member in store.zoo.members:
+    for member in sorted(store.zoo.members, key=lambda m: m.training.steps, reverse=True):
         shorter.setdefault(_but_for_steps(member), []).append(member)
-    begins, reasons, standing = {}, [], None
+    begins, reasons, ends = {}, [], None
     for member in store.absent:
-        steps = member.training.steps
-        known = [m for m in shorter.get(_but_for_steps(member), []) if m.training.steps < steps]
+        known = [m for m in shorter.get(_but_for_steps(member), []) if m.training.steps < member.training.steps]
         if known:
-            if standing is None:
-                table = member_table(store.path, store.zoo, strict=False).set_index("member")
-                standing = table["status"].to_dict(), places_of(store.path)
-            old = max(known, key=lambda m: m.training.steps)
-            reason = _why_not(store, old, *standing)
-            if reason:
-                reasons.append(reason)
+            ends = ends or _Ends(store)
+            why = {old.id: ends.why_not(member, old) for old in known}
+            if old := next((old for old, reason in why.items() if not reason), None):
+                begins[member.id] = old
             else:
-                begins[member.id] = old.id
+                reasons.append(why[known[0].id])
     return begins, reasons
 
 
 def _but_for_steps(member: Member) -> Any:
-    return member.task, member.model, dataclasses.replace(member.training, steps=1), member.rule, member.seed
+    """What two members share of which one may be the other with more steps; snapshots are looked at by `_Ends`."""
+    training = dataclasses.replace(member.training, steps=1, snapshots=())
+    return member.task, member.model, training, member.rule, member.seed
 
 
-def _why_not(store: Store, old: Member, status: dict[str, str], places: dict[str, Place]) -> str:
-    """Why the training with more steps would not have come by the end of this one; "" where it would."""
-    training = old.training
-    if training.schedule != "constant":
-        return f"the {training.schedule} schedule of the learning rate depends on their number"
-    if on(training.target):
-        return "members with a target stop at it"
-    if status[old.id] in UNFINISHED:
-        return "those with fewer are not trained to their end"
-    if status[old.id] == DIVERGED_WORD:
-        return "those with fewer diverged"
-    every = store.manifest["cohorts"][store.zoo.homes[old.id]]["evaluate_every"]
-    if training.score_levels and (not every or training.steps % every):
-        return f"score levels are met at evaluations, and step {training.steps} would be none of theirs"
-    if old.id not in places or places[old.id].folder.steps()[-1:] != [training.steps]:
-        return f"the checkpoint of those with fewer at step {training.steps} is not there"
-    return ""
+class _Ends:
+    """How the members of a directory have ended; each block is looked at once, when it is asked for."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        table = member_table(store.path, store.zoo, strict=False).set_index("member")
+        self._status: dict[str, str] = table["status"].to_dict()
+        self._places = places_of(store.path)
+        self._newest = functools.cache(lambda folder: (folder.steps() or [None])[-1])
+        self._interval = functools.cache(_evaluated_every)
+
+    def why_not(self, new: Member, old: Member) -> str:
+        """Why the training of `new` would not have come by the end of `old`; "" where it would."""
+        training, entry = old.training, self._store.manifest["cohorts"][self._store.zoo.homes[old.id]]
+        if training.schedule != "constant":
+            return f"the {training.schedule} schedule of the learning rate depends on their number"
+        if on(training.target):
+            return "members with a target stop at it"
+        if self._status[old.id] in UNFINISHED:
+            return "those with fewer are not trained to their end"
+        if self._status[old.id] == DIVERGED_WORD:
+            return "those with fewer diverged"
+        # The old interval is never above the old steps, the new one may be: then it is another.
+        every = self._interval(new.task, new.training) if training.score_levels else 1
+        if training.score_levels and (training.steps % every or entry["evaluate_every"] != every):
+            return f"score levels are met at evaluations, and step {training.steps} would be none of theirs"
+        if lacking := [s for s in new.training.snapshots if s < training.steps and s not in training.snapshots]:
+            return f"those with fewer have no snapshot at step {lacking[0]}"
+        if old.id not in self._places or self._newest(self._places[old.id].folder) != training.steps:
+            return f"the checkpoint of those with fewer at step {training.steps} is not there"
+        return ""
+
+
+def _evaluated_every(task: Any, training: Training) -> int:
+    """Steps between the evaluations of a member that nobody has trained."""
+    return evaluate_every(task, training, None if training.evaluate_every else task.data())
 
 
 def longer(out: str | os.PathLike[str], given: Zoo, steps: int) -> Zoo:
@@ -230,16 +249,15 @@ def longer(out: str | os.PathLike[str], given: Zoo, steps: int) -> Zoo:
     zoo = Trained(out).zoo
     if lacking := sum(member not in zoo.by_id for member in given.by_id):
         raise ValueError(f"{out} lacks {counted(lacking, 'member')} of this spec; train it first.")
-    by_fields: dict[Any, Member] = {}
+    again: dict[str, Member] = {}
     for member in zoo.members:
         if member.training.steps < steps:
-            training = checked(dataclasses.replace(member.training, steps=steps))
-            by_fields[_but_for_steps(member)] = _named(member._replace(training=training))
-    if not by_fields:
+            new = _named(member._replace(training=checked(dataclasses.replace(member.training, steps=steps))))
+            again[new.id] = new
+    if not again:
         most = max(member.training.steps for member in zoo.members)
         raise ValueError(f"--more-steps is {steps}, and no member of {out} has fewer; the most is {most}.")
-    new = [member for member in by_fields.values() if member.id not in zoo.by_id]
-    return zoo + Zoo.of(zoo.name, new)
+    return zoo + Zoo.of(zoo.name, [new for member, new in again.items() if member not in zoo.by_id])
 
 
 def _grids(members: list[Member], generation: int) -> list[Grid]:

@@ -16,6 +16,7 @@ from zoo.running.loaded_block import LoadedBlock, Progress, final_report
 from zoo.running.repacking import Repacking
 from zoo.running.shares import Share
 from zoo.store.directory import Store
+from zoo.store.manifest import check_one_machine
 
 TICK = 0.25
 """Seconds between two looks at the workers."""
@@ -211,12 +212,13 @@ class CohortQueue:
         """Settle the recipe, and sort out what is left to train; the lock is held."""
         recipe = self._store.recipe(self.cohort.id)
         if recipe is None and self._in_share(blocks_of(self.cohort, self._asked)):
+            check_one_machine(self._store.path, self._store.manifest)
             executable = fitted(self.cohort, self._asked, device, self._room[device], alone)
             recipe = self._fix(executable)
             self._executable = executable if executable.recipe == recipe else Executable(self.cohort, recipe)
         unfinished = [] if recipe is None else self._unfinished(recipe, report)
         if unfinished and recipe is not None:
-            self._refuse_other_threads(recipe)
+            check_one_machine(self._store.path, self._store.manifest)
         if recipe is not None and unfinished and self._executable is None:
             self._executable = Executable(self.cohort, recipe)
             self._refuse_if_too_large(self._executable, device)
@@ -245,15 +247,6 @@ class CohortQueue:
         if math.isfinite(member.task.solved):
             about["solved"] = float(member.task.solved)  # so that the member table is read without the task
         return self._store.fix(self.cohort.id, executable.recipe, again, **about)
-
-    def _refuse_other_threads(self, recipe: Recipe) -> None:
-        """A directory that was merged may have cohorts of several machines: none is trained on as no other was."""
-        if recipe.threads != startup.threads():
-            raise ValueError(
-                f"Cohort {self.cohort.id} of {self._store.path} runs with {recipe.threads} CPU threads, which decide "
-                f"bits, and this process has {startup.threads()}, as others of the directory need: train what is left "
-                f"of it in a directory of its own, with NPROC={recipe.threads}, and merge."
-            )
 
     def _refuse_if_too_large(self, executable: Executable, device: Any) -> None:
         """A cohort keeps its block, on whatever machine it goes on: this one may be too small for it.

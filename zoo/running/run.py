@@ -27,7 +27,7 @@ from zoo.store.checkpoints import KEPT
 from zoo.store.directory import Store, check_place
 from zoo.store.disk_space import check_disk
 from zoo.store.lock import locked
-from zoo.store.manifest import versions
+from zoo.store.manifest import difference, machines, versions
 from zoo.store.reader import Trained
 from zoo.training import shapes
 from zoo.training.status import PENDING_WORD
@@ -141,7 +141,8 @@ def _trained(store: Store, settings: Settings, devices: list[Any], cluster: Clus
     """Train what is left in a directory that this process holds; the member table is written whatever happens."""
     queues = _queues(store, settings, devices, cluster, display)
     display.expect({queue.cohort.id: queue.members() for queue in queues})
-    store.record(hardware=_hardware(devices))
+    if not difference(machines(store.manifest)):
+        store.record(hardware=_hardware(devices))
     if store.writes:
         store.write_table()
     scheduler = Scheduler(store, queues, settings, display)
@@ -196,6 +197,8 @@ def _start(store: Store) -> list[Any]:
 
 def _check_same(store: Store, threads: int) -> None:
     """Refuse a process that would give other bits than the one that began the directory."""
+    if difference(machines(store.manifest)):
+        return  # no single one did: whoever finds something left to train refuses that
     platform, here = store.manifest.get("hardware", {}).get("platform"), jax.default_backend()
     if platform not in (None, here) or bool(threads) != (here == "cpu"):  # only a CPU's recipe has threads
         begun = platform or ("cpu" if threads else "an accelerator")

@@ -110,7 +110,11 @@ class Store:
           added: the members, of generations after the last.
           **lineage: `of`, for members that are old ones again, the old ids -> the new ones; `begins`, for members that
             go on where old ones ended, the new ids -> the old ones.
+
+        Raises:
+          ValueError: it was merged of directories that no single machine goes on with.
         """
+        manifest.check_one_machine(self.path, self.manifest)
         content, before = self.manifest, self.manifest.get("retries", [])
         content["retries"] = [*before, {**added.to_json(), **{name: of for name, of in lineage.items() if of}}]
         content["cohorts"] = manifest.sizes(self.zoo + added)

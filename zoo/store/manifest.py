@@ -28,6 +28,9 @@ _ENTRY_TYPES = {
     **dict.fromkeys(("retries", "merged"), list),
 }
 
+DECIDING = ("jax", "jaxlib", "flax", "optax")
+"""The packages whose versions decide bits."""
+
 _RECIPE = {"block": int, "inner": (str, int), "conv_form": str, "threads": int, "llvm": int}
 
 
@@ -71,7 +74,8 @@ def read_manifest(path: Any) -> dict[str, Any]:
     for name, kind in _ENTRY_TYPES.items():
         if not isinstance(manifest.get(name, kind()), kind):
             raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
-    if not all(isinstance(about, dict) for about in manifest.get("merged", [])):
+    kinds = [about.get("machines", []) if isinstance(about, dict) else None for about in manifest.get("merged", [])]
+    if not all(isinstance(each, list) and all(isinstance(kind, dict) for kind in each) for each in kinds):
         raise ValueError(f"{file} is not a zoo's manifest: merged is {manifest['merged']!r:.80}.")
     for retry in manifest.get("retries", []):
         pairs = [retry.get(name, {}) for name in ("of", "begins")] if isinstance(retry, dict) else [None]
@@ -140,9 +144,47 @@ def _described_by(described: str, parts: tuple[tuple[str, str], ...], path: Any)
         return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
 
 
-def tried_again(manifest: dict[str, Any]) -> dict[str, str]:
-    """Members that were tried again -> who they are now."""
-    return {old: new for retry in manifest.get("retries", []) for old, new in retry.get("of", {}).items()}
+def machines(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """What decided the bits of a directory beside its spec and its recipes.
+
+    Returns:
+      Platform, CPU threads, versions of `DECIDING`, flags of compilers: name -> value; none where nobody
+      has trained, several of a directory that was merged of such.
+    """
+    if kinds := [kind for about in manifest.get("merged", []) for kind in about.get("machines", [])]:
+        return [kind for i, kind in enumerate(kinds) if kind not in kinds[:i]]
+    recipes = [recipe for entry in manifest["cohorts"].values() if (recipe := entry["recipe"] or entry["asked"])]
+    about = {name: manifest.get("versions", {}).get(name) for name in DECIDING}
+    about |= manifest.get("environment", {"environment": "not recorded"})
+    platform = manifest.get("hardware", {}).get("platform")
+    return [
+        {"platform": platform or ("cpu" if threads else "an accelerator"), "CPU threads": threads, **about}
+        for threads in sorted({recipe["threads"] for recipe in recipes})
+    ]
+
+
+def difference(kinds: list[dict[str, Any]]) -> str:
+    """In what some of `machines` differ, as words; "" where in nothing."""
+    values = {name: dict.fromkeys(str(kind.get(name, "none")) for kind in kinds) for kind in kinds for name in kind}
+    return "; ".join(f"{name} {' and '.join(each)}" for name, each in values.items() if len(each) > 1)
+
+
+def check_one_machine(path: Any, manifest: dict[str, Any]) -> None:
+    """Refuse to train in a directory that was merged of such as no single machine goes on with."""
+    if other := difference(machines(manifest)):
+        raise ValueError(
+            f"{path} was merged from directories that differ in what decides bits ({other}), and nothing is trained in "
+            "it: train, or add members, where they came from, and merge again."
+        )
+
+
+def tried_again(manifest: dict[str, Any]) -> dict[str, list[str]]:
+    """Members that were tried again -> who they are now: several where directories were merged that tried apart."""
+    tried: dict[str, list[str]] = {}
+    for retry in manifest.get("retries", []):
+        for old, new in retry.get("of", {}).items():
+            tried[old] = [*tried.get(old, []), *([] if new in tried.get(old, []) else [new])]
+    return tried
 
 
 def begun_from(manifest: dict[str, Any]) -> dict[str, str]:

@@ -7,14 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from zoo import files
 from zoo.buckets import is_remote
 from zoo.spec import own_parts
 from zoo.spec.member import Member
 from zoo.spec.zoo import Grid, Zoo, grids_of
 from zoo.store import manifest
+from zoo.store._sources import Source, difference, differing, opened
 from zoo.store.checkpoints import BlockFolder
 from zoo.store.directory import Store, check_place
 from zoo.store.lock import DirectoryInUse, locked
@@ -25,36 +24,8 @@ from zoo.wording import counted
 
 __all__ = ["merge"]
 
-AT_ONCE = 64
-"""Members whose parameters are compared at a time."""
-
-
-class Source(NamedTuple):
-    """A directory that is merged.
-
-    Attributes:
-      trained: the directory.
-      zoo: what is in it.
-      finished: the members that were trained to their end.
-    """
-
-    trained: Trained
-    zoo: Zoo
-    finished: set[str]
-
-    @property
-    def path(self) -> Path:
-        """Of the directory."""
-        return self.trained.path
-
-    @property
-    def name(self) -> str:
-        """What sentences call it."""
-        return str(self.path)
-
-    def entry(self, cohort: str) -> dict[str, Any]:
-        """What the directory says of a cohort."""
-        return self.trained.manifest["cohorts"][cohort]
+STAGE = ".merging"
+"""Where in the new directory it is written until it is whole."""
 
 
 class Piece(NamedTuple):
@@ -81,8 +52,9 @@ def merge(
 
     Checkpoints are linked where the disk allows it, else copied, with their checksums; a block of which members are
     left out is written anew without them. Every cohort keeps its recipe, as a generation of its own. Of a member that
-    is in several directories the first copy is taken that was trained to its end. What was compared or drawn stays
-    where it is.
+    is in several directories the first copy is taken that was trained to its end, its checkpoints whole. What was
+    compared or drawn stays where it is. Directories that differ in what decides bits (`zoo.store.manifest.machines`)
+    make one in which nothing is trained.
 
     Args:
       directories: zoo directories of this machine, two or more.
@@ -94,6 +66,7 @@ def merge(
 
     Raises:
       ValueError: directories that cannot be one, and why; nothing is written.
+      OSError: it could not be written; the same call begins again.
     """
     if remote := [str(place) for place in (*directories, out) if is_remote(place)]:
         raise ValueError(f"{remote[0]} is in a bucket; merge copies on this machine.")
@@ -106,24 +79,29 @@ def merge(
         for path in paths:
             manifest.read_manifest(path)  # what is no zoo directory must not get a lock
             _hold(path, held)
-        sources = [_opened(path) for path in paths]
+        if (target / STAGE / "zoo.json").exists():
+            with locked(target):
+                _settle(target)
         if (target / "zoo.json").exists():
-            return _merged_before(target, sources, say)
+            return _merged_before(target, paths, say)
         check_place(target)
+        say(f"merging {', '.join(str(path) for path in paths)} into {target}; every checkpoint is read first")
+        sources = [opened(path, say) for path in paths]
         owners = _owners(sources)
-        say(f"merging {', '.join(str(path) for path in paths)} into {target}")
         data = _check_alike(sources, owners)
         for line in _lines(sources, owners):
             say(line)
-        place = target.with_name(f".{target.name}.merging")  # one name, so that what a killed run leaves is found
-        place.mkdir(parents=True, exist_ok=True)
-        with locked(place):
+        target.mkdir(parents=True, exist_ok=True)
+        with locked(target):
+            if (target / "zoo.json").exists():  # another has made it meanwhile
+                return _merged_before(target, paths, say)
+            check_place(target)
             try:
-                _write(place, sources, owners, data)
-                place.rename(target)
-            except Exception:  # a damaged checkpoint, a full disk
-                files.remove(place)
+                _write(target / STAGE, sources, owners, data)
+            except Exception:  # a full disk
+                files.remove(target / STAGE)
                 raise
+            _settle(target)
     say(f"{counted(len(owners), 'member')} of {len(sources)} directories are in {target}")
     return Trained(target)
 
@@ -153,12 +131,12 @@ def _hold(path: Path, held: ExitStack) -> None:
         return
 
 
-def _opened(path: Path) -> Source:
-    trained = Trained(path)
-    zoo = trained.zoo
-    manifest.check_cohorts(path, trained.manifest, zoo)
-    table = trained.members
-    return Source(trained, zoo, set(table.loc[~table["status"].isin(UNFINISHED), "member"]))
+def _settle(target: Path) -> None:
+    """Move what is staged to where it is to be, `zoo.json` last: a run that is killed meanwhile goes on with it."""
+    if not (target / "zoo.json").exists():
+        for name in sorted(files.names(target / STAGE), key="zoo.json".__eq__):
+            (target / STAGE / name).rename(target / name)
+    files.remove(target / STAGE)
 
 
 def _owners(sources: Sequence[Source]) -> dict[str, int]:
@@ -175,7 +153,6 @@ def _owners(sources: Sequence[Source]) -> dict[str, int]:
 def _check_alike(sources: Sequence[Source], owners: dict[str, int]) -> dict[str, str]:
     """Refuse what cannot be one directory; the hashes of the data of all tasks."""
     data: dict[str, tuple[str, Source]] = {}
-    machines: dict[tuple[Any, Any, str], Source] = {}
     for source in sources:
         content = source.trained.manifest
         for task, hashed in content.get("data", {}).items():
@@ -184,20 +161,12 @@ def _check_alike(sources: Sequence[Source], owners: dict[str, int]) -> dict[str,
                 raise ValueError(
                     f"{other.name} and {source.name} have other data of the task {task}: {known}, {hashed}."
                 )
-        recipes = [e["recipe"] or e["asked"] for e in content["cohorts"].values() if e["recipe"] or e["asked"]]
-        if recipes:
-            asked = " ".join(f"{name}={value!r}" for name, value in content.get("environment", {}).items())
-            machines.setdefault((content.get("hardware", {}).get("platform"), recipes[0]["threads"], asked), source)
-    if len(machines) > 1:
+    if differ := difference(sources):
         for i, source in enumerate(sources):
             if left := sum(owner == i and member not in source.finished for member, owner in owners.items()):
-                kinds = " and ".join(
-                    f"{of.name} on {platform}" + f" with {threads} threads" * bool(threads) + f", {asked}" * bool(asked)
-                    for (platform, threads, asked), of in machines.items()
-                )
                 raise ValueError(
-                    f"{counted(left, 'member')} of {source.name} are not trained to their end, and would go on as no "
-                    f"single machine can ({kinds}): train them first."
+                    f"{counted(left, 'member')} of {source.name} are not trained to their end, and the directories "
+                    f"differ in what decides bits ({differ}): train them first."
                 )
     code: dict[str, tuple[str, Source]] = {}
     for source in sources:
@@ -211,46 +180,19 @@ def _check_alike(sources: Sequence[Source], owners: dict[str, int]) -> dict[str,
 
 def _lines(sources: Sequence[Source], owners: dict[str, int]) -> Iterator[str]:
     """What is said of members that are in several sources, and of sources that differ."""
-    versions = {source.name: source.trained.manifest.get("versions", {}) for source in sources}
-    names = {n: {v.get(n) for v in versions.values()} for n in ("jax", "jaxlib")}
-    for name, found in names.items():
-        if len(found) > 1:
-            each = ", ".join(f"{v.get(name)} in {where}" for where, v in versions.items())
-            yield f"The directories were trained with other versions of {name}: {each}"
+    if differ := difference(sources):
+        yield f"The directories differ in what decides bits ({differ}): in their merge nothing is trained"
     for i, source in enumerate(sources):
         shared = [member for member in source.zoo.by_id if owners[member] != i]
         for owner in sorted({owners[member] for member in shared}):
             taken = sources[owner]
             both = [member for member in shared if owners[member] == owner]
-            other = _differing(taken, source, [m for m in both if m in taken.finished & source.finished])
+            other = differing(taken, source, [m for m in both if m in taken.finished & source.finished])
             line = f"{counted(len(both), 'member')} of {source.name} that {taken.name} has too count once"
             if other:
                 some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
                 line += f"; {len(other)} of them are not the same bits ({some}), and those of {taken.name} are taken"
             yield line
-
-
-def _differing(one: Source, other: Source, members: Sequence[str]) -> list[str]:
-    """The members whose parameters are not the same in two directories."""
-    together: dict[tuple[str, str], list[str]] = {}
-    for member in members:
-        together.setdefault((one.zoo.homes[member], other.zoo.homes[member]), []).append(member)
-    differing = []
-    for group in together.values():
-        for start in range(0, len(group), AT_ONCE):
-            ids = group[start : start + AT_ONCE]
-            pairs = zip(_leaves(one.trained.variables(ids)), _leaves(other.trained.variables(ids)))
-            same = np.all([[np.array_equal(a, b) for a, b in zip(x, y)] for x, y in pairs], axis=0)
-            differing += [member for member, equal in zip(ids, same) if not equal]
-    return differing
-
-
-def _leaves(tree: Any) -> Iterator[np.ndarray]:
-    if isinstance(tree, dict):
-        for name in sorted(tree):
-            yield from _leaves(tree[name])
-    else:
-        yield tree
 
 
 def _pieces(source: Source, owned: set[str], first: int) -> list[Piece]:
@@ -291,21 +233,18 @@ def _grids(source: Source, pieces: Sequence[Piece], first: int) -> list[Grid]:
 
 
 def _write(place: Path, sources: Sequence[Source], owners: dict[str, int], data: dict[str, str]) -> None:
-    """Write the new directory; its `zoo.json` last, so that nothing half made is read as whole."""
-    for name in files.names(place):
-        if not name.startswith(".lock"):
-            files.remove(place / name) if (place / name).is_dir() else files.unlink(place / name)
-    pieces: list[Piece] = []
+    """Write the new directory in place of what a killed run has left of one; its `zoo.json` last."""
+    files.remove(place)
+    given: list[list[Piece]] = []
     grids: list[Grid] = []
     for i, source in enumerate(sources):
         first = 1 + max((grid.generation for grid in grids), default=-1)
-        of_source = _pieces(source, {member for member, owner in owners.items() if owner == i}, first)
-        grids += _grids(source, of_source, first)
-        pieces += of_source
+        given.append(_pieces(source, {member for member, owner in owners.items() if owner == i}, first))
+        grids += _grids(source, given[-1], first)
     names = list(dict.fromkeys(source.zoo.name for source in sources))
     name = "+".join(names) if len("+".join(names)) <= 80 else names[0]
     zoo, asked = Zoo.of_grids(name, grids), {}
-    for piece in pieces:
+    for piece in (piece for pieces in given for piece in pieces):
         home, entry = zoo.homes[piece.members[0].id], piece.source.entry(piece.cohort)
         if entry["asked"]:
             asked[home] = entry["asked"]
@@ -314,52 +253,83 @@ def _write(place: Path, sources: Sequence[Source], owners: dict[str, int], data:
             files.link(old / "cohort.json", place / "cohorts" / home / "cohort.json")
             for new, (index, rows) in enumerate(piece.blocks):
                 block, copy = BlockFolder(old / f"{index:04d}"), place / "cohorts" / home / f"{new:04d}"
-                _copy(block, copy) if rows is None else _leave_out(block, copy, piece, rows, entry["recipe"]["block"])
+                steps = piece.source.steps.get(block.path, [])
+                if rows is None:
+                    _copy(block, copy, steps)
+                else:
+                    _leave_out(block, copy, steps, piece, rows, entry["recipe"]["block"])
     files.write_atomically(place / "recipes.json", files.to_json(asked))
-    content = {**sources[0].trained.manifest, "spec": zoo.to_json(), "cohorts": manifest.sizes(zoo), "data": data}
-    lineage: dict[str, dict[str, str]] = {"of": {}, "begins": {}}
-    for source in reversed(sources):  # the first has the last word
-        lineage["of"] |= manifest.tried_again(source.trained.manifest)
-        lineage["begins"] |= manifest.begun_from(source.trained.manifest)
+    trained = [source.trained.manifest for source in sources if manifest.machines(source.trained.manifest)]
+    content = {**(trained or [sources[0].trained.manifest])[0]}
+    content.update(spec=zoo.to_json(), cohorts=manifest.sizes(zoo), data=data)
+    lineage = [entry for i, pieces in enumerate(given) for entry in _lineage(sources[i], i, owners, pieces)]
     # An entry even where there is no lineage: the recipes of cohorts that are begun later have a file of their own.
-    content["retries"] = [{"name": name, "grids": [], **{entry: pairs for entry, pairs in lineage.items() if pairs}}]
+    content["retries"] = [{"name": name, "grids": [], **pairs} for pairs in lineage or [{}]]
     if texts := own_parts.texts_of(zoo):
         content["parts"] = own_parts.keep(place, texts)
-    content["merged"] = [_about(source) for source in sources]
-    content.pop("last_run", None)
+    content["merged"] = [_about(source, pieces, zoo) for source, pieces in zip(sources, given)]
+    for entry in ("last_run", *ABOUT[:-1] * bool(difference(sources))):  # what none of the sources can say for all
+        content.pop(entry, None)
     files.write_atomically(place / "zoo.json", files.to_json(content))
     Store(place, zoo).write_table()
 
 
-def _copy(block: BlockFolder, target: Path) -> None:
-    """Link the whole checkpoints of a block."""
-    for step in block.steps():
+def _copy(block: BlockFolder, target: Path, steps: Sequence[int]) -> None:
+    """Link some checkpoints of a block."""
+    for step in steps:
         for name in files.sizes(block.path / str(step)):
             files.link(block.path / str(step) / name, target / str(step) / name)
 
 
-def _leave_out(block: BlockFolder, target: Path, piece: Piece, rows: list[int], size: int) -> None:
-    """Write the checkpoints of a block without some of its members."""
-    steps = block.steps()
+def _leave_out(
+    block: BlockFolder, target: Path, steps: Sequence[int], piece: Piece, rows: list[int], size: int
+) -> None:
+    """Write some checkpoints of a block without some of its members."""
     new = BlockFolder(target, kept=len(steps))
     for step in steps:
         save_gathered(new, step, [Place(block, row) for row in rows], [member.id for member in piece.members], size)
 
 
-def _about(source: Source) -> dict[str, Any]:
-    """What `zoo.json` says of a directory that was merged."""
+def _lineage(source: Source, number: int, owners: dict[str, int], pieces: Sequence[Piece]) -> Iterator[dict[str, Any]]:
+    """What `retries` of a source says of who comes from whom: of beginnings those of members that it gives.
+
+    Who is still to begin does so from a copy of the same source, or else from its seed: with the same bits.
+    """
+    begun, kept = manifest.begun_from(source.trained.manifest), set()
+    for piece in pieces:
+        members = [member.id for member in piece.members if member.id in begun]
+        if all(member in source.finished or owners[begun[member]] == number for member in members):
+            kept |= set(members)
+    for retry in source.trained.manifest.get("retries", []):
+        begins = {new: old for new, old in retry.get("begins", {}).items() if new in kept}
+        if pairs := {name: of for name, of in (("of", retry.get("of", {})), ("begins", begins)) if of}:
+            yield pairs
+
+
+ABOUT = ("versions", "environment", "hardware", "merged")
+"""Entries of a `zoo.json` that stand in that of a merge, too, for each directory by itself."""
+
+
+def _about(source: Source, pieces: Sequence[Piece], zoo: Zoo) -> dict[str, Any]:
+    """What the `zoo.json` of a merge, with this spec, says of a directory that was merged."""
     content = source.trained.manifest
-    about = {name: content[name] for name in ("versions", "hardware") if name in content}
-    return {"directory": source.path.name, "members": len(source.zoo.members), "ids": _hash(source.zoo.by_id), **about}
+    return {
+        "directory": source.path.name,
+        "members": len(source.zoo.members),
+        "ids": _hash(source.zoo.by_id),
+        "cohorts": [zoo.homes[piece.members[0].id] for piece in pieces],
+        "machines": manifest.machines(content),
+        **{name: content[name] for name in ABOUT if name in content},
+    }
 
 
 def _hash(members: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(sorted(members)).encode()).hexdigest()[:16]
 
 
-def _merged_before(target: Path, sources: Sequence[Source], say: Callable[[str], Any]) -> Trained:
+def _merged_before(target: Path, paths: Sequence[Path], say: Callable[[str], Any]) -> Trained:
     """The directory, where it is the merge of these sources; a ValueError where it is not."""
-    merged = Trained(target)
+    merged, sources = Trained(target), [Trained(path) for path in paths]
     recorded = merged.manifest.get("merged", [])
     if [about.get("ids") for about in recorded] != [_hash(source.zoo.by_id) for source in sources]:
         of = ", ".join(f"{about.get('directory')} ({about.get('members')} members)" for about in recorded)
@@ -369,7 +339,8 @@ def _merged_before(target: Path, sources: Sequence[Source], say: Callable[[str],
     say(f"{target} is the merge of these already, with {counted(len(merged.zoo.members), 'member')}")
     table = merged.members
     waiting = set(table.loc[table["status"].isin(UNFINISHED), "member"])
-    if later := sorted(waiting & {member for source in sources for member in source.finished}):
+    tables = [source.members for source in sources] if waiting else []
+    if later := waiting & {m for t in tables for m in t.loc[~t["status"].isin(UNFINISHED), "member"]}:
         say(
             f"{counted(len(later), 'member')} that are not trained to their end in it have been since, where they came "
             f"from: remove {target} to merge anew, or `train` it"

@@ -1,6 +1,7 @@
 """Every checksum of a zoo directory."""
 
 import os
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -56,16 +57,12 @@ def verify(directory: str | os.PathLike[str]) -> Verified:
         if not (path / "zoo.json").exists():
             raise
         changed = [str(error)]
-    folders = [
-        BlockFolder(folder.path, snapshots=snapshots.get(folder.path.parent.name, ())) for folder in block_folders(path)
-    ]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # a digest leaves the other threads alone
-        blocks = list(pool.map(_block, folders))
+    blocks = list(verified_blocks(path, snapshots))
     members = {member for block in blocks for member in block.members}
-    damaged = {block.cohort for block in blocks if block.faults}
+    damaged = {block.folder.path.parent.name for block in blocks if block.faults}
     return Verified(
         blocks=len(blocks),
-        checkpoints=sum(block.checkpoints for block in blocks),
+        checkpoints=sum(len(block.steps) for block in blocks),
         bytes=sum(block.bytes for block in blocks),
         unfinished=sum(block.unfinished for block in blocks),
         faults=[*changed, *(fault for block in blocks for fault in block.faults), *_lost(path, members, damaged)],
@@ -83,26 +80,41 @@ def _snapshots(path: Any, specs: list[dict[str, Any]]) -> dict[str, tuple[int, .
     return found
 
 
-class _VerifiedBlock(NamedTuple):
+class VerifiedBlock(NamedTuple):
     """What reading every file of a block has shown.
 
     Attributes:
-      cohort: its cohort's id.
+      folder: which.
       members: that its newest whole checkpoint holds.
-      checkpoints, bytes, unfinished, faults: as of `Verified`.
+      steps: of its whole checkpoints, ascending.
+      bytes, unfinished, faults: as of `Verified`.
     """
 
-    cohort: str
+    folder: BlockFolder
     members: list[str]
-    checkpoints: int
+    steps: list[int]
     bytes: int
     unfinished: int
     faults: list[str]
 
 
-def _block(folder: BlockFolder) -> _VerifiedBlock:
-    checkpoints = size = unfinished = 0
-    members, damaged, newest = [], {}, -1
+def verified_blocks(path: Any, snapshots: Mapping[str, tuple[int, ...]]) -> Iterator[VerifiedBlock]:
+    """Of every block, in order, what reading every file of it has shown.
+
+    Args:
+      path: of the directory.
+      snapshots: cohort -> the steps that its blocks are to keep.
+    """
+    folders = [
+        BlockFolder(folder.path, snapshots=snapshots.get(folder.path.parent.name, ())) for folder in block_folders(path)
+    ]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # a digest leaves the other threads alone
+        yield from pool.map(_block, folders)
+
+
+def _block(folder: BlockFolder) -> VerifiedBlock:
+    size = unfinished = 0
+    members, steps, damaged = [], [], {}
     for step in folder.numbers():
         try:
             content = sealing.verify_step(folder.path / str(step), step)
@@ -111,20 +123,19 @@ def _block(folder: BlockFolder) -> _VerifiedBlock:
         except sealing.CheckpointCorrupt as error:
             damaged[step] = str(error)
         else:
-            checkpoints += 1
-            newest = step
+            steps.append(step)
             members = content["members"]
             size += sum(entry["bytes"] for entry in content["files"].values())
     faults = []
     for step, error in damaged.items():
-        mended = step in (0, *folder.snapshots) or step > newest
+        mended = step in (0, *folder.snapshots) or step > max(steps, default=-1)
         way = MENDS if mended else f"newer ones are whole, so remove {folder.path / str(step)}"
         faults.append(f"{error.rstrip('.')}; {way}.")
     for step in folder.lost():
         if step not in damaged:
             what = "a snapshot" if step else "the untrained networks"
             faults.append(f"{folder.path} has lost step {step}, {what}; {MENDS}.")
-    return _VerifiedBlock(folder.path.parent.name, members, checkpoints, size, unfinished, faults)
+    return VerifiedBlock(folder, members, steps, size, unfinished, faults)
 
 
 def _lost(path: Any, members: set[str], damaged: set[str]) -> list[str]:

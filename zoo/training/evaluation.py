@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from zoo.spec.cohorts import Cohort
+from zoo.spec.settings import Training
 from zoo.tasks import is_environment
 
 EVALUATION_SHARE = 0.02
@@ -19,15 +19,18 @@ TRIALS_AT_ONCE = 500
 """Trials of the evaluation set that one forward pass takes: ten thousand images at once would need gigabytes."""
 
 
-def evaluate_every(cohort: Cohort, data: Any) -> int:
-    """Steps between evaluations: as asked, or as often as `EVALUATION_SHARE` allows; a member's own fields decide."""
-    member = cohort.members[0]
-    asked, steps = member.training.evaluate_every, member.training.steps
-    if asked:
-        return min(asked, steps)
-    held_out = jax.eval_shape(member.task.evaluation, data)  # trials, or keys of episodes
-    count = len(held_out if is_environment(member.task) else held_out.inputs)
-    return min(steps, math.ceil(count / (3 * EVALUATION_SHARE * member.training.batch)))
+def evaluate_every(task: Any, training: Training, data: Any) -> int:
+    """Steps between evaluations: as asked, or as often as `EVALUATION_SHARE` allows; at most all there are.
+
+    Args:
+      task, training: of the member.
+      data: what `task.data` gives; not looked at where `training.evaluate_every` says it.
+    """
+    if training.evaluate_every:
+        return min(training.evaluate_every, training.steps)
+    held_out = jax.eval_shape(task.evaluation, data)  # trials, or keys of episodes
+    count = len(held_out if is_environment(task) else held_out.inputs)
+    return min(training.steps, math.ceil(count / (3 * EVALUATION_SHARE * training.batch)))
 
 
 def in_parts(function: Callable[[jax.Array], jax.Array], inputs: jax.Array) -> jax.Array:

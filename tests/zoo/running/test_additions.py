@@ -18,6 +18,7 @@ from zoo.running.packing import Pack
 from zoo.running.shares import Cluster, Share
 from zoo.store.checkpoints import BlockFolder
 from zoo.store.directory import Store
+from zoo.store.manifest import begun_from
 from zoo.store.sealing import CheckpointCorrupt
 from zoo.store.verification import verify
 from zoo.tasks import digits, flipflop
@@ -286,6 +287,7 @@ def test_more_steps_on_the_command_line_need_no_spec_and_are_asked_for_once(
     assert "all was done before" in capsys.readouterr().out
     for words, sentence in {
         (str(path), "--more-steps", "9"): "",
+        (str(path), "--more-steps", "12", "--retry", "diverged"): "--retry and --more-steps both add members",
         (str(path), "--more-steps", "5"): "--more-steps is 5, and no member of",
         ("demo", "--out", str(path), "--more-steps", "12"): "of this spec; train it first",
         ("demo", "--more-steps", "12"): "--out is missing",
@@ -325,6 +327,7 @@ def test_where_the_end_of_fewer_steps_is_no_moment_of_more_they_begin_from_the_s
         "target": ({"target": 0.9}, "members with a target stop at it"),
         "diverged": ({"learning_rate": 1e9, "optimizer": "sgd", "score_levels": ()}, "those with fewer diverged"),
         "levels": ({"evaluate_every": 4}, "score levels are met at evaluations, and step 6 would be none of theirs"),
+        "interval": ({"evaluate_every": 9}, "score levels are met at evaluations, and step 6 would be none of theirs"),
     }.items():
         model = vanilla.Model(hidden=3, activation="relu") if name == "diverged" else NOISY
         fields = {"seeds": range(1), **given}
@@ -335,6 +338,34 @@ def test_where_the_end_of_fewer_steps_is_no_moment_of_more_they_begin_from_the_s
             capsys.readouterr().out.split()
         )
         assert "begins_from" not in load(tmp_path / name).members
+
+
+def test_they_begin_from_the_longest_that_is_trained_and_each_block_is_looked_at_once(
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, looked, steps = Path(shutil.copytree(short, tmp_path / "zoo")), [], BlockFolder.steps
+    grow(Store(path, long([6, 9])), Share())  # which nobody trains
+    monkeypatch.setattr(BlockFolder, "steps", lambda folder: looked.append(folder.path) or steps(folder))
+    assert "3 of the new begin where one with fewer steps ended" in grow(Store(path, long([6, 9, 12])), Share())
+    old, new = load(short).members["member"], [m.id for m in load(path).zoo.members if m.training.steps == 12]
+    assert [begun_from(load(path).manifest)[member] for member in new] == old.tolist()
+    assert max(looked.count(block) for block in looked) == 2, "for the table of members, and for their ends"
+
+
+def test_other_snapshots_after_the_end_of_fewer_steps_do_not_matter_and_lacking_ones_before_it_are_said(
+    short: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(short, tmp_path / "zoo"))
+    later, lacking = long([12], snapshots=(2, 8)), long([9], snapshots=(3,), seeds=[0])
+    sentence = grow(Store(path, long([6]) + later + lacking), Share())
+    assert "3 of the new begin where one with fewer steps ended" in sentence
+    assert (
+        "1 with more steps than before begin from their seeds, since those with fewer have no snapshot at" in sentence
+    )
+    train(long([6]) + later + lacking, path, quiet=True)
+    whole, new = train(later, tmp_path / "whole", quiet=True, block=2), [member.id for member in later.members]
+    for at in (2, 8, "last"):
+        chex.assert_trees_all_equal(load(path).variables(new, at=at), whole.variables(new, at=at))
 
 
 def test_an_end_that_cannot_be_read_any_more_is_said_and_the_seeds_give_the_same_bits(

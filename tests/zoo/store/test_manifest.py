@@ -31,7 +31,14 @@ def test_a_spec_is_expanded_once_for_all_who_load_it_and_anew_when_members_are_a
     assert [member.seed for member in load(tmp_path).zoo.members] == [0, 1, 2, 3, 7]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99, "spec": {}, "cohorts": {}}'])
+MERGED = '{"format": 2, "spec": {}, "cohorts": {}, "merged": [%s]}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"format": 99, "spec": {}, "cohorts": {}}']
+    + [MERGED % about for about in ("3", '{"machines": 3}', '{"machines": [3]}')],
+)
 def test_a_bad_manifest_is_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "zoo.json").write_text(content)
     with pytest.raises(ValueError, match=r"zoo\.json") as caught:

@@ -2,19 +2,24 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import chex
+import jax
 import pytest
 
 import run_zoo
 from models import gru, vanilla
-from tests.faults.rig import assert_same, everything
+from tests.faults.rig import ROOT, assert_same, everything
 from tests.zoo.small_zoos import unchanged
 from zoo import Training, Zoo, load, merge, product, train
 from zoo.store import merging
 from zoo.store.checkpoints import BlockFolder
 from zoo.store.lock import locked
+from zoo.store.manifest import begun_from, tried_again
 from zoo.store.regrouping import Place, save_gathered
 from zoo.store.verification import verify
 from zoo.tasks import flipflop
@@ -82,6 +87,9 @@ def test_each_cohort_keeps_its_recipe(places, merged) -> None:
     assert len(cohorts) == 4
     assert {entry["recipe"]["block"] for entry in cohorts.values()} == {2}
     assert all(entry["asked"] for entry in cohorts.values())
+    of_sources = [about["cohorts"] for about in load(merged[0]).manifest["merged"]]
+    assert [len(each) for each in of_sources] == [1, 3]
+    assert {cohort for each in of_sources for cohort in each} == cohorts.keys()
 
 
 def test_merged_again_it_stays_as_it_is_and_other_directories_are_refused(places, merged, tmp_path, capsys) -> None:
@@ -129,19 +137,72 @@ def test_a_merge_that_is_killed_leaves_no_directory_and_the_next_one_is_whole(pl
         patch.setattr(merging, "save_gathered", killed)  # after the first cohorts were linked
         with pytest.raises(KeyboardInterrupt):
             merge(places, tmp_path / "both", say=str)
-    assert not (tmp_path / "both").exists()
+    assert not (tmp_path / "both" / "zoo.json").exists()
     assert any(tmp_path.rglob("curves.npz"))
     assert len(merge(places, tmp_path / "both", say=str).members) == 11
     assert [each.name for each in tmp_path.iterdir()] == ["both"]
+    assert not (tmp_path / "both" / merging.STAGE).exists()
 
 
-def test_a_damaged_block_of_which_a_member_is_left_out_is_named_and_nothing_is_left(places, tmp_path) -> None:
-    other = shutil.copytree(places[1], tmp_path / "other")
-    (file,) = other.glob("cohorts/*vanilla*/0000/6/curves.npz")
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(ValueError, match=r"Step 6 is damaged: .*curves\.npz"):
-        merge((places[0], other), tmp_path / "both", say=str)
-    assert [each.name for each in tmp_path.iterdir()] == ["other"]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from zoo import merge
+rename = Path.rename
+Path.rename = lambda path, target: (rename(path, target), os.kill(os.getpid(), signal.SIGKILL))
+merge(sys.argv[1:3], sys.argv[3])
+"""
+
+
+def test_a_merge_that_is_killed_while_it_is_moved_into_its_place_is_whole_after_the_next(places, tmp_path) -> None:
+    other, out = shutil.copytree(places[0], tmp_path / "other"), tmp_path / "both"
+    words = [sys.executable, "-c", KILLED, str(places[0]), str(other), str(out)]
+    assert subprocess.run(words, cwd=ROOT, timeout=120).returncode == -signal.SIGKILL
+    assert (out / "cohorts").exists()
+    assert not (out / "zoo.json").exists()
+    assert len(merge((places[0], other), out, say=str).members) == 4
+    assert not verify(out).faults
+    assert not (out / merging.STAGE).exists()
+
+
+def test_what_lies_hidden_in_the_place_of_a_merge_stays_and_who_holds_it_is_waited_for(places, tmp_path) -> None:
+    other, out = shutil.copytree(places[0], tmp_path / "other"), tmp_path / "both"
+    for name in (".lock", ".git/config"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("kept")
+    with locked(out), pytest.raises(ValueError, match=r"both is being trained by process"):
+        merge((places[0], other), out, say=str)
+    assert len(merge((places[0], other), out, say=str).members) == 4
+    assert (out / ".git" / "config").read_text() == "kept"
+
+
+@pytest.mark.parametrize("file", ["curves.npz", "state/manifest.ocdbt"])
+def test_a_damaged_end_is_said_and_another_copy_is_taken_or_its_members_count_as_unfinished(
+    file, places, tmp_path
+) -> None:
+    other, said = shutil.copytree(places[1], tmp_path / "other"), []
+    (damaged,) = other.glob(f"cohorts/*vanilla*/0000/6/{file}")
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-5] if file == "curves.npz" else content[:-1] + bytes([content[-1] ^ 1]))
+    merged = merge((other, places[0]), tmp_path / "both", say=said.append)
+    table = merged.members.set_index("member")["status"]
+    shared, left = (m.id for m in load(places[1]).zoo.members if "vanilla" in m.id and m.seed in (3, 4))
+    assert table[table == "training"].index.tolist() == [left]
+    chex.assert_trees_all_equal(merged.variables(shared), load(places[0]).variables(shared))
+    assert any(line.startswith("Step 6 is damaged: ") for line in said)
+    assert any(line.startswith(f"2 members of {other}, trained by its members.csv, lack a whole end") for line in said)
+    assert not verify(merged.path).faults
+
+
+def test_who_was_tried_again_twice_is_both_and_who_began_elsewhere_is_not_said_to_have_here(places, tmp_path) -> None:
+    paths = [Path(shutil.copytree(places[0], tmp_path / name)) for name in "ab"]
+    first, second, third, _ = load(places[0]).members["member"]
+    for path, pairs in zip(paths, ({"of": {first: second}}, {"of": {first: third}, "begins": {second: first}})):
+        content = json.loads((path / "zoo.json").read_text())
+        (path / "zoo.json").write_text(json.dumps({**content, "retries": [{"name": "x", "grids": [], **pairs}]}))
+    content = merge(paths, tmp_path / "both", say=str).manifest
+    assert tried_again(content) == {first: [second, third]}
+    assert begun_from(content) == {}, "the copies that are taken began from their seeds"
 
 
 def test_of_copies_with_other_bits_the_first_is_taken_and_one_that_is_finished_before_one_that_is_not(
@@ -184,18 +245,44 @@ def test_what_is_unfinished_is_trained_later_with_the_bits_of_its_own_directory(
         chex.assert_trees_all_equal(ends[member]["variables"], whole[member]["variables"])
 
 
-def test_other_threads_are_merged_when_all_is_finished_and_refused_else(places, tmp_path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(places[1], other)
-    for file in [other / "recipes.json", *(other / "cohorts").glob("*/cohort.json")]:
-        file.write_text(file.read_text().replace('"threads": 4', '"threads": 8'))
-    path = merge((places[0], other), tmp_path / "both", say=str).path
-    with pytest.raises(ValueError, match=r"runs with 8 CPU threads, .* has 4"):
-        train(load(path).zoo + of([20], models=(GRU,)), path, quiet=True)
+def changed(path: Path, what: str) -> None:
+    """Make a directory one that was trained elsewhere."""
+    if what == "CPU threads 4 and 8":
+        for file in [path / "recipes.json", *(path / "cohorts").glob("*/cohort.json")]:
+            file.write_text(file.read_text().replace('"threads": 4', '"threads": 8'))
+        return
+    content = json.loads((path / "zoo.json").read_text())
+    content["versions" if "jax" in what else "environment"][what.split()[0]] = what.split()[-1]
+    (path / "zoo.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "what", ["CPU threads 4 and 8", "LIBTPU_INIT_ARGS none and --fast", f"jax {jax.__version__} and 0.1"]
+)
+def test_directories_of_other_machines_are_merged_when_all_is_finished_and_nothing_is_trained_in_what_they_become(
+    what, places, tmp_path
+) -> None:
+    other, third = (Path(shutil.copytree(places[1], tmp_path / name)) for name in ("other", "third"))
+    changed(other, what)
+    path = Path(merge((places[0], other), tmp_path / "both", say=str).path)
+    nested = Path(merge((path, third), tmp_path / "nested", say=str).path)
+    for place in (path, nested):
+        zoo = load(place).zoo
+        assert len(train(zoo, place, quiet=True).members) == 11, "nothing is left"
+        with pytest.raises(ValueError, match=rf"differ in what decides bits \({what}\), and nothing is trained in it"):
+            train(zoo + of([20], models=(GRU,)), place, quiet=True)
+        content = load(place).manifest
+        assert not {"environment", "versions", "hardware"} & content.keys()
+    recorded = load(nested).manifest["merged"]
+    assert [about["directory"] for about in recorded[0]["merged"]] == ["a", "other"]
+    assert {"environment", "versions", "hardware", "cohorts"} <= recorded[0]["merged"][1].keys()
+    shutil.rmtree(next(nested.glob("cohorts/*gru*/0001/6")))
+    with pytest.raises(ValueError, match="train, or add members, where they came from, and merge again"):
+        train(load(nested).zoo, nested, quiet=True)
     (other / "members.csv").unlink()
     for block in (other / "cohorts").glob("*gru*/0001"):
         shutil.rmtree(block)
-    with pytest.raises(ValueError, match=r"2 members of .*other are not trained to their end, .* with 8 threads"):
+    with pytest.raises(ValueError, match=rf"2 members of .*other are not trained to their end, .* \({what}\): train"):
         merge((places[0], other), tmp_path / "new", say=str)
 
 

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from models import cnn, vanilla
-from zoo import Training, Zoo
+from models import cnn
+from zoo import Training
 from zoo.tasks import flipflop
 from zoo.training import evaluation
 
@@ -27,8 +27,6 @@ def test_evaluation_in_parts_equals_the_whole(monkeypatch: Any) -> None:
 def test_evaluations_cost_at_most_two_percent_of_the_steps(steps: int, batch: int, trials: int) -> None:
     from zoo.training.evaluation import EVALUATION_SHARE, evaluate_every
 
-    task = flipflop.Task(eval_trials=trials)
-    zoo = Zoo("cadence", task=task, model=vanilla.Model(), training=Training(steps=steps, batch=batch))
-    every = evaluate_every(zoo.cohorts[0], None)
+    every = evaluate_every(flipflop.Task(eval_trials=trials), Training(steps=steps, batch=batch), None)
     # A step is a forward and a backward pass over the batch, three forward passes in all.
     assert trials / (3 * batch * every) <= EVALUATION_SHARE
