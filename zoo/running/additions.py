@@ -10,6 +10,7 @@ from typing import Any
 from models import on
 from zoo import files
 from zoo.running.shares import Share
+from zoo.spec.encoding import canonical_json
 from zoo.spec.fields import checked
 from zoo.spec.member import Member
 from zoo.spec.settings import Training
@@ -194,7 +195,10 @@ def _beginnings(store: Store) -> tuple[dict[str, str], list[str]]:
 
 
 def _but_for_steps(member: Member) -> Any:
-    return member.task, member.model, dataclasses.replace(member.training, steps=1), member.rule, member.seed
+    """What two members have in common that differ in their steps alone; as ids do, whatever classes a directory's code
+    has given."""
+    parts = member.task, member.model, dataclasses.replace(member.training, steps=1), member.rule
+    return *map(canonical_json, parts), member.seed
 
 
 def _why_not(store: Store, old: Member, status: dict[str, str], places: dict[str, Place]) -> str:
