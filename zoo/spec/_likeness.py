@@ -181,8 +181,8 @@ def _of_objects(name: str, one: Any, other: Any) -> list[tuple[str, Any, Any]] |
     except Exception:  # arrays in it, or whatever its class does
         pass
     if isinstance(one, set | frozenset):
-        ordered = [sorted(values, key=lambda each: MODULES.sub("", str(each))) for values in (one, other)]
-        return [(name, *ordered)]
+        first, second = (sorted(values, key=lambda each: MODULES.sub("", str(each))) for values in (one, other))
+        return [(name, first, second)]
     try:
         return [(name, one.__reduce_ex__(4), other.__reduce_ex__(4))]
     except Exception:  # a lock, a file: what cannot be copied

@@ -59,11 +59,11 @@ class Store:
         self._places: dict[Any, Place] = {}  # of members that others begin from
         self._snapshots: tuple[Any, dict[str, tuple[int, ...]]] = (None, {})  # of a zoo: cohort -> steps
         check_place(self.path)
+        self._own = own_parts.own_of(zoo)  # what cannot be kept must not leave a directory behind
         if not (self.path / "zoo.json").exists():
             self.path.mkdir(parents=True, exist_ok=True)
             manifest.create(self.path, zoo)
         self.zoo, self._given, self._spec = zoo, zoo, zoo.to_json()
-        self._own = own_parts.own_of(zoo)
         self._described = manifest.description({"spec": self._spec})
         self.read()
 

@@ -277,6 +277,9 @@ def test_a_class_that_the_spec_changes_after_importing_it_is_refused(
     spec.write_text(spec.read_text() + "\nTask.chance = 0.5\n")
     assert run_zoo.main(["train", str(spec), "--out", str(tmp_path / "zoo")]) == 2
     assert "scaled.py, line 10: Task.chance is not what running scaled.py gives" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"Task\.chance is not what running"):
+        train(read_spec(str(spec)), tmp_path / "zoo", quiet=True)
+    assert not (tmp_path / "zoo").exists()
 
 
 def test_a_part_that_is_kept_stays_itself_when_the_program_gains_one_of_its_name(
