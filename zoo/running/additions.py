@@ -2,6 +2,7 @@
 that failed, again with another seed or learning rate."""
 
 import dataclasses
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -198,7 +199,10 @@ def _but_for_steps(member: Member) -> Any:
     """What two members have in common that differ in their steps alone; as ids do, whatever classes a directory's code
     has given."""
     parts = member.task, member.model, dataclasses.replace(member.training, steps=1), member.rule
-    return *map(canonical_json, parts), member.seed
+    return *map(_line, parts), member.seed
+
+
+_line = functools.lru_cache(maxsize=4096)(canonical_json)  # a grid of members shares its parts
 
 
 def _why_not(store: Store, old: Member, status: dict[str, str], places: dict[str, Place]) -> str:

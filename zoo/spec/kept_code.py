@@ -6,8 +6,10 @@ kept is run before anything is trained, and its class compared with the one that
 """
 
 import ast
+import itertools
 import re
 import symtable
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -97,16 +99,14 @@ def _plain_values(body: Sequence[ast.stmt], cut: set[int]) -> set[int]:
     callable_here = program | mine | (_PLAIN_CALLS - set(bound))
     kept = {i: node for i, node in enumerate(body) if i not in cut}
     words = {i: _words(node) for i, node in kept.items()}
+    plain = {i: _bound(n) for i, n in kept.items() if isinstance(n, ast.Assign) and _is_plain(n, callable_here)}
+    uses = Counter(itertools.chain(PART_CLASSES, *words.values()))
     dropped: set[int] = set()
-    while True:
-        for i, node in kept.items():
-            others = set().union(*(words[j] for j in kept if j != i), PART_CLASSES)
-            if isinstance(node, ast.Assign) and not _bound(node) & others and _is_plain(node, callable_here):
-                break
-        else:
-            return dropped
-        dropped.add(i)
-        del kept[i]
+    # Each statement speaks of what it names itself; one less may leave another with nothing that speaks of its names.
+    while new := {i for i in plain.keys() - dropped if all(uses[name] == 1 for name in plain[i])}:
+        dropped |= new
+        uses.subtract(itertools.chain(*(words[i] for i in new)))
+    return dropped
 
 
 def _is_plain(node: ast.Assign, callable_here: set[str]) -> bool:
