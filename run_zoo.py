@@ -159,9 +159,9 @@ class Train:
             raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
         from zoo.launch.processes import joined_cluster
         from zoo.running.run import train
-        from zoo.spec.own_parts import texts_of
+        from zoo.spec.own_parts import own_of
 
-        asked = json.dumps([zoo.to_json(), texts_of(zoo)])
+        asked = json.dumps([zoo.to_json(), own_of(zoo).texts])
         cluster = joined_cluster(asked, self.coordinator, self.processes, self.process)
         self.first, self.together = cluster.share.index == 0, cluster.share.count
         try:

@@ -181,7 +181,8 @@ def test_the_study_of_the_guide_outside_the_checkout_is_run_and_read_again_from_
     assert sorted(file.name for file in (zoo / "parts").iterdir()) == ["delayed.py", "signs.py"]
     for spec in tmp_path.glob("*.py"):
         spec.unlink()
-    monkeypatch.setattr(own_parts, "_seen", {})  # another process
+    for known in ("_seen", "_kept_places"):  # another process
+        monkeypatch.setattr(own_parts, known, {})
     manifest._described_by.cache_clear()
     assert "Running the code" not in capfd.readouterr().err
     assert run_zoo.main(["assay", str(zoo), "dimensionality"]) == 0

@@ -113,7 +113,7 @@ def train_share(out: str, share: Share, attempt: str, settings: Settings) -> str
     path = files.directory(out)
     try:
         content = manifest.read_manifest(path)
-        zoo = manifest.zoo_of({name: content[name] for name in ("spec", "parts") if name in content}, path)
+        zoo = manifest.zoo_of({name: content[name] for name in ("spec", "parts", "own") if name in content}, path)
         teller = Teller(path, share.index, f"{attempt} {os.getpid()}")
         train_with(zoo, out, settings, cluster=Cluster(share), shown=lambda cohorts: teller, patience=LOCK_PATIENCE)
     except (Stopped, DirectoryInUse, OSError) as error:

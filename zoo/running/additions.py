@@ -11,6 +11,7 @@ from typing import Any
 from models import on
 from zoo import files
 from zoo.running.shares import Share
+from zoo.spec.encoding import canonical_json
 from zoo.spec.fields import checked
 from zoo.spec.member import Member
 from zoo.spec.settings import Training
@@ -192,9 +193,13 @@ def _beginnings(store: Store) -> tuple[dict[str, str], list[str]]:
 
 
 def _but_for_steps(member: Member) -> Any:
-    """What two members share of which one may be the other with more steps; snapshots are looked at by `_Ends`."""
-    training = dataclasses.replace(member.training, steps=1, snapshots=())
-    return member.task, member.model, training, member.rule, member.seed
+    """What two members share of which one may be the other with more steps, as ids have it, whatever classes a
+    directory's code has given; snapshots are looked at by `_Ends`."""
+    parts = member.task, member.model, dataclasses.replace(member.training, steps=1, snapshots=()), member.rule
+    return *map(_line, parts), member.seed
+
+
+_line = functools.lru_cache(maxsize=4096)(canonical_json)  # a grid of members shares its parts
 
 
 class _Ends:

@@ -1,16 +1,24 @@
 """The zoo that a command line asks for: a preset or a Python file, with fields set by flags."""
 
 import inspect
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
+from zoo import files
 from zoo.spec.flags import Overrides, field_flags, value_of
 
 SPEC_FILE = "zoo.json"
 """Where a zoo directory has its spec."""
+
+DIRECTORY_FORMAT = 2
+"""Of a zoo directory; `zoo.json` names it."""
+
+_ENTRY_TYPES = {
+    **dict.fromkeys(("spec", "cohorts", "versions", "environment", "hardware", "data", "parts", "own"), dict),
+    **dict.fromkeys(("retries", "merged"), list),
+}
 
 
 def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rule: str | None = None) -> Any:
@@ -54,14 +62,38 @@ def _of_manifest(path: Path) -> Any:
     from zoo.spec import own_parts
     from zoo.spec.zoo import Zoo
 
+    content = checked_content(path.parent)
+    with own_parts.reading(path.parent, content):
+        zoo = Zoo.from_json(content["spec"])
+    return Zoo.of_grids(zoo.name, dict.fromkeys(grid._replace(generation=0) for grid in zoo.grids))
+
+
+def checked_content(path: Any) -> dict[str, Any]:
+    """The content of a directory's `zoo.json`; a ValueError where it is none, one of another version, or damaged."""
+    file = path / SPEC_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        spec, parts = content["spec"], content.get("parts", {})
-        with own_parts.reading(path.parent, parts):
-            zoo = Zoo.from_json(spec)
-        return Zoo.of_grids(zoo.name, dict.fromkeys(grid._replace(generation=0) for grid in zoo.grids))
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"The spec {path} is not the {SPEC_FILE} of a zoo directory.") from error
+        manifest = files.read_json(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
+    if "format" in manifest and manifest["format"] != DIRECTORY_FORMAT:
+        age = "an older" if manifest["format"] == 1 else "another"
+        raise ValueError(
+            f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
+            f"{DIRECTORY_FORMAT}."
+        )
+    if not {"format", "spec", "cohorts"} <= manifest.keys():
+        raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
+    for name, kind in _ENTRY_TYPES.items():
+        if not isinstance(manifest.get(name, kind()), kind):
+            raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
+    kinds = [about.get("machines", []) if isinstance(about, dict) else None for about in manifest.get("merged", [])]
+    if not all(isinstance(each, list) and all(isinstance(kind, dict) for kind in each) for each in kinds):
+        raise ValueError(f"{file} is not a zoo's manifest: merged is {manifest['merged']!r:.80}.")
+    for retry in manifest.get("retries", []):
+        pairs = [retry.get(name, {}) for name in ("of", "begins")] if isinstance(retry, dict) else [None]
+        if not all(isinstance(of, dict) and all(isinstance(m, str) for m in of.values()) for of in pairs):
+            raise ValueError(f"{file} is not a zoo's manifest: {retry!r:.80} is no retry.")
+    return manifest
 
 
 def _set(zoo: Any, overrides: Overrides, task: str | None, rule: str | None) -> Any:

@@ -59,11 +59,11 @@ class Store:
         self._places: dict[Any, Place] = {}  # of members that others begin from
         self._snapshots: tuple[Any, dict[str, tuple[int, ...]]] = (None, {})  # of a zoo: cohort -> steps
         check_place(self.path)
+        self._own = own_parts.own_of(zoo)  # what cannot be kept must not leave a directory behind
         if not (self.path / "zoo.json").exists():
             self.path.mkdir(parents=True, exist_ok=True)
             manifest.create(self.path, zoo)
         self.zoo, self._given, self._spec = zoo, zoo, zoo.to_json()
-        self._texts = own_parts.texts_of(zoo)
         self._described = manifest.description({"spec": self._spec})
         self.read()
 
@@ -79,7 +79,7 @@ class Store:
           ValueError: it is damaged, or its spec has members that the zoo has not.
         """
         content = manifest.read_manifest(self.path)
-        own_parts.check_same(self.path, content.get("parts", {}), self._texts)
+        own_parts.check_same(self.path, content, self._own)
         changes = list(differences(content["spec"], self._spec))
         if changes:
             self._check_all_given(content, changes)
@@ -92,7 +92,7 @@ class Store:
     def _check_all_given(self, content: dict[str, Any], changes: list[tuple[str, Any, Any]]) -> None:
         """Refuse a zoo without some of the members that the directory was begun with."""
         begun = manifest.zoo_of(
-            {name: content[name] for name in ("spec", "parts") if name in content}, self.path
+            {name: content[name] for name in ("spec", "parts", "own") if name in content}, self.path
         ).members
         given = self._given.by_id
         if lacking := sum(member.id not in given for member in begun):
@@ -118,8 +118,7 @@ class Store:
         content, before = self.manifest, self.manifest.get("retries", [])
         content["retries"] = [*before, {**added.to_json(), **{name: of for name, of in lineage.items() if of}}]
         content["cohorts"] = manifest.sizes(self.zoo + added)
-        if new := {m: text for m, text in own_parts.texts_of(added).items() if m not in content.get("parts", {})}:
-            content["parts"] = {**content.get("parts", {}), **own_parts.keep(self.path, new)}
+        content |= own_parts.keep_more(self.path, own_parts.own_of(added), content)
         files.write_atomically(self.path / "zoo.json", files.to_json(content))
         self.read()
 

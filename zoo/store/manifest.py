@@ -18,15 +18,8 @@ from typing import Any
 from zoo.files import read_json, to_json, write_once
 from zoo.machine import environment
 from zoo.spec import own_parts
+from zoo.spec.spec_file import DIRECTORY_FORMAT, SPEC_FILE, checked_content
 from zoo.spec.zoo import Zoo
-
-DIRECTORY_FORMAT = 2
-"""Of a zoo directory; `zoo.json` names it."""
-
-_ENTRY_TYPES = {
-    **dict.fromkeys(("spec", "cohorts", "versions", "environment", "hardware", "data", "parts"), dict),
-    **dict.fromkeys(("retries", "merged"), list),
-}
 
 DECIDING = ("jax", "jaxlib", "flax", "optax")
 """The packages whose versions decide bits."""
@@ -38,9 +31,7 @@ def create(path: Any, zoo: Zoo) -> None:
     """Write `zoo.json` of a new directory, unless another process of the same run has."""
     content = {"format": DIRECTORY_FORMAT, "spec": zoo.to_json(), "cohorts": sizes(zoo)}
     about = {"versions": versions(), "environment": environment()}
-    if texts := own_parts.texts_of(zoo):
-        about["parts"] = own_parts.keep(path, texts)
-    write_once(path / "zoo.json", to_json({**content, **about}))
+    write_once(path / "zoo.json", to_json({**content, **about, **own_parts.keep(path, own_parts.own_of(zoo))}))
 
 
 def sizes(zoo: Zoo) -> dict[str, Any]:
@@ -58,29 +49,7 @@ def read_manifest(path: Any) -> dict[str, Any]:
     Raises:
       ValueError: it is no zoo directory, one of another version, or damaged.
     """
-    file = path / "zoo.json"
-    try:
-        manifest = read_json(file)
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path} is no zoo directory: it has no zoo.json.") from None
-    if "format" in manifest and manifest["format"] != DIRECTORY_FORMAT:
-        age = "an older" if manifest["format"] == 1 else "another"
-        raise ValueError(
-            f"{file} has format {manifest['format']!r}, of {age} version of this program; this version reads format "
-            f"{DIRECTORY_FORMAT}."
-        )
-    if not {"format", "spec", "cohorts"} <= manifest.keys():
-        raise ValueError(f"{file} is not a zoo's manifest: it must hold format, spec and cohorts.")
-    for name, kind in _ENTRY_TYPES.items():
-        if not isinstance(manifest.get(name, kind()), kind):
-            raise ValueError(f"{file} is not a zoo's manifest: {name} is {manifest[name]!r:.80}.")
-    kinds = [about.get("machines", []) if isinstance(about, dict) else None for about in manifest.get("merged", [])]
-    if not all(isinstance(each, list) and all(isinstance(kind, dict) for kind in each) for each in kinds):
-        raise ValueError(f"{file} is not a zoo's manifest: merged is {manifest['merged']!r:.80}.")
-    for retry in manifest.get("retries", []):
-        pairs = [retry.get(name, {}) for name in ("of", "begins")] if isinstance(retry, dict) else [None]
-        if not all(isinstance(of, dict) and all(isinstance(m, str) for m in of.values()) for of in pairs):
-            raise ValueError(f"{file} is not a zoo's manifest: {retry!r:.80} is no retry.")
+    manifest, file = checked_content(path), path / SPEC_FILE
     asked = {}
     for number in range(len(manifest.get("retries", [])) + 1):
         asked |= _optional(path / recipes(number))
@@ -133,14 +102,15 @@ def zoo_of(manifest: dict[str, Any], path: Any) -> Zoo:
       manifest: of `read_manifest`, or its spec alone.
       path: of the directory, whose code is run where a part of its own is not there.
     """
-    parts = tuple(sorted(manifest.get("parts", {}).items()))
-    return _described_by(description(manifest), parts, path if parts else None)
+    code = json.dumps([manifest.get("parts", {}), manifest.get("own", {})], sort_keys=True)
+    return _described_by(description(manifest), code, path if manifest.get("parts") else None)
 
 
 @functools.lru_cache(maxsize=2)  # a zoo of 100,000 members is large: no more than two directories in turn
-def _described_by(described: str, parts: tuple[tuple[str, str], ...], path: Any) -> Zoo:
+def _described_by(described: str, code: str, path: Any) -> Zoo:
     spec, retries = json.loads(described)
-    with own_parts.reading(path, dict(parts)):
+    parts, own = json.loads(code)
+    with own_parts.reading(path, {"parts": parts, "own": own}):
         return sum(map(Zoo.from_json, retries), start=Zoo.from_json(spec))
 
 

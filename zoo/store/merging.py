@@ -76,9 +76,11 @@ def merge(
     if twice := [path for i, path in enumerate([*paths, target]) if path in [*paths, target][:i]]:
         raise ValueError(f"{twice[0]} is named twice; each directory may stand once, and --out is a new one.")
     with ExitStack() as held:
+        kept = []
         for path in paths:
-            manifest.read_manifest(path)  # what is no zoo directory must not get a lock
+            kept.append((path, manifest.read_manifest(path).get("parts", {})))  # what is no zoo directory gets no lock
             _hold(path, held)
+        own_parts.check_alike(kept)  # before any of it is run
         if (target / STAGE / "zoo.json").exists():
             with locked(target):
                 _settle(target)
@@ -168,13 +170,6 @@ def _check_alike(sources: Sequence[Source], owners: dict[str, int]) -> dict[str,
                     f"{counted(left, 'member')} of {source.name} are not trained to their end, and the directories "
                     f"differ in what decides bits ({differ}): train them first."
                 )
-    code: dict[str, tuple[str, Source]] = {}
-    for source in sources:
-        for module, digest in source.trained.manifest.get("parts", {}).items():
-            text = own_parts.kept_text(source.path, module, digest)
-            known, other = code.setdefault(module, (text, source))
-            if not own_parts.same(known, text):
-                raise ValueError(f"{other.name} and {source.name} keep other code under the name {module}.py.")
     return {task: hashed for task, (hashed, _) in data.items()}
 
 
@@ -265,8 +260,8 @@ def _write(place: Path, sources: Sequence[Source], owners: dict[str, int], data:
     lineage = [entry for i, pieces in enumerate(given) for entry in _lineage(sources[i], i, owners, pieces)]
     # An entry even where there is no lineage: the recipes of cohorts that are begun later have a file of their own.
     content["retries"] = [{"name": name, "grids": [], **pairs} for pairs in lineage or [{}]]
-    if texts := own_parts.texts_of(zoo):
-        content["parts"] = own_parts.keep(place, texts)
+    content = {name: value for name, value in content.items() if name not in ("parts", "own")}
+    content |= own_parts.keep(place, own_parts.own_of(zoo))
     content["merged"] = [_about(source, pieces, zoo) for source, pieces in zip(sources, given)]
     for entry in ("last_run", *ABOUT[:-1] * bool(difference(sources))):  # what none of the sources can say for all
         content.pop(entry, None)

@@ -1,5 +1,6 @@
 """Parts outside the folders: used as they are, kept with the directory, and never mistaken for one another."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -10,12 +11,11 @@ import chex
 import pytest
 
 import run_zoo
-from zoo import load, merge, train
+from zoo import load, lookup, merge, train
 from zoo.launch.launching import train_share
 from zoo.running.run_settings import Settings
 from zoo.running.shares import Share
 from zoo.spec import own_parts
-from zoo.spec.own_parts import needed_of, same
 from zoo.spec.spec_file import read_spec
 from zoo.store import manifest
 from zoo.store.lock import locked
@@ -57,6 +57,7 @@ def _another_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(own_parts, "_seen", {})
+    patch.setattr(own_parts, "_kept_places", {})
     manifest._described_by.cache_clear()
 
 
@@ -120,7 +121,6 @@ def test_the_same_spec_elsewhere_goes_on_whatever_its_comments_and_another_task_
 def test_two_directories_may_keep_other_code_under_one_name_and_are_not_merged(done: Path, tmp_path: Path) -> None:
     other = tmp_path / "zoo"
     train(read_spec(str(written(tmp_path / "here", seeds="[5]", scale=3.0))), other, quiet=True)
-    own_parts._seen.clear()
     scales = [sys.modules[type(load(z).zoo.members[0].task).__module__].SCALE for z in (done, other, done)]
     assert scales == [2.0, 3.0, 2.0]
     with pytest.raises(ValueError, match=r"keep other code under the name shared\.py"):
@@ -186,58 +186,163 @@ def test_errors_name_file_and_line_and_the_nearest_name(tmp_path: Path, capsys: 
     assert not (tmp_path / "zoo").exists()
 
 
-def test_of_a_spec_what_its_classes_need_is_kept_and_no_more() -> None:
-    text = """
-from __future__ import annotations
-import math
-import jax, os
-from zoo import Zoo
+OWN_SPEC = """
+import dataclasses
 
-TABLE = []
-TABLE.append(math.pi)
-os.environ["MINE"] = "1"
+from models import vanilla
+from zoo import Training, Zoo
+from zoo.tasks import flipflop
 
+FACTORS = [1.0]
+{before}
 
-def helper(zoo):
-    task = zoo
-    return task, TABLE
+@dataclasses.dataclass(frozen=True)
+class Task(flipflop.Task):
+    def loss(self, outputs, trials):
+        return super().loss(outputs, trials) * sum(FACTORS)
 
-
-@decorated(LIMIT)
-class Task:
-    size: Size = 1
-
-    def loss(self):
-        zoo = helper(1)
-        return zoo
-
-
-class Size: ...
-LIMIT = 3
-other = helper(2)
-zoo = Zoo("mine", task=Task())
-print(Task)
-Task.chance = 0.5
+{after}
+zoo = Zoo("own", task=Task(steps=6, eval_trials=8, probe_trials=8), model=vanilla.Model(hidden=3),
+          training=Training(steps={steps}, batch=4, evaluate_every=2), seeds=[3])
+{last}
 """
-    kept = needed_of(text)
-    for needed in (
-        "from __future__",
-        "import math",
-        "TABLE.append",
-        "def helper",
-        "@decorated",
-        "LIMIT = 3",
-        "class Size",
-    ):
-        assert needed in kept
-    for other in ("import jax", "Zoo(", "print", "other ="):
-        assert other not in kept
-    assert needed_of(kept) == kept
 
 
-def test_code_is_the_same_whatever_its_comments_and_docstrings() -> None:
-    assert same('"""Words."""\nclass A:\n    """More."""\n', "class A: ...\n".replace("...", "pass") + "# others\n")
-    assert not same("A = 1\n", "A = 2\n")
+def own_spec(folder: Path, **where: str) -> Path:
+    """A spec with a task in it."""
+    folder.mkdir(exist_ok=True)
+    places = {**dict.fromkeys(("before", "after", "last"), ""), "steps": "4", **where}
+    (folder / "mine.py").write_text(OWN_SPEC.format(**places))
+    return folder / "mine.py"
+
+
+def test_a_directory_trains_what_its_spec_trains_and_refuses_the_same_spec_with_other_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    statements = {"before": "FACTORS[0] += {}", "last": "Task.chance = .5\nprint(zoo)"}
+    spec = own_spec(tmp_path, **statements | {"before": "FACTORS[0] += 4"})
+    zoo, again = tmp_path / "zoo", tmp_path / "again"
+    assert run_zoo.main(["train", str(spec), "--out", str(zoo)]) == 0
+    member, first = load(zoo).members["member"][0], load(zoo).curves
+    own_spec(tmp_path, **statements | {"before": "FACTORS[0] += 40"})
+    capsys.readouterr()
+    assert run_zoo.main(["train", str(spec), "--out", str(zoo)]) == 2
+    assert f"mine.py is not what {zoo} was begun with" in capsys.readouterr().err
+    spec.unlink()
+    forget(monkeypatch)
+    assert run_zoo.main(["train", str(zoo), "--out", str(again)]) == 0
+    assert load(again).members["member"].tolist() == [member]
+    assert load(again).curves.equals(first)
+    task = load(zoo).task(member)
+    assert (task.chance, sys.modules[type(task).__module__].FACTORS) == (0.5, [5.0])
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ({"last": "Task.chance = len(zoo.members)"}, "mine.py, line 19: Task.chance is not what running mine.py gives"),
+        ({"last": "FACTORS.append(zoo.name)"}, "mine.py, line 19: FACTORS is not what running mine.py gives again"),
+        (
+            {"before": "import time; FACTORS = [time.time_ns()]"},
+            "mine.py, line 12: FACTORS is not what running mine.py",
+        ),
+        ({"before": "import shared; shared.SCALE = 9; FACTORS = [shared.SCALE]"}, ""),
+        (
+            {"before": "import pathlib; FACTORS = [len(pathlib.Path(__file__).read_text())]"},
+            "mine.py, line 9: FileNotFoundError: ",
+        ),
+        (
+            {"before": "flipflop.__doc__ = flipflop.__doc__"},
+            "mine.py, line 9: flipflop.__doc__ is of the program, and must not",
+        ),
+        ({"after": "Task.seeds = property(lambda self: zoo)"}, "mine.py, line 16: "),
+    ],
+)
+def test_code_that_would_not_be_the_same_in_a_directory_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture, where: dict[str, str], sentence: str
+) -> None:
+    (tmp_path / "shared.py").write_text("SCALE = 1")
+    spec = own_spec(tmp_path, **where)
+    assert run_zoo.main(["train", str(spec), "--out", str(tmp_path / "zoo")]) == (2 if sentence else 0)
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1 or not sentence
+    assert (tmp_path / "zoo").exists() == (not sentence)
+
+
+def test_a_class_that_the_spec_changes_after_importing_it_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    spec = written(tmp_path / "a")
+    spec.write_text(spec.read_text() + "\nTask.chance = 0.5\n")
+    assert run_zoo.main(["train", str(spec), "--out", str(tmp_path / "zoo")]) == 2
+    assert "scaled.py, line 10: Task.chance is not what running scaled.py gives" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"Task\.chance is not what running"):
+        train(read_spec(str(spec)), tmp_path / "zoo", quiet=True)
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_a_part_that_is_kept_stays_itself_when_the_program_gains_one_of_its_name(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    zoo = Path(shutil.copytree(done, tmp_path / "zoo"))
+    folder = tmp_path / "program"
+    (folder / "tasks").mkdir(parents=True)
+    (folder / "tasks" / "scaled.py").write_text(
+        (done / "parts" / "scaled.py").read_text().replace("shared", "zoo.keys")
+    )
+    monkeypatch.setattr(lookup, "_stems", lambda kind, stems=lookup._stems: [*stems(kind), "scaled"])
+    (member, _) = load(zoo).members["member"]
+    assert type(load(zoo).task(member)).__module__.startswith("own_parts.")
+    assert run_zoo.main(["train", str(zoo)]) == 0
+    assert run_zoo.main(["train", str(written(tmp_path / "here")), "--out", str(zoo)]) == 2
+    assert "there is a task 'scaled' in zoo.tasks already" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"keeps a task 'flipflop' of its own, and that of this spec is the program's"):
+        own_parts.check_same(zoo, {"own": {"task": ["flipflop"]}}, own_parts.own_of(read_spec("flipflop")))
+
+
+def test_members_with_more_steps_begin_where_others_ended_whatever_classes_a_directory_has_given(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = Path(shutil.copytree(done, tmp_path / "zoo"))
+    spec = written(tmp_path / "here")
+    spec.write_text(spec.read_text().replace("steps=4", "steps=6"))
+    given = read_spec(str(spec)) + read_spec(str(zoo))
+    forget(monkeypatch)
+    train(given, zoo, quiet=True)
+    table = load(zoo).members.set_index("member")
+    assert table["begins_from"].dropna().map(table["steps"]).tolist() == [4, 4]
+
+
+def test_no_code_is_run_of_directories_that_are_not_merged(
+    done: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    other = Path(shutil.copytree(done, tmp_path / "zoo"))
+    content, shared = json.loads((other / "zoo.json").read_text()), b"print('I am run')\nSCALE = 3.0\n"
+    (other / "parts" / "shared.py").write_bytes(shared)
+    content["parts"]["shared"] = hashlib.sha256(shared).hexdigest()
+    (other / "zoo.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"keep other code under the name shared\.py"):
+        merge((done, other), tmp_path / "both")
+    assert "run" not in "".join(capfd.readouterr()).lower()
+
+
+def test_a_task_and_a_rule_of_one_file_know_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = """
+from zoo.rules import bptt
+
+@dataclasses.dataclass(frozen=True)
+class Rule(bptt.Rule):
+    def fits(self, model, task):
+        return None if isinstance(task, Task) else "the task is another"
+"""
+    spec = own_spec(tmp_path, after=rule)
+    spec.write_text(spec.read_text().replace("Zoo(", "Zoo(rule=Rule(), name="))
+    train(read_spec(str(spec)), tmp_path / "zoo", quiet=True)
+    assert json.loads((tmp_path / "zoo" / "zoo.json").read_text())["own"] == {"task": ["mine"], "rule": ["mine"]}
+    forget(monkeypatch)
+    (member,) = load(tmp_path / "zoo").zoo.members
+    assert member.rule.fits(member.model, member.task) is None
 
 
 def test_a_class_of_the_script_that_runs_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -253,5 +358,5 @@ def test_a_part_that_was_imported_as_a_module_is_kept_too(tmp_path: Path, monkey
     import imported_task  # pyright: ignore[reportMissingImports]
 
     zoo = read_spec(str(tmp_path / "a" / "study.py")).replace("task", imported_task.Task(steps=6))
-    assert set(own_parts.texts_of(zoo)) == {"imported_task", "shared"}
+    assert set(own_parts.own_of(zoo).texts) == {"imported_task", "shared"}
     del sys.modules["imported_task"], sys.modules["shared"]

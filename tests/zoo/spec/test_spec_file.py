@@ -39,16 +39,27 @@ def test_a_file_that_defines_no_zoo_is_refused(tmp_path: Path) -> None:
 
 def test_a_zoo_directory_and_its_zoo_json_are_a_spec_whose_fields_flags_set(tmp_path: Path) -> None:
     given = Zoo("made", task=flipflop.Task(steps=9), model=vanilla.Model(hidden=3), seeds=2)
-    (tmp_path / "zoo.json").write_text(json.dumps({"format": 2, "spec": given.to_json()}))
+    (tmp_path / "zoo.json").write_text(json.dumps({"format": 2, "cohorts": {}, "spec": given.to_json()}))
     for spec in (tmp_path, tmp_path / "zoo.json"):
         assert read_spec(str(spec)) == given
     assert {member.training.steps for member in read_spec(str(tmp_path), [("training.steps", "7")]).members} == {7}
 
 
-@pytest.mark.parametrize("text", ['{"a": 1}', "[]", "nothing", '{"spec": {"name": "x", "grids": [{}]}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"a": 1}', "[]", "nothing", '{"format": 1, "spec": {}, "cohorts": {}}'),
+        '{"format": 2, "cohorts": {}, "spec": {"name": "x", "grids": [{}]}}',
+        '{"format": 2, "cohorts": {}, "spec": {}, "parts": ["mine"]}',
+        '{"format": 2, "cohorts": {}, "spec": {}, "own": ["mine"]}',
+        '{"format": 2, "cohorts": {}, "spec": {}, "own": {"task": ["mine"]}}',
+    ],
+)
 def test_a_json_that_is_no_spec_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "zoo.json").write_text(text)
-    with pytest.raises(ValueError, match=r"is not the zoo\.json of a zoo directory|is not a spec") as caught:
+    with pytest.raises(
+        ValueError, match=r"manifest|is not a spec|cannot be read|has format 1|are no parts of"
+    ) as caught:
         read_spec(str(tmp_path / "zoo.json"))
     assert "\n" not in str(caught.value)
 
