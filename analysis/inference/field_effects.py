@@ -78,9 +78,10 @@ Of configurations: `share` of the total sum of squares given the others, `share_
 two configurations differ, or where nothing but the field tells them apart: it is all by construction. Of what the test
 exchanges: `partial_r2`, `omega2`, `pseudo_f`, `p`, `p_holm` (over all that was tested), `dispersion_f` and
 `dispersion_p` (an ANOVA of distances to centroids; NaN for interactions, and for few configurations beside numbers),
-`distinct` (permutations that can change the statistic), `smallest_p` (that this design and number of draws allow), `exact` (all permutations), `testable`, `about`
-("configurations in general" or "these configurations only"), `tested_as` ("levels", "value", "log10(value)",
-"interaction"), `levels`, `configurations`, `exchanged` (what is permuted) and `within` (the members the test is about).
+`distinct` (permutations that can change the statistic), `smallest_p` (that this design and number of draws allow),
+`exact` (all permutations), `testable`, `about` ("configurations in general" or "these configurations only"),
+`tested_as` ("levels", "value", "log10(value)", "interaction"), `levels`, `configurations`, `exchanged` (what is
+permuted) and `within` (the members the test is about).
 `knn` is the accuracy of `analysis.inference.nearest_neighbours.knn_accuracy` for the field's label, `knn_chance` its
 mean over permutations of labels over configurations; both are NaN for numbers, interactions, and where nothing can be
 permuted.
