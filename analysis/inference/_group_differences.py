@@ -8,10 +8,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import PERMUTATIONS
-from analysis.inference.factors import SEED, texts_of
-from analysis.inference.group_similarities import LEAST_CONFIGURATIONS, configurations, group_of, jackknife_errors
-from analysis.inference.permutation_designs import arrangements, combined_labels, relabellings
+from analysis.inference.factors import texts_of
+from analysis.inference.group_similarities import (
+    LEAST_CONFIGURATIONS,
+    configurations,
+    group_of,
+    jackknife_errors,
+    left_out_together,
+    of_other_seeds,
+)
+from analysis.inference.permutation_designs import combined_labels
 
 __all__ = ["Difference", "trained_less_untrained", "within_less_between"]
 
@@ -22,9 +28,9 @@ class Difference(NamedTuple):
     Attributes:
       mean: the first less the second; NaN where there are no pairs of both.
       low, high: its limits of 95 %; NaN where there are none.
-      p: of no difference, on both sides; NaN where there are no limits.
+      p: of no difference, on both sides; NaN where there is none.
       pairs: of members, in both.
-      configurations: that are left out one at a time.
+      configurations: that are left out one at a time, each with its near copies.
     """
 
     mean: float
@@ -36,29 +42,21 @@ class Difference(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Pairs of members of other seeds, by their configurations; of each pair both orders.
+    """Pairs of members of other seeds, by the two configurations that they are of, `(pair,)` each.
 
     Attributes:
-      sums: `(configuration, configuration)`, of their similarities.
-      counts: `(configuration, configuration)`, how many.
+      first, second: the configurations.
+      sums: of the similarities.
+      counts: how many.
     """
 
+    first: np.ndarray
+    second: np.ndarray
     sums: np.ndarray
     counts: np.ndarray
 
 
-class _Side(NamedTuple):
-    """Means of some kind of pairs in each block, the pairs of members of two groups.
-
-    Attributes:
-      mean: `(block,)`, NaN where there are no pairs.
-      without: `(configuration, block)`, without each configuration.
-      pairs: `(block,)`, how many pairs.
-    """
-
-    mean: np.ndarray
-    without: np.ndarray
-    pairs: np.ndarray
+_NO_DIFFERENCE = Difference(math.nan, math.nan, math.nan, math.nan, 0, 0)
 
 
 def within_less_between(
@@ -67,60 +65,40 @@ def within_less_between(
     table: pd.DataFrame,
     fields: Sequence[str],
     others: Sequence[str],
-    *,
-    draws: int = PERMUTATIONS,
-    seed: int = 0,
+    copied: Sequence[str] = (),
 ) -> Difference:
-    """How much more alike members of one group are than members of two, all else equal.
+    """How much higher the similarity of members of one group is than of two, where the other fields are the same.
 
-    Pairs are of other seeds, for those of one are near copies, and of other configurations: pairs of one are all within
-    a group, whatever it is. Those within and between groups are compared where they agree in the same other fields,
-    with weights n m / (n + m) for n and m pairs: in a crossed design no two configurations of a group agree in all
-    else, while some of two groups do, and an effect of another field would seem to be one of the groups.
+    Pairs are of other seeds and of other configurations: pairs of one are all within a group, whatever it is. Those
+    within and between groups are compared where both have the same two levels of every other field, with weights
+    n m / (n + m) for n and m pairs. That they agree in it, or do not, is not enough: where one level is diverse and one
+    model has more of it, the diversity of the level would seem to be one of the model.
 
-    Limits are those of `analysis.inference.group_similarities.jackknife_means`; a configuration is left out of both
-    terms at once. p is that of permuted groups, configurations staying in their strata of the other fields. The
-    jackknife has none here: without an effect the difference is one of products of chance, which vary less than it
-    says. In simulated zoos of 3 to 10 configurations a group, equally many or not, limits cover 92 to 99 % with an
-    effect and 96 to 99.9 % without one, and p <= .05 in 3.9 to 5.2 % of zoos without; two groups of 3 have ten
-    partitions and no such p. Where other fields have strong effects limits are too wide.
+    Limits are those of `analysis.inference.group_similarities.jackknife_means`, a configuration left out of both terms
+    at once; docs/comparing.md has what they cover. There is no p: that of the field test,
+    `analysis.inference.field_effects.explained`, holds its level.
 
     Args:
       similarity: `(member, member)`; NaN pairs do not count.
       labels: the group of every member, made of the fields.
       table: one row per member; without a column `seed`, every pair counts.
       fields: the columns that make a configuration, without the seed.
-      others: those of them that pairs may agree in and strata are made of, besides the groups.
-      draws: of permutations, or all where there are no more.
-      seed: of the draws.
+      others: those of them whose levels are to be the same, besides the groups.
+      copied: those of them in which near copies differ.
     """
     labels = list(labels)
     if len(set(labels)) < 2:
         return _NO_DIFFERENCE
     cells = configurations(table, fields)
     group = group_of(cells, labels, fields)
-    first = np.unique(cells, return_index=True)[1]
-    levels = [pd.factorize(texts_of(table, name)[first])[0] for name in others]
-    alike = [level[:, None] == level for level in levels]
-    agreement = combined_labels([part.reshape(-1) for part in alike], len(group) ** 2).reshape(len(group), -1)
-    agreement[np.diag_indices(len(group))] = -1
-    pairs = _pairs(similarity, cells, len(group), table)
-    kinds = [agreement == kind for kind in range(agreement.max() + 1)]
-    parts = [_Pairs(pairs.sums * kind, pairs.counts * kind) for kind in kinds if (pairs.counts * kind).any()]
-    same = _is_within(group)
-    found = _difference([(side, same, side, ~same) for side in (_side(part, group) for part in parts)], group)
-    if math.isnan(found.low):
-        return found
-    strata = combined_labels(levels, len(group))
-    labellings, partitions = arrangements(group, strata)
-    if partitions < 2:  # each alone in its stratum
-        return found._replace(p=math.nan)
-    exact = labellings <= draws
-    observed, reached, tried = abs(_regrouped(parts, group[None])[0]), 0, 0
-    for relabelled in relabellings(group, strata, draws, exact, seed, width=3 * int(group.max() + 1)):
-        reached += int((np.abs(_regrouped(parts, relabelled)) >= observed - 1e-9).sum())
-        tried += len(relabelled)
-    return found._replace(p=reached / tried if exact else (reached + 1) / (tried + 1))
+    unit, kind = left_out_together(cells, group, table, [field for field in fields if field not in copied])
+    rows = np.unique(cells, return_index=True)[1]
+    level = combined_labels([pd.factorize(texts_of(table, name)[rows])[0] for name in others], len(rows))
+    pairs = _pairs(similarity, cells, len(rows), table)
+    pairs = _Pairs(*(part[pairs.first != pairs.second] for part in pairs))
+    stratum, block = (_both(of[pairs.first], of[pairs.second]) for of in (level, group))
+    side = (group[pairs.first] != group[pairs.second]).astype(int)
+    return _difference(pairs, stratum, side, block, unit, kind)._replace(p=math.nan)
 
 
 def trained_less_untrained(
@@ -129,137 +107,107 @@ def trained_less_untrained(
     labels: tuple[Iterable[Any], Iterable[Any]],
     tables: tuple[pd.DataFrame, pd.DataFrame],
     fields: Sequence[str],
+    copied: Sequence[str] = (),
 ) -> tuple[Difference, Difference]:
-    """How much more alike trained members are than untrained ones: those of one group, and those of two.
+    """How much higher the similarity of trained members is than of untrained ones: of one group, and of two.
 
-    Pairs are of other seeds, see `analysis.inference.group_similarities.References`. Configurations that only one of
-    the two has do not count; each of the others is left out of both terms at once, so that what a configuration does to
-    both cancels. Limits are those of `analysis.inference.group_similarities.jackknife_means`, p that of Student's t. In
-    simulated zoos of 3 to 10 configurations a group, equally many or not, limits cover 94 to 99 %, and p <= .05 in 0.9
-    to 5.9 % of zoos that training did not change, with 3 or 4 a group in 0.9 to 3.2 %.
+    Pairs are of other seeds. Configurations that only one of the two has do not count; each of the others is left out
+    of both terms at once, so that what a configuration does to both cancels. Limits are those of
+    `analysis.inference.group_similarities.jackknife_means`, p that of Student's t; how well
+    they hold stands in docs/comparing.md.
 
     Args:
       trained, untrained: `(member, member)` each; NaN pairs do not count.
       labels: the group of every member, of both, made of the fields.
       tables: one row per member, of both; without a column `seed`, every pair counts.
       fields: the columns that make a configuration, without the seed, that untrained members have too.
+      copied: those of them in which near copies differ.
     """
     names = [np.array(["\x1f".join(row) for row in zip(*(texts_of(t, f) for f in fields))], object) for t in tables]
     both = sorted({*names[0]} & {*names[1]})
     if not both:
         return _NO_DIFFERENCE, _NO_DIFFERENCE
     code = {name: i for i, name in enumerate(both)}
-    groups, sides = np.zeros(len(both), int), []
-    of_label: dict[str, int] = {}
-    shared = []
-    for similarity, of_members, of_table, table in zip((trained, untrained), labels, names, tables):
-        rows = np.flatnonzero(np.isin(of_table, both))
-        cells = np.array([code[name] for name in of_table[rows]])
-        texts = [str(label) for label in of_members]
-        groups[cells] = [of_label.setdefault(texts[row], len(of_label)) for row in rows]
-        shared.append(_pairs(similarity[np.ix_(rows, rows)], cells, len(both), table.iloc[rows]))
-    sides = [_side(pairs, groups) for pairs in shared]
-    same = _is_within(groups)
-    blocks = np.eye(len(same), dtype=bool)
+    rows = [np.flatnonzero(np.isin(of_table, both)) for of_table in names]
+    cells = [np.array([code[name] for name in of_table[kept]]) for of_table, kept in zip(names, rows)]
+    parts = [table.iloc[kept] for table, kept in zip(tables, rows)]
+    group = group_of(cells[0], np.array([str(label) for label in labels[0]], object)[rows[0]], fields)
+    unit, kind = left_out_together(cells[0], group, parts[0], [field for field in fields if field not in copied])
+    states = [
+        _pairs(similarity[np.ix_(kept, kept)], of_state, len(both), part)
+        for similarity, kept, of_state, part in zip((trained, untrained), rows, cells, parts)
+    ]
+    pairs = _Pairs(*map(np.concatenate, zip(*states)))
+    side = np.repeat([0, 1], [len(of_state.counts) for of_state in states])
+    block, alike = _both(group[pairs.first], group[pairs.second]), group[pairs.first] == group[pairs.second]
     within, between = (
-        _difference([(sides[0], block, sides[1], block) for block in blocks[which]], groups) for which in (same, ~same)
+        _difference(_Pairs(*(part[which] for part in pairs)), block[which], side[which], block[which], unit, kind)
+        for which in (alike, ~alike)
     )
     return within, between
 
 
-_NO_DIFFERENCE = Difference(math.nan, math.nan, math.nan, math.nan, 0, 0)
-
-
 def _pairs(similarity: np.ndarray, cells: np.ndarray, count: int, table: pd.DataFrame) -> _Pairs:
     """Pairs of other seeds, by the configurations of their members."""
-    seeds = table[SEED].to_numpy() if SEED in table else np.arange(len(table))
-    similarity = np.where(seeds[:, None] == seeds, np.nan, np.asarray(similarity, np.float64))
+    similarity = of_other_seeds(similarity, table)
     members = np.eye(count)[cells]
-    return _Pairs(members.T @ np.nan_to_num(similarity) @ members, members.T @ ~np.isnan(similarity) @ members)
+    sums, counts = (members.T @ part @ members for part in (np.nan_to_num(similarity), ~np.isnan(similarity)))
+    first, second = np.nonzero(np.triu(counts > 0.5))
+    once = np.where(first == second, 0.5, 1.0)  # pairs of one configuration stand in both orders
+    return _Pairs(first, second, sums[first, second] * once, counts[first, second] * once)
 
 
-def _is_within(group: np.ndarray) -> np.ndarray:
-    """Which blocks are of one group."""
-    first, second = np.triu_indices(group.max() + 1)
-    return first == second
+def _both(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """One label 0, 1, ... for every two labels, in either order."""
+    return combined_labels([np.minimum(first, second), np.maximum(first, second)], len(first))
 
 
-def _side(pairs: _Pairs, group: np.ndarray) -> _Side:
-    of_group = np.eye(group.max() + 1)[group]
-    blocks = np.triu_indices(of_group.shape[1])
-
-    def summed(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = part @ of_group
-        whole, of_one = of_group.T @ rows, of_group[:, :, None] * rows[:, None]
-        twice = part.diagonal()[:, None, None] * of_group[:, :, None] * of_group[:, None]
-        return whole[blocks], (whole - of_one - of_one.swapaxes(1, 2) + twice)[:, *blocks]
-
-    (sums, sums_without), (counts, counts_without) = summed(pairs.sums), summed(pairs.counts)
-    means, without = (
-        of / np.where(number > 0.5, number, np.nan) for of, number in ((sums, counts), (sums_without, counts_without))
-    )
-    return _Side(means, without, np.where(blocks[0] == blocks[1], counts / 2, counts))
-
-
-def _difference(parts: Sequence[tuple[_Side, np.ndarray, _Side, np.ndarray]], group: np.ndarray) -> Difference:
-    """The difference of two kinds of pairs, over some strata of them, with its limits and the p of Student's t.
+def _difference(
+    pairs: _Pairs, stratum: np.ndarray, side: np.ndarray, block: np.ndarray, unit: np.ndarray, kind: np.ndarray
+) -> Difference:
+    """The mean of pairs of side 0 less that of side 1, over strata, with its limits and the p of Student's t.
 
     Args:
-      parts: for each stratum the one kind and the blocks that count of it, and the other.
-      group: of every configuration.
+      pairs: as of `_pairs`.
+      stratum, side, block: of every pair; a side's mean in a stratum is over its blocks, pairs of groups, weighted by
+        how many pairs these have with all configurations.
+      unit, kind: see `analysis.inference.group_similarities.left_out_together`.
     """
-    total, rows, weight_sum, weights_without = 0.0, np.zeros(len(group)), 0.0, np.zeros(len(group))
-    pairs, taking_part = 0, np.zeros(group.max() + 1, bool)
-    first, second = np.triu_indices(group.max() + 1)
-    for one, blocks, other, other_blocks in parts:
-        counts = one.pairs * blocks, other.pairs * other_blocks
-        n, m = counts[0].sum(), counts[1].sum()
-        if not n or not m:
-            continue
-        values, without = zip(*(_weighted(side, count) for side, count in zip((one, other), counts)))
-        weight, apart = n * m / (n + m), without[0] - without[1]
-        total, weight_sum = total + weight * (values[0] - values[1]), weight_sum + weight
-        rows += np.nan_to_num(weight * apart)
-        weights_without += weight * ~np.isnan(apart)
-        pairs += int(n + m)
-        used = counts[0] + counts[1] > 0
-        taking_part[first[used]] = taking_part[second[used]] = True
-    if not weight_sum:
+    sides = np.zeros((stratum.max(initial=0) + 1, 2))
+    np.add.at(sides, (stratum, side), pairs.counts)
+    used = sides.min(1)[stratum] > 0
+    if not used.any():
         return _NO_DIFFERENCE
-    mean, sizes, inside = total / weight_sum, np.bincount(group), taking_part[group]
-    found = Difference(mean, math.nan, math.nan, math.nan, pairs, int(sizes[taking_part].sum()))
-    if (weights_without[inside] == 0).any() or (sizes[taking_part] < LEAST_CONFIGURATIONS).any():
-        return found
-    rows = np.where(inside, rows / np.where(inside, weights_without, 1), mean)
-    se, freedom = (float(part[0]) for part in jackknife_errors(rows[:, None], group))
-    if not se > 1e-9:  # equal networks: their difference is rounding
-        return found
-    reach = se * float(stats.t.ppf(0.975, freedom))
-    return found._replace(low=mean - reach, high=mean + reach, p=2 * float(stats.t.sf(abs(mean) / se, freedom)))
+    pairs = _Pairs(*(part[used] for part in pairs))
+    cells = np.unique(np.stack([stratum, side, block], 1)[used], axis=0, return_inverse=True)
+    of_pair, place = cells[1].reshape(-1), cells[0][:, 0] * 2 + cells[0][:, 1]
+    counts, sums = (np.bincount(of_pair, part) for part in (pairs.counts, pairs.sums))
+    weight = sides.prod(1) / np.maximum(sides.sum(1), 1)
 
-
-def _weighted(side: _Side, counts: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean over blocks with these weights, and without each configuration, NaN where nothing is left of any."""
-    used = counts > 0
-    weights, without = counts[used], side.without[:, used]
-    left = ~np.isnan(without) @ weights
-    rows = np.nan_to_num(without) @ weights / np.where(left > 0, left, np.nan)
-    return float(side.mean[used] @ weights / weights.sum()), rows
-
-
-def _regrouped(parts: Sequence[_Pairs], relabelled: np.ndarray) -> np.ndarray:
-    """The difference of `within_less_between` for other groups of the configurations, `(draw, configuration)`."""
-    of_group = np.eye(relabelled.max() + 1)[relabelled]  # (draw, configuration, group)
-    total, weight_sum = np.zeros(len(relabelled)), np.zeros(len(relabelled))
-    for part in parts:
-        (sums, n), (all_sums, all_counts) = (
-            [np.einsum("dcg,dcg->d", np.matmul(of, of_group), of_group) for of in part],
-            [of.sum() for of in part],
+    def value(gone: np.ndarray) -> float:
+        n, total = (
+            whole - np.bincount(of_pair[gone], part[gone], len(whole))
+            for whole, part in ((counts, pairs.counts), (sums, pairs.sums))
         )
-        m = all_counts - n
-        there = (n > 0.5) & (m > 0.5)
-        n, m = np.where(there, n, 1), np.where(there, m, 1)
-        weight = there * n * m / (n + m)
-        total += weight * (sums / n - (all_sums - sums) / m)
-        weight_sum += weight
-    return total / np.where(weight_sum > 0, weight_sum, 1)
+        left = counts * (n > 0.5)
+        number, summed = (
+            np.bincount(place, part, sides.size).reshape(-1, 2)
+            for part in (left, left * total / np.where(n > 0.5, n, 1))
+        )
+        apart = np.where(number > 0, summed / np.where(number > 0, number, 1), np.nan) @ [1, -1]
+        there = ~np.isnan(apart)
+        return float(apart[there] @ weight[there] / weight[there].sum()) if weight[there].any() else math.nan
+
+    first, second = unit[pairs.first], unit[pairs.second]
+    units = np.unique([first, second])
+    kinds = np.unique(kind[units], return_inverse=True)[1].reshape(-1)
+    nothing = np.zeros(len(first), bool)
+    found = Difference(value(nothing), math.nan, math.nan, math.nan, round(pairs.counts.sum()), len(units))
+    if np.bincount(kinds).min() < LEAST_CONFIGURATIONS:
+        return found
+    without = np.array([value((first == each) | (second == each)) for each in units])
+    se, freedom = (float(part[0]) for part in jackknife_errors(without[:, None], kinds))
+    if not se > 1e-9:  # equal networks, whose difference is rounding, or none left without one of them
+        return found
+    reach, p = se * float(stats.t.ppf(0.975, freedom)), 2 * float(stats.t.sf(abs(found.mean) / se, freedom))
+    return found._replace(low=found.mean - reach, high=found.mean + reach, p=p)

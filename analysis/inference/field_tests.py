@@ -148,14 +148,14 @@ def group_means(
 
     Groups are the levels of each field that is told apart, see `analysis.inference.factors.told_apart`, but of no more
     than 24 levels, and of no number drawn for nearly every configuration. Where that leaves none, they are the models.
-    A configuration is what limits leave out: members of a cohort that share seeds and differ in a field are near
-    copies, and one configuration, but where they are of unlike groups.
+    Members without the field are of no group. All is over pairs of other seeds. A configuration is what limits leave
+    out: members of a cohort that share seeds and differ in a field are near copies, and one configuration.
 
     Returns:
       The label's columns; `groups`, the field that groups, "" of references; `state` (trained, untrained, difference,
-      reference), `pairs_of`, `mean`; `low` and `high`, 95 % limits by the jackknife over configurations, where each
-      group has 3 or more, cut where values end (at 1 of a similarity, 0 of a distance); `p` of a difference; `pairs`,
-      how many, and `configurations`, of how many.
+      reference), `pairs_of`, `mean`; `low` and `high`, 95 % limits by the jackknife over configurations, where there
+      are 3 or more in each group, cut where values end (at 1 of a similarity, 0 of a distance); `p` of trained less
+      untrained; `pairs`, how many, and `configurations`, of how many.
     """
     similarity = (similarity + similarity.T) / 2  # a score has two directions
     gone = table["status"] == DIVERGED_WORD
@@ -196,23 +196,25 @@ def _means_of(
     kind: str, values: dict[str, np.ndarray], parts: dict[str, Any], fields: list[str]
 ) -> Iterator[dict[str, Any]]:
     """The means of the groups of one field, of each state, and their differences, as rows of `group_means`."""
-    made_of, groups, differences = {}, {}, {}
+    made_of, copied, having, of_state, groups, differences = {}, {}, {}, {}, {}, {}
     for state, part in parts.items():
-        copied = near_copies(part, [field for field in fields if field != kind]) if len(part) else []
-        made_of[state] = list(dict.fromkeys([kind, *(field for field in fields if field not in copied)]))
-        groups[state] = texts_of(part, kind)  # copies may differ in it, and then have none
-        frame = jackknife_means(values[state], groups[state], part, made_of[state]).drop(columns="se")
+        rows = np.flatnonzero(texts_of(part, kind) != MISSING)
+        part, of_state[state] = part.iloc[rows].reset_index(drop=True), values[state][np.ix_(rows, rows)]
+        copied[state] = near_copies(part, fields) if len(part) else []
+        made_of[state] = [kind, *(field for field in fields if field not in (kind, *copied[state]))]
+        having[state], groups[state] = part, texts_of(part, kind)
+        of_groups = (of_state[state], groups[state], part, made_of[state])
+        frame = jackknife_means(*of_groups, copied[state]).drop(columns="se")
         yield from frame.reset_index(names="pairs_of").assign(state=state).to_dict("records")
         if len(part):
             lone = {kind, *singular(part, made_of[state])}  # in which hardly two configurations agree
             others = [field for field in made_of[state] if field not in lone]
-            found = within_less_between(values[state], groups[state], part, made_of[state], others)
+            found = within_less_between(*of_groups, others, copied[state])
             differences[f"{state}, within - between"] = found
-    trained, untrained = parts.values()
-    lost = _lost(trained, untrained, made_of["trained"])
+    lost = _lost(parts["trained"], parts["untrained"], made_of["trained"])
     if kind not in lost:
         left = [field for field in made_of["trained"] if field not in lost]
-        of_both: Any = (values["trained"], values["untrained"], tuple(groups.values()), (trained, untrained), left)
+        of_both: Any = (*of_state.values(), tuple(groups.values()), tuple(having.values()), left, copied["trained"])
         for pairs, found in zip(("within", "between"), trained_less_untrained(*of_both)):
             differences[f"{pairs}, trained - untrained"] = found
     for name, found in differences.items():

@@ -20,11 +20,15 @@ CLOSED_NULLS = "in closed form, over all orders of the stimuli"
 """How z and p are had where they need no shuffling."""
 
 
+LIMITS_TOO_NARROW = "limits may cover far less than 95 %"
+"""Where few stimuli make up a map."""
+
+
 class Beside(NamedTuple):
     """What is to stand beside the values of a measure.
 
     Attributes:
-      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form, or a stimulus makes up a
+      nulls: orders of the stimuli that `z` and `p` are from where there is no closed form, or few stimuli make up a
         map, see `analysis.inference.nulls.dominated`; 0 for no z and p. Biased CKA, whose values mean nothing without,
         has them anyhow where there is a form.
       intervals: whether there are `low` and `high`, 95 % limits by the jackknife over stimuli.
@@ -49,20 +53,26 @@ class Beside(NamedTuple):
         return self.nulls or PERMUTATIONS
 
     def warning_of(self, prepared: Prepared, names: Sequence[str]) -> str:
-        """Why z and p are not in closed form though the measure has one: which stimulus is in the way; "" else.
+        """What few stimuli that make up a map do to z, p and limits, and which do; "" where they do nothing.
 
         Args:
           prepared: a measure and its states.
           names: of all members.
         """
-        how = self.nulls_of(prepared)
-        if how in ("", CLOSED_NULLS) or not _closed(prepared):
+        how, limits = self.nulls_of(prepared), bool(self.limits_of(prepared))
+        if not len(prepared.members) or not _closed(prepared) or not (how or limits):
             return ""
-        first, *others = sorted(dominated(prepared), key=lambda found: -found.share)
-        more = f", and one stimulus those of {len(others)} more" if others else ""
+        found = sorted(dominated(prepared), key=lambda of: -of.share)
+        uneven = [of for of in found if of.alike < prepared.stimuli / 2]  # and not: of few stimuli
+        so = [f"z and p are {how}"] * bool(how and found) + [LIMITS_TOO_NARROW] * bool(limits and uneven)
+        if not so:
+            return ""
+        first, *others = found if how else uneven
+        more = f", and few stimuli make up those of {len(others)} more" if others else ""
         return (
             f"{prepared.measure.name}: stimulus {first.stimulus}, from 0, makes up {first.share:.0%} of the map of "
-            f"{names[first.member]}{more}; z and p are {how}"
+            f"{names[first.member]}, which rests on as many as {first.alike:.0f} alike ones would of "
+            f"{prepared.stimuli}{more}; {', '.join(so)}"
         )
 
     def limits_of(self, prepared: Prepared) -> str:

@@ -40,6 +40,9 @@ WITHOUT_LIMIT = 10**9
 MOST_COLUMNS, CASES_A_COLUMN = 4, 6
 """Of the curves that numbers are held constant by: columns of each, and the fewest cases for every column of all."""
 
+LEAST_COLUMNS = 2
+"""Of such a curve: one is a straight line."""
+
 NUMBERS_AT_ONCE = 2**19
 """Numbers held at a time."""
 
@@ -73,6 +76,7 @@ class Design(NamedTuple):
       within: the names of what strata are made of.
       arrangements: how many permutations there are.
       distinct: how many of them can change the statistic.
+      unheld: the numbers that are too many for the configurations to be held constant as curves; then there is no test.
     """
 
     case_of: Int[np.ndarray, " member"]
@@ -86,11 +90,12 @@ class Design(NamedTuple):
     within: tuple[str, ...]
     arrangements: int
     distinct: int
+    unheld: tuple[str, ...] = ()
 
     @property
     def testable(self) -> bool:
-        """Whether anything can be exchanged, and the model leaves something to compare with."""
-        return self.distinct > 1 and self.model.df > 0 and self.model.df_residual > 0
+        """Whether anything can be exchanged, all else is held, and the model leaves something to compare with."""
+        return not self.unheld and self.distinct > 1 and self.model.df > 0 and self.model.df_residual > 0
 
     def smallest(self, draws: int) -> float:
         """The smallest p that the design and a number of draws allow."""
@@ -146,19 +151,26 @@ def _held_columns(encoded: MemberLabels, fields: Sequence[str], first: np.ndarra
     """The columns by which fields are held constant over cases: those that they are tested by, and of a number a curve.
 
     A natural cubic spline with knots at quantiles, the straight line among its columns: held as a line alone, a number
-    with a curved effect would lend it to every field that goes with its square.
+    with a curved effect would lend it to every field that goes with its square. Smooth curves are held, no steps.
     """
-    numbers = [field for field in fields if field in encoded.values]
-    allowed = min(MOST_COLUMNS, len(first) // (CASES_A_COLUMN * max(len(numbers), 1)))
-    held = []
-    for field in fields:
-        columns = _columns(encoded, field, first)
-        held.append(_curve(columns[:, 0], allowed) if field in numbers and allowed > 1 else columns)
-    return held
+    allowed = _columns_allowed(encoded, fields, first)
+    return [
+        _curve(columns[:, 0], allowed) if field in encoded.values else columns
+        for field, columns in ((field, _columns(encoded, field, first)) for field in fields)
+    ]
+
+
+def _columns_allowed(encoded: MemberLabels, fields: Sequence[str], first: np.ndarray) -> int:
+    """The columns of the curve of each number, of which members of one configuration say no more than one of them."""
+    numbers = [encoded.values[field][first] for field in fields if field in encoded.values]
+    different = len(np.unique(np.stack(numbers, 1), axis=0)) if numbers else 0
+    return min(MOST_COLUMNS, different // (CASES_A_COLUMN * max(len(numbers), 1)))
 
 
 def _curve(values: np.ndarray, columns: int) -> np.ndarray:
     """A natural cubic spline of some values, `(case, column)`: the line, and one column per inner knot."""
+    if columns < LEAST_COLUMNS:
+        return values[:, None]
     levels = np.unique(values)
     knots = np.quantile(levels, np.linspace(0, 1, min(columns + 1, len(levels))))
     cubes = np.maximum(values[:, None] - knots, 0) ** 3
@@ -224,8 +236,10 @@ def _design(
     count, partitions = arrangements(np.arange(len(first)) if residuals else codes, strata)
     renamed = not residuals and term[0] not in encoded.values  # numbers and residuals have no names to be exchanged
     distinct = partitions if renamed else count
-    chosen = equal_counts(case_of, encoded.seeds)
-    return Design(case_of, chosen, model, main_effects, codes, strata, residuals, about, tuple(within), count, distinct)
+    numbers = tuple(other for other in others if other in encoded.values)
+    unheld = numbers if numbers and _columns_allowed(encoded, others, first) < LEAST_COLUMNS else ()
+    chosen, held = equal_counts(case_of, encoded.seeds), (about, tuple(within))
+    return Design(case_of, chosen, model, main_effects, codes, strata, residuals, *held, count, distinct, unheld)
 
 
 # --- permutations within strata ---------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_what_is_computed_again_and_again_is_announced_with_its_time_before_it_i
     monkeypatch.setattr(comparison, "SECONDS_UNTOLD", 0.0)
     lines: list[str] = []
     compare(
-        {str(i): normal(i, 9, 4) for i in range(3)}, ["cka", "procrustes"], nulls=19, intervals=True, say=lines.append
+        {str(i): normal(i, 40, 8) for i in range(3)}, ["cka", "procrustes"], nulls=19, intervals=True, say=lines.append
     )
     (line,) = lines
     assert line.startswith("Computed again and again for z, p and limits: about ")
@@ -175,7 +175,7 @@ def test_a_stimulus_that_dominates_is_said_with_the_representation_and_the_recor
     result = compare(x, ["cka", "rsa"], nulls=19, say=lines.append)
     said = [line for line in lines if "stimulus 7, from 0, makes up" in line]
     assert len(said) == 1
-    assert "of the map of y; z and p are over 19 orders of the stimuli" in said[0]
+    assert "of the map of y, which rests on as many as 4 alike ones would of 30; z and p are over 19 orders" in said[0]
     assert result["cka"].attrs["nulls"] == "over 19 orders of the stimuli"
     assert result["rsa"].attrs["nulls"] == "in closed form, over all orders of the stimuli", (
         "ranks know no far stimulus"

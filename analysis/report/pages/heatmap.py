@@ -34,6 +34,9 @@ MOST_LABELS = 40
 LONGEST_LABEL = 60
 """Rows of a heat map that are named, and the letters that a name may have."""
 
+WITHOUT_GROUP = "untrained / untrained, other seed"
+"""The mean that is told of untrained networks that are of no group."""
+
 
 def applies(compared: Compared) -> bool:
     return True
@@ -52,13 +55,15 @@ def lines(compared: Compared) -> Iterator[str]:
     rows = part.to_dict("records")
     value = {(row["state"], row["pairs_of"]): row["mean"] for row in rows}
     pairs = {(row["state"], row["pairs_of"]): row["pairs"] > 0 for row in rows}
-    between = np.isfinite(value["trained", "between"])
+    between = pairs["trained", "between"]
     groups = "architectures" if kind == "model" else f"levels of {kind}"
     record = compared.comparison.measures[measure].record
     yield f"  {measure} at {layer} is a {record.kind}: {record.way}; {about(record)}"
     for state in ("trained", "untrained"):
         words = [f"{value[state, 'within']:.2f}" + (" within" if between else "")] * pairs[state, "within"]
-        words += [f"{value[state, 'between']:.2f} between {groups}"] * bool(between)
+        words += [f"{value[state, 'between']:.2f} between {groups}"] * pairs[state, "between"]
+        if not words and state == "untrained":  # copies have no level of a field of training
+            words = [f"{value['reference', WITHOUT_GROUP]:.2f}"] * pairs["reference", WITHOUT_GROUP]
         yield f"  {measure} at {layer}, {state}: {', '.join(words) or 'no pairs'}"
     mixed = next(row["mean"] for row in rows if row["pairs_of"].startswith("trained / untrained"))
     yield f"  {measure} at {layer}, trained with untrained: {mixed:.2f}"

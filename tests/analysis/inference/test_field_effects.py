@@ -217,3 +217,18 @@ def test_wrong_tables_are_refused():
         explained(np.zeros((4, 4)), table, FieldPlan(["model"], numbers=["model"]))
     with pytest.raises(ValueError, match="The interaction 'model:l2' is none of two tested fields 'a:b'"):
         explained(np.zeros((4, 4)), table, FieldPlan(["model"], interactions=["model:l2"]))
+
+
+def test_beside_a_number_there_is_no_test_of_fewer_configurations_than_a_curve_takes_however_many_their_members():
+    draw = np.random.default_rng(0)
+    for count, testable in ((11, False), (12, True), (24, True)):
+        table = pd.DataFrame(
+            {"rate": 10 ** draw.uniform(-4, -2, count), "model": ["a", "b"] * (count // 2) + ["b"] * (count % 2)}
+        )
+        table = table.loc[np.repeat(range(count), 3)].reset_index(drop=True).assign(seed=[0, 1, 2] * count)
+        x = draw.standard_normal((3 * count, 3))
+        distance = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
+        row = explained(distance, table, FieldPlan(["model", "rate"], numbers=["rate"]), permutations=99).loc["model"]
+        assert row.testable == testable
+        assert row.exchanged.endswith("too few to hold rate constant") != testable
+        assert np.isfinite(row.dispersion_p) == (count >= 24)

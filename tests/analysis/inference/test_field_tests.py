@@ -153,10 +153,21 @@ def test_every_field_groups_means_but_numbers_drawn_for_every_configuration() ->
         changed = rows.loc[(kind, "difference", "within, trained - untrained")]
         assert changed["mean"] == pytest.approx(0)
         assert np.isnan(changed["p"]), "the same networks"
-    assert rows.loc[("model", "difference", "trained, within - between"), "p"] < 0.01
-    assert rows.loc[("l2", "difference", "trained, within - between"), "p"] > 0.05
+    assert rows.loc[("model", "difference", "trained, within - between"), "low"] > 0
+    assert rows.loc[("l2", "difference", "trained, within - between"), "low"] < 0
+    assert rows.xs("trained, within - between", level=2)["p"].isna().all(), "the field test has it"
     assert set(means["state"][means["groups"] == ""]) == {"reference"}
-    assert rows["p"].dropna().index.get_level_values("state").unique() == ["difference"]
+
+
+def test_a_level_that_members_do_not_have_is_no_group() -> None:
+    table, similarity = slice_of(model=2.0)
+    own = table.assign(own=np.where(table["model"] == "c", None, table["l2"] % 2)).astype({"own": object})
+    rows = group_means(similarity, own, ["model", "l2", "own"], LABEL).query("groups == 'own'")
+    assert rows["pairs_of"].tolist()[:5] == ["within", "between", "0", "0 / 1", "1"]
+    having = own["model"] != "c"
+    part = own[having].reset_index(drop=True)
+    alone = group_means(similarity[np.ix_(having, having)], part, ["model", "l2", "own"], LABEL)
+    pd.testing.assert_frame_equal(rows.reset_index(drop=True), alone.query("groups == 'own'").reset_index(drop=True))
 
 
 def test_what_untrained_copies_have_lost_groups_no_differences_of_trained_and_untrained() -> None:
@@ -177,7 +188,12 @@ def test_near_copies_are_one_configuration_of_the_limits_of_other_fields() -> No
     rows = group_means(similarity, table, ["model", "l2"], LABEL).set_index(["groups", "state", "pairs_of"])
     assert rows.loc[("model", "trained", "between"), "configurations"] == 3
     assert np.isnan(rows.loc[("model", "trained", "between"), "low"])
-    assert rows.loc[("l2", "trained", "between"), "configurations"] == 24
+    assert rows.loc[("l2", "trained", "between"), "configurations"] == 3, "models, each with its eight penalties"
+    wider = table.assign(model=table["model"] + np.where(table["l2"] < 4, "1", "2"), l2=table["l2"] % 4)
+    wider["cohort"] = wider["model"]
+    rows = group_means(similarity, wider, ["model", "l2"], LABEL).set_index(["groups", "state", "pairs_of"])
+    assert rows.loc[("l2", "trained", "between"), "configurations"] == 6
+    assert np.isfinite(rows.loc[("l2", "trained", "between"), "low"])
 
 
 @pytest.mark.parametrize("items", [1, 2, 4])

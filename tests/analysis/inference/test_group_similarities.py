@@ -12,6 +12,7 @@ from analysis.inference.group_similarities import (
     block_means,
     configurations,
     jackknife_means,
+    of_other_seeds,
     references,
     within_between,
 )
@@ -24,6 +25,19 @@ def test_within_and_between_leave_out_pairs_with_oneself_and_missing_pairs():
         {"within": 0.7, "between": 0.2, "gru": 0.8, "gru / rnn": 0.2, "rnn": 0.6}
     )
     assert result["pairs"].to_dict() == {"within": 2, "between": 3, "gru": 1, "gru / rnn": 3, "rnn": 1}
+
+
+@pytest.mark.parametrize("levels", [["within", "between"], ["a", "b", "a / b"], ["within", "'within'"]])
+def test_levels_that_have_the_names_of_rows_have_rows_of_their_own(levels):
+    table = zoo(models=len(levels), cells=3, seeds=2)
+    similarity = normal(0, len(table), len(table))
+    plain, named = (
+        jackknife_means(similarity + similarity.T, labels, table, ["model", "cell"])
+        for labels in (table["model"], [levels[model] for model in table["model"]])
+    )
+    np.testing.assert_array_equal(named.to_numpy(float), plain.to_numpy(float))
+    assert named.index.is_unique
+    assert named.index[:2].tolist() == ["within", "between"]
 
 
 def test_references_are_means_over_pairs_of_other_seeds():
@@ -57,6 +71,7 @@ def zoo(models=2, cells=6, seeds=3):
 
 def left_out(similarity, table, row):
     """The limits of a row, with its means over pairs computed anew without each configuration."""
+    similarity = of_other_seeds(similarity, table)
     cells = configurations(table, ["model", "cell"])
     group = table.groupby(cells)["model"].first()
     taking_part = list(group[group.isin([int(name) for name in row.split(" / ")])].index)
@@ -79,7 +94,8 @@ def test_limits_are_those_of_leaving_out_each_configuration_and_computing_again(
     similarity = similarity + similarity.T
     similarity[3, 7] = similarity[7, 3] = np.nan
     result = jackknife_means(similarity, table["model"], table, ["model", "cell"])
-    pd.testing.assert_frame_equal(result[["mean", "pairs"]], within_between(similarity, table["model"]))
+    of_pairs = within_between(of_other_seeds(similarity, table), table["model"])
+    pd.testing.assert_frame_equal(result[["mean", "pairs"]], of_pairs)
     assert result["configurations"].tolist() == [8, 8, 3, 8, 5]
     for row in ("0", "0 / 1", "1"):
         reach = left_out(similarity, table, row)
@@ -214,6 +230,23 @@ def test_members_within_and_between_groups_are_compared_over_pairs_of_other_seed
     assert found.configurations == 6
 
 
+def test_near_copies_are_left_out_together_and_pairs_of_one_seed_do_not_count():
+    """Five widths, each under three penalties that share its seeds."""
+    table = zoo(models=5, cells=3, seeds=2).rename(columns={"model": "width", "cell": "l2"})
+    width, l2, seed = (table[name].to_numpy() for name in ("width", "l2", "seed"))
+    similarity = cosines(table.rename(columns={"width": "model", "l2": "cell"}), np.random.default_rng(0))
+    similarity[seed[:, None] == seed] = 0.99
+    found = jackknife_means(similarity, l2, table, ["width", "l2"], ["l2"]).loc["between"]
+    i, j = np.triu_indices(len(table), 1)
+    counted = (seed[i] != seed[j]) & (l2[i] != l2[j])
+    without = [similarity[i, j][counted & (width[i] != each) & (width[j] != each)].mean() for each in range(5)]
+    assert found["configurations"] == 5
+    assert found["mean"] == pytest.approx(similarity[i, j][counted].mean())
+    assert found["high"] - found["mean"] == pytest.approx(2 * np.std(without) * stats.t.ppf(0.975, 4))
+    apart = within_less_between(similarity, l2, table, ["width", "l2"], ["width"], ["l2"])
+    assert apart.configurations == 5
+
+
 def test_an_effect_of_another_field_is_none_of_the_groups():
     table = zoo(models=2, cells=6, seeds=3)
     draw = np.random.default_rng(0)
@@ -224,6 +257,20 @@ def test_an_effect_of_another_field_is_none_of_the_groups():
     assert abs(np.mean(means)) < 0.01
     loose = within_less_between(cosines(table, draw, crossed=3.0), table["model"], table, ["model", "cell"], [])
     assert loose.mean < -0.05, "some of two models are of one cell, and none of one model"
+
+
+def test_a_diverse_level_of_which_one_group_has_more_is_no_difference_of_the_groups():
+    counts = {("a", "tanh"): 10, ("b", "tanh"): 2, ("a", "relu"): 6, ("b", "relu"): 6}
+    cells = [cell for cell, count in counts.items() for _ in range(count)]
+    rows = [(*cell, i, 2 * i + seed) for i, cell in enumerate(cells) for seed in range(2)]
+    table = pd.DataFrame(rows, columns=["model", "act", "drawn", "seed"])
+    draw, means = np.random.default_rng(0), []
+    for _ in range(40):
+        x = 1 + np.where(table["act"] == "tanh", 1.5, 0.3)[:, None] * draw.standard_normal((24, 8))[table["drawn"]]
+        x = x + 0.3 * draw.standard_normal(x.shape)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        means.append(within_less_between(x @ x.T, table["model"], table, ["model", "act", "drawn"], ["act"]).mean)
+    assert abs(np.mean(means)) < 0.02, "compared where levels only agree or do not, it is -.07"
 
 
 def test_trained_less_untrained_leaves_a_configuration_out_of_both():
@@ -282,19 +329,18 @@ def test_differences_of_too_few_configurations_have_neither_limits_nor_p():
     assert math.isnan(alone.mean)
 
 
-def of_groups(counts, zoos, draws, **noise):
-    """Of simulated zoos: how often p <= .05, and how often limits cover the mean of all zoos."""
+def of_groups(counts, zoos, **noise):
+    """Of simulated zoos: the mean difference, how often limits exclude 0, and how often they cover that mean."""
     draw, table = np.random.default_rng(sum(counts)), uneven(counts)
     found = np.array(
         [
-            within_less_between(
-                cosines(table, draw, **noise), table["model"], table, ["model", "cell"], [], draws=draws
-            )
+            within_less_between(cosines(table, draw, **noise), table["model"], table, ["model", "cell"], [])
             for _ in range(zoos)
         ]
     )
-    mean, low, high, p = found.T[:4]
-    return (p <= 0.05).mean(), ((low <= mean.mean()) & (mean.mean() <= high)).mean()
+    mean, low, high = found.T[:3]
+    centre = mean.mean()
+    return centre, ((low > 0) | (high < 0)).mean(), ((low <= centre) & (centre <= high)).mean()
 
 
 def of_states(counts, zoos, *, level, shared):
@@ -316,10 +362,12 @@ def of_states(counts, zoos, *, level, shared):
 COUNTS = [(4, 4), (6, 6), (10, 10), (3, 3, 3), (10, 10, 10), (3, 10), (3, 4, 10)]
 
 
-def test_groups_of_noise_differ_no_more_often_than_chance_and_unlike_groups_do():
-    assert of_groups((6, 6), 80, 99)[0] * 80 <= stats.binom.ppf(0.999, 80, 0.05)
-    found, covered = of_groups((6, 6), 40, 99, effect=2.0)
-    assert found > 0.8
+def test_limits_of_groups_of_noise_take_in_0_and_of_unlike_groups_do_not():
+    centre, excluded, _ = of_groups((6, 6), 80)
+    assert abs(centre) < 0.03
+    assert excluded * 80 <= stats.binom.ppf(0.999, 80, 0.05)
+    _, excluded, covered = of_groups((6, 6), 40, effect=2.5)
+    assert excluded > 0.8
     assert covered > 0.8
 
 
@@ -332,11 +380,12 @@ def test_what_training_did_not_change_differs_no_more_often_than_chance():
 
 @pytest.mark.long
 @pytest.mark.parametrize("counts", COUNTS)
-def test_within_less_between_has_false_positives_of_five_percent(counts):
-    low, without_effect = of_groups(counts, 1000, 499)
-    assert low == pytest.approx(0.05, abs=0.02)
-    assert without_effect > 0.92
-    assert 0.92 < of_groups(counts, 1000, 1, effect=1.5)[1] < 0.995
+def test_limits_of_within_less_between_cover_95_percent_of_zoos_with_an_effect_and_more_without(counts):
+    centre, excluded, covered = of_groups(counts, 1000)
+    assert abs(centre) < 0.02
+    assert excluded < 0.07
+    assert covered > 0.92
+    assert 0.91 < of_groups(counts, 1000, effect=1.5)[2] < 0.995
 
 
 @pytest.mark.long

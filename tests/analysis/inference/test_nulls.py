@@ -131,9 +131,19 @@ def test_a_stimulus_that_makes_up_a_map_is_named(measure):
 
 
 def test_maps_of_even_stimuli_and_of_ranks_are_dominated_by_none():
-    for n in (8, 30, 100):
+    for n in (20, 30, 100):
         assert not dominated(prepare(cka.Measure(), [normal(0, 5, n, 1, 10)]))
         assert not dominated(prepare(rsa.Measure(rdm="euclidean"), [with_one_far(0, 3, n, 100.0)]))
+
+
+@pytest.mark.parametrize("n", [8, 30, 100])
+@pytest.mark.parametrize("far", [2, 3, 4, 6])
+def test_several_stimuli_that_make_up_a_map_are_noticed_and_so_is_any_of_few(n, far):
+    x = normal(0, 2, n, 10)
+    x[:, :far] += 20 * normal(1, 2, far, 10) / 10**0.5
+    found = dominated(prepare(cka.Measure(), [x[:, :, None]]))
+    assert [of.member for of in found] == [0, 1]
+    assert all(of.alike < 8 or of.alike < n / 2 for of in found)
 
 
 def closed_rates(far, n=30, draws=4000):

@@ -53,10 +53,13 @@ def test_where_one_stimulus_makes_up_a_map_z_and_p_are_from_orders_of_the_stimul
     assert Beside().nulls_of(prepare(cka.Measure(), [x])) == ""
     warning = asked.warning_of(prepared, ["m0/rate", "m1/rate"])
     assert re.fullmatch(
-        r"cka\(kernel=linear, biased\): stimulus 4, from 0, makes up \d\d% of the map of m[01]/rate, and one stimulus "
-        "those of 1 more; z and p are over 199 orders of the stimuli",
+        r"cka\(kernel=linear, biased\): stimulus 4, from 0, makes up \d\d% of the map of m[01]/rate, which rests on "
+        "as many as 1 alike ones would of 30, and few stimuli make up those of 1 more; z and p are over 199 orders of "
+        "the stimuli",
         warning,
     )
+    limits = Beside(intervals=True).warning_of(prepare(cka.Measure(), [x]), ["m0/rate", "m1/rate"])
+    assert limits.endswith("1 more; limits may cover far less than 95 %")
     assert asked.warning_of(prepare(cka.Measure(), [normal(0, 2, 30, 1, 6)]), ["a", "b"]) == ""
     assert asked.warning_of(prepare(procrustes.Measure(), [x]), ["a", "b"]) == "", "never closed"
 

@@ -54,7 +54,7 @@ def test_members_are_exchanged_within_seeds_that_the_levels_share_and_freely_whe
 
 
 def test_beside_a_number_residuals_are_exchanged_within_strata_only_where_these_allow_a_small_p():
-    for count, per_stratum, within in ((24, 12, ("l2",)), (8, 2, ())):
+    for count, per_stratum, within in ((24, 12, ("l2",)), (12, 2, ())):
         cells = np.arange(count)
         labels = {"model": cells % 2, "rate": cells, "l2": cells // per_stratum}
         rates = {"rate": np.random.default_rng(0).standard_normal(count)}

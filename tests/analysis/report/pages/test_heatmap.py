@@ -1,11 +1,15 @@
 """Heat maps: colours mean the same in measures of every kind, and rows have as many names as there is room for."""
 
 import warnings
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.geometry.embedding import angular
 from analysis.inference.factors import told_apart
+from analysis.inference.field_tests import group_means
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.pages import heatmap, mds
 from tests.analysis.report.pictures import DISTANCE, RECORD, SCORE, drawn, with_guests, zoo
@@ -70,3 +74,18 @@ def test_rows_are_ordered_and_named_by_the_fields_asked_for_each_named_once() ->
 def test_rows_of_a_thousand_items_are_named_where_there_is_room() -> None:
     table, similarity = sampled(256, 2)
     assert len(heatmap.draw(similarity, table, ["channels", "kernel"], RECORD, "zoo").axes[0].get_yticks()) == 2
+
+
+def test_untrained_networks_that_are_of_no_level_are_told_as_a_whole() -> None:
+    rows = [(l2, 2 * i + seed) for i, l2 in enumerate([1e-5, 1e-4, 1e-3]) for seed in range(2)]
+    trained = pd.DataFrame(rows, columns=["l2", "seed"]).assign(trained=True, status="solved")
+    untrained = pd.DataFrame({"l2": "", "seed": range(6), "trained": False, "status": ""})
+    table = pd.concat([trained, untrained], ignore_index=True).assign(model="gru", cohort="gru")
+    similarity = np.full((12, 12), 0.5)
+    similarity[6:, 6:] = 0.25
+    means = group_means(similarity, table, ["l2"], {"measure": "cka", "layer": "rate"})
+    comparison = SimpleNamespace(measures={"cka": SimpleNamespace(record=RECORD)})
+    compared: Any = SimpleNamespace(means=means, told=("cka", "rate"), comparison=comparison)
+    told = [*heatmap.lines(compared)]
+    assert "  cka at rate, trained: 0.50 within, 0.50 between levels of l2" in told
+    assert "  cka at rate, untrained: 0.25" in told
