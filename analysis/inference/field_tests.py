@@ -138,7 +138,7 @@ def alike(table: Any) -> pd.Series:
         return cohort
     numbers: Any = table.groupby(cohort)[[name for name in table if name not in NO_FIELDS]].nunique(dropna=False).max()
     static = [name for name in ("task", "model", *numbers[numbers == 1].index) if name in table]
-    return table[static].astype(str).agg("\x1f".join, axis=1)
+    return table.groupby(static, dropna=False, sort=False).ngroup()
 
 
 def group_means(

@@ -58,7 +58,8 @@ def place_of(spec: str, out: str) -> str:
 
 
 def _of_manifest(path: Path) -> Any:
-    """The zoo that a directory was begun with, as a spec: generations are of the directory."""
+    """The zoo of a directory as a spec, with all that was added to it, but not those that were tried again: generations
+    are of the directory, and a member stands once."""
     from zoo.spec import own_parts
     from zoo.spec.zoo import Zoo
 
