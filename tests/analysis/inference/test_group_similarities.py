@@ -177,7 +177,7 @@ def coverage(groups, cells, draws=1000):
 def test_limits_over_configurations_cover_95_percent_of_zoos_from_three_on(groups, cells):
     covered = coverage(groups, cells)
     assert len(covered)
-    assert (np.abs(covered - 0.955) < 0.027).all(), covered
+    assert (np.abs(covered - 0.95) < 0.035).all(), covered
 
 
 def test_wrong_fields_and_groups_are_refused():
