@@ -5,6 +5,7 @@ brings them along. Where something has no words, its name stands.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,16 @@ import pandas as pd
 
 from zoo import lookup
 
-__all__ = ["called", "field_words", "layer_words", "level_words", "measure_words", "row_words", "subject_words"]
+__all__ = [
+    "called",
+    "field_words",
+    "layer_words",
+    "level_words",
+    "measure_words",
+    "row_words",
+    "short_names",
+    "subject_words",
+]
 
 FIELD_WORDS = {
     "clip": "largest gradient norm",
@@ -89,3 +99,10 @@ def row_words(field: str, value: Any) -> str:
     """One value of a row's name: "gru", "hidden units 64"; "" where the row does not have the field."""
     text = value if isinstance(value, str) else level_words(value)
     return text if field == "model" or not text else f"{field_words(field)} {text}"
+
+
+def short_names(names: Iterable[Any]) -> list[str]:
+    """Names of recordings in short, "subject1/spikes" -> "spikes", where that tells them apart; else as they are."""
+    whole = [str(name) for name in names]
+    last = [name.rpartition("/")[2] for name in whole]
+    return last if len(set(last)) == len(set(whole)) else whole

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from analysis.inference.factors import MOST_LEVELS, scaled
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.choices import MOST_MARKS, USUAL, PictureChoices, under
-from analysis.words import field_words, level_words, measure_words, row_words
+from analysis.words import field_words, level_words, measure_words, row_words, short_names
 
 PALETTE = ("#3b6fb6", "#d1652c", "#3f9154", "#8a5fb0", "#b8446a", "#7a6a52", "#2f9aa0", "#9a9a2e")
 STYLE: Any = {
@@ -113,7 +113,7 @@ def guest_names(table: pd.DataFrame) -> list[str]:
     """The items' own names, short: what a recording or a baseline is called in a picture."""
     names: Any = table.get("item", table.index)
     if "recording" in table:
-        names = [str(name).rpartition("/")[2] for name in table["recording"]]
+        names = short_names(table["recording"])
     return [name if len(name) <= 32 else f"{name[:29]}..." for name in map(str, names)]
 
 

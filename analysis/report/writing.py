@@ -86,10 +86,12 @@ class _Drawing:
       drawn: name of what pages are asked about -> files.
       owners: picture that this report has drawn -> the page's file.
       older: files of pictures that it has drawn in other formats only.
+      replacing: files that an earlier report has drawn of what is being drawn.
     """
 
     def __init__(self, pages: list[Page], folder: Path, assays: set[str]):
         self.pages, self.folder, self.owners, self.older = pages, folder, dict[str, str](), 0
+        self.replacing: list[str] = []
         self.drawn = _drawn(folder)
         for name in [name for name in self.drawn if name.startswith(ASSAY_PREFIX) and name not in assays]:
             self._remove(self.drawn.pop(name))
@@ -102,6 +104,7 @@ class _Drawing:
                 if subject == page.TAKES and page.applies(of):
                     pages.append(page)
         before, self.drawn[name] = self.drawn.get(name, []), []
+        self.replacing = before  # noted until they are removed: a report that ends here must not forget them
         for page in pages:
             with _named(page, "figures"):
                 for picture in page.figures(of):
@@ -109,10 +112,11 @@ class _Drawing:
         now = {f"{picture}.{form}" for picture in self.owners for form in chosen().formats}
         older = [file for file in before if file.rpartition(".")[0] in self.owners and file not in now]
         self._remove(set(before) - now - set(older))  # what is shown no more
-        if older:
-            self.drawn[name] += older
-            self.older += len(older)
-            self._note()
+        self.drawn[name] += older
+        self.older += len(older)
+        self.replacing = []
+        if before or self.drawn[name]:
+            self._note(name)
         for page in pages:
             with _named(page, "lines"):
                 lines = list(page.lines(of))
@@ -123,15 +127,16 @@ class _Drawing:
         settle(figure)
         files = {form: f"{picture}.{form}" for form in chosen().formats}
         self.drawn[name] += files.values()
-        self._note()
+        self._note(name)
         for form, file in files.items():
             # Level 3: a third less time than the default for a matrix, the file hardly larger.
             options: Any = dict(pil_kwargs=dict(compress_level=3)) if form == "png" else {}
             options |= dict(bbox_inches="tight", pad_inches=0.1, metadata=UNDATED[form])
             figure.savefig(self.folder / file, **options)
 
-    def _note(self) -> None:
-        write_atomically(self.folder / DRAWN, json.dumps(self.drawn, indent=1).encode())
+    def _note(self, name: str) -> None:
+        known = self.drawn | {name: list(dict.fromkeys([*self.replacing, *self.drawn[name]]))}
+        write_atomically(self.folder / DRAWN, json.dumps(known, indent=1).encode())
 
     def _remove(self, files: Any) -> None:
         for file in files:

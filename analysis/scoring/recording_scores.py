@@ -16,6 +16,7 @@ from analysis.activations.types import RDM
 from analysis.labelled_comparison import ZOO, Comparison, Measured, MeasureRecord
 from analysis.scoring import ceilings
 from analysis.scoring.partialling import partial
+from analysis.words import short_names
 from zoo.training.status import DIVERGED_WORD
 
 __all__ = ["SCORE_COLUMNS", "outside", "score_lines", "score_table"]
@@ -249,7 +250,7 @@ def score_lines(table: Any, measures: Mapping[str, Measured]) -> Iterator[str]:
             yield line + ("" if pd.isna(untrained) else f"; untrained there {_number(untrained)}")
         others = part[part["kind"].isin(["baseline", "recording"])].dropna(subset="score")
         if len(others):
-            short = others["name"].str.rpartition("/")[2]
+            short = short_names(others["name"])
             yield "  beside it: " + ", ".join(f"{n} {_number(s)}" for n, s in zip(short, others["score"]))
 
 

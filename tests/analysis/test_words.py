@@ -50,3 +50,8 @@ def test_values_are_short_and_one_that_is_not_there_is_nothing() -> None:
     assert words.row_words("model", "gru") == "gru"
     assert words.level_words("a" * 30) == "a" * 17 + "..."
     assert words.level_words(True) == "True"
+
+
+def test_recordings_have_short_names_that_tell_them_apart() -> None:
+    assert words.short_names(["a/v4", "b/it", "b/it"]) == ["v4", "it", "it"]
+    assert words.short_names(["a/data", "b/data"]) == ["a/data", "b/data"]

@@ -52,6 +52,8 @@ def _axes(cls: type, axes: dict[str, Any]) -> dict[str, list[Any]]:
             isinstance(values, tuple) and not is_listed(known[name].type)
         )
         result[name] = list(values) if is_axis else [values]
+        if not result[name]:
+            raise ValueError(f"{label(cls)}.{name} is an empty list; give one value or more.")
     return result
 
 
@@ -90,8 +92,9 @@ def sampled(cls: type, count: int, key: int, *, stratified: bool = True, **axes:
       stratified: False for independent draws.
       **axes: field -> `uniform(...)`, `log_uniform(...)`, list of choices, or one value.
     """
-    if count < 1:
-        raise ValueError(f"sampled({label(cls)}, {count}): the count must be at least 1.")
+    for name, value, least in (("count", count, 1), ("key", key, 0)):
+        if type(value) is not int or value < least:
+            raise ValueError(f"sampled({label(cls)}): {name} is {value!r}; it must be a whole number from {least} on.")
     lists = _axes(cls, {n: [None] if isinstance(v, Distribution) else v for n, v in axes.items()})
     columns = {}
     for name, values in axes.items():

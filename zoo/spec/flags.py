@@ -43,7 +43,7 @@ def with_number(arguments: Sequence[str], flag: str, number: int) -> list[str]:
     """The arguments, with this number behind a flag that has none."""
     words = list(arguments)
     for place in [i for i, word in enumerate(words) if word == flag]:
-        if place + 1 == len(words) or not words[place + 1].lstrip("-").isdecimal():
+        if place + 1 == len(words) or not isinstance(value_of(words[place + 1]), (int, float)):
             words.insert(place + 1, str(number))
     return words
 

@@ -30,7 +30,7 @@ def read_spec(spec: str, overrides: Overrides = (), task: str | None = None, rul
     path = Path(spec)
     of_directory = path / SPEC_FILE if (path / SPEC_FILE).is_file() else path if path.name == SPEC_FILE else None
     if of_directory is not None and of_directory.is_file():
-        return _set(_of_manifest(of_directory), overrides, task, rule)
+        return _each_once(_set(_of_manifest(of_directory), overrides, task, rule))
     if path.suffix == ".py" or os.sep in spec or (path.exists() and spec not in lookup.names("preset")):
         if not path.exists():
             raise ValueError(f"The spec {spec} is no file; give a preset's name or a Python file that defines `zoo`.")
@@ -61,12 +61,34 @@ def _of_manifest(path: Path) -> Any:
     """The zoo of a directory as a spec, with all that was added to it, but not those that were tried again: generations
     are of the directory, and a member stands once."""
     from zoo.spec import own_parts
-    from zoo.spec.zoo import Zoo
+    from zoo.spec.zoo import Zoo, grids_of
 
     content = checked_content(path.parent)
+    specs = [content["spec"], *(added for added in content.get("retries", []) if not added.get("of"))]
     with own_parts.reading(path.parent, content):
-        zoo = Zoo.from_json(content["spec"])
-    return Zoo.of_grids(zoo.name, dict.fromkeys(grid._replace(generation=0) for grid in zoo.grids))
+        zoos = [Zoo.from_json(spec) for spec in specs]
+    grids = dict.fromkeys(grid._replace(generation=0) for zoo in zoos for grid in zoo.grids)
+    if len(zoos) == 1 and "merged" not in content:
+        return Zoo.of_grids(zoos[0].name, grids)
+    # Seeds that were added later are of the configuration that was there: "--seeds 8" counts from its first.
+    seeds: dict[Any, dict[Any, None]] = {}
+    for member in Zoo.of_grids(zoos[0].name, grids).members:
+        seeds.setdefault(member.parts, {})[member] = None
+    return Zoo.of_grids(zoos[0].name, grids_of(member for of_parts in seeds.values() for member in of_parts))
+
+
+def _each_once(zoo: Any) -> Any:
+    """The zoo without members that an earlier grid has, such as those that differed in a field that was set."""
+    from zoo.spec.zoo import Zoo, grids_of
+
+    known: set[str] = set()
+    grids: list[Any] = []
+    for grid in zoo.grids:
+        members = Zoo.of_grids(zoo.name, [grid]).members
+        new = [member for member in members if member.id not in known]
+        known.update(member.id for member in new)
+        grids += [grid] if len(new) == len(members) else grids_of(new)
+    return Zoo.of_grids(zoo.name, grids)
 
 
 def checked_content(path: Any) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class Trained:
         """The content of `members.csv`, which may be old; None where there is none."""
         file = self.path / "members.csv"
         try:
-            table = pd.read_csv(io.BytesIO(files.read(file)))
+            table = pd.read_csv(
+                io.BytesIO(files.read(file)), keep_default_na=False, na_values=[""]
+            )  # a task may be "NA"
         except FileNotFoundError:
             return None
         except BucketError:

@@ -12,7 +12,7 @@ from analysis.report.compared import Compared
 from analysis.report.figures import GREY, colours_of, levels_of
 from analysis.report.pages import Picture
 from analysis.scoring.recording_scores import SCORE_COLUMNS, score_lines
-from analysis.words import layer_words, measure_words, row_words
+from analysis.words import layer_words, measure_words, row_words, short_names
 
 ORDER = 110
 TAKES = "comparison"
@@ -92,7 +92,7 @@ def draw(table: Any, title: str, field: str = "model") -> Figure:
             axes.axvline(len(layers) - 0.5, color="#bbbbbb", lw=0.8, ls=":")
         axes.axhline(0, color="#555555", lw=0.8, zorder=1.5)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        short = [layer_words(str(name)) for name in layers] + [str(name).rpartition("/")[2] for name in beside]
+        short = [layer_words(str(name)) for name in layers] + short_names(beside)
         axes.set_xticks(range(len(names)), short if axes is panels[-1] else [], **slant)
         axes.tick_params(axis="x", length=0)
         subjects = part["subjects"].max()

@@ -16,6 +16,7 @@ from zoo.running import loaded_block
 from zoo.running.additions import grow, retried
 from zoo.running.packing import Pack
 from zoo.running.shares import Cluster, Share
+from zoo.spec.spec_file import read_spec
 from zoo.store.checkpoints import BlockFolder
 from zoo.store.directory import Store
 from zoo.store.manifest import begun_from
@@ -390,3 +391,18 @@ def test_what_began_from_others_is_merged_and_compared(short: Path, tmp_path: Pa
     path = merge((short, other), tmp_path / "both", say=str).path
     assert load(path).members["begins_from"].notna().sum() == 3
     assert run_zoo.main(["compare", str(path), "--measures", "cka"]) == 0
+
+
+def test_a_grown_or_merged_directory_is_a_spec_of_all_that_it_has_each_member_once(
+    grown: Path, small: Path, tmp_path: Path
+) -> None:
+    known = set(load(grown).members["member"])
+    assert {member.id for member in read_spec(str(grown)).members} == known
+    more = read_spec(str(grown), [("seeds", "3")])
+    ids = [member.id for member in more.members]
+    assert len(ids) == len(set(ids))
+    assert {member.seed for member in more.members} == {0, 1, 2}
+    both = merge([small, grown], tmp_path / "both").path
+    assert {member.id for member in read_spec(str(both)).members} == known
+    train(read_spec(str(both), [("seeds", "3")]), both, quiet=True)
+    assert set(load(both).members["status"]) <= {"solved", "unsolved"}

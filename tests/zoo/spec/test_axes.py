@@ -1,5 +1,7 @@
 """Lists of instances: products, pairs, draws."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,16 @@ def test_stratified_draws_cover_every_part_of_a_range_and_every_choice_alike(cou
 def test_independent_draws_leave_gaps() -> None:
     drawn = sampled(Training, 12, key=3, stratified=False, l2=uniform(0.0, 1.0))
     assert len(set(np.floor(np.array([t.l2 for t in drawn]) * 12))) < 12
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (dict(count=3, key=-1), "key is -1; it must be a whole number from 0 on"),
+        (dict(count=3.0, key=0), r"count is 3\.0; it must be a whole number from 1 on"),
+        (dict(count=3, key=0, l2=[]), r"Training\.l2 is an empty list; give one value or more"),
+    ],
+)
+def test_bad_draws_are_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        sampled(Training, **given)

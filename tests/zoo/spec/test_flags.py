@@ -18,7 +18,7 @@ def test_flags_of_fields_are_told_from_the_commands_own() -> None:
 def test_a_flag_without_a_number_gets_one() -> None:
     assert with_number(["--nulls", "--intervals"], "--nulls", 999) == ["--nulls", "999", "--intervals"]
     assert with_number(["--intervals", "--nulls"], "--nulls", 999) == ["--intervals", "--nulls", "999"]
-    for words in (["--nulls", "199"], ["--nulls", "-3"], ["--nulls=5"], ["compare"]):
+    for words in (["--nulls", "199"], ["--nulls", "-3"], ["--nulls=5"], ["--nulls", "1.5"], ["compare"]):
         assert with_number(words, "--nulls", 999) == words
 
 
