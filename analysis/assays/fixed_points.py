@@ -125,10 +125,10 @@ class Assay:
         points = part["points"].to_numpy()
         kinds = np.nan_to_num(part["points_by_modes"].to_numpy()).astype(int)
         most, count = _commonest(kinds)
-        what = "fixed points" if self.period == 1 else f"points of cycles of {self.period} steps"
+        what = "fixed points" if self.period == 1 else f"points of cycles of {self.period} steps or a divisor"
         shape = ", ".join(f"{n} with {k}" for k, n in enumerate(most) if n) or "none"
         words = [
-            f"{np.median(points):g} {what} (median of {len(points)} networks, {points.min():g} to {points.max():g})",
+            f"{what} {np.median(points):g} (median of {len(points)} networks, {points.min():g} to {points.max():g})",
             f"by unstable modes {shape} in {count} of {len(points)}",
         ]
         total = part["index_sum"].to_numpy()
@@ -167,7 +167,7 @@ class Assay:
             right.set_xlabel("eigenvalue of the Jacobian, real part")
             right.set_ylabel("imaginary part")
             right.legend(markerscale=4)
-            figure.suptitle(f"{name}: {result.attrs['name']}", x=0.01, ha="left")
+            figure.suptitle(_pictures.title_of(name, of_probe), x=0.01, ha="left")
             yield name, figure
 
 
