@@ -29,7 +29,7 @@ except ImportError as error:
 
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
 from analysis.report.choices import USUAL, PictureChoices, check_before
-from zoo.buckets import local
+from zoo.buckets import is_remote, local
 from zoo.data.downloads import look_in
 from zoo.running import run_settings
 from zoo.spec.flags import Overrides, check, take_options, take_overrides, value_of, with_number
@@ -45,7 +45,7 @@ from zoo.terminal import (
     print_zoo,
     say,
 )
-from zoo.wording import plain
+from zoo.wording import counted, plain
 
 DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
@@ -134,9 +134,13 @@ class Train:
             raise ValueError("--timed belongs to --dry-run.")
         if self.dry_run:
             from zoo.running.planning import plan
+            from zoo.store.directory import check_place
 
+            if not is_remote(self.out):
+                check_place(Path(self.out))
             print_plan(zoo, plan(zoo, self.block, timed=self.timed, say=say))
             return
+        say(f"{zoo.name}: {counted(len(zoo.members), 'member')} in {counted(len(zoo.cohorts), 'cohort')}")
         from zoo.store.reader import all_done
 
         begin = time.monotonic()

@@ -232,6 +232,7 @@ BAD = {
         "No field 'chanels' was varied; the nearest is 'channels'",
     ),
     "marked field": (["report", "DONE", "--marks", "modl"], "No field 'modl' was varied; the nearest is 'model'"),
+    "a plan for a file": (["train", "demo", "--out", "pyproject.toml", "--dry-run"], "--out pyproject.toml is a file"),
     "override elsewhere": (["show", "DONE", "--training.steps", "3"], "belongs to run and train"),
 }
 
