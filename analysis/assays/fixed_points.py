@@ -56,7 +56,7 @@ class Assay:
     starts: int = setting(256, least=1)
     spread: Static[float] = setting(0.0, least=0.0)
     reach: Static[float] = setting(10.0, above=0.0)
-    rounds: int = setting(4, least=0)
+    rounds: int = setting(8, least=0)
 
     takes: ClassVar[frozenset[str]] = frozenset({"recurrent", "environment"})
     needs: ClassVar[tuple[str, ...]] = ()

@@ -33,7 +33,7 @@ SPEED, NEWTON_STEP = 1e-9, 1e-6
 SAME = 1e-5
 """Points that are as near, in double precision, are one; places before it that are ten times as near are made exact
 once."""
-MOST_PAIRS = 512
+MOST_PAIRS = 2048
 """Pairs of points that starts are set between in one round."""
 
 

@@ -76,6 +76,8 @@ def test_representations_and_every_assay_lower_for_tpu_and_cuda(
     def lowering(*args: Any) -> TracedFunction:
         traced = traced_for(*args)
         *_, shared, row = args
+        if any(np.asarray(leaf).dtype == np.float64 for leaf in jax.tree.leaves(row)):
+            return traced  # double precision is the CPU's, whatever there is beside it
         rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((2, *np.shape(x)), jax.numpy.result_type(x)), row)
         lower(traced.run.trace(shared, rows))  # pyright: ignore[reportFunctionMemberAccess]
         lowered.append(args)
