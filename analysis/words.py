@@ -41,6 +41,7 @@ LAYER_KINDS = {
     "dense": "dense layer",
     "rate": "firing rates",
     "stage": "stage",
+    "state": "whole state",
     "stem": "first convolution",
 }
 """Layers, by their names without number."""

@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.activations import spaces
 from analysis.activations.copies import merged
-from analysis.activations.probes import Probe, finished, kept_every, probes_of, shapes_of
+from analysis.activations.probes import Probe, finished, is_plain, kept_every, probes_of, shapes_of
 from analysis.activations.stimuli import Stimuli
 from analysis.activations.types import Group, Representations
+from analysis.dynamics.states import WHOLE_STATE, visited_states
 from analysis.geometry import category_structure
-from models import is_before_nonlinearity
 from zoo.lookup import nearest
 from zoo.training.program import OUTPUT
 
@@ -34,8 +34,8 @@ def representations(
 
     Args:
       trained: what `zoo.load` gives.
-      layers: names of layers, "output" and layers before their nonlinearity, such as "conv1.pre", among them if wanted;
-        default every layer but those.
+      layers: names of layers; default every layer but these, which are taken where they are named: "output", layers
+        before their nonlinearity, such as "conv1.pre", and "state", the whole state of a recurrent network.
       task: which task, where the zoo's members have several probes.
       untrained: add every member before training, as further items.
       time_step: ms between the time steps that are kept; see `analysis.activations.probes.kept_every`.
@@ -146,9 +146,9 @@ def _probe_of(trained: Any, task: str | None, stimuli: Stimuli | None) -> Probe:
 
 def _depths(available: Mapping[str, Any], layers: Sequence[str] | None) -> dict[str, int]:
     """The layers to take, in order, and how deep each lies; "x.pre" is as deep as "x", "output" the last."""
-    plain = [name for name in available if name != OUTPUT and not is_before_nonlinearity(name)]
+    plain = [name for name in available if is_plain(name)]
     wanted = plain if layers is None else [name for name in available if name in layers]
-    stack = [*plain, *([OUTPUT] if OUTPUT in wanted else [])]
+    stack = [*plain, *(name for name in (WHOLE_STATE, OUTPUT) if name in wanted)]
     return {name: stack.index(name.removesuffix(".pre")) for name in wanted}
 
 
@@ -200,6 +200,8 @@ def _fill(view: View, cohort: Any, blocks: Sequence[Block], arrays: Mapping[tupl
     def reduced(bound: Any, variables: Any, key: Any, inputs: Any) -> Any:
         outputs, whole = bound.model.apply(variables, inputs)
         whole = {**whole, OUTPUT: outputs}
+        if WHOLE_STATE in layers:
+            whole[WHOLE_STATE] = visited_states(bound.model, variables, inputs).swapaxes(0, 1)
         return {layer: (view.patterns(whole[layer], layer), view.structure(whole[layer])) for layer in layers}
 
     structure = np.empty((len(blocks), len(blocks[0].ids), len(conditions), 2), np.float32)

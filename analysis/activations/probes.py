@@ -14,6 +14,7 @@ __all__ = [
     "Probe",
     "finished",
     "finished_alike",
+    "is_plain",
     "kept_every",
     "names_apart",
     "probes_of",
@@ -184,22 +185,38 @@ def kept_every(probe: Probe, time_step: float | None = None) -> int:
 
 
 def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
-    """Layer -> shape of its activations on the inputs, `(stimulus, ...)`, in the model's order; nothing is run."""
+    """Layer -> shape of its activations on the inputs, `(stimulus, ...)`, in the model's order, and of the whole state of
+    a recurrent network, `WHOLE_STATE`; nothing is run."""
     import jax
+    import jax.numpy as jnp
 
-    from zoo.training.binding import floats_of
+    from analysis.dynamics.states import WHOLE_STATE, layout_of
+    from zoo.training.binding import Binder, floats_of
     from zoo.training.program import program_of
 
     program, order = program_of(cohort), []
+    binder = Binder(cohort.members[0], {})
 
     def forward(floats: Any, inputs: Any) -> Any:
         state = program.init(floats)
         activations = program.represent(state.variables, floats, inputs)
+        if binder.member.model.family == "recurrent":
+            whole = layout_of(binder.bind(floats).model, state.variables).width
+            activations = {**activations, WHOLE_STATE: jnp.zeros((*inputs.shape[:2], whole))}
         order.extend(activations)  # JAX gives a dict back sorted by its keys
         return activations
 
     shapes = jax.eval_shape(forward, jax.tree.map(lambda x: x[0], floats_of(cohort)), inputs)
     return {name: shapes[name].shape for name in order}
+
+
+def is_plain(layer: str) -> bool:
+    """Whether a layer is taken where none is named: no output, no state, and not what comes before a nonlinearity."""
+    from analysis.dynamics.states import WHOLE_STATE
+    from models import is_before_nonlinearity
+    from zoo.training.program import OUTPUT
+
+    return layer not in (OUTPUT, WHOLE_STATE) and not is_before_nonlinearity(layer)
 
 
 def finished(trained: Any) -> Any:

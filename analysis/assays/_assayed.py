@@ -7,12 +7,11 @@ from typing import Any
 
 import xarray as xr
 
-from analysis.activations.probes import Probe, shapes_of
-from models import Network, is_before_nonlinearity
+from analysis.activations.probes import Probe, is_plain, shapes_of
+from models import Network
 from zoo.devices.population import Population, population_batches, population_map
 from zoo.spec.cohorts import Cohort
 from zoo.store.reader import Trained
-from zoo.training.program import OUTPUT
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,10 +51,10 @@ class Assayed:
 
     @functools.cached_property
     def layers(self) -> dict[str, tuple[int, ...]]:
-        """Layer -> shape of its activations on the probe, `(stimulus, ...)`, in the model's order; without the outputs
-        and what comes before a nonlinearity."""
+        """Layer -> shape of its activations on the probe, `(stimulus, ...)`, in the model's order: those that are plain,
+        see `analysis.activations.probes.is_plain`."""
         shapes = shapes_of(self.cohort, self.probe.inputs)
-        return {name: shape for name, shape in shapes.items() if name != OUTPUT and not is_before_nonlinearity(name)}
+        return {name: shape for name, shape in shapes.items() if is_plain(name)}
 
     def map(
         self,

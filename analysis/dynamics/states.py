@@ -11,6 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+WHOLE_STATE = "state"
+"""The layer of a recurrent network that is its whole state, such as h and c of an LSTM: compared where it is named."""
+
 Flow = Callable[[jax.Array, jax.Array], jax.Array]
 """From states `(row, coordinate)` and inputs `(row, unit)` to the next states."""
 

@@ -61,13 +61,16 @@ def reduced(x: np.ndarray) -> np.ndarray:
     return r.swapaxes(1, 2)
 
 
-def bases(x: np.ndarray, noise: np.ndarray, variance: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bases(
+    x: np.ndarray, noise: np.ndarray, variance: float = 1.0, components: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Principal components of `(member, row, unit)`, without those that are rounding noise.
 
     Args:
       x: centred.
       noise: what rounding may have left in one entry, `(member,)`.
       variance: keeps the fewest leading components that have this share of the variance.
+      components: keeps so many leading components at most; 0 sets no limit.
 
     Returns:
       `u` `(member, row, k)`, `s` `(member, k)` and `v` `(member, unit, k)` with `x = u s v'`; 0 from a member's rank
@@ -79,6 +82,8 @@ def bases(x: np.ndarray, noise: np.ndarray, variance: float = 1.0) -> tuple[np.n
     if variance < 1:
         square = s**2
         keep &= square.cumsum(1) - square < variance * square.sum(1, keepdims=True)
+    if components:
+        keep[:, components:] = False
     return u * keep[:, None], s * keep, vt.swapaxes(1, 2) * keep[:, None]
 
 

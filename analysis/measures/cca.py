@@ -28,14 +28,16 @@ class Measure(Family):
                  variates of b (Morcos et al. 2018, projection weighting): directed, how much of b is found in a. Where
                  canonical correlations are equal their variates, and so w, are not determined.
 
-    With `variance` below 1 each representation is first reduced to its leading principal components, as SVCCA (Raghu
-    et al. 2017, there .99), without which directions of noise count as much as those of signal. All directions that
-    are kept count alike, so that unrelated representations of many units have high values: `squared` on average
-    max(rank_a, rank_b) / (n - 1) for n stimuli without time, and more units than stimuli are refused.
+    With `variance` below 1, or `components` above 0, each representation is first reduced to its leading principal
+    components, as SVCCA (Raghu et al. 2017, there .99), without which directions of noise count as much as those of
+    signal. All directions that are kept count alike, so that unrelated representations of many units have high values:
+    `squared` on average max(rank_a, rank_b) / (n - 1) for n stimuli without time, and more units than stimuli are
+    refused.
 
     Attributes:
       summary: "mean" | "squared" | "pwcca".
       variance: the share of the variance that the principal components kept explain, at least; 1 keeps all.
+      components: how many principal components are kept at most; 0 sets no limit.
       time: how time enters, "samples" | "features" | "mean" | "last"; see `analysis.measures._time.in_time`. The
         rows of a trajectory are no independent samples: it is the number of stimuli that counts.
       center: "time" subtracts the mean over stimuli at each time, "grand" the mean over stimuli and times.
@@ -43,6 +45,7 @@ class Measure(Family):
 
     summary: str = setting("mean", choices=("mean", "squared", "pwcca"))
     variance: float = setting(1.0, above=0.0, most=1.0)
+    components: int = setting(0, least=0)
     time: str = setting("samples", choices=TIMES)
     center: str = setting("time", choices=("time", "grand"))
 
@@ -69,24 +72,31 @@ class Measure(Family):
     @property
     def pads(self) -> bool:
         """Not on the host, which compiles nothing, and not truncated bases, as wide as their highest rank."""
-        return self.variance == 1 and not self.host
+        return not self.truncates and not self.host
+
+    @property
+    def truncates(self) -> bool:
+        """Whether representations are reduced to their leading principal components."""
+        return self.variance < 1 or self.components > 0
 
     @property
     def estimator(self) -> str:
-        over = "all directions" if self.variance == 1 else f"components of {self.variance:g} of the variance"
-        return f"biased, {over}"
+        share = f"components of {self.variance:g} of the variance" * (self.variance < 1)
+        count = f"{self.components} components at most" * (self.components > 0)
+        return f"biased, {', '.join(filter(None, (share, count))) or 'all directions'}"
 
     @property
     def invariances(self) -> tuple[str, ...]:
         if self.summary == "pwcca":
             return ("permutation", "scaling", "translation")
-        more = ("invertible",) if self.variance == 1 else ()
+        more = () if self.truncates else ("invertible",)
         return ("permutation", "orthogonal", "scaling", "translation", *more)
 
     def fault(self, stimuli: int, times: int, units: int) -> str:
         """Why so many units, or (time, unit) where these are features, cannot be compared; "" where they can."""
         units = units * times if self.time == "features" else units
-        reason = _spectra.fault(stimuli, units) if self.variance == 1 else ""
+        units = min(units, self.components or units)
+        reason = "" if self.variance < 1 else _spectra.fault(stimuli, units)
         return reason and f"{reason}; keep the leading principal components, variance=0.99"
 
     def prepare(self, x: Any) -> State:
@@ -108,7 +118,7 @@ class Measure(Family):
         members, stimuli, times, units = rows.x.shape
         matrix = rows.x.reshape(members, -1, units)
         matrix = matrix if self.summary == "pwcca" else _spectra.reduced(matrix)
-        q, s, v = _spectra.bases(matrix, rows.noise, self.variance)
+        q, s, v = _spectra.bases(matrix, rows.noise, self.variance, self.components)
         rank = (s > 0).sum(1)
         # As many directions as centred rows have are like any others: two networks of noise would have the value 1.
         rank = np.where(rank < (stimuli - 1) * times, rank, 0)

@@ -11,7 +11,7 @@ from analysis.activations.probes import probes_of, shapes_of
 from analysis.activations.spaces import parse
 from analysis.activations.stimuli import Stimuli
 from analysis.geometry.category_structure import classes_of, dissimilarities
-from models import vanilla
+from models import lstm, vanilla
 from zoo import Training, Zoo, train
 from zoo.devices import population
 from zoo.devices.startup import lanes
@@ -201,3 +201,17 @@ def test_a_program_represents_whatever_inputs_it_is_given(zoo):
     state = jax.eval_shape(program.init, floats)
     shapes = jax.eval_shape(program.represent, state.variables, floats, np.zeros((5, 8, 8, 1), np.float32))
     assert {x.shape[0] for x in shapes.values()} == {5}
+
+
+def test_the_state_of_an_lstm_is_h_and_c_where_it_is_named(tmp_path):
+    spec = Zoo(
+        "state", task=flipflop.Task(steps=6), model=lstm.Model(hidden=3), training=Training(steps=2, batch=2), seeds=2
+    )
+    trained = train(spec, tmp_path / "zoo", quiet=True)
+    found = items(representations(trained, ["rate", "state"]))
+    assert {name.split("/")[1] for name in items(representations(trained))} == {"rate"}
+    for member in trained.members["member"]:
+        rate, whole = found[f"{member}/rate"], found[f"{member}/state"]
+        assert whole.shape == (*rate.shape[:2], 6)
+        np.testing.assert_allclose(whole[..., :3], rate, atol=1e-6)
+        assert np.abs(whole[..., 3:] - rate).max() > 1e-3

@@ -51,6 +51,22 @@ def leading(x, share):
     return x @ vectors[:, :count] @ vectors[:, :count].T
 
 
+def test_components_keep_so_many_leading_ones_at_most():
+    a, b = two()
+    x, y = (z[:, 0] - z[:, 0].mean(0) for z in (a, b))
+    first = [u[:, :3] * s[:3] for u, s, _ in (np.linalg.svd(z, full_matrices=False) for z in (x, y))]
+    assert pair(cca.Measure(components=3), a, b) == pytest.approx(oracle(*first, "mean"), abs=1e-10)
+    assert pair(cca.Measure(components=50), a, b) == pytest.approx(pair(MEAN, a, b), abs=1e-12)
+    assert cca.Measure(components=3).name == "cca(summary=mean, components=3)"
+    assert "invertible" not in cca.Measure(components=3).invariances
+
+
+def test_few_components_are_compared_of_few_stimuli():
+    many = cca.Measure().fault(20, 1, 40)
+    assert many
+    assert not cca.Measure(components=10).fault(20, 1, 40)
+
+
 @PRECISIONS
 @EVERY
 @pytest.mark.parametrize("units", [(9, 6), (6, 9)])
