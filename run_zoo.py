@@ -7,7 +7,6 @@ Exit status: 0 done, 2 bad input, 1 failed, 143 training stopped by Ctrl-C or a 
 """
 
 import dataclasses
-import json
 import os
 import sys
 import threading
@@ -29,25 +28,18 @@ except ImportError as error:
 
 from analysis import DEFAULT_MEASURES, PERMUTATIONS
 from analysis.report.choices import USUAL, PictureChoices, check_before
-from zoo.buckets import is_remote, local
+from zoo import terminal
+from zoo.buckets import local
 from zoo.data.downloads import look_in
 from zoo.running import run_settings
 from zoo.spec.flags import Overrides, check, take_options, take_overrides, value_of, with_number
 from zoo.spec.spec_file import place_of, read_spec
-from zoo.terminal import (
-    console,
-    print_fields,
-    print_member,
-    print_parts,
-    print_plan,
-    print_trained,
-    print_verified,
-    print_zoo,
-    say,
-)
+from zoo.terminal import console, say
 from zoo.wording import counted, plain
 
-DataDirectory = Annotated[Path | None, arg(metavar="DIR")]
+DataDirectory = Annotated[
+    Path | None, arg(metavar="DIR", help="Where image sets lie, instead of ZOO_DATA or a download.")
+]
 Directory = Annotated[Positional[str], arg(metavar="DIR", help="A zoo directory.")]
 Seconds = Annotated[float, arg(metavar="SECONDS")]
 Count = Annotated[int | None, arg(metavar="N")]
@@ -56,12 +48,12 @@ Pictures = Annotated[PictureChoices, arg(name="")]
 
 @dataclasses.dataclass
 class List:
-    """Models, tasks, rules, measures, assays and presets, one line each; with a name, what it is and its fields."""
+    """Models, tasks, rules, measures, assays, studies, presets, a line each; with a name, what it is and its fields."""
 
     name: Annotated[Positional[str | None], arg(metavar="[NAME]", help='One of these, or "training".')] = None
 
     def __call__(self) -> None:
-        print_parts() if self.name is None else print_fields(self.name)
+        terminal.print_parts() if self.name is None else terminal.print_fields(self.name)
 
 
 @dataclasses.dataclass
@@ -113,7 +105,6 @@ class Train:
     rule: Annotated[str | None, arg(metavar="NAME")] = None
     """Train by this learning rule instead, with its defaults; --rule.x sets its fields."""
     data_dir: DataDirectory = None
-    """Where image sets lie, instead of ZOO_DATA or a download."""
     overrides: Suppress[Fixed[Overrides]] = ()
     first: Suppress[Fixed[bool]] = True
     together: Suppress[Fixed[int]] = 1
@@ -133,12 +124,7 @@ class Train:
         if self.timed and not self.dry_run:
             raise ValueError("--timed belongs to --dry-run.")
         if self.dry_run:
-            from zoo.running.planning import plan
-            from zoo.store.directory import check_place
-
-            if not is_remote(self.out):
-                check_place(Path(self.out))
-            print_plan(zoo, plan(zoo, self.block, timed=self.timed, say=say))
+            terminal.show_plan(zoo, self.out, self.block, self.timed)
             return
         say(f"{zoo.name}: {counted(len(zoo.members), 'member')} in {counted(len(zoo.cohorts), 'cohort')}")
         from zoo.store.reader import all_done
@@ -150,28 +136,16 @@ class Train:
 
             retry(self.out, zoo, self.retry, self.retry_learning_rate, bool(self.processes or several()), say)
         done = all_done(self.out)
-        print_trained(self._train(zoo), time.monotonic() - begin, done, self.on == "local")
+        terminal.print_trained(self._train(zoo), time.monotonic() - begin, done, self.on == "local")
 
     def _train(self, zoo: Any) -> Any:
         """The trained zoo; notes which process of how many this is."""
+        from zoo.launch.placement import Placement, train_there
+
+        there = Placement(self.on, self.shares, self.engine, self.coordinator, self.processes, self.process)
         settings: dict[str, Any] = {n: getattr(self, n) for n in ("save_every", "keep", "grace", "block", "tune")}
-        if self.on != "local":
-            from zoo.launch.launching import launch
-
-            return launch(zoo, self.out, self.on, 8 if self.shares is None else self.shares, self.engine, **settings)
-        if self.engine or self.shares is not None:
-            raise ValueError("--engine and --shares belong to --on slurm or --on ray.")
-        from zoo.launch.processes import joined_cluster
-        from zoo.running.run import train
-        from zoo.spec.own_parts import own_of
-
-        asked = json.dumps([zoo.to_json(), own_of(zoo).texts])
-        cluster = joined_cluster(asked, self.coordinator, self.processes, self.process)
-        self.first, self.together = cluster.share.index == 0, cluster.share.count
-        try:
-            return train(zoo, self.out, **settings, cluster=cluster)
-        finally:
-            cluster.leave()
+        trained, self.first, self.together = train_there(zoo, self.out, there, settings)
+        return trained
 
 
 @dataclasses.dataclass
@@ -199,11 +173,9 @@ class Run(Train):
         from zoo.store.reader import all_done
 
         if self.together > 1:
-            from zoo.store.lock import wait_for_others
+            from zoo.launch.placement import wait_for_all
 
-            if not all_done(self.out):
-                say("Waiting for the other processes, to compare all of them.")
-            wait_for_others(Path(self.out), self.together, lambda: all_done(self.out))
+            wait_for_all(self.out, self.together, say)
         # One network of hundreds whose units have all died must not end a run after its training.
         refusal = None
         try:
@@ -255,7 +227,6 @@ class Compare:
     exclude_degenerate: Annotated[bool, FlagCreatePairsOff] = False
     """Leave out constant and non-finite representations instead of stopping at them."""
     data_dir: DataDirectory = None
-    """Where image sets lie, instead of ZOO_DATA or a download."""
 
     def __call__(self) -> None:
         from analysis.zoo_comparison import Request, compare_zoo
@@ -294,7 +265,6 @@ class Assay:
     at: Annotated[str, arg(metavar="MOMENT")] = "last"
     """When in training: "last", "initial", a step of which there is a checkpoint, or "score=0.5"."""
     data_dir: DataDirectory = None
-    """Where image sets lie, instead of ZOO_DATA or a download."""
     options: Suppress[Fixed[Overrides]] = ()
 
     def __call__(self) -> None:
@@ -303,6 +273,34 @@ class Assay:
         look_in(self.data_dir)
         assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
         assay_zoo(local(self.dir), assay, self.at, say)
+
+
+@dataclasses.dataclass
+class Study:
+    """A published population study: train, compare, assay, ask its claims, and write one page.
+
+    Options of the study are flags too: --size full; `list NAME` shows them. Again with the same DIR: goes on.
+    """
+
+    name: Annotated[Positional[str], arg(metavar="NAME", help="A study; `list` names them.")]
+    out: Annotated[str, arg(metavar="DIR")] = ""
+    """Where its networks are trained: new, or of the same study to go on."""
+    on: Annotated[str, arg(metavar="DIR")] = ""
+    """Instead: a trained zoo to ask its claims of."""
+    dry_run: Annotated[bool, FlagCreatePairsOff] = False
+    """Print what it would train, operations and hours among it, and what it would ask; train nothing."""
+    data_dir: DataDirectory = None
+    options: Suppress[Fixed[Overrides]] = ()
+
+    def __call__(self) -> None:
+        from analysis.zoo_study import plan_study, run_study, study_of
+
+        look_in(self.data_dir)
+        study = study_of(self.name, {option: value_of(text) for option, text in self.options})
+        if self.dry_run:
+            plan_study(study, say, terminal.print_plan)
+        else:
+            run_study(study, self.out and local(self.out), self.on and local(self.on), say)
 
 
 @dataclasses.dataclass
@@ -331,9 +329,9 @@ class Show:
 
         trained = load(self.dir)
         if self.member is None:
-            print_zoo(trained)
+            terminal.print_zoo(trained)
         else:
-            print_member(trained, self.member)
+            terminal.print_member(trained, self.member)
 
 
 @dataclasses.dataclass
@@ -345,10 +343,12 @@ class Verify:
     def __call__(self) -> None:
         from zoo.store.verification import verify
 
-        print_verified(self.dir, verify(self.dir))
+        terminal.print_verified(self.dir, verify(self.dir))
 
 
-COMMANDS = {kind.__name__.lower(): kind for kind in (List, Run, Train, Compare, Merge, Assay, Report, Show, Verify)}
+COMMANDS = {c.__name__.lower(): c for c in (List, Run, Train, Compare, Merge, Assay, Study, Report, Show, Verify)}
+OPTIONS = {"assay": ("at",), "study": ("out", "on", "dry_run")}
+"""Commands whose other flags are options of a plug-in, and the flags that are their own."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -358,14 +358,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         words, overrides = take_overrides(sys.argv[1:] if arguments is None else arguments)
         options: list[tuple[str, str]] = []
-        if words[:1] == ["assay"]:
-            words, options = take_options(words, kept=("at", "data_dir", "help"))
+        if kept := OPTIONS.get(words[0] if words else ""):
+            words, options = take_options(words, kept=(*kept, "data_dir", "help"))
         words = with_number(words, "--nulls", PERMUTATIONS)
         check(words, COMMANDS, whose_fields=Train)
         command = tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="run_zoo.py", description=__doc__)
         if isinstance(command, Train):
             command.overrides, command.out = overrides, place_of(command.spec, command.out)
-        elif isinstance(command, Assay):
+        elif isinstance(command, Assay | Study):
             command.options = [*overrides, *options]
         elif overrides:
             raise ValueError(f"The flag --{overrides[0][0]} belongs to run and train.")

@@ -48,6 +48,8 @@ FLOORS = {
         ("assays", "comparison", "exports"),
         ("zoo_assays", "zoo_comparison"),
         ("report",),
+        ("studies",),
+        ("zoo_study",),
     ),
 }
 """The rooms of a package from the ground up: each imports from floors below its own, and from itself."""

@@ -1,4 +1,4 @@
-"""Find a model, task, rule, measure, assay or preset by its name: the name of its file.
+"""Find a model, task, rule, measure, assay, study or preset by its name: the name of its file.
 
 Nothing is registered. A folder is listed, and a wrong name is answered with the nearest right ones. Listing and
 describing import none of the files: `run_zoo.py list` answers without JAX. The pages of a report are not among the
@@ -24,8 +24,12 @@ FOLDERS = {
     "rule": "zoo.rules",
     "measure": "analysis.measures",
     "assay": "analysis.assays",
+    "study": "analysis.studies",
     "preset": "zoo.presets",
 }
+
+HYPHENATED = ("preset", "study")
+"""Kinds whose names have hyphens where their files have underscores."""
 
 PACKAGES = ("models", "zoo", "analysis")
 
@@ -37,8 +41,8 @@ OWN_NAMES: dict[str, set[str]] = {}
 
 
 def names(kind: str) -> list[str]:
-    """All names of a kind ("model", "task", "rule", "measure", "assay", "preset"), sorted; a preset's with hyphens."""
-    return sorted(stem.replace("_", "-") if kind == "preset" else stem for stem in _stems(kind))
+    """All names of a kind of `FOLDERS`, sorted; those of `HYPHENATED` kinds with hyphens."""
+    return sorted(stem.replace("_", "-") if kind in HYPHENATED else stem for stem in _stems(kind))
 
 
 def find(kind: str, name: str) -> ModuleType:
@@ -145,7 +149,7 @@ def _stem(kind: str, name: str) -> str:
     available = names(kind)
     if name not in available:
         raise ValueError(f"Unknown {kind} {name!r}; {nearest(name, [*available, *OWN_NAMES.get(kind, ())])}.")
-    stem = name.replace("-", "_") if kind == "preset" else name
+    stem = name.replace("-", "_") if kind in HYPHENATED else name
     if not stem.isidentifier() or keyword.iskeyword(stem) or stem not in _stems(kind):
         folder = FOLDERS[kind].replace(".", "/")
         raise ValueError(

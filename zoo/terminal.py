@@ -5,6 +5,7 @@ import inspect
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -24,10 +25,14 @@ __all__ = [
     "print_verified",
     "print_zoo",
     "say",
+    "show_plan",
 ]
 
 MOST_VALUES = 24
 """Of one field that the plan shows."""
+
+ACCELERATOR = 1e13
+"""Operations a second that are counted on of one accelerator, for plans: a tenth or less of what makers state."""
 
 console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 
@@ -48,16 +53,20 @@ def print_parts() -> None:
 
 
 def print_fields(name: str) -> None:
-    """The fields of a model, a task, a rule, the training, a measure or an assay, with what they are; or a preset."""
+    """The fields of a model, task, rule, measure, assay, study or the training, with what they are; or a preset."""
     from zoo import lookup
     from zoo.spec.contracts import class_of
     from zoo.spec.fields import fields_of, name_of
     from zoo.spec.settings import Training
 
     kinds = [kind for kind in ("model", "task", "rule") if name in lookup.names(kind)]
-    for kind, show in (("preset", _print_preset), ("measure", _print_measure), ("assay", _print_assay)):
+    for kind, show in (("preset", _print_preset), ("measure", _print_measure)):
         if name in lookup.names(kind) and not kinds:
             show(name)
+            return
+    for kind in ("assay", "study"):
+        if name in lookup.names(kind) and not kinds:
+            _print_options(kind, name)
             return
     if name != "training" and not kinds:
         known = [*(n for kind in lookup.FOLDERS for n in lookup.names(kind)), "training"]
@@ -118,11 +127,12 @@ def _print_measure(name: str) -> None:
     console.print(f"\nBy default {cls().name}{choose}.", markup=False)
 
 
-def _print_assay(name: str) -> None:
+def _print_options(kind: str, name: str) -> None:
+    """The options of an assay or a study."""
     from zoo.spec.contracts import class_of
     from zoo.spec.fields import fields_of
 
-    cls: Any = class_of("assay", name)
+    cls: Any = class_of(kind, name)
     rows = []
     for field in fields_of(cls).values():
         limits = field.limits
@@ -132,7 +142,8 @@ def _print_assay(name: str) -> None:
     module = inspect.getdoc(sys.modules[cls.__module__]) or ""
     about = inspect.cleandoc(cls.__doc__ or "").replace("See the module's text.", f"{module}\n", 1)
     console.print(about, markup=False)
-    console.print(f"\nTakes networks that are {', '.join(sorted(cls.takes))}.", markup=False)
+    if kind == "assay":
+        console.print(f"\nTakes networks that are {', '.join(sorted(cls.takes))}.", markup=False)
 
 
 def _print_preset(name: str) -> None:
@@ -147,6 +158,27 @@ def _print_preset(name: str) -> None:
         f"\n{counted(len(members), 'member')} in {counted(len(cohorts), 'cohort')}; "
         f"varied: {', '.join(varied(members)) or 'seed'}."
     )
+
+
+def show_plan(zoo: Any, out: str, block: int | None, timed: bool) -> None:
+    """What training a zoo in a directory would take; nothing is trained.
+
+    Args:
+      zoo: what would be trained.
+      out: where.
+      block: members per block instead of the recipe's.
+      timed: compile some cohorts and train them for a moment.
+
+    Raises:
+      ValueError: the spec is bad, or nothing can be made there.
+    """
+    from zoo.buckets import is_remote
+    from zoo.running.planning import plan
+    from zoo.store.directory import check_place
+
+    if not is_remote(out):
+        check_place(Path(out))
+    print_plan(zoo, plan(zoo, block, timed=timed, say=say))
 
 
 def print_plan(zoo: Any, rows: list[Any]) -> None:
@@ -180,6 +212,12 @@ def print_plan(zoo: Any, rows: list[Any]) -> None:
         console.print(
             f"{counted(unchecked, 'cohort')} not checked for whether task and model fit together; training checks all "
             "before it begins."
+        )
+    if timed:
+        flops = sum(row.flops for row in rows)
+        say(
+            f"{flops:.2g} operations: about {clock(seconds)} here; {clock(flops / ACCELERATOR)} on an accelerator that "
+            f"does {ACCELERATOR:.0e} a second of them, which was not measured."
         )
     console.print(
         f"{zoo.name}: {counted(members, 'member')} in {counted(len(rows), 'cohort')}, "

@@ -185,8 +185,8 @@ def kept_every(probe: Probe, time_step: float | None = None) -> int:
 
 
 def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
-    """Layer -> shape of its activations on the inputs, `(stimulus, ...)`, in the model's order, and of the whole state of
-    a recurrent network, `WHOLE_STATE`; nothing is run."""
+    """Layer -> shape of its activations on the inputs, `(stimulus, ...)`, in the model's order, and of the whole state
+    of a recurrent network; nothing is run."""
     import jax
     import jax.numpy as jnp
 
@@ -211,7 +211,7 @@ def shapes_of(cohort: Any, inputs: Any) -> dict[str, tuple[int, ...]]:
 
 
 def is_plain(layer: str) -> bool:
-    """Whether a layer is taken where none is named: no output, no state, and not what comes before a nonlinearity."""
+    """Whether a layer is taken where none is named: no output, no state, nothing before its nonlinearity."""
     from analysis.dynamics.states import WHOLE_STATE
     from models import is_before_nonlinearity
     from zoo.training.program import OUTPUT

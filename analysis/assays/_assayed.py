@@ -51,8 +51,8 @@ class Assayed:
 
     @functools.cached_property
     def layers(self) -> dict[str, tuple[int, ...]]:
-        """Layer -> shape of its activations on the probe, `(stimulus, ...)`, in the model's order, of the layers that are
-        plain, see `analysis.activations.probes.is_plain`."""
+        """Layer -> shape of its activations on the probe, `(stimulus, ...)`, in the model's order, of plain layers; see
+        `analysis.activations.probes.is_plain`."""
         shapes = shapes_of(self.cohort, self.probe.inputs)
         return {name: shape for name, shape in shapes.items() if is_plain(name)}
 

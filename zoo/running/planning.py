@@ -16,6 +16,7 @@ from zoo.spec.member import set_apart, varied
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import KEPT
 from zoo.training import shapes
+from zoo.training.flops import step_flops
 
 MOST_MEASURED = 8
 """Cohorts that are compiled and timed at most; of a larger zoo these, evenly spread, stand for all."""
@@ -41,6 +42,8 @@ class PlanRow(NamedTuple):
       seconds: estimated, over all lanes, compilation included; by the mean of the measured ones where it was not
         measured itself, NaN where none was.
       checked: whether it was traced.
+      flops: operations of its products in all steps; by the mean of the measured ones where it was not measured itself,
+        NaN where none was.
     """
 
     cohort: str
@@ -53,6 +56,7 @@ class PlanRow(NamedTuple):
     disk: float
     seconds: float
     checked: bool
+    flops: float
 
 
 class ShortRun(NamedTuple):
@@ -62,11 +66,13 @@ class ShortRun(NamedTuple):
       recipe: with the block that fits.
       megabytes: device memory of one block.
       seconds: that training it will take, compilation included; NaN where the memory was gone meanwhile.
+      flops: operations of one member's products in one step.
     """
 
     recipe: Recipe
     megabytes: float
     seconds: float
+    flops: float
 
 
 def plan(
@@ -101,6 +107,7 @@ def plan(
         measured[i] = _short_run(cohorts[i], choose(cohorts[i]), len(cohorts))
     per_member = [run.seconds / len(cohorts[i].members) for i, run in measured.items() if not np.isnan(run.seconds)]
     typical_seconds = float(np.mean(per_member)) if per_member else float("nan")
+    typical_flops = float(np.mean([run.flops for run in measured.values()])) if measured else float("nan")
     typical_size = float(np.mean(list(sizes.values())))
     members = [(cohort.id, member) for cohort in cohorts for member in cohort.members]
     kinds = [(name_of(member.task), name_of(member.model)) for _, member in members]
@@ -108,7 +115,7 @@ def plan(
     rows = []
     for i, cohort in enumerate(cohorts):
         count = len(cohort.members)
-        about = measured.get(i) or ShortRun(choose(cohort), float("nan"), typical_seconds * count)
+        about = measured.get(i) or ShortRun(choose(cohort), float("nan"), typical_seconds * count, typical_flops)
         blocks = -(-count // about.recipe.block)
         kept = 1 + KEPT + len(cohort.members[0].training.snapshots)
         disk = kept * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
@@ -116,7 +123,7 @@ def plan(
         rows.append(
             PlanRow(
                 *(cohort.id, words[cohort.id], count, blocks, about.recipe, steps, about.megabytes, disk),
-                *(about.seconds, i in sizes),
+                *(about.seconds, i in sizes, about.flops * steps * count),
             )
         )
     return rows
@@ -157,4 +164,5 @@ def _short_run(cohort: Cohort, recipe: Recipe, cohorts: int) -> ShortRun:
     idle = max(1.0, len(devices) / blocks) if cohorts < len(devices) else 1.0
     # No rate: the block did not fit any more, whatever took the memory since.
     seconds = compiling + cohort.members[0].training.steps * count / (rate or float("nan")) * idle
-    return ShortRun(executable.recipe, executable.bytes_needed(devices[0]) / 2**20, seconds)
+    megabytes = executable.bytes_needed(devices[0]) / 2**20
+    return ShortRun(executable.recipe, megabytes, seconds, step_flops(cohort))

@@ -20,7 +20,7 @@ _PLAIN = (int, float, bool, str)
 
 
 def class_of(kind: str, name: str) -> type:
-    """The class of a model, task, rule, measure or assay, by its file's name; or one of the user's own.
+    """The class of a model, task, rule, measure, assay or study, by its file's name; or one of the user's own.
 
     Raises:
       ValueError: no such name, or a file that breaks its contract.
@@ -67,7 +67,7 @@ def check_contract(kind: str, cls: type) -> None:
     """Refuse a class that is not as its contract says: its members, its fields, its words.
 
     Args:
-      kind: "model", "task", "rule", "measure" or "assay".
+      kind: "model", "task", "rule", "measure", "assay" or "study".
       cls: the class.
 
     Raises:
@@ -83,7 +83,7 @@ def check_contract(kind: str, cls: type) -> None:
         _check_rule(cls)
     elif kind == "model":
         check_word(cls, "family", FAMILIES)
-    elif kind in ("measure", "assay"):
+    elif kind in ("measure", "assay", "study"):
         _package(kind).check_words(cls)
 
 
@@ -225,8 +225,8 @@ def _asked(kind: str, cls: type) -> dict[str, Any]:
         protocols = (Network, RecurrentNetwork) if getattr(cls, "family", "") == "recurrent" else (Network,)
     elif kind == "task":
         protocols = (Environment if is_environment(cls) else Task,)
-    elif kind == "assay":
-        protocols = (_package(kind).Assay,)
+    elif kind in ("assay", "study"):
+        protocols = (getattr(_package(kind), kind.capitalize()),)
     elif kind == "measure":
         forms, form = _package(kind).PROTOCOLS, getattr(cls, "form", None)
         protocols = (_package(kind).Measure, *(forms[word] for word in forms if word == form))

@@ -1,0 +1,125 @@
+"""Verdicts: whether a statistic over a population agrees with a claim, by rules that are stated once.
+
+Three words, `AGREES`, `DISAGREES`, `UNDECIDED`. With 95 % intervals over configurations, and with p of the permutation
+test of fields where there is one:
+
+- an effect is there (`present`): agrees where p <= .05; disagrees where the interval lies below what counts as
+  negligible; else undecided. Where there is no effect it agrees in 5 % of populations.
+- an effect is not there (`absent`, an equivalence test): agrees where the interval lies below a bound that was named
+  beforehand; disagrees where p <= .05; else undecided. Where the effect is at the bound it agrees in 2.5 %.
+- a number has a sign (`signed`): agrees where the interval lies on that side of 0, disagrees where on the other.
+- a number is that of the paper (`equal`): agrees where the interval has it, with the paper's own error; else disagrees.
+- a share is at least so large (`at_least`).
+"""
+
+import math
+from typing import NamedTuple
+
+from analysis.arithmetic import SIGNIFICANT
+from analysis.studies._replicates import Estimate
+
+__all__ = [
+    "AGREES",
+    "DISAGREES",
+    "NEGLIGIBLE",
+    "UNDECIDED",
+    "Answer",
+    "absent",
+    "at_least",
+    "equal",
+    "present",
+    "signed",
+    "unanswered",
+]
+
+AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "undecided"
+
+NEGLIGIBLE = 0.06
+"""The omega squared from which on an effect counts as of medium size (Cohen 1988, Statistical power analysis)."""
+
+
+class Answer(NamedTuple):
+    """What a population says of a claim.
+
+    Attributes:
+      value: of the statistic; NaN where it cannot be had.
+      low, high: its limits of 95 %; NaN where there are none.
+      n: of how many configurations, or what the statistic is over.
+      verdict: `AGREES`, `DISAGREES` or `UNDECIDED`.
+      because: why, in words.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    verdict: str
+    because: str
+
+
+def unanswered(because: str, n: int = 0) -> Answer:
+    """There is no value."""
+    return Answer(math.nan, math.nan, math.nan, n, UNDECIDED, because)
+
+
+def present(effect: Estimate, p: float, negligible: float = NEGLIGIBLE) -> Answer:
+    """Whether an effect is there."""
+    if p <= SIGNIFICANT:
+        return Answer(*effect, AGREES, f"p = {p:.2g}")
+    if effect.high < negligible:
+        return Answer(*effect, DISAGREES, f"p = {p:.2g}, and the interval lies below {negligible:g}")
+    return Answer(*effect, UNDECIDED, f"p = {p:.2g}, and the interval reaches {negligible:g}" + _unlimited(effect))
+
+
+def absent(effect: Estimate, p: float = math.nan, bound: float = NEGLIGIBLE) -> Answer:
+    """Whether an effect is smaller than a bound."""
+    if effect.high < bound:
+        return Answer(*effect, AGREES, f"the interval lies below {bound:g}")
+    if p <= SIGNIFICANT or effect.low >= bound:
+        why = f"p = {p:.2g}" if p <= SIGNIFICANT else f"the interval lies above {bound:g}"
+        return Answer(*effect, DISAGREES, f"{why}, and the interval does not lie below {bound:g}")
+    return Answer(*effect, UNDECIDED, f"the interval does not lie below {bound:g}" + _unlimited(effect))
+
+
+def signed(number: Estimate, sign: int) -> Answer:
+    """Whether a number is above 0, or below it.
+
+    Args:
+      number: the statistic.
+      sign: 1 or -1.
+    """
+    side = "above" if sign > 0 else "below"
+    low, high = sorted((sign * number.low, sign * number.high))
+    if low > 0:
+        return Answer(*number, AGREES, f"the interval lies {side} 0")
+    if high < 0:
+        return Answer(*number, DISAGREES, f"the interval lies on the other side of 0, not {side}")
+    return Answer(*number, UNDECIDED, "the interval has 0" + _unlimited(number))
+
+
+def equal(number: Estimate, paper: float, error: float = 0.0) -> Answer:
+    """Whether a number is that of the paper.
+
+    Args:
+      number: the statistic.
+      paper: its value.
+      error: the half width of the paper's own interval.
+    """
+    if not math.isfinite(number.low + number.high):
+        return Answer(*number, UNDECIDED, "there is no interval")
+    if number.low <= paper + error and paper - error <= number.high:
+        return Answer(*number, AGREES, "the interval meets that of the paper")
+    return Answer(*number, DISAGREES, "the interval does not meet that of the paper")
+
+
+def at_least(share: Estimate, least: float) -> Answer:
+    """Whether a number is as large as was named beforehand."""
+    if share.low >= least:
+        return Answer(*share, AGREES, f"the interval lies at or above {least:g}")
+    if share.high < least:
+        return Answer(*share, DISAGREES, f"the interval lies below {least:g}")
+    return Answer(*share, UNDECIDED, f"the interval has {least:g}" + _unlimited(share))
+
+
+def _unlimited(effect: Estimate) -> str:
+    return "" if math.isfinite(effect.low + effect.high) else "; there are too few configurations for an interval"

@@ -1,0 +1,130 @@
+"""Intervals over configurations: a statistic of a population, and what it is without each of its configurations.
+
+Seeds of one configuration say what else could have come of it; what could have come of other configurations is told by
+leaving them out. With t_(-i) the statistic without configuration i of n, and t_. their mean (Tukey 1958; Efron & Stein
+1981, Annals of Statistics 9:586),
+
+    standard error^2 = (n - 1) / n  sum_i (t_(-i) - t_.)^2,      limits = t -+ t_(.975, n - 1) standard error.
+
+Two statistics of the same configurations are subtracted replicate by replicate, so that what they share cancels.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.inference.field_effects import FieldPlan, explained
+
+__all__ = ["LEAST", "Estimate", "Replicates", "field_replicates", "replicates", "share"]
+
+LEAST = 6
+"""Configurations from which on there are limits."""
+
+
+class Estimate(NamedTuple):
+    """A statistic with its limits.
+
+    Attributes:
+      value: of the statistic.
+      low, high: limits of 95 %; NaN where there are fewer than `LEAST` configurations.
+      n: configurations, or what it is over.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Replicates(NamedTuple):
+    """A statistic of a population, and of what is left without each configuration.
+
+    Attributes:
+      value: of all.
+      without: configuration -> the value without it.
+    """
+
+    value: float
+    without: dict[str, float]
+
+    def less(self, other: "Replicates") -> "Replicates":
+        """This less the other, where both leave the same configurations out."""
+        shared = self.without.keys() & other.without.keys()
+        without = {name: self.without[name] - other.without[name] for name in sorted(shared)}
+        return Replicates(self.value - other.value, without)
+
+    @property
+    def estimate(self) -> Estimate:
+        """With limits by the jackknife."""
+        values = np.array([value for value in self.without.values() if math.isfinite(value)])
+        n = len(values)
+        if n < LEAST or n < len(self.without):
+            return Estimate(self.value, math.nan, math.nan, n)
+        error = math.sqrt((n - 1) / n * float(np.sum((values - values.mean()) ** 2)))
+        reach = float(stats.t.ppf(0.975, n - 1)) * error
+        return Estimate(self.value, self.value - reach, self.value + reach, n)
+
+
+def replicates(statistic: Callable[[np.ndarray], float], configurations: Sequence[str]) -> Replicates:
+    """A statistic of rows, and without those of each configuration.
+
+    Args:
+      statistic: from the rows that it is of, `(row,)` whole numbers.
+      configurations: of every row.
+    """
+    names = np.asarray(configurations, str)
+    rows = np.arange(len(names))
+    without = {str(name): statistic(rows[names != name]) for name in np.unique(names)}
+    return Replicates(statistic(rows), without)
+
+
+def field_replicates(
+    distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wanted: Sequence[str]
+) -> dict[str, Replicates]:
+    """Omega squared of fields, of the geometry that distances are of; see `analysis.inference.field_effects`.
+
+    Args:
+      distance: `(member, member)`, true distances.
+      table: one row per member.
+      fields: what makes a configuration.
+      wanted: those of `fields` to give.
+
+    Raises:
+      ValueError: a field does not vary among these members.
+    """
+    columns: Any = table
+    for field in wanted:
+        if columns[field].nunique(dropna=False) < 2:
+            raise ValueError(f"{field} has one value among these networks.")
+    configurations = configurations_of(table, fields)
+    plan = FieldPlan(list(fields), only=list(wanted))
+
+    def effects(rows: np.ndarray) -> Any:
+        part = table.iloc[rows].reset_index(drop=True)
+        found = explained(distance[np.ix_(rows, rows)], part, plan, permutations=0)
+        return found["omega2"].reindex(list(wanted)).to_dict()
+
+    names, rows = np.asarray(configurations), np.arange(len(table))
+    whole: dict[str, float] = effects(rows)
+    without: dict[str, dict[str, float]] = {str(name): effects(rows[names != name]) for name in np.unique(names)}
+    return {
+        field: Replicates(whole[field], {name: values[field] for name, values in without.items()}) for field in wanted
+    }
+
+
+def configurations_of(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """A name for the configuration of every row."""
+    texts = table[list(fields)].astype(str)
+    return [" ".join(row) for row in texts.itertuples(index=False)]
+
+
+def share(hits: int, of: int) -> Estimate:
+    """A share with Wilson's limits (Wilson 1927, JASA 22:209)."""
+    if not of:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    interval = stats.binomtest(hits, of).proportion_ci(method="wilson")
+    return Estimate(hits / of, float(interval.low), float(interval.high), of)

@@ -1,0 +1,178 @@
+"""What a study has found of some of its networks: what the answers to its claims are made of."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from analysis import artefacts
+from analysis.assays import full_name
+from analysis.geometry.embedding import true_distance
+from analysis.labelled_comparison import Comparison
+from analysis.zoo_assays import assay_of, read_result
+from zoo.store.reader import Trained
+from zoo.training.status import DIVERGED_WORD, SOLVED_WORD, UNFINISHED
+from zoo.wording import counted
+
+__all__ = ["ALL", "SOLVED", "STATES", "UNTRAINED", "Pairs", "Results"]
+
+ALL, SOLVED, UNTRAINED = "all", "solved", "untrained"
+STATES = (ALL, SOLVED, UNTRAINED)
+"""Of which networks a claim is asked: all that were trained to their end and stayed finite, those that solved their
+task, and all of them before training."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pairs:
+    """How far networks are from each other.
+
+    Attributes:
+      values: `(network, network)`, a true distance, or the values of a measure that is none.
+      table: one row per network, with the columns of the member table.
+    """
+
+    values: np.ndarray
+    table: pd.DataFrame
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Results:
+    """What was found of some networks of a zoo directory.
+
+    Attributes:
+      trained: the directory.
+      state: which networks, one of `STATES`.
+      known: what `once` has computed.
+    """
+
+    trained: Trained
+    state: str = ALL
+    known: dict[Any, Any] = dataclasses.field(default_factory=dict)
+
+    def once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+        """What several claims need, computed at the first: of these networks, under a key."""
+        if key not in self.known:
+            self.known[key] = compute()
+        return self.known[key]
+
+    @functools.cached_property
+    def members(self) -> pd.DataFrame:
+        """The rows of the member table of these networks."""
+        table: Any = self.trained.members
+        gone = table["status"].isin([DIVERGED_WORD, *UNFINISHED])
+        kept = table["status"] == SOLVED_WORD if self.state == SOLVED else ~gone
+        return table[kept].set_index("member", drop=False)
+
+    def of_task(self, task: str) -> pd.DataFrame:
+        """Those rows that are of one task.
+
+        Raises:
+          ValueError: there are none.
+        """
+        rows: Any = self.members[self.members["task"] == task]
+        if rows.empty:
+            what = "solved it" if self.state == SOLVED else "is trained to its end"
+            raise ValueError(f"{task}: no network {what}.")
+        return rows
+
+    def pairs(self, name: str, variable: str, layer: str, *, true: bool = True) -> Pairs:
+        """Values of a comparison between these networks, without those of which none are known.
+
+        Args:
+          name: of the comparison: a task, or "<task>-<assay>".
+          variable: the measure's, by its full name or its family.
+          layer: where.
+          true: as true distances, see `analysis.geometry.embedding.true_distance`; else as the measure gives them.
+
+        Raises:
+          ValueError: there is no such comparison, measure or layer; or fewer than two networks are left.
+        """
+        comparison = _comparison(artefacts.path_of(self.trained.path, name, artefacts.COMPARISON)).networks()
+        measured = comparison.measures[_variable(comparison, name, variable)]
+        items = comparison.items
+        there = items["member"].isin(self.members.index.tolist()) & (items["layer"] == layer)
+        rows = np.flatnonzero(there & (items["trained"] == (self.state != UNTRAINED)))
+        values = measured.values[np.ix_(rows, rows)]
+        known = np.isfinite(values.diagonal()) & (np.isfinite(values).sum(1) > 1)
+        rows, values = rows[known], values[np.ix_(known, known)]
+        if len(rows) < 2:
+            raise ValueError(f"{name}: {counted(len(rows), 'network')} can be compared by {variable} at {layer}.")
+        if true:
+            values = true_distance(values, measured.record.kind)
+        return Pairs(values, self.members.loc[items["member"].iloc[rows].tolist()].reset_index(drop=True))
+
+    def p_of(self, name: str, variable: str, layer: str, field: str) -> float:
+        """p of the permutation test of a field among these networks; see `analysis.inference.field_effects`.
+
+        Raises:
+          ValueError: there is no such test, or it could not be made of so few configurations.
+        """
+        if self.state == UNTRAINED:
+            raise ValueError("Fields are tested among trained networks.")
+        comparison = _comparison(artefacts.path_of(self.trained.path, name, artefacts.COMPARISON))
+        variable = _variable(comparison, name, variable)
+        tests = _tests(artefacts.path_of(self.trained.path, name, artefacts.FIELDS))
+        of_field: Any = tests[(tests["measure"] == variable) & (tests["layer"] == layer) & (tests["field"] == field)]
+        among = of_field[of_field["members"] == self.state]
+        row = among if len(among) else of_field[of_field["members"] == ALL]  # where all have solved it
+        if row.empty or not bool(row["testable"].iloc[0]):
+            raise ValueError(f"{name}: too few configurations at {layer} for a test of {field}.")
+        return float(row["p"].iloc[0])
+
+    def assay(self, name: str, **options: Any) -> xr.Dataset:
+        """What an assay has found of these networks, along its first dimension.
+
+        Raises:
+          ValueError: it was not run, or none of these networks is in it.
+        """
+        path = artefacts.assay_path(self.trained.path, full_name(assay_of(name, options)))
+        if not path.exists():
+            raise ValueError(f"{path.stem} was not run on {self.trained.path}.")
+        result = _assay(path)
+        first = result["member"].dims[0]
+        kept = np.isin(result["member"].to_numpy(), self.members.index.to_numpy())
+        kept &= result["trained"].to_numpy() == (self.state != UNTRAINED)
+        if not kept.any():
+            raise ValueError(f"{path.stem}: has none of these networks.")
+        return result.isel({first: np.flatnonzero(kept)})
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, changed: int) -> Comparison:
+    return Comparison.load(path)
+
+
+def _comparison(path: Path) -> Comparison:
+    """The comparison of a file, read once while the file stays."""
+    if not path.exists():
+        raise ValueError(f"There is no comparison {path.stem} in {path.parent}.")
+    return _read(path, path.stat().st_mtime_ns)
+
+
+def _variable(comparison: Comparison, name: str, asked: str) -> str:
+    """The variable of a measure that was asked for by its family, its choices or its full name."""
+    for variable, measured in comparison.measures.items():
+        if asked in (variable, measured.record.name):
+            return variable
+    raise ValueError(f"{name}: was not compared by {asked}.")
+
+
+def _tests(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise ValueError(f"There are no tests {path.name} in {path.parent}.")
+    tests = pd.read_csv(path)
+    return tests if "members" in tests else tests.assign(members=ALL)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_assay(path: Path, changed: int) -> xr.Dataset:
+    return read_result(path)[1]
+
+
+def _assay(path: Path) -> xr.Dataset:
+    return _read_assay(path, path.stat().st_mtime_ns)

@@ -1,0 +1,234 @@
+"""Universality and individuality: does architecture shape geometry, and not the topology of fixed points?
+
+Maheswaranathan, Williams, Golub, Ganguli & Sussillo (2019, NeurIPS 32) trained four cells with two activations at three
+widths and four L2 penalties on three tasks, and showed by multidimensional scaling that the geometry of their activity
+(SVCCA) clusters by architecture while the topology of their fixed points does not. Here both are omega squared of every
+field, with intervals over configurations.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from analysis.measures import _choice
+from analysis.studies import SIZES, AssayStep, Question
+from analysis.studies._answers import Answer, absent, at_least, present, signed
+from analysis.studies._replicates import (
+    Replicates,
+    configurations_of,
+    field_replicates,
+    replicates,
+)
+from analysis.studies._results import UNTRAINED, Results
+from analysis.zoo_comparison import Request
+from models import setting
+from zoo.presets import context, flipflop, sine
+from zoo.spec.zoo import Zoo
+
+TASKS = ("flipflop", "sine", "context")
+
+TRUNCATIONS = ("variance=0.9", "variance=0.95", "variance=0.99", "components=10", "components=20")
+"""Of SVCCA, for the paper's own could not be verified."""
+
+GEOMETRY = (*(f"cca({truncation})" for truncation in TRUNCATIONS), "cka", "procrustes")
+FIRST = "cca(variance=0.99)"
+"""The measure of claims that are asked of one."""
+
+LAYERS = ("rate", "state")
+"""h, and h and c."""
+
+CELL = "model"
+FIELDS = {CELL: "cell", "activation": "activation", "hidden": "width", "l2": "L2 penalty"}
+"""Column of the member table -> what it is called."""
+
+TOPOLOGY, GRAPH, ISOMORPHIC = "topology", "graph", "graph_class"
+"""The assay, and two of its names: the distance, and the variable that is equal where graphs are isomorphic."""
+
+SAME = 0.1
+"""Shares of isomorphic pairs within and between cells that differ by less count as equal."""
+
+PAPER = "Maheswaranathan et al. 2019"
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """See the module's text.
+
+    Attributes:
+      size: "small": widths 32 and 64, two seeds, 384 members; "full": widths 64, 128 and 256, thirty seeds.
+    """
+
+    size: str = setting("small", choices=SIZES)
+
+    source: ClassVar[str] = f"{PAPER}, Universality and individuality in neural dynamics (NeurIPS 32)"
+    ours: ClassVar[tuple[str, ...]] = (
+        "Seeds, learning rates, steps and batch are ours: the paper's could not be verified, nor its 30 seeds.",
+        "How SVCCA is truncated is swept, since the paper's truncation could not be verified.",
+        "The tolerances of fixed points, the starts between points found, and the graph distance are ours.",
+        "Every L2 penalty has seeds of its own: with the same seeds its levels would be near copies of one network.",
+        f"Equal means less than {SAME:g} of a share apart, negligible less than .06 of omega squared; both are ours.",
+    )
+
+    def zoo(self) -> Zoo:
+        return flipflop.zoo + sine.zoo + context.zoo
+
+    def comparisons(self) -> list[Request]:
+        return [Request(measures=GEOMETRY, layers=LAYERS, exclude_degenerate=True)]
+
+    def assays(self) -> list[AssayStep]:
+        return [AssayStep("fixed_points"), AssayStep("linearization"), AssayStep(TOPOLOGY)]
+
+    def questions(self) -> Iterator[Question]:
+        for task in TASKS:
+            yield from self._geometry(task)
+            yield from self._topology(task)
+            yield from self._both(task)
+            yield from self._isomorphic(task)
+
+    def _geometry(self, task: str) -> Iterator[Question]:
+        for measure, layer in itertools.product(GEOMETRY, LAYERS):
+            yield Question(
+                f"{task}: the geometry of activity depends on the cell",
+                f"{PAPER}, abstract and figures of MDS",
+                f"omega squared of the cell, {_name(measure)}, {layer}",
+                "clusters by architecture, seen by eye",
+                partial(_geometry_depends, task=task, measure=measure, layer=layer, field=CELL),
+            )
+        for field, words in FIELDS.items():
+            if field != CELL:
+                yield Question(
+                    f"{task}: the geometry of activity depends on the {words}",
+                    f"{PAPER}, figures of MDS" if field == "activation" else "asked by us",
+                    f"omega squared of the {words}, {_name(FIRST)}, rate",
+                    "clusters by architecture, seen by eye" if field == "activation" else "",
+                    partial(_geometry_depends, task=task, measure=FIRST, layer="rate", field=field),
+                )
+
+    def _topology(self, task: str) -> Iterator[Question]:
+        for field, words in FIELDS.items():
+            yield Question(
+                f"{task}: the topology of fixed points does not depend on the {words}",
+                f"{PAPER}, abstract" if field in (CELL, "activation") else "asked by us",
+                f"omega squared of the {words}, distance of fixed-point graphs",
+                "universal, seen by eye",
+                partial(_topology_is_free, task=task, field=field),
+            )
+
+    def _both(self, task: str) -> Iterator[Question]:
+        for field in (CELL, "activation"):
+            yield Question(
+                f"{task}: the {FIELDS[field]} explains more of geometry than of topology",
+                f"{PAPER}, abstract",
+                f"omega squared of the {FIELDS[field]}, {_name(FIRST)} at rate less fixed-point graphs",
+                "above 0",
+                partial(_more_of_geometry, task=task, field=field),
+            )
+
+    def _isomorphic(self, task: str) -> Iterator[Question]:
+        yield Question(
+            f"{task}: networks of two cells share their fixed-point graph as often as networks of one",
+            f"{PAPER}, abstract",
+            "share of isomorphic pairs within cells less between cells",
+            "0",
+            partial(_shared_graphs, task=task),
+        )
+        yield Question(
+            f"{task}: most networks of two cells have one fixed-point graph",
+            f"{PAPER}, abstract",
+            "share of isomorphic pairs between cells",
+            "universal",
+            partial(_mostly_one_graph, task=task),
+        )
+
+
+def _name(measure: str) -> str:
+    return _choice.measure(measure).name
+
+
+def _effects(results: Results, name: str, variable: str, layer: str, field: str) -> Replicates:
+    """Omega squared of a field in one comparison."""
+
+    def computed() -> Replicates:
+        pairs = results.pairs(name, variable, layer)
+        columns: Any = pairs.table
+        fields = [each for each in FIELDS if columns[each].nunique() > 1]
+        return field_replicates(pairs.values, pairs.table, fields, [field])[field]
+
+    return results.once((name, variable, layer, field), computed)
+
+
+def _p(results: Results, name: str, variable: str, layer: str, field: str) -> float:
+    return float("nan") if results.state == UNTRAINED else results.p_of(name, variable, layer, field)
+
+
+def _geometry_depends(results: Results, task: str, measure: str, layer: str, field: str) -> Answer:
+    results.of_task(task)
+    at = task, _name(measure), layer, field
+    return present(_effects(results, *at).estimate, _p(results, *at))
+
+
+def _topology_is_free(results: Results, task: str, field: str) -> Answer:
+    results.of_task(task)
+    at = f"{task}-{TOPOLOGY}", GRAPH, TOPOLOGY, field
+    return absent(_effects(results, *at).estimate, _p(results, *at))
+
+
+def _more_of_geometry(results: Results, task: str, field: str) -> Answer:
+    results.of_task(task)
+    geometry = _effects(results, task, _name(FIRST), "rate", field)
+    topology = _effects(results, f"{task}-{TOPOLOGY}", GRAPH, TOPOLOGY, field)
+    return signed(geometry.less(topology).estimate, 1)
+
+
+def _pairs_of_cells(results: Results, task: str) -> tuple[Replicates, Replicates]:
+    """The shares of pairs with one graph, of one cell and other configurations, and of two cells."""
+
+    def computed() -> tuple[Replicates, ...]:
+        table, classes = _classes(results, task)
+        configurations = np.asarray(configurations_of(table, list(FIELDS)))
+        cells = table[CELL].to_numpy()
+        same = (classes[:, None] == classes[None]).all(-1)
+
+        def share(rows: np.ndarray, within: bool) -> float:
+            first, second = (rows[i] for i in np.triu_indices(len(rows), 1))
+            kept = (cells[first] == cells[second]) == within
+            kept &= configurations[first] != configurations[second]
+            if not kept.any():
+                raise ValueError(f"{task}: no two networks are {'of one cell' if within else 'of two cells'}.")
+            return float(same[first, second][kept].mean())
+
+        names = configurations.tolist()
+        return tuple(replicates(partial(share, within=within), names) for within in (True, False))
+
+    return results.once(("pairs of cells", task), computed)
+
+
+def _classes(results: Results, task: str) -> tuple[Any, np.ndarray]:
+    """The member table of a task's networks, and the class of their graph under every input."""
+    rows = results.of_task(task)
+    found = results.assay(TOPOLOGY)
+    found = found.isel(member=np.flatnonzero(np.isin(found["member"].to_numpy(), rows.index)))
+    if not found.sizes["member"]:
+        raise ValueError(f"{task}: no fixed-point graph of these networks is known.")
+    classes = found[ISOMORPHIC].transpose("member", ...).to_numpy()
+    classes = classes.reshape(len(classes), -1)
+    there = [column for column in classes.T if not _missing(column)]
+    return rows.loc[found["member"].to_numpy().tolist()], np.stack(there, 1)
+
+
+def _missing(column: np.ndarray) -> bool:
+    """Whether an input is another task's."""
+    return bool(all(value != value or value == "" for value in column))
+
+
+def _shared_graphs(results: Results, task: str) -> Answer:
+    within, between = _pairs_of_cells(results, task)
+    return absent(within.less(between).estimate, bound=SAME)
+
+
+def _mostly_one_graph(results: Results, task: str) -> Answer:
+    return at_least(_pairs_of_cells(results, task)[1].estimate, 0.5)

@@ -1,0 +1,217 @@
+"""A study from nothing to its page: train, compare, assay, report, ask every claim.
+
+Each stage goes on where it was killed, and says so where it was done: training from its checkpoints, assays by their
+keys, and comparisons by a key beside the directory's own files, `analysis/.studied.json`, of all that decides them.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import artefacts
+from analysis.engine.journal import result_key
+from analysis.engine.sources import source_hash
+from analysis.measures import _choice
+from analysis.report.writing import report
+from analysis.studies import Question
+from analysis.studies._answers import UNDECIDED, Answer, unanswered
+from analysis.studies._page import COLUMNS, claim_lines, page
+from analysis.studies._results import ALL, SOLVED, UNTRAINED, Results
+from analysis.zoo_assays import assay_of, assay_zoo
+from analysis.zoo_comparison import Request, compare_zoo
+from zoo import lookup
+from zoo.files import write_atomically
+from zoo.spec.contracts import class_of
+from zoo.spec.fields import checked, fields_of, label, name_of
+from zoo.store.reader import Trained, load
+from zoo.training.status import DIVERGED_WORD, SOLVED_WORD, UNFINISHED
+from zoo.wording import clock, counted
+
+__all__ = ["CLAIMS", "PAGE", "run_study", "study_of"]
+
+CLAIMS, PAGE = "claims.csv", "study.html"
+"""Files of a study, in its directory."""
+
+STUDIED = ".studied.json"
+"""The file that says which comparisons of a study are done, by their keys."""
+
+MOST_PICTURES = 60
+"""That the page shows: of more, those of assays and the first of each comparison."""
+
+
+def study_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
+    """A study from its name and some of its options, checked.
+
+    Raises:
+      ValueError: there is no such study or option, the option's value is not allowed, or the study's file breaks the
+        contract.
+    """
+    kind: Any = class_of("study", name)
+    options, known = dict(options or {}), fields_of(kind)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{label(kind)} has no option {option!r}; {lookup.nearest(option, known)}.")
+    return checked(kind(**options))
+
+
+def run_study(
+    study: Any,
+    out: str | os.PathLike[str] = "",
+    on: str | os.PathLike[str] = "",
+    say: Callable[[str], Any] = print,
+) -> pd.DataFrame:
+    """A whole study.
+
+    Args:
+      study: a `Study`, or its name.
+      out: the zoo directory that it trains, new, or of this study to go on.
+      on: instead, a zoo that was trained before, whatever its networks; nothing is trained.
+      say: takes the lines for the terminal.
+
+    Returns:
+      The claims, with the columns `analysis.studies._page.COLUMNS`, as they were written.
+
+    Raises:
+      ValueError: both directories are given or none; the study trains no networks of its own, and `on` is not given.
+    """
+    study = study_of(study) if isinstance(study, str) else checked(study)
+    begin, path = time.monotonic(), Path(out or on)
+    if bool(str(out)) == bool(str(on)):
+        raise ValueError("Give --out DIR, where its networks are trained, or --on DIR, a trained zoo: one of them.")
+    if out:
+        if (zoo := study.zoo()) is None:
+            raise ValueError(f"The study {study_name(study)} trains no networks of its own; give it a zoo, --on DIR.")
+        from zoo.running.run import train
+
+        say(f"{study_name(study)}, {study.size}: {counted(len(zoo.members), 'member')} to train")
+        train(zoo, path)
+    trained = load(path)
+    for request in study.comparisons():
+        _compared(trained, request, say)
+    refused = [sentence for step in study.assays() if (sentence := _assayed(path, step, say))]
+    for line in report(path):
+        say(line)
+    claims = asked(study, trained, say)
+    write_atomically(path / CLAIMS, claims.to_csv(index=False).encode())
+    about = [*facts(trained), *refused]
+    title = f"{study_name(study)}: {study.source}"
+    write_atomically(path / PAGE, page(title, about, study.ours, claims, _pictures(path)).encode())
+    for line in (*about, *claim_lines(claims)):
+        say(line)
+    say(f"{path / PAGE}, {path / CLAIMS}: {clock(time.monotonic() - begin)}")
+    return claims
+
+
+def plan_study(study: Any, say: Callable[[str], Any], show: Callable[[Any, list[Any]], Any]) -> None:
+    """Tells what a study would ask and train; nothing is trained.
+
+    Args:
+      study: a `Study`.
+      say: takes a line for every claim.
+      show: takes the zoo and the rows of `zoo.running.planning.plan`, timed.
+    """
+    for claim, questions in _by_claim(study).items():
+        say(f"{claim} ({counted(len(questions), 'statistic')})")
+    zoo = study.zoo()
+    if zoo is None:
+        say(f"{study_name(study)} trains no networks of its own: --on DIR")
+        return
+    from zoo.running.planning import plan
+
+    show(zoo, plan(zoo, timed=True, say=say))
+
+
+def _by_claim(study: Any) -> dict[str, list[Question]]:
+    """Claim -> the questions that ask it."""
+    by_claim: dict[str, list[Question]] = {}
+    for question in study.questions():
+        by_claim.setdefault(question.claim, []).append(question)
+    return by_claim
+
+
+def study_name(study: Any) -> str:
+    """The name of a study, as the command line has it."""
+    return name_of(study).replace("_", "-")
+
+
+def asked(study: Any, trained: Trained, say: Callable[[str], Any] = print) -> pd.DataFrame:
+    """Every claim, asked of all networks and of those that solved their task; the untrained value stands beside."""
+    questions, rows, said = list(study.questions()), [], time.monotonic()
+    results = {state: Results(trained, state) for state in (ALL, SOLVED, UNTRAINED)}
+    for i, question in enumerate(questions):
+        if time.monotonic() - said > 10:
+            said = time.monotonic()
+            say(f"claims: {i} of {len(questions)} asked")
+        untrained = _answer(question, results[UNTRAINED])
+        for state in (SOLVED, ALL):
+            answer = _answer(question, results[state])
+            row = {name: getattr(question, name) for name in ("claim", "source", "statistic", "paper")}
+            rows.append(row | answer._asdict() | dict(members=state, untrained=untrained.value))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _answer(question: Question, results: Results) -> Answer:
+    """An answer; where it cannot be had, why."""
+    try:
+        answer = question.answer(results)
+    except ValueError as error:
+        if not lookup.says_itself(error):
+            raise
+        return unanswered(str(error))
+    if not math.isfinite(answer.value):
+        return answer._replace(verdict=UNDECIDED)
+    return answer
+
+
+def facts(trained: Trained) -> list[str]:
+    """How many networks of each task were trained, solved it, and did not: a sentence per task."""
+    sentences = []
+    for task, rows in trained.members.groupby("task", sort=False):
+        status: Any = rows["status"]
+        words = [f"{int((status == SOLVED_WORD).sum())} of {counted(len(rows), 'network')} solved the task"]
+        for word, what in ((DIVERGED_WORD, "diverged"), (UNFINISHED, "are not trained to their end")):
+            if count := int(status.isin([word] if isinstance(word, str) else word).sum()):
+                words.append(f"{count} {what}")
+        missed: Any = rows[status != SOLVED_WORD]
+        by_model = ", ".join(f"{count} {model}" for model, count in missed["model"].value_counts().items())
+        sentences.append(f"{task}: {'; '.join(words)}{f'; not solved: {by_model}' if by_model else ''}.")
+    return sentences
+
+
+def _compared(trained: Trained, request: Request, say: Callable[[str], Any]) -> None:
+    """Compares, unless that was done of the same networks with the same code."""
+    tasks = [request.only] if request.only else list(dict.fromkeys(trained.members["task"]))
+    sources = source_hash("analysis.zoo_comparison", *(type(_choice.measure(m)).__module__ for m in request.measures))
+    key = result_key([repr(request), sources, trained.members.to_csv(index=False)], ())
+    note = trained.path / artefacts.FOLDER / STUDIED
+    done = json.loads(note.read_text()) if note.exists() else {}
+    files = [artefacts.path_of(trained.path, task, artefacts.FIELDS) for task in tasks]
+    if done.get(",".join(tasks)) == key and all(file.exists() for file in files):
+        say(f"{', '.join(tasks)}: was compared before")
+        return
+    compare_zoo(trained.path, request, say)
+    write_atomically(note, json.dumps(done | {",".join(tasks): key}).encode())
+
+
+def _assayed(path: Path, step: Any, say: Callable[[str], Any]) -> str:
+    """Assays; a sentence where the assay refuses these networks, else ""."""
+    try:
+        assay_zoo(path, assay_of(step.name, step.options), "last", say)
+    except ValueError as error:
+        if not lookup.says_itself(error):
+            raise
+        say(f"{step.name}: {error}")
+        return f"{step.name}: {error}"
+    return ""
+
+
+def _pictures(path: Path) -> list[Path]:
+    """The pictures of the report, relative to the directory, those of assays first."""
+    figures = sorted(path.glob("figures/*.png"), key=lambda file: (not file.name.startswith("assay-"), file.name))
+    return [file.relative_to(path) for file in figures[:MOST_PICTURES]]
