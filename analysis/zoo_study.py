@@ -22,7 +22,7 @@ from analysis.report.writing import report
 from analysis.studies import Question
 from analysis.studies._answers import UNDECIDED, Answer, unanswered
 from analysis.studies._page import COLUMNS, claim_lines, page
-from analysis.studies._results import ALL, SOLVED, UNTRAINED, Results
+from analysis.studies._results import ALL, SOLVED, STATES, UNTRAINED, Results
 from analysis.zoo_assays import assay_of, assay_zoo
 from analysis.zoo_comparison import Request, compare_zoo
 from zoo import lookup
@@ -143,14 +143,16 @@ def study_name(study: Any) -> str:
 def asked(study: Any, trained: Trained, say: Callable[[str], Any] = print) -> pd.DataFrame:
     """Every claim, asked of all networks and of those that solved their task; the untrained value stands beside."""
     questions, rows, said = list(study.questions()), [], time.monotonic()
-    results = {state: Results(trained, state) for state in (ALL, SOLVED, UNTRAINED)}
+    results = {state: Results(trained, state) for state in STATES}
+    all_solved = len(results[SOLVED].members) == len(results[ALL].members)
     for i, question in enumerate(questions):
         if time.monotonic() - said > 10:
             said = time.monotonic()
             say(f"claims: {i} of {len(questions)} asked")
         untrained = _answer(question, results[UNTRAINED])
-        for state in (SOLVED, ALL):
-            answer = _answer(question, results[state])
+        of_all = _answer(question, results[ALL])
+        of_solved = of_all if all_solved else _answer(question, results[SOLVED])
+        for state, answer in ((SOLVED, of_solved), (ALL, of_all)):
             row = {name: getattr(question, name) for name in ("claim", "source", "statistic", "paper")}
             rows.append(row | answer._asdict() | dict(members=state, untrained=untrained.value))
     return pd.DataFrame(rows, columns=list(COLUMNS))

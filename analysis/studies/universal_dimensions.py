@@ -1,0 +1,175 @@
+"""Universal dimensions: which directions of a network's activity are found in all others, and how few they are.
+
+Chen & Bonner (2025, Science Advances) predicted every principal component of many vision networks from other networks,
+on images that the regression had not seen, and compared those that others predict well, the universal ones, with
+brains. This asks it of any zoo, `--on DIR`: every network's components predicted by all others of its task, beside the
+untrained networks. Brains are not part of it; the networks' own geometry stands for them.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.activations.extraction import representations
+from analysis.inference.factors import tested_fields
+from analysis.studies import SIZES, AssayStep, Question
+from analysis.studies._answers import Answer, at_least, signed, unanswered
+from analysis.studies._dimensions import universality
+from analysis.studies._replicates import LEAST, Replicates, configurations_of, replicates
+from analysis.studies._results import UNTRAINED, Results
+from models import setting
+
+FEW = 10
+"""The dimensions that the paper reduces networks to."""
+
+LEADING = 5
+"""Principal components whose universality is compared with that before training."""
+
+KEPT = 0.9
+"""Correlation of RDMs from which on geometry counts as kept; ours."""
+
+PAPER = "Chen & Bonner 2025"
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """See the module's text.
+
+    Attributes:
+      size: "small": 20 components of each network; "full": 100.
+    """
+
+    size: str = setting("small", choices=SIZES)
+
+    source: ClassVar[str] = f"{PAPER}, Universal dimensions of visual representation (Science Advances)"
+    ours: ClassVar[tuple[str, ...]] = (
+        "The networks are those of the zoo, compared at their deepest layer on their task's probe; no brain is used.",
+        "Regression is ridge with a small fixed penalty, since a network may have more units than there are stimuli; "
+        "the paper's is ordinary least squares.",
+        f"Limits are over configurations; of fewer than {LEAST}, over networks, and then about these only.",
+        f"Geometry counts as kept from a correlation of RDMs of {KEPT:g} on.",
+    )
+
+    def zoo(self) -> None:
+        return None
+
+    def comparisons(self) -> list[Any]:
+        return []
+
+    def assays(self) -> list[AssayStep]:
+        return []
+
+    def questions(self) -> Iterator[Question]:
+        components = 20 if self.size == "small" else 100
+        yield Question(
+            "Networks share dimensions beyond what untrained ones share",
+            f"{PAPER}, abstract",
+            f"mean universality of the {LEADING} leading components, trained less untrained",
+            "above 0",
+            partial(_more_than_untrained, components=components),
+        )
+        yield Question(
+            "Components of more variance are more universal",
+            f"{PAPER}, figure of universality over components",
+            "Spearman correlation of variance and universality, mean over networks",
+            "above 0",
+            partial(_falls_with_rank, components=components),
+        )
+        yield Question(
+            f"Fewer than {FEW} dimensions are universal",
+            f"{PAPER}, abstract",
+            f"{FEW} less the components above 95 % of those of untrained networks, mean over networks",
+            "above 0",
+            partial(_fewer_than, components=components),
+        )
+        yield Question(
+            f"The {FEW} most universal dimensions keep a network's geometry",
+            f"{PAPER}, abstract, there against brains",
+            f"correlation of the RDM of the {FEW} most universal components with the whole RDM, mean over networks",
+            "little impact",
+            partial(_keeps_geometry, components=components),
+        )
+
+
+class _Found(NamedTuple):
+    """Of networks of all tasks: their universality, shares of variance and kept geometry, and the configuration."""
+
+    index: np.ndarray
+    share: np.ndarray
+    kept: np.ndarray
+    configurations: list[str]
+
+
+def _found(results: Results, components: int, untrained: bool = False) -> _Found:
+    """The dimensions of these networks, or of the same ones before training."""
+    is_trained = not untrained and results.state != UNTRAINED
+
+    def computed() -> _Found:
+        parts = []
+        for task, rows in results.members.groupby("task", sort=False):
+            shown = representations(results.trained, task=str(task), untrained=not is_trained)
+            patterns, members = _deepest(shown, rows["member"].tolist(), is_trained)
+            if len(patterns) < 3:
+                continue
+            fields = tested_fields(results.trained, members)
+            table: Any = results.members.loc[members]
+            names = [f"{task} {name}" for name in configurations_of(table, ["model", *fields])]
+            if len(set(names)) < LEAST:  # then limits are over networks, and about these configurations only
+                names = members
+            parts.append((*universality(patterns, components), names))
+        if not parts:
+            raise ValueError("No task has three of these networks, so that none can be predicted by others.")
+        index, share, kept, names = zip(*parts)
+        return _Found(np.concatenate(index), np.concatenate(share), np.concatenate(kept), [*np.concatenate(names)])
+
+    return results.once(("dimensions", components, is_trained), computed)
+
+
+def _deepest(shown: Any, members: list[str], is_trained: bool) -> tuple[list[np.ndarray], list[str]]:
+    """The activations of networks at the deepest layer of each, and their members."""
+    table = pd.concat([group.labels for group in shown.groups], ignore_index=True)
+    patterns = [x for group in shown.groups for x in group.array]
+    kept: Any = table[table["member"].isin(members) & (table["trained"] == is_trained)]
+    last: Any = kept.sort_values("layer_depth").groupby("member", sort=False).tail(1).sort_index()
+    return [patterns[row] for row in last.index], last["member"].tolist()
+
+
+def _mean(values: np.ndarray, configurations: list[str]) -> Replicates:
+    return replicates(lambda rows: float(np.nanmean(values[rows])), configurations)
+
+
+def _more_than_untrained(results: Results, components: int) -> Answer:
+    if results.state == UNTRAINED:
+        before = _found(results, components)
+        return unanswered("")._replace(value=float(np.nanmean(before.index[:, :LEADING])))
+    after, before = _found(results, components), _found(results, components, untrained=True)
+    means = (_mean(np.nanmean(each.index[:, :LEADING], 1), each.configurations) for each in (after, before))
+    trained, untrained = means
+    return signed(trained.less(untrained).estimate, 1)
+
+
+def _falls_with_rank(results: Results, components: int) -> Answer:
+    found = _found(results, components)
+    ranks = [_spearman(index, share) for index, share in zip(found.index, found.share)]
+    return signed(_mean(np.array(ranks), found.configurations).estimate, 1)
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    known = np.isfinite(a) & np.isfinite(b)
+    return float(pd.Series(a[known]).corr(pd.Series(b[known]), method="spearman"))
+
+
+def _fewer_than(results: Results, components: int) -> Answer:
+    found, before = _found(results, components), _found(results, components, untrained=True)
+    level = np.nanquantile(before.index, 0.95)
+    counts = (found.index > level).sum(1)
+    return signed(_mean(FEW - counts, found.configurations).estimate, 1)
+
+
+def _keeps_geometry(results: Results, components: int) -> Answer:
+    found = _found(results, components)
+    return at_least(_mean(found.kept, found.configurations).estimate, KEPT)
