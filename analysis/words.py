@@ -31,6 +31,8 @@ FIELD_WORDS = {
     "hidden": "hidden units",
     "l2": "L2 penalty",
     "rate_l2": "L2 penalty on rates",
+    "recurrent_l1": "L1 penalty on recurrent weights",
+    "recurrent_nuclear": "nuclear norm penalty",
     "tau": "time constant (ms)",
 }
 """Fields whose names alone do not say what they are."""

@@ -46,7 +46,10 @@ AnyRule = Annotated[Any, RULE]
 TAKEN = ("trials", "environment")
 """What a rule may take."""
 
-TUNABLE = ("learning_rate", "optimizer", "momentum", "schedule", "final", "warmup", "l2", "rate_l2", "clip")
+REGULARISERS = ("l2", "rate_l2", "recurrent_l1", "recurrent_nuclear")
+"""The fields of Training that are terms of what is minimised."""
+
+TUNABLE = ("learning_rate", "optimizer", "momentum", "schedule", "final", "warmup", *REGULARISERS, "clip")
 """The fields of Training that a rule may read or not."""
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from models import FIXED, setting
-from zoo.rules import TUNABLE, Context, Gradient
+from zoo.rules import REGULARISERS, TUNABLE, Context, Gradient
 
 
 class Memory(NamedTuple):
@@ -43,7 +43,7 @@ class Rule:
     baseline_rate: float = setting(0.01, above=0.0)
 
     takes: ClassVar[str] = "environment"
-    uses: ClassVar[frozenset[str]] = frozenset(TUNABLE) - {"l2", "rate_l2"}
+    uses: ClassVar[frozenset[str]] = frozenset(TUNABLE).difference(REGULARISERS)
 
     def fits(self, model: Any, task: Any) -> str | None:
         """Recurrent models without noise."""

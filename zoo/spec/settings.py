@@ -30,6 +30,9 @@ class Training:
       batch: trials per step.
       l2: coefficient of the sum of squared weights (arrays of two axes or more; not biases) in the loss.
       rate_l2: coefficient of the mean squared activation over all layers in the loss; 0 is off.
+      recurrent_l1: coefficient of the sum of the sizes of all recurrent weights in the loss; 0 is off.
+      recurrent_nuclear: coefficient of the nuclear norm of the recurrent weights, the sum of their singular values, in
+        the loss; 0 is off.
       clip: largest global norm of the gradient; 0 is off.
       data: "own": each member draws its own stream from its seed; "shared": all members see one stream, from
         `data_seed`.
@@ -61,6 +64,8 @@ class Training:
     precision: str = setting("highest", choices=("highest", "high", "default"))
     snapshots: tuple[int, ...] = since(())
     score_levels: tuple[float, ...] = since(())
+    recurrent_l1: float = since(off(0.0))
+    recurrent_nuclear: float = since(off(0.0))
 
     former: ClassVar[dict[str, Any]] = {"rule": "bptt"}
     """Fields that the class had once: they stay in ids and JSON. The rule is a section of its own now."""

@@ -16,6 +16,7 @@ from zoo.tasks import is_environment
 from zoo.training.acting import rollout
 from zoo.training.answers import check_task, check_update, evaluation_of, first_update, reason
 from zoo.training.binding import bound_model, floats_of
+from zoo.training.minimised import has_recurrent_weights
 from zoo.training.model_answers import begun, one_sentence
 from zoo.training.optimizers import optimizer_of
 from zoo.training.program import program_of
@@ -46,6 +47,11 @@ def check(cohort: Cohort) -> None:
                 raise ValueError(
                     f"{label(rule)} does not read Training.{name}, which is {value!r}; leave it at its default, "
                     f"{known[name].default!r}."
+                )
+        for name in ("recurrent_l1", "recurrent_nuclear"):
+            if (value := getattr(one, name)) and not has_recurrent_weights(model):
+                raise ValueError(
+                    f"Training.{name} is {value!r}; it must be 0.0, since {label(model)} has no recurrent weights."
                 )
     variables_of(task, model)
     if rule != default_rule():

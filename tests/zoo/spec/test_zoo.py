@@ -161,3 +161,20 @@ def test_several_values_where_one_stands_are_refused_with_what_makes_several() -
         small(training=Training(learning_rate=[1e-3, 1e-2]))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"an integer; product\(vanilla\.Model, hidden=\[\.\.\.\]\) gives"):
         small(model=vanilla.Model(hidden=np.array([3, 4])))  # pyright: ignore[reportArgumentType]
+
+
+def test_fields_that_classes_have_got_later_change_no_id_of_what_was_there_before() -> None:
+    """The ids are those of version be8ebe0."""
+    task = flipflop.Task(bits=2, steps=12, eval_trials=16, probe_trials=8)
+    training = Training(steps=30, batch=8, l2=1e-4, rate_l2=1e-3, clip=1.0)
+    current = vanilla.Model(hidden=6, continuous=True, leak="current", noise=0.1)
+    zoo = Zoo("ids", task=task, model=[vanilla.Model(hidden=6), current, gru.Model(hidden=4)], training=training)
+    assert [member.id for member in zoo.members] == [
+        "flipflop-vanilla-7071d87e9f",
+        "flipflop-vanilla-045a15f2a9",
+        "flipflop-gru-d0a38160e1",
+    ]
+    text = json.dumps(zoo.to_json())
+    assert not [name for name in ("recurrent_l1", "recurrent_nuclear") if name in text]
+    others = [member.id for member in zoo.replace("recurrent_l1", 0.1).members]
+    assert not set(others) & {member.id for member in zoo.members}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import cnn, vanilla
+from models import cnn, dale, gru, vanilla
 from zoo import Training
 from zoo.training.minimised import objective
 
@@ -23,7 +23,7 @@ def minimised(model: Any, shape: tuple[int, ...], **settings: Any) -> Any:
 
     @jax.jit
     def program(inputs: jax.Array) -> Any:
-        variables = model.init({"params": jax.random.key(0)}, inputs)
+        variables = model.init({"params": jax.random.key(0), "constants": jax.random.key(3)}, inputs)
         trials = SimpleNamespace(inputs=inputs, targets=1.0)
         (outputs, layers), _ = model.apply(variables, inputs, train=True, mutable=["batch_stats"])
         return *objective(bound, variables, trials, jax.random.key(2)), variables, outputs, layers
@@ -56,3 +56,36 @@ def test_rate_l2_of_layers_is_the_mean_over_them_after_their_nonlinearity_and_st
     assert stats.keys() == {"batch_stats"}
     changed = jax.tree.map(lambda new, old: bool((new != old).any()), stats["batch_stats"], variables["batch_stats"])
     assert all(jax.tree.leaves(changed))
+
+
+@pytest.mark.parametrize(
+    "model", [RECURRENT, dale.Model(hidden=4), gru.Model(hidden=4)], ids=["vanilla", "dale", "gru"]
+)
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_recurrent_l1_and_nuclear_are_of_the_recurrent_weights_as_they_act_gate_by_gate(
+    model: Any, optimizer: str
+) -> None:
+    settings: Any = dict(optimizer=optimizer, l2=0.0)
+    model = model.clone(outputs=2, **({"dt": 20.0} if hasattr(model, "dt") else {}))
+    total, loss, _, variables, _ = minimised(model, (2, 4, 3), recurrent_l1=0.1, **settings)
+    weights = np.asarray(model.apply(variables, method="weight"))
+    np.testing.assert_allclose(total - loss, 0.1 * np.abs(weights).sum(), rtol=1e-4)
+    total, loss, _, _, _ = minimised(model, (2, 4, 3), recurrent_nuclear=0.1, **settings)
+    gates = np.split(weights, weights.shape[1] // len(weights), axis=1)
+    expected = sum(np.linalg.svd(gate, compute_uv=False).sum() for gate in gates)
+    np.testing.assert_allclose(total - loss, 0.1 * expected, rtol=1e-3)
+
+
+def test_a_regulariser_that_is_off_is_not_in_the_program() -> None:
+    def program(**settings: Any) -> str:
+        task = SimpleNamespace(loss=lambda outputs, trials: jnp.mean(outputs**2))
+        bound = SimpleNamespace(task=task, model=RECURRENT, training=Training(**settings))
+        inputs = jnp.zeros((2, 4, 3))
+        variables = RECURRENT.init({"params": jax.random.key(0)}, inputs)
+        trials = SimpleNamespace(inputs=inputs)
+        return str(jax.make_jaxpr(lambda v: objective(bound, v, trials, jax.random.key(2))[0])(variables))
+
+    without = program()
+    assert program(recurrent_l1=0.0, recurrent_nuclear=0.0) == without
+    assert len(program(recurrent_l1=0.1)) > len(without)
+    assert program(recurrent_nuclear=0.1).count("dot_general") > without.count("dot_general")

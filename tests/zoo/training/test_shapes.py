@@ -44,3 +44,15 @@ def test_a_model_that_does_not_fit_its_task_is_one_sentence() -> None:
     with pytest.raises(ValueError, match=r"^cnn\.Model cannot be trained on flipflop\.Task: ") as caught:
         shapes.check(cohort)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["recurrent_l1", "recurrent_nuclear"])
+def test_a_penalty_on_recurrent_weights_is_refused_where_there_are_none(name: str) -> None:
+    training = Training(**{name: 0.1})
+    (cohort,) = Zoo("none", task=digits.Task(), model=cnn.Model(), training=training).cohorts
+    with pytest.raises(
+        ValueError, match=rf"^Training\.{name} is 0\.1; it must be 0\.0, since cnn\.Model has no recurrent weights\.$"
+    ):
+        shapes.check(cohort)
+    (cohort,) = Zoo("some", task=FLIPFLOP, model=vanilla.Model(hidden=3), training=training).cohorts
+    shapes.check(cohort)
