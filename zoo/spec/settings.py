@@ -27,6 +27,8 @@ class Training:
       final: the multiplier at the last step of a schedule that is not constant.
       warmup: steps over which the multiplier first rises linearly to 1.
       steps: optimisation steps.
+      horizon: steps after which a member stops before that; 0 is off. Members of one cohort may stop after other
+        numbers of steps; schedules run over `steps` all the same.
       batch: trials per step.
       l2: coefficient of the sum of squared weights (arrays of two axes or more; not biases) in the loss.
       rate_l2: coefficient of the mean squared activation over all layers in the loss; 0 is off.
@@ -66,6 +68,7 @@ class Training:
     score_levels: tuple[float, ...] = since(())
     recurrent_l1: float = since(off(0.0))
     recurrent_nuclear: float = since(off(0.0))
+    horizon: float = since(off(0.0))
 
     former: ClassVar[dict[str, Any]] = {"rule": "bptt"}
     """Fields that the class had once: they stay in ids and JSON. The rule is a section of its own now."""
@@ -83,6 +86,8 @@ class Training:
                 f"Training.warmup is {self.warmup} and there are {self.steps} steps: the learning rate stays below "
                 f"{self.steps / self.warmup:.2g} of what it is said to be."
             )
+        if self.horizon > self.steps:
+            return f"Training.horizon is {self.horizon:g}, beyond the {self.steps} steps: it stops nothing."
         return ""
 
     def __post_init__(self) -> None:

@@ -134,7 +134,7 @@ def _unreached(levels: tuple[float, ...], state: State) -> Any:
 
 def _advance(binder: Binder, state: State, floats: Floats, data: Any, steps: Any, evaluate: Any) -> State:
     training = binder.member.training
-    goal = jnp.minimum(state.step + steps, training.steps)
+    goal = jnp.minimum(state.step + steps, _last(binder.bind(floats).training))
     # Constants and what was reached stay outside the loop: what is carried is selected at every step.
     constants, reached, state = state.constants, state.reached, state._replace(constants={}, reached=())
 
@@ -192,11 +192,18 @@ def _step(binder: Binder, state: State, floats: Floats, data: Any) -> State:
     return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, state._replace(status=jnp.int32(DIVERGED)))
 
 
+def _last(training: Any) -> Any:
+    """The step that a member stops after."""
+    if not on(training.horizon):
+        return training.steps
+    return jnp.minimum(jnp.ceil(training.horizon).astype(jnp.int32), training.steps)
+
+
 def _evaluated(binder: Binder, state: State, floats: Floats, data: Any) -> State:
     """The state after an evaluation, which may stop the member."""
     bound = binder.bind(floats)
     loss, score = bound.evaluated(state.variables, data)
-    stop = state.step >= bound.training.steps
+    stop = state.step >= _last(bound.training)
     if on(bound.training.target):
         stop |= score >= bound.training.target
     status = jnp.where(jnp.isfinite(loss), jnp.where(stop, STOPPED, RUNNING), DIVERGED)

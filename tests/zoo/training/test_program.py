@@ -1,14 +1,15 @@
 """One member's training step against the same step written out with optax."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from models import mlp
-from zoo import Training, Zoo
-from zoo.tasks import digits
+from models import mlp, vanilla
+from zoo import Training, Zoo, load, product, train
+from zoo.tasks import digits, flipflop
 from zoo.training.binding import Binder, bound_model, floats_of
 from zoo.training.program import program_of
 from zoo.training.status import RUNNING
@@ -49,3 +50,23 @@ def test_a_step_is_that_of_optax(optimizer: str) -> None:
     assert (int(end.step), int(end.status)) == (5, RUNNING)
     for ours, expected in zip(jax.tree.leaves(end.params), jax.tree.leaves(params)):
         np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=2e-6)
+
+
+def test_members_of_one_cohort_stop_after_steps_of_their_own(tmp_path) -> None:
+    def zoo(training):
+        return Zoo("horizon", task=flipflop.Task(steps=6), model=vanilla.Model(hidden=4), training=training, seeds=1)
+
+    settings = {"batch": 4, "learning_rate": 0.01, "evaluate_every": 2}
+    spec = zoo(product(Training, horizon=[3.0, 5.0, 8.0], steps=[8], **{k: [v] for k, v in settings.items()}))
+    (cohort,) = spec.cohorts
+    trained = train(spec, tmp_path / "horizon", quiet=True)
+    assert trained.members["steps"].tolist() == [3, 5, 8]
+    assert (trained.members["status"] == "unsolved").all()
+    (alone,) = train(zoo(Training(steps=3, **settings)), tmp_path / "alone", quiet=True).members["member"]
+    wanted = load(tmp_path / "alone").params(alone)
+    chex.assert_trees_all_close(trained.params(cohort.members[0].id), wanted, rtol=1e-6)
+
+
+def test_a_horizon_beyond_the_steps_is_said_to_stop_nothing() -> None:
+    assert "stops nothing" in Training(steps=10, horizon=12.0).hint
+    assert not Training(steps=10, horizon=10.0).hint
