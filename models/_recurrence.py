@@ -63,7 +63,7 @@ class Weights(NamedTuple):
         return {**self.fixed, **self.trained}
 
 
-INITS = ("orthogonal", "normal", "identity")
+INITS = ("orthogonal", "normal", "identity", "uniform", "xavier")
 
 
 def recurrent_init(name: str, gain: Any, gates: int = 1) -> Callable[..., jax.Array]:
@@ -72,11 +72,15 @@ def recurrent_init(name: str, gain: Any, gates: int = 1) -> Callable[..., jax.Ar
     - "orthogonal": gain Q, Q uniform over orthogonal matrices; spectral radius gain (Saxe et al. 2014).
     - "normal": gain / sqrt(N) times standard normals; spectral radius near gain (Sompolinsky et al. 1988).
     - "identity": gain I (Le et al. 2015).
+    - "uniform": within gain / sqrt(N) of 0; spectral radius near gain / sqrt(3); PyTorch's.
+    - "xavier": uniform within gain sqrt(3 / N) of 0; spectral radius near gain (Glorot & Bengio 2010).
     """
     draws = {
         "orthogonal": jax.nn.initializers.orthogonal(),
         "normal": jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal"),
         "identity": lambda key, shape, dtype: jnp.eye(*shape, dtype=dtype),
+        "uniform": lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -1, 1) / shape[0] ** 0.5,
+        "xavier": jax.nn.initializers.glorot_uniform(),
     }
     if name not in draws:
         raise ValueError(f"initial_weights is {name!r}, but must be one of {', '.join(draws)}.")

@@ -10,7 +10,8 @@ where it has any. Then it overrides what is its own:
   each are `(1, unit)`: the tests refuse arrays of unequal rank to be added.
 - `gates`: how many recurrent inputs each unit has; `inside`: those of them that the cell does not simply add to their
   drive (a reset gate multiplies one).
-- `setup`, `weight`, `bias`, `initial_state`, `noise_of`, `read`, where the ones here are not right.
+- `setup`, `input_init`, `readout_init`, `weight`, `bias`, `initial_state`, `noise_of`, `read`, where the ones here are
+  not right.
 
 A constant of a network, such as a mask or the signs of its units, is drawn once by `self.constant(...)` in `setup`.
 """
@@ -62,10 +63,10 @@ class Recurrent(nn.Module):
         return False
 
     def setup(self) -> None:
-        self.input = Dense(self.gates * self.hidden, bias_init=self.input_bias())
+        self.input = Dense(self.gates * self.hidden, kernel_init=self.input_init(), bias_init=self.input_bias())
         shape = (self.hidden, self.gates * self.hidden)
         self.recurrent = self.param("recurrent", self.initial_weights_of(), shape)
-        self.readout = Dense(self.outputs)
+        self.readout = Dense(self.outputs, kernel_init=self.readout_init())
 
     def constant(self, name: str, draw: Callable[..., jax.Array], shape: tuple[int, ...]) -> jax.Array:
         """An array that is drawn once, from the seed and a stream of its own, and never trained.
@@ -76,6 +77,14 @@ class Recurrent(nn.Module):
           shape: of the array.
         """
         return self.variable("constants", name, lambda: draw(self.make_rng("constants"), shape)).value
+
+    def input_init(self) -> Callable[..., jax.Array]:
+        """Initial input weights, `(input, gates x unit)`; by default LeCun's, sd 1 / sqrt(inputs)."""
+        return nn.initializers.lecun_normal()
+
+    def readout_init(self) -> Callable[..., jax.Array]:
+        """Initial readout weights, `(unit, output)`; by default LeCun's, sd 1 / sqrt(units)."""
+        return nn.initializers.lecun_normal()
 
     def input_bias(self) -> Callable[..., jax.Array]:
         """Initial bias of the drive, `(gates x unit,)`."""

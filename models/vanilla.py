@@ -23,15 +23,27 @@ Noise, in training only, `xi` standard normal, independent over units, steps and
 
 The rectified form's state is what f acts on. With the first two the variance of a linear unit alone settles at
 `sigma^2 / (1 - a / 2)`: where dt is small beside tau, it hardly depends on dt. The discrete network has a = 1.
+
+Parametrization, of N units:
+
+- "standard": as above.
+- "mup": `z_t = r_{t-1} J / N + x_t W_in + b`, `y_t = r_t V / (gamma N) + b_out`, where J and V are trained. J begins as
+  N times the standard weights and V as sqrt(N) times: the network begins alike, but for outputs that are smaller by
+  gamma sqrt(N). With Adam, activity then changes alike at every width N under one learning rate. The larger gamma, the
+  more activity has to change for the same outputs: gamma is the strength of feature learning, small values are the lazy
+  regime. The learning rate goes with it, gamma times a common one. Maximal update parametrization, Yang & Hu (2021,
+  ICML), Yang et al. (2022, arXiv:2203.03466); gamma as in Huang et al. (2025, NeurIPS). Training's `l2` is of J and V;
+  its other penalties are of J / N, the weights as they act.
 """
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
-from models import Static, given, off, setting
-from models._layers import ACTIVATIONS, SATURATING, activation
+from models import Static, given, off, setting, since
+from models._layers import ACTIVATIONS, SATURATING, activation, scaled
 from models._recurrence import INITS, plus, recurrent_init, time_step
 from models._recurrent import Recurrent
 
@@ -45,10 +57,16 @@ class Model(Recurrent):
       continuous: Euler steps of a rate equation instead of the discrete network.
       leak: where the leak acts, "rate", "rectified" or "current".
       tau: time constant, ms; at or below dt it acts as dt.
-      initial_weights: recurrent, "orthogonal", "normal" (sd gain / sqrt(N)) or "identity".
+      initial_weights: recurrent, "orthogonal", "normal" (sd gain / sqrt(N)), "identity", "uniform" (within
+        gain / sqrt(N) of 0) or "xavier" (within gain sqrt(3 / N)).
       gain: factor on the initial recurrent weights.
       noise: recurrent noise sigma.
       noise_form: its convention, "state", "inside" or "raw".
+      initial_diagonal: whether units begin with weights to themselves; else these begin at 0, and learn as all others.
+      initial_projections: input and readout weights, "lecun" (normal, sd 1 / sqrt(inputs of a unit)), "uniform" (within
+        1 / sqrt(N) of 0) or "xavier" (uniform within sqrt(6 / (inputs + outputs))).
+      parametrization: "standard" or "mup".
+      gamma: strength of feature learning; of "mup" alone.
       outputs: readout units.
       dt: ms per time step.
     """
@@ -62,6 +80,10 @@ class Model(Recurrent):
     gain: float = setting(1.0, least=0.0)
     noise: float = off(0.0)
     noise_form: str = setting("state", choices=("state", "inside", "raw"))
+    initial_diagonal: bool = since(True)
+    initial_projections: str = since(setting("lecun", choices=("lecun", "uniform", "xavier")))
+    parametrization: str = since(setting("standard", choices=("standard", "mup")))
+    gamma: float = since(setting(1.0, above=0.0))
     outputs: int = given(1)
     dt: Static[float] = given(0.0)
 
@@ -90,13 +112,34 @@ class Model(Recurrent):
         return {"alpha": self._alpha()}
 
     def initial_weights_of(self) -> Any:
-        return recurrent_init(self.initial_weights, self.gain)
+        draw = recurrent_init(self.initial_weights, self.gain * self.hidden if self._is_mup else self.gain)
+        return draw if self.initial_diagonal else lambda key, shape: draw(key, shape) * (1 - jnp.eye(*shape))
+
+    def input_init(self) -> Any:
+        if self.initial_projections == "uniform":
+            return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -1, 1) / self.hidden**0.5
+        xavier = self.initial_projections == "xavier"
+        return nn.initializers.glorot_uniform() if xavier else nn.initializers.lecun_normal()
+
+    def readout_init(self) -> Any:
+        return scaled(self.input_init(), self.hidden**0.5) if self._is_mup else self.input_init()
+
+    def weight(self) -> jax.Array:
+        return self.recurrent / self.hidden if self._is_mup else self.recurrent
+
+    def read(self, observed: dict[str, jax.Array]) -> jax.Array:
+        rate = observed["rate"]
+        return rate / (self.gamma * self.hidden) if self._is_mup else rate
 
     def noise_of(self, q: Any, drive: jax.Array, xi: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         alpha = q["alpha"]
         scale = {"state": jnp.sqrt(2 * alpha), "inside": jnp.sqrt(2 / alpha), "raw": 1.0}[self.noise_form]
         noise = self.noise * scale * xi
         return (drive + noise, None) if self.noise_form == "inside" else (drive, noise)
+
+    @property
+    def _is_mup(self) -> bool:
+        return self.parametrization == "mup"
 
     def _alpha(self) -> jax.Array | float:
         if not self.continuous:

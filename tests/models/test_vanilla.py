@@ -67,3 +67,74 @@ def test_a_drive_enters_what_the_others_receive():
     moved["readout"] = {**readout, "bias": readout["bias"] + shift @ readout["kernel"]}
     expected, unshifted = model.apply({"params": moved}, x)
     assert_close((outputs, representations["rate"]), (expected, unshifted["rate"] + shift[None, None]), 1e-5)
+
+
+def test_mup_is_the_standard_network_at_the_start_but_for_the_size_of_its_outputs():
+    standard: Any = vanilla.Model(hidden=16, outputs=2)
+    mup: Any = standard.clone(parametrization="mup", gamma=2.5)
+    (variables, x), (others, _) = start(standard), start(mup)
+    outputs, shown = standard.apply(variables, x)
+    smaller, same = mup.apply(others, x)
+    np.testing.assert_allclose(same["rate"], shown["rate"], atol=1e-6)
+    np.testing.assert_allclose(smaller * 2.5 * 16**0.5, outputs, atol=1e-5)
+    np.testing.assert_allclose(mup.apply(others, method="weight"), variables["params"]["recurrent"], atol=1e-6)
+
+
+def test_mup_has_the_readout_over_gamma_n_and_the_recurrent_weights_over_n():
+    model: Any = vanilla.Model(hidden=16, outputs=2, parametrization="mup", gamma=2.5, activation="relu")
+    variables, x = start(model)
+    params = variables["params"]
+    outputs, shown = model.apply(variables, x)
+    readout = params["readout"]
+    expected = shown["rate"] @ readout["kernel"] / (2.5 * 16) + readout["bias"][None, None]
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    plain = {**params, "recurrent": params["recurrent"] / 16}
+    standard: Any = vanilla.Model(hidden=16, outputs=2, activation="relu")
+    np.testing.assert_allclose(shown["rate"], standard.apply({"params": plain}, x)[1]["rate"], atol=1e-6)
+
+
+def test_under_mup_one_step_of_adam_changes_the_rates_alike_at_every_width():
+    """A step of Adam is the sign of the gradient; without muP the change grows with the width."""
+
+    def change(model: Any) -> float:
+        variables, x = start(model)
+        run = jax.jit(lambda params: model.apply({"params": params}, x))
+        params = variables["params"]
+        # The sum of all rates: every weight onto every unit has a gradient of one sign over trials.
+        signs = jax.tree.map(jnp.sign, jax.grad(lambda p: run(p)[0].sum())(params))
+        moved = {**params, "recurrent": params["recurrent"] - 0.01 * signs["recurrent"]}
+        return float(jnp.abs(run(moved)[1]["rate"] - run(params)[1]["rate"]).mean())
+
+    grows = {}
+    for parametrization in ("standard", "mup"):
+        small, large = (
+            change(vanilla.Model(hidden=n, outputs=1, parametrization=parametrization, activation="sigmoid"))
+            for n in (32, 512)
+        )
+        grows[parametrization] = large / small
+    assert grows["standard"] > 6
+    assert 0.5 < grows["mup"] < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [("uniform", 1 / 64**0.5), ("xavier", (3 / 64) ** 0.5)], ids=["uniform", "xavier"]
+)
+def test_uniform_initial_weights_fill_their_interval(name, bound):
+    model: Any = vanilla.Model(hidden=64, outputs=2, initial_weights=name, initial_projections=name)
+    params = start(model)[0]["params"]
+    ends = {"recurrent": bound, "input": bound, "readout": bound}
+    if name == "xavier":
+        ends.update(input=(6 / (3 + 64)) ** 0.5, readout=(6 / (2 + 64)) ** 0.5)
+    for weight, end in ends.items():
+        values = np.asarray(params[weight] if weight == "recurrent" else params[weight]["kernel"])
+        assert 0.9 * end < np.abs(values).max() <= end
+        assert values.std() == pytest.approx(end / 3**0.5, rel=0.12)
+
+
+def test_without_an_initial_diagonal_units_begin_without_weights_to_themselves_and_all_else_is_as_with_it():
+    with_it, without = (
+        start(vanilla.Model(hidden=7, initial_weights="xavier", initial_diagonal=diagonal))[0]["params"]["recurrent"]
+        for diagonal in (True, False)
+    )
+    np.testing.assert_array_equal(without, with_it * (1 - jnp.eye(7)))
+    assert (jnp.diag(with_it) != 0).all()

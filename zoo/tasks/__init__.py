@@ -24,6 +24,11 @@ One more says under which inputs the dynamics of its networks are looked at, if 
 - `static_inputs() -> dict`: name -> input that stays, `(unit,)`, float: "no pulse", "context 1". No traced field of the
   task reaches it.
 
+One makes the same task last longer, if a task can: what networks do beyond the times that they were trained on.
+
+- `longer(factor) -> Task`: trials, or delays, that many times as long; inputs, outputs and dt as they are. It is asked
+  inside programs, too, where traced fields hold tracers.
+
 Two more are for readers, if a task says them:
 
 - `scored`: what `score` is, in words: "accuracy".

@@ -123,3 +123,7 @@ class Task:
     def static_inputs(self) -> dict[str, Any]:
         """No pulse: what the network does while it remembers."""
         return {"no pulse": np.zeros(self.bits)}
+
+    def longer(self, factor: float) -> "Task":
+        """The task with trials that many times as long, to the next time step."""
+        return dataclasses.replace(self, steps=round(self.steps * factor))

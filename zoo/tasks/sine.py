@@ -121,3 +121,7 @@ class Task:
         hertz = np.linspace(self.lowest, self.highest, self.frequencies)
         shown = dict.fromkeys((0, self.frequencies // 2, self.frequencies - 1))
         return {f"{hertz[j]:.3g} Hz": np.array([(j + 1) / self.frequencies + 0.25]) for j in shown}
+
+    def longer(self, factor: float) -> "Task":
+        """The task with trials that many times as long, to the next time step."""
+        return dataclasses.replace(self, steps=round(self.steps * factor))
