@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import xarray as xr
 
 from analysis import artefacts
 from analysis.assays import full_name
+from analysis.engine.journal import result_key
+from analysis.engine.sources import source_hash
 from analysis.geometry.embedding import true_distance
 from analysis.labelled_comparison import Comparison
 from analysis.zoo_assays import assay_of, read_result
+from zoo.files import write_atomically
 from zoo.store.reader import Trained
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD, UNFINISHED
 from zoo.wording import counted
@@ -59,6 +62,28 @@ class Results:
         if key not in self.known:
             self.known[key] = compute()
         return self.known[key]
+
+    def kept(
+        self, name: str, words: Sequence[Any], modules: Sequence[str], compute: Callable[[], pd.DataFrame]
+    ) -> pd.DataFrame:
+        """A table that takes long: as it was written of the same networks with the same code, or computed and written.
+
+        Args:
+          name: of the file.
+          words: what decides the table, beside the networks.
+          modules: whose code decides it, with all that they use.
+          compute: gives it.
+        """
+        key = result_key([*words, source_hash(*modules), self.trained.members.to_csv(index=False)], ())
+        path = self.trained.path / artefacts.FOLDER / f".{name}-{key[:16]}.csv"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, compute().to_csv(index=False).encode())
+        return pd.read_csv(path)
+
+    def comparisons(self, end: str) -> list[str]:
+        """The names of the directory's comparisons that end so."""
+        return [name for name in artefacts.names(self.trained.path) if name.endswith(end)]
 
     @functools.cached_property
     def members(self) -> pd.DataFrame:

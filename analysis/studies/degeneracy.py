@@ -1,0 +1,323 @@
+"""Degeneracy: how different the solutions are that networks of one kind find to one task, and what makes them so.
+
+Huang, Singh, Martinelli & Rajan (2025, NeurIPS, arXiv:2410.03972) trained 3,400 networks, 50 of each condition, and
+measured how much they differ in three ways: in behaviour, beyond the times they were trained on; in dynamics, by
+dynamical similarity analysis; in weights, but for a permutation of units. Four factors move the three up or down:
+complexity of the task, strength of feature learning, width, and penalties that make weights low-rank or sparse. Their
+twelve directions are the claims here.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.activations.extraction import representations
+from analysis.activations.probes import probes_of
+from analysis.comparison import compare
+from analysis.studies import SIZES, AssayStep, Question
+from analysis.studies._answers import Answer, signed
+from analysis.studies._replicates import Replicates
+from analysis.studies._results import UNTRAINED, Results
+from models import setting, vanilla
+from zoo.spec.settings import Training
+from zoo.spec.zoo import Zoo
+from zoo.tasks import discrimination, flipflop, integration, sine
+
+PAPER = "Huang et al. 2025"
+
+DYNAMICS, WEIGHTS, BEHAVIOUR = "dynamics", "weights", "behaviour"
+VECTOR_FIELD, EIGENVALUES = "dsa(compare=vector-field)", "dsa(compare=eigenvalues)"
+DSA_SCORES = {"angular": VECTOR_FIELD, "Wasserstein": EIGENVALUES}
+"""The public package's score at the time of the paper, and its default since March 2026."""
+
+FACTORS = {
+    "complexity": "the complexity of the task",
+    "gamma": "the strength of feature learning",
+    "width": "the width",
+    "penalty": "the penalty on recurrent weights",
+}
+SIGNS = {"complexity": (-1, -1, 1), "gamma": (-1, 1, 1), "width": (-1, -1, -1), "penalty": (-1, -1, -1)}
+"""Directions in the paper: of dynamics, weights and behaviour."""
+
+LONGER = 2.0
+"""Times as long as trained: out of distribution."""
+
+LEAST_NETWORKS = 3
+"""Of a condition, for it to have a spread."""
+
+
+class Condition(NamedTuple):
+    """Networks that differ in their seed only, at one level of a factor.
+
+    Attributes:
+      factor: one of `FACTORS`.
+      task: its name.
+      level: 0, 1, ...: higher is more of the factor.
+      zoo: the networks.
+    """
+
+    factor: str
+    task: str
+    level: int
+    zoo: Zoo
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """See the module's text.
+
+    Attributes:
+      size: "small": 64 units, 12 seeds a condition, 46 conditions; "full": 128 units, 50 seeds, widths from 32 to 512.
+    """
+
+    size: str = setting("small", choices=SIZES)
+
+    source: ClassVar[str] = f"{PAPER}, Measuring and controlling solution degeneracy (NeurIPS)"
+    ours: ClassVar[tuple[str, ...]] = (
+        "Training ends at the score that counts as solved, not at an error; learning rates, batches, levels of the "
+        "penalties and the rank and delays of the dynamical similarity are ours.",
+        "The sine task has no levels of complexity here; Lorenz-96 is not among the tasks.",
+        "The distance of weights is an upper bound: the best permutation is a quadratic assignment, which is searched.",
+        "The public package's default score has changed since the paper: both scores are told.",
+        "Limits leave out one (task, level) at a time: they say what other tasks and levels of this kind could give.",
+    )
+
+    def zoo(self) -> Zoo:
+        first, *rest = conditions(self.size)
+        seen, whole = {_key(first.zoo)}, first.zoo
+        for condition in rest:
+            if _key(condition.zoo) not in seen:  # a level that two factors share is trained once
+                seen.add(_key(condition.zoo))
+                whole += condition.zoo
+        return whole
+
+    def comparisons(self) -> list[Any]:
+        return []
+
+    def assays(self) -> list[AssayStep]:
+        return [AssayStep("generalization", {"longer": LONGER}), AssayStep("weights")]
+
+    def questions(self) -> Iterator[Question]:
+        for (factor, words), (place, what) in itertools.product(
+            FACTORS.items(), enumerate((DYNAMICS, WEIGHTS, BEHAVIOUR))
+        ):
+            sign = SIGNS[factor][place]
+            for score, statistic in _statistics(what).items():
+                yield Question(
+                    f"With {words}, degeneracy of {what} {'rises' if sign > 0 else 'falls'}",
+                    f"{PAPER}, main figures",
+                    f"slope of log {statistic} over levels of {words}, mean over tasks",
+                    "above 0" if sign > 0 else "below 0",
+                    partial(_slope, size=self.size, factor=factor, what=what, score=score, sign=sign),
+                )
+
+
+def _statistics(what: str) -> dict[str, str]:
+    """Score -> the statistic that tells of one degeneracy."""
+    if what == DYNAMICS:
+        return {score: f"mean pairwise DSA, {score}" for score in DSA_SCORES}
+    if what == WEIGHTS:
+        return {"": "mean pairwise distance of recurrent weights, best permutation"}
+    return {"": f"SD over networks of the error at {LONGER:g} times the duration"}
+
+
+def _key(zoo: Zoo) -> tuple[str, ...]:
+    return tuple(member.id for member in zoo.members)
+
+
+@functools.cache
+def conditions(size: str) -> list[Condition]:
+    """All conditions of a size; two factors may share one."""
+    small = size == "small"
+    width, seeds = (64, 12) if small else (128, 50)
+    widths = (32, 64, 128) if small else (32, 64, 128, 256, 512)
+
+    def networks(task: Any, rate: float = 1.0, more: dict[str, Any] | None = None, **model: Any) -> Zoo:
+        settings = TRAINING[type(task).__module__.rpartition(".")[2]]
+        training = Training(
+            learning_rate=rate * settings.learning_rate,
+            steps=settings.steps if small else 3 * settings.steps,
+            batch=32,
+            clip=1.0,
+            target=task.solved,
+            evaluate_every=50,
+            **(more or {}),
+        )
+        made = vanilla.Model(
+            **{"hidden": width, "initial_weights": "uniform", "initial_projections": "uniform"} | model
+        )
+        return Zoo("degeneracy", task=task, model=made, training=training, seeds=seeds)
+
+    found = []
+    for name, levels in LEVELS.items():
+        base = levels[len(levels) // 2]
+        for level, task in enumerate(levels) if len(levels) > 1 else ():
+            found.append(Condition("complexity", name, level, networks(task)))
+        for level, gamma in enumerate(GAMMAS):
+            zoo = networks(base, RATE_OF_MUP * gamma, parametrization="mup", gamma=gamma)
+            found.append(Condition("gamma", name, level, zoo))
+        for level, units in enumerate(widths):
+            zoo = networks(base, RATE_OF_MUP, parametrization="mup", gamma=1.0, hidden=units)
+            found.append(Condition("width", name, level, zoo))
+        for field, values in PENALTIES.items():
+            for level, value in enumerate((0.0, *values)):
+                zoo = networks(base, more={field: value} if value else None)
+                found.append(Condition("penalty", f"{name}, {field}", level, zoo))
+    return found
+
+
+class _Settings(NamedTuple):
+    learning_rate: float
+    steps: int
+
+
+LEVELS: dict[str, tuple[Any, ...]] = {
+    "flipflop": tuple(flipflop.Task(bits=bits) for bits in (2, 3, 4)),
+    "discrimination": tuple(discrimination.Task(channels=channels) for channels in (1, 2, 3)),
+    "integration": tuple(integration.Task(dimensions=dimensions) for dimensions in (1, 2, 3)),
+    "sine": (sine.Task(),),
+}
+"""Task -> its levels of complexity; the second is that of all other factors."""
+
+TRAINING = {
+    "flipflop": _Settings(2e-3, 1000),
+    "discrimination": _Settings(2e-3, 1500),
+    "integration": _Settings(2e-3, 1500),
+    "sine": _Settings(2e-3, 1500),
+}
+
+GAMMAS = (0.25, 1.0, 4.0)
+RATE_OF_MUP = 4.0
+"""Of the learning rate, at gamma 1, by that of the standard parametrization."""
+
+PENALTIES = {"recurrent_l1": (1e-5, 1e-4), "recurrent_nuclear": (1e-4, 1e-3)}
+
+
+def _slope(results: Results, size: str, factor: str, what: str, score: str, sign: int) -> Answer:
+    """The direction of one degeneracy with one factor."""
+    if results.state == UNTRAINED and what == BEHAVIOUR:
+        raise ValueError("Untrained networks have no error beyond their task.")
+    values = {}
+    for condition in conditions(size):
+        if condition.factor == factor:
+            value = _degeneracy(results, condition, what, score)
+            if value is not None and value > 0:
+                values[condition.task, condition.level] = math.log(value)
+    return signed(pooled_slope(values).estimate, sign)
+
+
+def pooled_slope(values: dict[tuple[str, int], float]) -> Replicates:
+    """The slope over levels, of each task, averaged over tasks; and without each (task, level).
+
+    Args:
+      values: (task, level) -> the statistic, in logarithms.
+
+    Raises:
+      ValueError: no task has two levels.
+    """
+
+    def mean(left: dict[tuple[str, int], float]) -> float:
+        slopes = []
+        for task in dict.fromkeys(task for task, _ in left):
+            levels, of_task = zip(*((level, value) for (t, level), value in left.items() if t == task))
+            if len(levels) > 1:
+                slopes.append(float(np.polyfit(levels, of_task, 1)[0]))
+        return float(np.mean(slopes)) if slopes else math.nan
+
+    whole = mean(values)
+    if math.isnan(whole):
+        raise ValueError("No task has two levels whose networks can be compared.")
+    without = {
+        f"{task} {level}": mean({key: value for key, value in values.items() if key != (task, level)})
+        for task, level in values
+    }
+    return Replicates(whole, without)
+
+
+def _degeneracy(results: Results, condition: Condition, what: str, score: str) -> float | None:
+    """How much the networks of a condition differ; None where there are too few of them."""
+    there = set(results.members.index)
+    members = [member.id for member in condition.zoo.members if member.id in there]
+    if len(members) < LEAST_NETWORKS:
+        return None
+    if what == DYNAMICS:
+        return _mean_of_pairs(_dsa(results), members, score)
+    if what == WEIGHTS:
+        return _mean_of_pairs(results.once(("weights",), lambda: _weight_pairs(results)), members, "distance")
+    found = results.assay("generalization", longer=LONGER)
+    error = dict(zip(found["member"].to_numpy().tolist(), found["loss"].to_numpy().tolist()))
+    errors = np.array([error[member] for member in members if math.isfinite(error.get(member, math.nan))])
+    return float(errors.std(ddof=1)) if len(errors) >= LEAST_NETWORKS else None
+
+
+def _mean_of_pairs(pairs: pd.DataFrame, members: Sequence[str], column: str) -> float | None:
+    rows: Any = pairs[pairs["first"].isin(list(members)) & pairs["second"].isin(list(members))]
+    values = rows[column].dropna().to_numpy()
+    return float(values.mean()) if len(values) else None
+
+
+def _weight_pairs(results: Results) -> pd.DataFrame:
+    """Distances of weights between networks that differ in their seed only."""
+    parts = []
+    for name in results.comparisons("-weights"):
+        pairs = results.pairs(name, "weights", "weights", true=False)
+        members = pairs.table["member"].to_numpy()
+        first, second = np.triu_indices(len(members), 1)
+        distance = pairs.values[first, second]
+        parts.append(pd.DataFrame({"first": members[first], "second": members[second], "distance": distance}))
+    if not parts:
+        raise ValueError("The assay weights was not run on these networks.")
+    return pd.concat(parts, ignore_index=True)
+
+
+def _dsa(results: Results) -> pd.DataFrame:
+    """Dynamical similarity of networks that differ in their seed only, both scores; kept in a file."""
+    is_trained = results.state != UNTRAINED
+    words = ["dsa", is_trained, *DSA_SCORES.values()]
+
+    def computed() -> pd.DataFrame:
+        parts = []
+        for name, probe in probes_of(results.trained).items():
+            shown = representations(results.trained, ["rate"], task=name, untrained=not is_trained)
+            arrays = {
+                row["member"]: x
+                for group in shown.groups
+                for row, x in zip(group.labels.to_dict("records"), group.array)
+                if row["trained"] == is_trained and np.isfinite(x).all() and np.ptp(x) > 0
+            }
+            for cohort in probe.cohorts:
+                parts += _of_cohort(cohort, arrays)
+        return pd.concat(parts, ignore_index=True)
+
+    return results.once(("dsa",), lambda: results.kept("dsa", words, ["analysis.measures.dsa"], computed))
+
+
+def _of_cohort(cohort: Any, arrays: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:
+    """The pairs of the networks of a cohort that differ in their seed only."""
+    alike: dict[Any, list[str]] = {}
+    for member in cohort.members:
+        if member.id in arrays:
+            alike.setdefault(repr(member.parts), []).append(member.id)
+    for members in alike.values():
+        if len(members) < 2:
+            continue
+        found = compare({member: arrays[member] for member in members}, tuple(DSA_SCORES.values()))
+        first, second = np.triu_indices(len(members), 1)
+        named = {
+            str(variable.attrs["name"]): variable.to_numpy() for variable in found.values() if "kind" in variable.attrs
+        }
+        columns = {
+            score: next(values for name, values in named.items() if measure.split("compare=")[1].rstrip(")") in name)
+            for score, measure in DSA_SCORES.items()
+        }
+        yield pd.DataFrame(
+            {"first": np.array(members)[first], "second": np.array(members)[second]}
+            | {score: values[first, second] for score, values in columns.items()}
+        )
