@@ -17,6 +17,7 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.75**0.5]])
 """Of the triangle of mechanisms, in their order."""
 BEYOND = 1.5
 """How far from the middle of the triangle, whose sides are 1, a network is drawn at most."""
+NOWHERE = complex(np.nan, np.nan)
 
 
 class About(NamedTuple):
@@ -57,10 +58,10 @@ def labelled(
     vectors = next((one.left.shape[1] for one in given.values()), 1)
     width, channels = len(about.coordinates), about.inputs.shape[1]
     values = {name: np.full(shape, np.nan) for name in BY_INPUT}
-    eigenvalues = np.full((*shape, most, width), np.nan, complex)
+    eigenvalues = np.full((*shape, most, width), NOWHERE)
     errors = np.full((*shape, most), np.nan)
-    right, left = (np.full((*shape, most, vectors, width), np.nan, complex) for _ in range(2))
-    projection = np.full((*shape, most, vectors, channels), np.nan, complex)
+    right, left = (np.full((*shape, most, vectors, width), NOWHERE) for _ in range(2))
+    projection = np.full((*shape, most, vectors, channels), NOWHERE)
     alignment = np.full((*shape, channels), np.nan)
     for m, i in np.ndindex(shape):
         _shapes(values, (m, i), fixed[m][i], slow[m][i], scale[m])
@@ -140,7 +141,8 @@ def _shapes(values: dict[str, Any], at: tuple[int, int], fixed: np.ndarray, slow
     """Writes what shape the fixed and the slow points of one network have."""
     values["slow_points"][at] = len(slow)
     for name, states in (("slow", slow.astype(np.float64)), ("fixed", fixed)):
-        spread = np.sqrt(((states - states.mean(0)) ** 2).sum(1).mean()) / scale if len(states) else np.nan
+        known = len(states) > 0 and scale > 0  # of a network that stays where it starts, there is no range
+        spread = np.sqrt(((states - states.mean(0)) ** 2).sum(1).mean()) / scale if known else np.nan
         if name == "slow":
             values["slow_spread"][at] = spread
         if spread >= ONE_PLACE:

@@ -138,7 +138,8 @@ class Assay:
             if (known := np.isfinite(ratio)).any():
                 words.append(f"participation ratio of {what} points {_median(ratio[known])} in {known.sum()}")
         error = np.nanmedian(there["median_error"]) if np.isfinite(there["median_error"]).any() else np.nan
-        words.append(f"linear simulation off by {error:.2g} over {self.steps} steps from {self.noise:g} of the range")
+        begin = f"over {self.steps} steps from {self.noise:g} of the range away"
+        words.append(f"relative error of the linear simulation {error:.2g} {begin}")
         if instead := int(there["instead"].sum()):
             words.append(f"{instead} without fixed points, linear about slow ones")
         if some < count:
@@ -184,7 +185,8 @@ def _fixed(found: xr.Dataset, members: list[str], names: list[str], coordinates:
 
 def _median(values: np.ndarray) -> str:
     """The median and the range in words."""
-    return f"{np.median(values):.3g} (median, {values.min():.3g} to {values.max():.3g})"
+    low, middle, high = (f"{x:.0f}" if 1e3 <= x < 1e6 else f"{x:.3g}" for x in np.quantile(values, [0, 0.5, 1]))
+    return f"{middle} (median, {low} to {high})"
 
 
 def _selects(part: xr.Dataset) -> str:
