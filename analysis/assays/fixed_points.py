@@ -14,7 +14,6 @@ sum says that some were not found. That it is 1 does not say that all were.
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -71,8 +70,7 @@ class Assay:
         weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
         if not hasattr(population.model, "step"):
             raise ValueError(f"{name_of(population.model)} has no step; fixed points are those of a step.")
-        visit = _visiting(self.starts)
-        where = Range(*population.map(visit, [np.asarray(probe.inputs), weights]))
+        where = Range(*population.map(search.visiting(self.starts), [np.asarray(probe.inputs), weights]))
         settings = Settings(self.period, self.starts, self.spread, self.reach, self.rounds)
         found = search.fixed_points(population.map, population.members, where, inputs, settings)
         variables = population.trained.variables(population.members[0])
@@ -169,12 +167,6 @@ class Assay:
             right.legend(markerscale=4)
             figure.suptitle(_pictures.title_of(name, of_probe), x=0.01, ha="left")
             yield name, figure
-
-
-@functools.cache
-def _visiting(starts: int) -> Any:
-    """`search.visited` of so many starts: the same function each time, traced once."""
-    return functools.partial(search.visited, starts=starts)
 
 
 def _commonest(kinds: np.ndarray) -> tuple[list[int], int]:

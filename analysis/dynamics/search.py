@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.dynamics import descent, newton
-from analysis.dynamics.descent import ESCAPED, MOVING, STUCK, Descent
+from analysis.dynamics.descent import ARRIVED, ESCAPED, MOVING, STUCK, Descent
+from analysis.dynamics.packing import Places, at_places, by_pair, packed
 from analysis.dynamics.states import flow_of, visited_states
 from analysis.dynamics.uniqueness import groups_of, of_each_group
 
-__all__ = ["Ends", "Found", "Range", "Settings", "fixed_points", "visited"]
+__all__ = ["Ends", "Found", "Range", "Settings", "fixed_points", "slow_points", "visited", "visiting"]
 
 PHASES = (8, 8, 16, 32, 64)
 """Steps of descent; the first phase is of all starts."""
@@ -33,6 +34,8 @@ SPEED, NEWTON_STEP = 1e-9, 1e-6
 SAME = 1e-5
 """Points that are as near, in double precision, are one; places before it that are ten times as near are made exact
 once."""
+SLOW_STEPS = 32
+"""Of descent to slow points at most."""
 MOST_PAIRS = 2048
 """Pairs of points that starts are set between in one round."""
 
@@ -114,6 +117,12 @@ def visited(bound: Any, variables: Any, key: Any, inputs: Any, weights: Any, sta
     return rows[picked], centre, scale
 
 
+@functools.cache
+def visiting(starts: int) -> Any:
+    """`visited` of so many starts: the same function each time, traced once."""
+    return functools.partial(visited, starts=starts)
+
+
 def fixed_points(
     run: Callable[..., Any], members: Sequence[str], where: Range, inputs: np.ndarray, settings: Settings
 ) -> list[list[Found]]:
@@ -156,6 +165,37 @@ def fixed_points(
     return [[_ordered(kept[m, i], spectra[m, i], ends[m, i]) for i in range(len(inputs))] for m in range(len(members))]
 
 
+def slow_points(
+    run: Callable[..., Any], members: Sequence[str], where: Range, inputs: np.ndarray, slow: float, reach: float
+) -> list[list[np.ndarray]]:
+    """Slow points of networks of one cohort, each under each input: where visited states come to as their speed
+    descends, as soon as it is slow. On a line attractor they stay spread along it, whether or not it has fixed points
+    (Sussillo & Barak 2013).
+
+    Args:
+      run, members, where, inputs: as of `fixed_points`.
+      slow: speed of a slow point at most, of the range of visited states, per time step.
+      reach: distance from their mean, of their range, beyond which no point counts.
+
+    Returns:
+      For every member, for every input, `(point, coordinate)`.
+    """
+    count, starts, _ = where.starts.shape
+    states = np.tile(where.starts, (1, len(inputs), 1)).astype(np.float32)
+    rows = states.shape[:2]
+    still = (
+        np.zeros(rows, np.float32),
+        np.full(rows, descent.FIRST_DAMPING, np.float32),
+        np.full(rows, MOVING, np.int32),
+    )
+    held = np.broadcast_to(np.repeat(inputs, starts, axis=0)[None], (*rows, inputs.shape[1])).astype(np.float32)
+    radius, end = (np.asarray(x * where.scale, np.float32) for x in (reach, slow))
+    each = [Descent(states, *still), held, where.centre, radius, end]
+    came = run(_functions(1)[0], [np.int32(SLOW_STEPS)], each, members=list(members))
+    found, status = (part.reshape(count, len(inputs), starts, *part.shape[2:]) for part in (came.states, came.status))
+    return [[found[m, i][status[m, i] == ARRIVED] for i in range(len(inputs))] for m in range(count)]
+
+
 class _Points(NamedTuple):
     states: np.ndarray
     speeds: np.ndarray
@@ -196,9 +236,7 @@ class _Search:
         self.run, self.members, self.where, self.inputs, self.settings = run, members, where, inputs, settings
         self._descend, self._polish, self._spectra = _functions(settings.period)
 
-    def from_starts(
-        self, starts: dict[tuple[int, int], np.ndarray]
-    ) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
+    def from_starts(self, starts: Places) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
         """The fixed points that starts lead to, and how these ended."""
         places, speeds, status = self._descended(starts)
         groups, candidates = {}, {}
@@ -223,7 +261,7 @@ class _Search:
             ends[pair] = Ends(converged, len(slow) - converged, stuck, escaped, len(fast) - stuck - escaped)
         return found, ends
 
-    def _descended(self, starts: dict[tuple[int, int], np.ndarray]) -> tuple[Any, Any, Any]:
+    def _descended(self, starts: Places) -> tuple[Any, Any, Any]:
         """Where starts have come to, at which speed, and how."""
         rows = [(m, i, k) for (m, i), states in starts.items() for k in range(len(states))]
         whose, which, _ = np.array(rows).T
@@ -234,7 +272,7 @@ class _Search:
             left = np.flatnonzero(status == MOVING)
             if not len(left):
                 break
-            for part in self._packed(whose[left], [64, 256]):
+            for part in packed(whose[left], [64, 256]):
                 at = left[part.rows]
                 standing = np.where(part.real, MOVING, STUCK).astype(np.int32)
                 now = Descent(states[at], speeds[at], damping[at], standing)
@@ -250,58 +288,17 @@ class _Search:
                 into = at[part.real]
                 for target, values in zip((states, speeds, damping, status), given):
                     target[into] = values[part.real]
-        return _by_pair(starts, states), _by_pair(starts, speeds), _by_pair(starts, status)
+        return by_pair(starts, states), by_pair(starts, speeds), by_pair(starts, status)
 
-    def _polished(self, candidates: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], _Points]:
-        return self._mapped(self._polish, candidates, lambda values: _Points(*values))
+    def _polished(self, candidates: Places) -> dict[tuple[int, int], _Points]:
+        given = at_places(self.run, self.members, self._polish, candidates, self.inputs)
+        none = _Points.none(self.where.centre.shape[1])
+        return {pair: _Points(*given[pair]) if given else none for pair in candidates}
 
-    def spectra(self, points: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], np.ndarray]:
+    def spectra(self, points: Places) -> Places:
         """The eigenvalues at points, `(point, coordinate)`."""
-        return self._mapped(self._spectra, points, lambda values: values)
-
-    def _mapped(self, function: Any, places: dict[tuple[int, int], np.ndarray], made: Callable[[Any], Any]) -> Any:
-        """What a function gives of places, in double precision."""
-        whose = np.array([m for (m, _), states in places.items() for _ in states], int)
-        which = np.array([i for (_, i), states in places.items() for _ in states], int)
-        states, results = np.concatenate([*places.values()]), None
-        for part in self._packed(whose, [16, 64]):
-            each = [states[part.rows], self.inputs[which[part.rows]].astype(np.float64)]
-            ids = [self.members[m] for m in part.members]
-            given = self.run(function, [], each, members=ids, dtype="float64")
-            leaves, structure = jax.tree.flatten(given)
-            if results is None:
-                results = [np.zeros((len(states), *leaf.shape[2:]), leaf.dtype) for leaf in leaves]
-            for target, values in zip(results, leaves):
-                target[part.rows[part.real]] = values[part.real]
-        if results is None:
-            width = self.where.centre.shape[1]
-            of_none = _Points.none(width) if function is self._polish else np.zeros((0, width), complex)
-            return dict.fromkeys(places, of_none)
-        by_pair = [_by_pair(places, values) for values in results]
-        return {pair: made(structure.unflatten([values[pair] for values in by_pair])) for pair in places}
-
-    def _packed(self, whose: np.ndarray, sizes: Sequence[int]) -> "list[_Part]":
-        """Rows of members as arrays `(member, row)` of one of the sizes, or a multiple of the largest."""
-        members = np.unique(whose)
-        rows = [np.flatnonzero(whose == m) for m in members]
-        need = max(map(len, rows), default=0)
-        size = next((size for size in sizes if size >= need), -(-need // sizes[-1]) * sizes[-1])
-        if not len(members):
-            return []
-        padded = np.stack([np.concatenate([of, np.full(size - len(of), of[0])]) for of in rows])
-        real = np.arange(size)[None] < np.array([len(of) for of in rows])[:, None]
-        return [_Part(members, padded, real)]
-
-
-class _Part(NamedTuple):
-    members: np.ndarray
-    rows: np.ndarray
-    real: np.ndarray
-
-
-def _by_pair(places: dict[tuple[int, int], np.ndarray], values: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-    ends = np.cumsum([len(states) for states in places.values()])
-    return dict(zip(places, np.split(values, ends[:-1])))
+        given = at_places(self.run, self.members, self._spectra, points, self.inputs)
+        return given or dict.fromkeys(points, np.zeros((0, self.where.centre.shape[1]), complex))
 
 
 @functools.cache

@@ -80,6 +80,16 @@ def flow_of(model: Any, variables: Any, period: int = 1) -> Flow:
     return flow
 
 
+def rates_of(model: Any, variables: Any) -> Flow:
+    """The rates after a time step of a model, `(row, unit)`, of rows."""
+    layout = layout_of(model, variables)
+
+    def rates(x: jax.Array, inputs: jax.Array) -> jax.Array:
+        return model.apply(variables, layout.tree(x), inputs, method="step")[1]
+
+    return rates
+
+
 def visited_states(model: Any, variables: Any, inputs: jax.Array) -> jax.Array:
     """The states that a network passes through on inputs `(trial, time, unit)`: `(time, trial, coordinate)`."""
     layout = layout_of(model, variables)
@@ -98,5 +108,14 @@ def jacobian_of(flow: Flow) -> Callable[[jax.Array, jax.Array], jax.Array]:
 
     def of_one(x: jax.Array, inputs: jax.Array) -> jax.Array:
         return jax.jacfwd(lambda x: flow(x[None], inputs[None])[0])(x)
+
+    return jax.vmap(of_one)
+
+
+def input_jacobian_of(flow: Flow) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The same with respect to the input, `(row, coordinate, unit)`."""
+
+    def of_one(x: jax.Array, inputs: jax.Array) -> jax.Array:
+        return jax.jacfwd(lambda u: flow(x[None], u[None])[0])(inputs)
 
     return jax.vmap(of_one)

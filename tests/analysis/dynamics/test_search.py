@@ -150,3 +150,17 @@ def test_of_relu_networks_the_points_are_those_of_all_patterns_of_active_units(n
     assert there >= networks / 4
     assert false == 0
     assert right >= 0.99 * there
+
+
+def test_slow_points_stay_spread_along_a_line_attractor_and_there_are_none_where_all_is_fast() -> None:
+    def line(variables: Any, x: Any, inputs: Any) -> Any:
+        """Along the first coordinate nothing moves; under an input everything does."""
+        return x * jnp.array([[1.0, 0.5, 0.2]]) + 5 * inputs
+
+    where = everywhere(1, 3, 64)
+    run = runner(Planted(line, 3), {"m": {}})
+    ((slow, fast),) = search.slow_points(run, ["m"], where, np.array([[0.0], [1.0]]), slow=0.01, reach=10.0)
+    assert slow.shape == (64, 3)
+    assert np.abs(slow[:, 1:]).max() < 0.02
+    np.testing.assert_allclose(slow[:, 0], where.starts[0, :, 0], atol=1e-5)
+    assert len(fast) == 0
