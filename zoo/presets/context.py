@@ -10,4 +10,4 @@ networks, the activation a fifth, the width nothing.
 from zoo.presets._universality import universality
 from zoo.tasks import context
 
-zoo = universality("context", context.Task(), steps=1500, learning_rate=2e-3)
+zoo = universality("context", context.Task(), steps=1000, learning_rate=2e-3, vanilla_steps=2000, vanilla_gain=0.9)
