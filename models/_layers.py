@@ -11,7 +11,7 @@ from models._products import Dense
 
 Activation = Callable[[jax.Array], jax.Array]
 Perturbation = Mapping[str, tuple[Any, Any]]
-"""Layer -> (scale, shift), each `(unit,)` or `(channel,)`; of rates `(trial, unit)` that may be another in every trial."""
+"""Layer -> (scale, shift), each `(unit,)` or `(channel,)`; of rates also `(trial, unit)`."""
 
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": jnp.tanh,
