@@ -155,7 +155,7 @@ def removals(points: np.ndarray, inputs: np.ndarray, jacobian: np.ndarray, modes
 @functools.cache
 def removing(linear: bool, most: int) -> Any:
     """A function for `Assayed.map`: the score of a network, or of its linearisation about every point, `(input,)`, and
-    of the same without each mode, `(input, rank, 1 + draw)`.
+    of the same without each mode, `(input, rank, 1 + draw)`, on the trials whose mean input is nearest to that input.
 
     Args:
       linear: whether it is the linearisation.
@@ -163,10 +163,13 @@ def removing(linear: bool, most: int) -> Any:
     """
 
     def scores(bound: Any, variables: Any, key: Any, data: Any, points: Any, inputs: Any, right: Any, left: Any) -> Any:
-        trials = jax.tree.map(lambda x: x[:most], bound.task.evaluation(data))
+        every = jax.tree.map(lambda x: x[:most], bound.task.evaluation(data))
+        apart = jnp.linalg.norm(every.inputs.mean(1)[:, None] - inputs[None], axis=-1)
+        whose = jnp.argmin(apart, axis=1)
 
         def of_input(given: Any) -> Any:
-            point, input_, rights, lefts = given
+            place, point, input_, rights, lefts = given
+            trials = every._replace(mask=jnp.where((whose == place)[:, None], every.mask, 0.0))
             flow = linearised(bound.model, variables, point, input_) if linear else None
 
             def score(vectors: Any) -> Any:
@@ -183,7 +186,7 @@ def removing(linear: bool, most: int) -> Any:
             whole = jax.lax.map(score, tuple(nothing))
             return whole[0], whole[1:].reshape(rights.shape[:2])
 
-        return jax.lax.map(of_input, (points, inputs, right, left))
+        return jax.lax.map(of_input, (jnp.arange(len(points)), points, inputs, right, left))
 
     return scores
 

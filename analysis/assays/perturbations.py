@@ -13,9 +13,9 @@ same for all networks of this width; the score is on held-out trials, the networ
 
 A linear mode, r l' of the Jacobian at a fixed point x*, is removed from the network for whole trials: after every step
 the deviation d from x* becomes d - r l' d, all other modes stay. The fixed point is that nearest to the mean state that
-the network visits; modes are by falling modulus of their eigenvalue, a complex pair is one. The control are modes of
-the same norm in random directions. Maheswaranathan et al. 2019 (NeurIPS, Fig. 3) removed modes from the linearised
-system: `system` has both.
+the network visits; modes are by falling modulus of their eigenvalue, a complex pair is one. Of several static inputs,
+each has the trials whose mean input is nearest to it. The control are modes of the same norm in random directions.
+Maheswaranathan et al. 2019 (NeurIPS, Fig. 3) removed modes from the linearised system: `system` has both.
 """
 
 import dataclasses
@@ -115,14 +115,11 @@ class Assay:
         found = found.sel(member=population.members, input=list(named), coordinate=coordinates)
         weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
         centres = population.map(_perturbed.centre, [np.asarray(probe.inputs, np.float32), weights])
-        points = _perturbed.nearest(found.to_numpy(), np.float64(centres))
-        inputs = np.float64(
-            np.broadcast_to(
-                np.stack(list(named.values()))[None], (len(points), len(named), population.task.input_shape[-1])
-            )
-        )
+        points = _perturbed.nearest(found.to_numpy(), np.asarray(centres, np.float64))
+        inputs = np.array([list(named.values())] * len(points), np.float64)
         jacobians = population.map(_perturbed.jacobians, [], [np.nan_to_num(points), inputs], dtype="float64")
-        jacobians = np.where(np.isfinite(points).all(-1)[..., None, None], jacobians, np.nan)
+        known = np.asarray(np.isfinite(points).all(-1))
+        jacobians = np.where(known[..., None, None], jacobians, np.nan)
         return _perturbed.removals(points, inputs, jacobians, self.modes, self.draws)
 
     def lines(self, result: xr.Dataset) -> list[str]:
@@ -135,7 +132,7 @@ class Assay:
             for kind in of_probe["kind"].to_numpy().tolist():
                 of_kind, words = of_probe.sel(kind=kind), []
                 for state, part in _pictures.states(of_kind):
-                    drop = (part["intact"] - part["score"].mean("draw")).to_numpy()
+                    drop = (part["intact"] - part["score"].median("draw")).to_numpy()
                     levels = part["level"].to_numpy()[np.isfinite(drop).any(0)]
                     lost = _pictures.quantile(drop, 0.5)[np.isfinite(drop).any(0)]
                     if len(lost):
@@ -162,7 +159,7 @@ class Assay:
                 lost = (of_known["unmodified"] - of_known["without_mode"]).to_numpy()
                 random = (of_known["unmodified"] - of_known["without_random"]).to_numpy()
                 by_rank = ", ".join(f"{x:.3g}" for x in _pictures.quantile(lost, 0.5))
-                at_random = _pictures.quantile(random[:, 0].reshape(len(random), -1).mean(1), 0.5)
+                at_random = _pictures.quantile(np.median(random[:, 0], axis=1), 0.5)
                 missing = part.sizes["member"] - len(known)
                 words.append(
                     f"{state} {by_rank} (medians of {len(known)}"
@@ -177,12 +174,14 @@ class Assay:
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe, the score over the level of every kind, and without each mode."""
         for name, of_probe in _pictures.probes(result):
-            figure = Figure(figsize=(3 * (len(KINDS) + 1), 3.4), layout="constrained")
-            *panels, last = figure.subplots(1, len(KINDS) + 1, sharey=True)
+            there = np.isfinite(of_probe["score"].transpose("kind", ...).to_numpy()).reshape(len(KINDS), -1).any(1)
+            kinds = of_probe["kind"].to_numpy()[there].tolist()
+            figure = Figure(figsize=(3 * (len(kinds) + 1), 3.4), layout="constrained")
+            *panels, last = figure.subplots(1, len(kinds) + 1, sharey=True, squeeze=False)[0]
             chance, best = float(of_probe["chance"].min()), float(of_probe["intact"].max())
-            for axes, kind in zip(panels, KINDS):
+            for axes, kind in zip(panels, kinds):
                 for place, (state, part) in enumerate(_pictures.states(of_probe.sel(kind=kind))):
-                    scores = part["score"].mean("draw").to_numpy()
+                    scores = part["score"].median("draw").to_numpy()
                     at = np.isfinite(scores).any(0)
                     intact = part["intact"].to_numpy()[:, None]
                     levels = [0.0, *part["level"].to_numpy()[at].tolist()]
@@ -196,9 +195,10 @@ class Assay:
             for axes in (*panels, last):
                 axes.axhline(chance, color="0.6", ls=":", lw=1)
             room = max(best - chance, 0.1)
-            panels[0].set_ylim(chance - 0.75 * room, best + 0.08 * room)
-            panels[0].set_ylabel(f"{_pictures.score_of(of_probe)} (median, quartiles)\n(dotted: chance)")
-            panels[0].legend(fontsize=7)
+            last.set_ylim(chance - 0.75 * room, best + 0.08 * room)
+            first = figure.axes[0]
+            first.set_ylabel(f"{_pictures.score_of(of_probe)} (median, quartiles)\n(dotted: chance)")
+            first.legend(fontsize=7)
             begin, end = (_pictures.span(of_probe[n]) for n in ("begin", "end"))
             title = f"{_pictures.title_of(name, of_probe)}, {begin} to {end} ms; modes: whole trials"
             figure.suptitle(title, x=0.01, ha="left")
@@ -206,16 +206,18 @@ class Assay:
 
     def _draw_modes(self, axes: Any, of_probe: xr.Dataset) -> None:
         """The score without each mode, over all static inputs, and without a random one."""
-        ranks = of_probe["rank"].to_numpy()
+        ranks = of_probe["rank"].to_numpy().tolist()
         for place, (state, part) in enumerate(_pictures.states(of_probe)):
-            scores = part["without_mode"].to_numpy().reshape(-1, len(ranks))
-            if np.isfinite(scores).any():
-                _band(axes, ranks, scores, place, state)
-            random = part["without_random"].mean("draw").to_numpy().reshape(-1, len(ranks))
-            if np.isfinite(random).any():
-                axes.plot(ranks, _pictures.quantile(random, 0.5), "x--", color=f"C{place}", lw=1, label="random mode")
+            whole = part["unmodified"].to_numpy().reshape(-1, 1)
+            scores = np.concatenate([whole, part["without_mode"].to_numpy().reshape(-1, len(ranks))], axis=1)
+            if not np.isfinite(scores).any():
+                continue
+            _band(axes, [0, *ranks], scores, place, state)
+            random = part["without_random"].median("draw").to_numpy().reshape(-1, len(ranks))
+            label = f"{state}, random mode"
+            axes.plot(ranks, _pictures.quantile(random, 0.5), "x--", color=f"C{place}", lw=1, label=label)
         axes.set_title(f"one mode removed ({self.system})", loc="left")
-        axes.set_xlabel("rank of its |eigenvalue|")
+        axes.set_xlabel("rank of its |eigenvalue| (0: none removed)")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if axes.lines:
             axes.legend(fontsize=7)

@@ -5,7 +5,7 @@ pair of complex modes it is 2 Re(r l') d. So d - r l' d is d without the mode. I
 and all other modes are as they were. Right and left vectors are not the same where J is not normal.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -41,7 +41,8 @@ def modes_of(jacobian: np.ndarray, count: int) -> Modes:
     values, right, left = np.full(count, np.nan, complex), *(np.full((count, 2, width), np.nan) for _ in range(2))
     norms = np.full(count, np.nan)
     if np.isfinite(jacobian).all():
-        eigenvalues, of_left, of_right = scipy.linalg.eig(jacobian, left=True, right=True)
+        found: Any = scipy.linalg.eig(jacobian, left=True, right=True)
+        eigenvalues, of_left, of_right = found
         upper = np.flatnonzero(np.imag(eigenvalues) >= 0)
         order = upper[np.lexsort((-np.real(eigenvalues[upper]), -np.abs(eigenvalues[upper]).round(12)))]
         for place, i in enumerate(order[:count]):
