@@ -10,8 +10,8 @@ Of every layer, on the probe:
 - Axes of task variables (targeted dimensionality reduction, Mante et al. 2013, Nature 503:78): z-scored units are
   regressed on the probe's numbers at every time step; see `_regression_axes.py`.
 - Decoding of the probe's conditions at every time step by ridge regression in closed form, cross-validated over
-  stimuli, never over time steps; R^2 of numbers, accuracy of classes, by ridge on one column of 0 and 1 a class, which for two is a linear
-  discriminant; beside the constant's score and that with the stimuli shuffled. See `_decoding.py`.
+  stimuli: no stimulus is on both sides. R^2 of numbers; accuracy of classes, by ridge on a column of 0 and 1 for each,
+  of two classes a linear discriminant; beside chance and what shuffled stimuli give. See `_decoding.py`.
 - Dimensionality: the participation ratio, as the assay `dimensionality` has it.
 """
 
