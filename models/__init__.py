@@ -44,6 +44,10 @@ time step at a time, for fixed points, Jacobians and environments.
   after, so that (0, r) clamps them to r.
 - `respond(state, input, noise=None, perturb=None) -> (state, outputs)`.
 
+A subclass of `Recurrent` has `outputs_of(state, perturb=None) -> (outputs, rate)`, too: what a state shows, without a
+step. With it and `step` the rates that are sent and those that are shown are perturbed apart, which a perturbation that
+begins within a trial needs. In these methods scale and shift may also be `(trial, unit)`.
+
 `bounded` says whether some ball of states, and every larger one, is mapped into itself under any input that stays.
 
 Two more say where the outputs come from, for rules that train the readout alone: `read(observed) -> (..., unit)`, what

@@ -11,7 +11,7 @@ from models._products import Dense
 
 Activation = Callable[[jax.Array], jax.Array]
 Perturbation = Mapping[str, tuple[Any, Any]]
-"""Layer -> (scale, shift), each `(unit,)` or `(channel,)`."""
+"""Layer -> (scale, shift), each `(unit,)` or `(channel,)`; of rates also `(trial, unit)`."""
 
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": jnp.tanh,
@@ -65,7 +65,7 @@ def perturbed(r: jax.Array, perturb: Perturbation | None, layer: str, axis: int 
 
     Args:
       r: the layer's rates.
-      perturb: layer -> (scale, shift).
+      perturb: layer -> (scale, shift), each `(unit,)`; or, where r is `(trial, unit)`, as r or `(1, unit)`.
       layer: its name.
       axis: of r, that of units or channels.
     """
@@ -75,9 +75,10 @@ def perturbed(r: jax.Array, perturb: Perturbation | None, layer: str, axis: int 
     shape[axis] = units
     scale, shift = (jnp.asarray(x, r.dtype) for x in perturb[layer])
     for x in (scale, shift):
-        if x.shape != (units,):
+        if x.shape != (units,) and not (r.ndim == 2 and x.shape in (r.shape, (1, units))):
             raise ValueError(f"perturb has an array of shape {x.shape} for {layer}, but it must be ({units},).")
-    return scale.reshape(shape) * r + shift.reshape(shape)
+    scale, shift = (x.reshape(shape) if x.ndim == 1 else x for x in (scale, shift))
+    return scale * r + shift
 
 
 def check_layers(perturb: Perturbation | None, layers: Iterable[str]) -> None:

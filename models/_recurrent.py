@@ -181,6 +181,7 @@ class Recurrent(nn.Module):
           input: (trial, unit).
           noise: standard normals (trial, unit), which the network scales and adds as in training; None for none.
           perturb: {"rate": (scale, shift)} as in `__call__`, of the rates before and after; (0, r) clamps them to r.
+            Here each may also be (trial, unit), or (1, unit).
         """
         state, observed = self._stepped(state, input, noise, perturb)
         return state, observed["rate"]
@@ -191,6 +192,17 @@ class Recurrent(nn.Module):
         """One time step: the next state and the outputs; arguments as of `step`."""
         state, observed = self._stepped(state, input, noise, perturb)
         return state, self.readout_of(observed)
+
+    def outputs_of(self, state: Any, perturb: Perturbation | None = None) -> tuple[jax.Array, jax.Array]:
+        """The outputs and the rate that a state shows: what `respond` and `step` give beside it.
+
+        Args:
+          state: (trial, unit), or a tree of such.
+          perturb: {"rate": (scale, shift)} as in `step`, of the rates that are shown.
+        """
+        check_layers(perturb, ["rate"])
+        observed = shown(self._roles(), {**self.hyperparameters(), **self.quantities()}, state, perturb)[0]
+        return self.readout_of(observed), observed["rate"]
 
     def _stepped(
         self, state: Any, input: jax.Array, noise: jax.Array | None, perturb: Perturbation | None

@@ -20,10 +20,8 @@ from matplotlib.figure import Figure
 from analysis.activations import spaces
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
+from analysis.assays._components import FLAT, participation_ratio
 from models import Static, setting
-
-FLAT = 1e-12
-"""A layer whose variance is at most this share of its mean square is constant but for rounding."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Assay:
     ) -> xr.Dataset:
         known = ~np.isnan(spectra).all(-1)
         filled = np.nan_to_num(spectra)
-        ratio = np.where(known, 1 / np.maximum((filled**2).sum(-1), 1e-300), np.nan)
+        ratio = np.where(known, participation_ratio(filled), np.nan)
         enough = filled.cumsum(-1) >= self.variance - 1e-6
         components = np.where(known, enough.argmax(-1) + 1.0, np.nan)
         count = len(population.members)

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from analysis.arithmetic import SIGNIFICANT
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
+from analysis.assays._held_out import activity_moments
 from analysis.words import layer_words
 from models import setting
 from zoo.keys import threefry_key
@@ -72,7 +73,7 @@ class Assay:
             _, whole = bound.model.apply(variables, shown.inputs)
             of_layers = {}
             for layer in layers:
-                moments = _moments(whole[layer], shown.mask)
+                moments = activity_moments(whole[layer], shown.mask)
                 score = functools.partial(_silenced_score, bound, variables, first, layer)
                 of_layers[layer] = self._lesions(score, layer, *moments)
             counts = (jnp.int32(len(jax.tree.leaves(trials)[0])) for trials in (first, held_out))
@@ -185,15 +186,6 @@ def _scored(bound: Any, variables: Any, taken: Any, perturb: Any) -> tuple[jax.A
 
 def _silenced_score(bound: Any, variables: Any, taken: Any, layer: str, alive: Any, shift: Any) -> jax.Array:
     return _scored(bound, variables, taken, {layer: (alive, shift)})[0]
-
-
-def _moments(activity: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and variance of every unit over the trials, places and time steps that count, `(unit,)`."""
-    weights = (mask > 0).astype(activity.dtype).reshape(*mask.shape, *(1,) * (activity.ndim - 1 - mask.ndim))
-    weights = jnp.broadcast_to(weights, activity.shape[:-1]).reshape(-1, 1)
-    rows, total = activity.reshape(-1, activity.shape[-1]), jnp.maximum(jnp.sum(weights), 1.0)
-    mean = jnp.sum(jnp.where(weights > 0, rows, 0.0), axis=0) / total
-    return mean, jnp.sum(jnp.where(weights > 0, (rows - mean[None]) ** 2, 0.0), axis=0) / total
 
 
 def _labelled(members: list[str], layers: list[str], intact: Any, counts: Any, of_layers: Any) -> xr.Dataset:

@@ -237,6 +237,23 @@ def test_rates_perturbed_step_by_step_are_those_of_a_perturbed_pass(file):
 
 
 @pytest.mark.parametrize("file", RECURRENT)
+def test_what_a_state_shows_is_what_the_step_to_it_gave_and_may_be_perturbed_in_every_trial(file):
+    model = make(file)
+    variables, x = start(model)
+    state = model.apply(variables, len(x), method="initial_state")
+    units = model.apply(variables, state, x[:, 0], method="step")[1].shape[-1]
+    by = {"rate": tuple(jax.random.normal(NOISE, (2, len(x), units)))}
+    for perturb in (None, by):
+        following, rate = model.apply(variables, state, x[:, 0], None, perturb, method="step")
+        _, outputs = model.apply(variables, state, x[:, 0], None, perturb, method="respond")
+        assert_close(model.apply(variables, following, perturb, method="outputs_of"), (outputs, rate), 1e-6)
+    of_one = {"rate": tuple(each[1] for each in by["rate"])}
+    alone = model.apply(variables, jax.tree.map(lambda a: a[1:2], state), x[1:2, 0], None, of_one, method="step")
+    together = model.apply(variables, state, x[:, 0], None, by, method="step")
+    assert_close(jax.tree.map(lambda a: a[1:2], together), alone, 1e-5)
+
+
+@pytest.mark.parametrize("file", RECURRENT)
 def test_the_rate_is_the_first_representation(file):
     model = make(file)
     variables, x = start(model)

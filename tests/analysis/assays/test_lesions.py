@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.assays import lesions
+from analysis.assays._held_out import activity_moments
 from analysis.zoo_assays import assay_zoo
 from models import vanilla
 from tests.analysis.assayed_zoo import population, vanilla_outputs
@@ -137,7 +138,7 @@ def test_units_are_ranked_by_the_time_steps_and_trials_that_count(shape: tuple[i
     x = np.random.default_rng(0).normal(size=(*shape, 4)).astype(np.float32)
     mask = np.float32(np.random.default_rng(1).random(shape[: 4 - len(shape)]) < 0.6) * 2
     x[mask == 0] = np.nan
-    mean, variance = lesions._moments(jnp.asarray(x), jnp.asarray(mask))
+    mean, variance = activity_moments(jnp.asarray(x), jnp.asarray(mask))
     kept = x[mask > 0].reshape(-1, 4)
     np.testing.assert_allclose(mean, kept.mean(0), rtol=1e-5)
     np.testing.assert_allclose(variance, kept.var(0), rtol=1e-5)
