@@ -8,7 +8,7 @@ field, with intervals over configurations.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.measures import _choice
 from analysis.studies import SIZES, AssayStep, Question
-from analysis.studies._answers import Answer, absent, at_least, present, signed
+from analysis.studies._answers import Answer, absent, at_least, equal, present, signed
 from analysis.studies._replicates import (
     Replicates,
     configurations_of,
@@ -50,6 +50,9 @@ TOPOLOGY, GRAPH, ISOMORPHIC = "topology", "graph", "graph_class"
 
 SAME = 0.1
 """Shares of isomorphic pairs within and between cells that differ by less count as equal."""
+
+AWAY = 0.2
+"""Relative distance of a frequency from the one asked for that counts as none."""
 
 PAPER = "Maheswaranathan et al. 2019"
 
@@ -88,6 +91,7 @@ class Study:
             yield from self._topology(task)
             yield from self._both(task)
             yield from self._isomorphic(task)
+        yield from self._modes()
 
     def _geometry(self, task: str) -> Iterator[Question]:
         for measure, layer in itertools.product(GEOMETRY, LAYERS):
@@ -142,6 +146,30 @@ class Study:
             "share of isomorphic pairs between cells",
             "universal",
             partial(_mostly_one_graph, task=task),
+        )
+
+    def _modes(self) -> Iterator[Question]:
+        for words, cells in {"vanilla": ("vanilla",), "gated": ("ugrnn", "gru", "lstm")}.items():
+            yield Question(
+                f"context: {words} networks integrate along one slow mode",
+                f"{PAPER}, on the line attractors of task 3; the number is asked by us",
+                f"modes as slow as half a trial at a fixed point, mean over points of {words} networks",
+                "",
+                partial(_slow_modes, cells=cells),
+            )
+        yield Question(
+            "sine: the linearised network turns at the frequency that its input asks for",
+            f"{PAPER}, on the oscillations of task 2",
+            "|frequency of the leading mode - frequency| / frequency, median over inputs, mean over networks",
+            "about 0, seen by eye",
+            _turns_as_asked,
+        )
+        yield Question(
+            "sine: leading modes at corresponding points are as alike between cells as within",
+            f"{PAPER}, abstract",
+            "mean |difference of log frequency| at one input, between cells less within",
+            "about 0, seen by eye",
+            _modes_agree,
         )
 
 
@@ -232,3 +260,65 @@ def _shared_graphs(results: Results, task: str) -> Answer:
 
 def _mostly_one_graph(results: Results, task: str) -> Answer:
     return at_least(_pairs_of_cells(results, task)[1].estimate, 0.5)
+
+
+def _linearized(results: Results, task: str) -> tuple[Any, Any]:
+    """The member table of a task's networks, and how they are about their fixed points."""
+    rows, found = results.of_task(task), results.assay("linearization")
+    found = found.isel(member=np.flatnonzero(np.isin(found["member"].to_numpy(), rows.index.to_numpy())))
+    there = np.flatnonzero(np.isfinite(found["points"].to_numpy()).any(0))
+    if not found.sizes["member"] or not len(there):
+        raise ValueError(f"{task}: no network of these was made linear.")
+    return rows.loc[found["member"].to_numpy().tolist()], found.isel(input=there)
+
+
+def _slow_modes(results: Results, cells: Sequence[str]) -> Answer:
+    table, found = _linearized(results, "context")
+    task: Any = results.trained.task(table["member"].iloc[0])
+    slow = np.exp(-2 / task.input_shape[0])  # an eigenvalue whose time constant is half a trial
+    size = np.hypot(found["eigenvalue_real"].to_numpy(), found["eigenvalue_imaginary"].to_numpy())
+    known = np.isfinite(size).any(-1)
+    count = np.where(known, (np.nan_to_num(size) >= slow).sum(-1), np.nan)
+    rows = np.flatnonzero(table[CELL].isin(list(cells)).to_numpy() & known.any((1, 2)))
+    if not len(rows):
+        raise ValueError(f"context: no fixed point of a network with {' or '.join(cells)} is known.")
+    mean = np.nanmean(count[rows].reshape(len(rows), -1), 1)
+    configurations = configurations_of(table.iloc[rows], list(FIELDS))
+    return equal(replicates(lambda some: float(mean[some].mean()), configurations).estimate, 1.0)
+
+
+def _frequencies(results: Results) -> tuple[Any, np.ndarray, np.ndarray]:
+    """The member table, the leading mode's frequency at every input, and the frequency asked for, in Hz."""
+    table, found = _linearized(results, "sine")
+    asked = np.array([float(str(name).split()[0]) for name in found["input"].to_numpy()])
+    return table, found["frequency"].transpose("member", "input").to_numpy(), asked
+
+
+def _turns_as_asked(results: Results) -> Answer:
+    table, frequency, asked = _frequencies(results)
+    away = np.abs(frequency - asked[None]) / asked[None]
+    rows = np.flatnonzero(np.isfinite(away).any(1))
+    if not len(rows):
+        raise ValueError("sine: no network has a point to be made linear about.")
+    median = np.nanmedian(away[rows], 1)
+    configurations = configurations_of(table.iloc[rows], list(FIELDS))
+    return absent(replicates(lambda some: float(median[some].mean()), configurations).estimate, bound=AWAY)
+
+
+def _modes_agree(results: Results) -> Answer:
+    table, frequency, _ = _frequencies(results)
+    rows = np.flatnonzero((frequency > 0).any(1))
+    cells, logs = table[CELL].to_numpy()[rows], np.log(np.where(frequency > 0, frequency, np.nan)[rows])
+    configurations = np.asarray(configurations_of(table.iloc[rows], list(FIELDS)))
+    apart = np.nanmean(np.abs(logs[:, None] - logs[None]), -1)
+
+    def difference(some: np.ndarray) -> float:
+        first, second = (some[i] for i in np.triu_indices(len(some), 1))
+        other = (configurations[first] != configurations[second]) & np.isfinite(apart[first, second])
+        within = cells[first] == cells[second]
+        if not (other & within).any() or not (other & ~within).any():
+            raise ValueError("sine: there are no pairs of networks with oscillating modes within and between cells.")
+        value = apart[first, second]
+        return float(value[other & ~within].mean() - value[other & within].mean())
+
+    return absent(replicates(difference, configurations.tolist()).estimate, bound=SAME)
