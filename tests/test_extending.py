@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import run_zoo
@@ -35,7 +36,7 @@ from zoo.training.binding import Binder, floats_of
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```python\n# ([\w/]+)\.py\n(.*?)```", GUIDE, re.DOTALL))
-TASK, MODEL, RULE, ASSAY, PAGE, OWN = FILES
+TASK, MODEL, RULE, ASSAY, PAGE, STUDY, OWN = FILES
 SMALL = Training(learning_rate=1e-2, steps=6, batch=8, evaluate_every=3)
 
 
@@ -119,6 +120,14 @@ def test_the_page_of_the_guide_is_in_the_report_with_its_picture_and_lines(
         assert (assayed / "figures" / f"{task}-outcomes.png").exists()
         assert (assayed / "figures" / f"assay-mean_rate-{task}.png").exists()
         assert f"{task}: 0 of 2 networks have solved it" in said
+
+
+def test_the_study_of_the_guide_asks_its_claim_of_a_zoo(assayed: Path) -> None:
+    assert run_zoo.main(["study", "compression", "--on", str(assayed)]) == 0
+    claims = pd.read_csv(assayed / "claims.csv").set_index("members")
+    assert claims.loc["all", "value"] > 0
+    assert claims.loc["all", "n"] == 2
+    assert "too few configurations for an interval" in claims.loc["all", "because"]
 
 
 def test_the_assay_of_the_guide_is_the_mean_size_of_the_activations(assayed: Path) -> None:
