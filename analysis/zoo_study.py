@@ -18,6 +18,9 @@ from analysis import artefacts
 from analysis.engine.journal import result_key
 from analysis.engine.sources import source_hash
 from analysis.measures import _choice
+from analysis.report.assay_results import ASSAY_PREFIX
+from analysis.report.choices import USUAL
+from analysis.report.figures import style
 from analysis.report.writing import report
 from analysis.studies import Question
 from analysis.studies._answers import UNDECIDED, Answer, unanswered
@@ -40,6 +43,9 @@ CLAIMS, PAGE = "claims.csv", "study.html"
 
 STUDIED = ".studied.json"
 """The file that says which comparisons of a study are done, by their keys."""
+
+OWN_PICTURES = "study-"
+"""What the pictures of a study itself start with."""
 
 MOST_PICTURES = 60
 """That the page shows: of more, those of assays and the first of each comparison."""
@@ -98,6 +104,7 @@ def run_study(
     for line in report(path):
         say(line)
     claims = asked(study, trained, say)
+    _draw(study, trained, say)
     write_atomically(path / CLAIMS, claims.to_csv(index=False).encode())
     about = [*facts(trained), *refused]
     title = f"{study_name(study)}: {study.source}"
@@ -213,7 +220,27 @@ def _assayed(path: Path, step: Any, say: Callable[[str], Any]) -> str:
     return ""
 
 
+def _draw(study: Any, trained: Trained, say: Callable[[str], Any]) -> None:
+    """The study's own pictures; a line where one cannot be had."""
+    if not hasattr(study, "figures"):
+        return
+    folder = trained.path / "figures"
+    folder.mkdir(exist_ok=True)
+    try:
+        with style(USUAL):
+            for name, figure in study.figures(Results(trained)):
+                figure.savefig(folder / f"{OWN_PICTURES}{name}.png", bbox_inches="tight", metadata={"Software": None})
+    except ValueError as error:
+        if not lookup.says_itself(error):
+            raise
+        say(f"a picture cannot be had: {error}")
+
+
 def _pictures(path: Path) -> list[Path]:
-    """The pictures of the report, relative to the directory, those of assays first."""
-    figures = sorted(path.glob("figures/*.png"), key=lambda file: (not file.name.startswith("assay-"), file.name))
+    """The pictures, relative to the directory: the study's own, those of assays, those of comparisons."""
+    order = (OWN_PICTURES, ASSAY_PREFIX, "")
+    figures = sorted(
+        path.glob("figures/*.png"),
+        key=lambda file: (next(i for i, start in enumerate(order) if file.name.startswith(start)), file.name),
+    )
     return [file.relative_to(path) for file in figures[:MOST_PICTURES]]

@@ -89,6 +89,9 @@ class Study(Protocol):
         """The claims, in the order of the page."""
         ...
 
+    # A study may have `figures(results) -> Iterable[(name, Figure)]`, too: pictures of its own, drawn of all networks,
+    # kept as figures/study-<name>.png and shown on the page. Where one cannot be had it raises ValueError.
+
 
 def check_words(cls: Any) -> None:
     """Refuse a study that declares what the engine does not know; `zoo.spec.contracts.check_contract` asks.

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ COLUMNS = (
 """Of `claims.csv`: `members` says of which networks a row is, `untrained` is the value before training."""
 
 COLOURS = {AGREES: "#1b7837", DISAGREES: "#b2182b", UNDECIDED: "#777777"}
+
+LABEL_WIDTH = 70
+"""Characters of a line beside the picture."""
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 90em; padding: 0 1em; color: #222 }
@@ -49,7 +53,7 @@ def forest(claims: pd.DataFrame) -> Figure | None:
     groups = list(dict.fromkeys(known["statistic"]))
     if not groups:
         return None
-    figure = Figure(figsize=(10, 1 + 0.28 * len(known)), layout="constrained")
+    figure = Figure(figsize=(10, 1 + 0.3 * len(known)), layout="constrained")
     axes = figure.subplots()
     labels = []
     for place, row in enumerate(known.to_dict("records")):
@@ -59,7 +63,7 @@ def forest(claims: pd.DataFrame) -> Figure | None:
         axes.plot(row["value"], place, "o", color=colour, ms=4)
         if math.isfinite(row["untrained"]):
             axes.plot(row["untrained"], place, "x", color="0.5", ms=4)
-        labels.append(f"{row['statistic']} ({row['members']})")
+        labels.append(textwrap.fill(f"{row['statistic']} ({row['members']})", LABEL_WIDTH))
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.axvline(0, color="0.8", lw=0.8, zorder=0)

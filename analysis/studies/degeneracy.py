@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis.activations.extraction import representations
 from analysis.activations.probes import probes_of
@@ -118,6 +119,28 @@ class Study:
                     partial(_slope, size=self.size, factor=factor, what=what, score=score, sign=sign),
                 )
 
+    def figures(self, results: Results) -> Iterator[tuple[str, Figure]]:
+        """Every degeneracy over the levels of every factor, a line per task."""
+        rows = [(what, score) for what in (DYNAMICS, WEIGHTS, BEHAVIOUR) for score in _statistics(what)]
+        figure = Figure(figsize=(11, 2.4 * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), len(FACTORS), squeeze=False)
+        for (row, (what, score)), (column, factor) in itertools.product(enumerate(rows), enumerate(FACTORS)):
+            axes, lines = grid[row, column], dict[str, list[tuple[int, float]]]()
+            for condition in conditions(self.size):
+                value = _degeneracy(results, condition, what, score) if condition.factor == factor else None
+                if value is not None:
+                    lines.setdefault(condition.task, []).append((condition.level, value))
+            for task, points in lines.items():
+                axes.plot(*zip(*points), ".-", label=task)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.set_yscale("log")
+            axes.set_xlabel(f"level of {FACTORS[factor].removeprefix('the ')}")
+            if column == 0:
+                axes.set_ylabel(f"{what}{f', {score}' if score else ''}")
+            if row == 0 and lines:
+                axes.legend(fontsize=6)
+        yield "degeneracy", figure
+
 
 def _statistics(what: str) -> dict[str, str]:
     """Score -> the statistic that tells of one degeneracy."""
@@ -194,7 +217,7 @@ TRAINING = {
 }
 
 GAMMAS = (0.25, 1.0, 4.0)
-RATE_OF_MUP = 4.0
+RATE_OF_MUP = 6.0
 """Of the learning rate, at gamma 1, by that of the standard parametrization."""
 
 PENALTIES = {"recurrent_l1": (1e-5, 1e-4), "recurrent_nuclear": (1e-4, 1e-3)}

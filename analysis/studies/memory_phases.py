@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy import optimize, stats
 
 from analysis.studies import SIZES, AssayStep, Question
@@ -120,7 +121,7 @@ class Study:
             yield Question(
                 f"Networks {what} the longer the {word}" if word == "delay" else f"Networks {what} at a higher {word}",
                 f"{PAPER}, phase diagram",
-                f"Spearman correlation of the {word} and the share of {_words(phase)}, over cells of the grid",
+                f"Spearman correlation of the {word} and the share of {_words(phase)}, mean over the grid's other axis",
                 "above 0",
                 partial(_grows, column=column, phase=phase),
             )
@@ -141,6 +142,26 @@ class Study:
                 partial(_slope, boundary=name, paper=slope, error=1.96 * error),
             )
 
+    def figures(self, results: Results) -> Iterator[tuple[str, Figure]]:
+        """The phase diagram: which share of networks is in which phase, over learning rate and delay."""
+        table = _main(phases(results))
+        delays, rates = (np.unique(table[name].to_numpy(float)) for name in ("delay", "learning_rate"))
+        figure = Figure(figsize=(11, 3.2), layout="constrained")
+        for axes, phase in zip(figure.subplots(1, 4, sharey=True), (SLOW, CYCLE, FAILED, UNSTABLE)):
+            shares: Any = table.assign(has=table["phase"] == phase).groupby(["learning_rate", "delay"])["has"].mean()
+            grid = shares.unstack("delay").reindex(index=rates, columns=delays).to_numpy()
+            image = axes.imshow(grid, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
+            axes.set_xticks(range(len(delays)), [f"{delay:g}" for delay in delays], fontsize=7, rotation=90)
+            axes.set_yticks(range(len(rates)), [f"{rate:.2g}" for rate in rates], fontsize=7)
+            axes.set_title(phase)
+            axes.set_xlabel("delay (ms)")
+        figure.axes[0].set_ylabel("learning rate")
+        figure.colorbar(image, ax=figure.axes, label="share of networks")
+        yield "phases", figure
+
+
+HELD = {"delay": "learning_rate", "learning_rate": "delay"}
+"""Axis of the grid -> the other one, at each value of which it is looked at."""
 
 MODEL = vanilla.Model(
     hidden=100,
@@ -221,19 +242,25 @@ def _has(table: Any, phase: str) -> np.ndarray:
 def _grows(results: Results, column: str, phase: str) -> Answer:
     table = _within(_main(phases(results)), phase)
     _some(table, phase)
-    has, values = _has(table, phase), table[column].to_numpy(float)
-    cells = np.asarray(_cells(table))
+    has, cells = _has(table, phase), _cells(table)
+    values, held = (table[name].to_numpy(float) for name in (column, HELD[column]))
 
     def correlation(rows: np.ndarray) -> float:
-        names, of = np.unique(cells[rows], return_inverse=True)
-        share = np.bincount(of, has[rows]) / np.bincount(of)
-        place = np.bincount(of, values[rows]) / np.bincount(of)
-        if len(names) < 3 or np.ptp(share) == 0 or np.ptp(place) == 0:
-            return 0.0  # a share that is the same everywhere grows with nothing
-        found: Any = stats.spearmanr(place, share)
-        return float(found.statistic)
+        found = [_correlation(values[at], has[at]) for at in (rows[held[rows] == v] for v in np.unique(held[rows]))]
+        return float(np.mean(found))
 
-    return signed(replicates(correlation, cells.tolist()).estimate, 1)
+    found = replicates(correlation, cells).estimate
+    return signed(found._replace(low=max(found.low, -1.0), high=min(found.high, 1.0)), 1)
+
+
+def _correlation(values: np.ndarray, has: np.ndarray) -> float:
+    """Spearman's correlation of the values with the share that has it at each; 0 where the share is the same at all."""
+    places, of = np.unique(values, return_inverse=True)
+    share = np.bincount(of, has) / np.bincount(of)
+    if len(places) < 2 or np.ptp(share) == 0:
+        return 0.0
+    found: Any = stats.spearmanr(places, share)
+    return float(found.statistic)
 
 
 def _is_there(results: Results, phase: str) -> Answer:
