@@ -129,7 +129,8 @@ class Assay:
         if not (some := there.sizes["member"]):
             return f"no fixed and no slow point in any of {counted(count, 'network')}, so no modes"
         time, real = there["time_constant"].to_numpy(), there["frequency"].to_numpy() == 0
-        words = [f"leading mode real in {real.sum()} of {counted(some, 'network')}, growing in {(time < 0).sum()}"]
+        words = [f"leading mode of the slowest point real in {real.sum()} of {counted(some, 'network')}"]
+        words[0] += f", growing in {(time < 0).sum()}"
         words.append(f"time constant {_median(np.abs(time))} ms")
         if (~real).any():
             words.append(f"frequency of the others {_median(there['frequency'].to_numpy()[~real])} Hz")
@@ -185,7 +186,8 @@ def _fixed(found: xr.Dataset, members: list[str], names: list[str], coordinates:
 
 def _median(values: np.ndarray) -> str:
     """The median and the range in words."""
-    low, middle, high = (f"{x:.0f}" if 1e3 <= x < 1e6 else f"{x:.3g}" for x in np.quantile(values, [0, 0.5, 1]))
+    three = values.min(), np.median(values), values.max()
+    low, middle, high = (f"{x:.0f}" if 1e3 <= x < 1e6 else f"{x:.3g}" for x in three)
     return f"{middle} (median, {low} to {high})"
 
 

@@ -149,7 +149,11 @@ def _in_rates(eigenvalue: jax.Array, right: jax.Array, left: jax.Array, after: j
     """
     moved = jnp.einsum("prc,pc->pr", after, right) / eigenvalue[:, None]
     size = jnp.linalg.norm(moved, axis=-1, keepdims=True)
-    seen = jnp.einsum("p,pc,pcr->pr", eigenvalue, left, jnp.linalg.pinv(after).astype(left.dtype))
+    # What is inverted has s in its scale, so that it waits for the eigenvectors: two solvers of one program that run at
+    # once on a CPU can wait for each other's threads for ever, as `zoo.devices.compilation.SOLVERS` says of programs.
+    scale = jnp.abs(eigenvalue) * jnp.linalg.norm(left, axis=-1)
+    inverse = jnp.linalg.pinv(after / scale[:, None, None]).astype(left.dtype)
+    seen = jnp.einsum("p,pc,pcr->pr", eigenvalue / scale, left, inverse)
     return moved / size, seen * size
 
 
@@ -169,12 +173,12 @@ def frequencies(eigenvalues: np.ndarray, dt: float) -> np.ndarray:
 
 def participation_ratio(states: np.ndarray) -> float:
     """(sum of l)^2 / sum of l^2, with l the eigenvalues of the states' covariance: 1 of a line, k where k directions
-    vary alike; NaN of fewer than two states, or of one place.
+    vary alike; NaN of fewer than three states, since two are always on a line, or of one place.
 
     Args:
       states: `(state, coordinate)`.
     """
-    if len(states) < 2:
+    if len(states) < 3:
         return np.nan
     away = states - states.mean(0)
     total = (away**2).sum()

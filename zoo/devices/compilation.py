@@ -15,7 +15,8 @@ SOLVERS = frozenset(
     | {"triangular_solve", "tridiagonal", "tridiagonal_solve"}
 )
 """Primitives that XLA computes on a CPU by LAPACK, a batch in parts: it waits for the threads that run programs. Two
-programs on a pool of two threads wait for each other, for ever (jaxlib 0.10.2)."""
+programs on a pool of two threads wait for each other, for ever (jaxlib 0.10.2), and so do two primitives of one program
+neither of which needs what the other gives."""
 
 
 def keep() -> None:

@@ -83,7 +83,7 @@ def test_of_a_line_attractor_no_point_is_isolated_and_slow_ones_show_it() -> Non
     assert result["slow_participation_ratio"] == pytest.approx(1, abs=0.01)
     assert result["median_error"] < 1e-6
     (line,) = Assay().lines(labelled(Assay().run(given)))
-    assert line.startswith("planted, no input, trained: leading mode real in 1 of 1 network")
+    assert line.startswith("planted, no input, trained: leading mode of the slowest point real in 1 of 1 network")
     assert "1 without fixed points, linear about slow ones" in line
 
 

@@ -1,5 +1,6 @@
 """Networks made linear: Jacobians of every model, modes of planted matrices, time constants, simulations."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from analysis.dynamics.packing import at_places
 from analysis.dynamics.states import flow_of, input_jacobian_of, layout_of
 from models import gru, lstm, ugrnn, vanilla
 from tests.analysis.dynamics.planted import Planted, runner
+from zoo.devices.compilation import SOLVERS, solves
 
 MODELS = [vanilla.Model(hidden=4), ugrnn.Model(hidden=4), gru.Model(hidden=4), lstm.Model(hidden=4)]
 CURRENT = vanilla.Model(hidden=4, continuous=True, leak="current", tau=50.0, dt=10.0)
@@ -188,10 +190,39 @@ def test_a_network_of_currents_is_seen_through_its_rates() -> None:
     np.testing.assert_allclose(left * gain, given.left[0, 0] * np.linalg.norm(parallel), atol=1e-9)
 
 
+def solvers_of(jaxpr: Any) -> list[tuple[Any, bool]]:
+    """The equations of a program that solve, and those inside of them, each with whether it needs the one before."""
+    found, needs = [], {}
+    for equation in jaxpr.eqns:
+        before = set().union(*(needs.get(v, set()) for v in equation.invars if not hasattr(v, "val")))
+        inside = [getattr(part, "jaxpr", part) for part in equation.params.values()]
+        inside = [part for part in inside if hasattr(part, "eqns")]
+        if equation.primitive.name in SOLVERS or any(solves(part) for part in inside):
+            found.append((equation, not found or found[-1][0] in before))
+            found += [each for part in inside for each in solvers_of(part)[1:]]
+            before = before | {equation}
+        needs |= dict.fromkeys(equation.outvars, before)
+    return found
+
+
+def test_of_the_solvers_of_the_program_each_needs_the_one_before() -> None:
+    """Else two can run at once, and wait for each other's threads for ever."""
+    variables, function = variables_of(CURRENT), linear.linearizing(2, 0.01, 5, True)
+    given = np.zeros((3, 4)), np.zeros((3, 2)), np.float64(1)
+    bound = SimpleNamespace(model=CURRENT)
+    with jax.enable_x64(True):
+        program = jax.make_jaxpr(lambda *at: function(bound, variables, jax.random.key(0, impl="threefry2x32"), *at))(
+            *given
+        )
+    solvers = solvers_of(program.jaxpr)
+    assert len(solvers) >= 3
+    assert all(in_turn for _, in_turn in solvers)
+
+
 def test_the_participation_ratio_is_the_number_of_directions_that_vary_alike() -> None:
     corners = np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0][:3]
     assert linear.participation_ratio(corners @ turn + 7) == pytest.approx(3)
     assert linear.participation_ratio(np.linspace(0, 1, 9)[:, None] * turn[:1]) == pytest.approx(1)
     assert np.isnan(linear.participation_ratio(np.ones((4, 2))))
-    assert np.isnan(linear.participation_ratio(np.ones((1, 2))))
+    assert np.isnan(linear.participation_ratio(np.eye(2)))  # two points are always on a line
