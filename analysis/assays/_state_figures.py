@@ -47,7 +47,7 @@ class Design(NamedTuple):
         return np.stack([x[self.groups == group].mean(0) for group in range(len(self.conditions))])
 
 
-ABOUT = {
+VARIABLE_WORDS = {
     "participation_ratio": "(sum of eigenvalues)^2 / sum of their squares",
     "units": "units of the layer",
     "explained": "share of the variance along the component",
@@ -116,7 +116,7 @@ def labelled(
         arrays["chance"][:, v], arrays["classes"][:, v] = variable.chance, variable.classes
     arrays["stimuli"][:], arrays["folds"][:] = len(design.groups), len(design.folds)
     variables = {
-        name: (dims[name], values, {"long_name": ABOUT[name], "units": "ms" if name == "axis_time" else "1"})
+        name: (dims[name], values, {"long_name": VARIABLE_WORDS[name], "units": "ms" if name == "axis_time" else "1"})
         for name, values in arrays.items()
     }
     coordinates: dict[str, Any] = {"member": members, "layer": layers, "condition": design.conditions}
