@@ -65,10 +65,10 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ("fixed_points",)
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, kind, level, draw)`: perturbed; `(member, input, rank)`: without_mode, the score without it,
-        modulus, time_constant, oscillation, norm; `(member, input, rank, draw)`: without_random; `(member, input)`:
-        unmodified, the score of the system that modes are removed from; `(member,)`: intact, chance, begin, end,
-        trials. NaN where a kind has no such level, and where a network has no fixed point or no such mode."""
+        """Variables `(member, kind, level, draw)`: perturbed, the score; `(member, input, rank)`: without_mode, the
+        score without it, modulus, time_constant, period, norm; `(member, input, rank, draw)`: without_random; `(member,
+        input)`: unmodified, the score of the system that modes are removed from; `(member,)`: intact, chance, begin,
+        end, trials. NaN where a kind has no such level, and where a network has no fixed point or no such mode."""
         if not hasattr(population.model, "outputs_of"):
             raise ValueError(f"{name_of(population.model)} has no outputs_of; perturbations are of a model with one.")
         window = self._window(population.task)
@@ -218,13 +218,10 @@ class Assay:
                 continue
             _band(axes, [0, *ranks], scores, place, state)
             random = part["without_random"].median("draw").to_numpy().reshape(-1, len(ranks))
-            label = f"{state}, random mode"
-            axes.plot(ranks, _pictures.quantile(random, 0.5), "x--", color=f"C{place}", lw=1, label=label)
+            axes.plot(ranks, _pictures.quantile(random, 0.5), "x--", color=f"C{place}", lw=1)
         axes.set_title(f"one mode removed ({self.system})", loc="left")
-        axes.set_xlabel("rank of its |eigenvalue| (0: none removed)")
+        axes.set_xlabel("rank of its |eigenvalue|, 0: none\n(crosses: random modes of equal norm)")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        if axes.lines:
-            axes.legend(fontsize=7)
 
 
 def _band(axes: Any, x: Any, values: np.ndarray, place: int, label: str) -> None:

@@ -56,7 +56,7 @@ def test_units_are_silenced_clamped_and_driven_in_the_window_as_in_numpy(kind: s
     networks, window = given(), (3, 6)
     found = Assay(window=(30.0, 60.0), noise=(), numbers=(2,), drive=1.5, draws=3, modes=1).run(networks)
     trials = networks.task.evaluation()
-    inputs = np.float64(trials.inputs)
+    inputs = np.asarray(trials.inputs, np.float64)
     held = np.asarray(_perturbed._at_random(5, (2,), True, 3))
     assert (held.sum(1) == 2).all()
     for i, member in enumerate(networks.members):
