@@ -15,7 +15,7 @@ from analysis.dynamics.simulation import Intervention, linearised, simulated, wi
 from analysis.dynamics.states import flow_of, jacobian_of, visited_states
 from zoo.keys import threefry_key
 
-KINDS = {
+INTERVENTIONS = {
     "noise": "noise",
     "silence": "silenced units",
     "clamp": "units clamped to their mean",
@@ -215,8 +215,8 @@ def labelled(
     """
     every = sorted({float(level) for values in levels.values() for level in values}) or [0.0]
     draws = without.shape[-1] - 1
-    score = np.full((len(members), len(KINDS), len(every), draws), np.nan)
-    for k, kind in enumerate(KINDS):
+    score = np.full((len(members), len(INTERVENTIONS), len(every), draws), np.nan)
+    for k, kind in enumerate(INTERVENTIONS):
         for place, level in enumerate(levels[kind]):
             score[:, k, every.index(float(level))] = scores[kind][:, place]
     known = np.isfinite(taken.points).all(-1)
@@ -236,7 +236,7 @@ def labelled(
         values = np.broadcast_to(np.asarray(about[name], np.float64), len(members))
         of_member[name] = ("member", values, {"long_name": long, "units": units})
     variables = {
-        "score": (("member", "kind", "level", "draw"), score, {"long_name": "score when perturbed"}),
+        "perturbed": (("member", "kind", "level", "draw"), score, {"long_name": "score when perturbed"}),
         "unmodified": (
             ("member", "input"),
             np.where(known, np.float64(unmodified), np.nan),
@@ -261,7 +261,7 @@ def labelled(
         {**of_member, **variables},
         {
             "member": members,
-            "kind": list(KINDS),
+            "kind": list(INTERVENTIONS),
             "level": every,
             "draw": np.arange(draws),
             "input": inputs,

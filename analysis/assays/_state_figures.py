@@ -47,7 +47,7 @@ class Design(NamedTuple):
         return np.stack([x[self.groups == group].mean(0) for group in range(len(self.conditions))])
 
 
-ABOUT = {
+VARIABLE_WORDS = {
     "participation_ratio": "(sum of eigenvalues)^2 / sum of their squares",
     "units": "units of the layer",
     "explained": "share of the variance along the component",
@@ -116,7 +116,7 @@ def labelled(
         arrays["chance"][:, v], arrays["classes"][:, v] = variable.chance, variable.classes
     arrays["stimuli"][:], arrays["folds"][:] = len(design.groups), len(design.folds)
     variables = {
-        name: (dims[name], values, {"long_name": ABOUT[name], "units": "ms" if name == "axis_time" else "1"})
+        name: (dims[name], values, {"long_name": VARIABLE_WORDS[name], "units": "ms" if name == "axis_time" else "1"})
         for name, values in arrays.items()
     }
     coordinates: dict[str, Any] = {"member": members, "layer": layers, "condition": design.conditions}
@@ -204,7 +204,7 @@ def _colours(count: int) -> list[Any]:
 def decoding(name: str, of_probe: xr.Dataset, variables: list[str]) -> Figure:
     """Decoding over time, median and range over networks, a column per variable, a row per layer."""
     layers = _pictures.layers_of(of_probe, "decoding")
-    figure = Figure(figsize=(1.2 + 3.1 * len(variables), 0.7 + 2.7 * len(layers)), layout="constrained")
+    figure = Figure(figsize=(max(1.2 + 3.1 * len(variables), 6.5), 0.7 + 2.7 * len(layers)), layout="constrained")
     panels = figure.subplots(len(layers), len(variables), squeeze=False)
     for axes, (layer, variable) in zip(panels.ravel(), itertools.product(layers, variables)):
         at = of_probe.sel(layer=layer, task_variable=variable)
@@ -212,7 +212,7 @@ def decoding(name: str, of_probe: xr.Dataset, variables: list[str]) -> Figure:
             scores, times = part["decoding"].to_numpy(), part["time"].to_numpy()
             low, middle, high = (_pictures.quantile(scores, q) for q in (0.0, 0.5, 1.0))
             there = np.isfinite(middle)
-            axes.plot(times[there], middle[there], "-", color=f"C{place}", label=state)
+            axes.plot(times[there], middle[there], "-", color=f"C{place}", label=state, zorder=3 - place)
             axes.fill_between(times[there], low[there], high[there], color=f"C{place}", alpha=0.2, lw=0)
             shuffled = _pictures.quantile(part["shuffled_high"].to_numpy(), 0.5)
             axes.plot(times[there], shuffled[there], "--", color=f"C{place}", lw=0.8, label=f"{state}, shuffled (95 %)")

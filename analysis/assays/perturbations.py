@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 
 from analysis.assays import _perturbed, _pictures
 from analysis.assays._assayed import Assayed
-from analysis.assays._perturbed import KINDS, Removals
+from analysis.assays._perturbed import INTERVENTIONS, Removals
 from analysis.dynamics.states import layout_of
 from models import Static, setting
 from zoo.spec.fields import name_of
@@ -65,14 +65,14 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ("fixed_points",)
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, kind, level, draw)`: score; `(member, input, rank)`: without_mode, the score without it,
-        modulus, time_constant, oscillation, norm; `(member, input, rank, draw)`: without_random; `(member, input)`:
-        unmodified, the score of the system that modes are removed from; `(member,)`: intact, chance, begin, end,
-        trials. NaN where a kind has no such level, and where a network has no fixed point or no such mode."""
+        """Variables `(member, kind, level, draw)`: perturbed, the score; `(member, input, rank)`: without_mode, the
+        score without it, modulus, time_constant, period, norm; `(member, input, rank, draw)`: without_random; `(member,
+        input)`: unmodified, the score of the system that modes are removed from; `(member,)`: intact, chance, begin,
+        end, trials. NaN where a kind has no such level, and where a network has no fixed point or no such mode."""
         if not hasattr(population.model, "outputs_of"):
             raise ValueError(f"{name_of(population.model)} has no outputs_of; perturbations are of a model with one.")
         window = self._window(population.task)
-        levels = dict(zip(KINDS, (self.noise, *[self.numbers or self.fractions] * (len(KINDS) - 1))))
+        levels = dict(zip(INTERVENTIONS, (self.noise, *[self.numbers or self.fractions] * (len(INTERVENTIONS) - 1))))
         interventions = _perturbed.intervening(
             window, tuple(levels.items()), bool(self.numbers), self.drive, self.draws, self.trials
         )
@@ -132,7 +132,7 @@ class Assay:
             for kind in of_probe["kind"].to_numpy().tolist():
                 of_kind, words = of_probe.sel(kind=kind), []
                 for state, part in _pictures.states(of_kind):
-                    drop = (part["intact"] - part["score"].median("draw")).to_numpy()
+                    drop = (part["intact"] - part["perturbed"].median("draw")).to_numpy()
                     levels = part["level"].to_numpy()[np.isfinite(drop).any(0)]
                     lost = _pictures.quantile(drop, 0.5)[np.isfinite(drop).any(0)]
                     if len(lost):
@@ -140,7 +140,7 @@ class Assay:
                         at = ", ".join(f"{level:g}" for level in levels)
                         words.append(f"{state} {numbers} at {at} {self._units(kind)} (medians of {len(drop)})")
                 if words:
-                    lines.append(f"{name}, {score} lost to {KINDS[kind]}, {where}: {'; '.join(words)}")
+                    lines.append(f"{name}, {score} lost to {INTERVENTIONS[kind]}, {where}: {'; '.join(words)}")
             lines += self._mode_lines(name, of_probe)
         return lines
 
@@ -174,14 +174,18 @@ class Assay:
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe, the score over the level of every kind, and without each mode."""
         for name, of_probe in _pictures.probes(result):
-            there = np.isfinite(of_probe["score"].transpose("kind", ...).to_numpy()).reshape(len(KINDS), -1).any(1)
+            there = (
+                np.isfinite(of_probe["perturbed"].transpose("kind", ...).to_numpy())
+                .reshape(len(INTERVENTIONS), -1)
+                .any(1)
+            )
             kinds = of_probe["kind"].to_numpy()[there].tolist()
             figure = Figure(figsize=(3 * (len(kinds) + 1), 3.4), layout="constrained")
             *panels, last = figure.subplots(1, len(kinds) + 1, sharey=True, squeeze=False)[0]
             chance, best = float(of_probe["chance"].min()), float(of_probe["intact"].max())
             for axes, kind in zip(panels, kinds):
                 for place, (state, part) in enumerate(_pictures.states(of_probe.sel(kind=kind))):
-                    scores = part["score"].median("draw").to_numpy()
+                    scores = part["perturbed"].median("draw").to_numpy()
                     at = np.isfinite(scores).any(0)
                     intact = part["intact"].to_numpy()[:, None]
                     levels = [0.0, *part["level"].to_numpy()[at].tolist()]
@@ -214,13 +218,10 @@ class Assay:
                 continue
             _band(axes, [0, *ranks], scores, place, state)
             random = part["without_random"].median("draw").to_numpy().reshape(-1, len(ranks))
-            label = f"{state}, random mode"
-            axes.plot(ranks, _pictures.quantile(random, 0.5), "x--", color=f"C{place}", lw=1, label=label)
+            axes.plot(ranks, _pictures.quantile(random, 0.5), "x--", color=f"C{place}", lw=1)
         axes.set_title(f"one mode removed ({self.system})", loc="left")
-        axes.set_xlabel("rank of its |eigenvalue| (0: none removed)")
+        axes.set_xlabel("rank of its |eigenvalue|, 0: none\n(crosses: random modes of equal norm)")
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        if axes.lines:
-            axes.legend(fontsize=7)
 
 
 def _band(axes: Any, x: Any, values: np.ndarray, place: int, label: str) -> None:

@@ -38,7 +38,7 @@ from zoo.tasks import condition_words
 
 FOLDS_SEED, SHUFFLES_SEED = 0x57A7E001, 0x57A7E002
 """Seeds of the folds and of the shuffles: the same for all networks on a probe."""
-MOST_CONDITIONS = 12
+MOST_TRAJECTORIES = 12
 """Trajectories of a network; numbers of more values are put together with their neighbours."""
 
 
@@ -239,9 +239,9 @@ def _groups(by: str, values: np.ndarray, words: Any) -> tuple[list[str], np.ndar
     if len(set(named)) < len(named):
         named = [f"{by} {kind}" for kind in kinds.tolist()]
     places = places.reshape(values.shape)
-    if len(kinds) <= MOST_CONDITIONS:
+    if len(kinds) <= MOST_TRAJECTORIES:
         return named, places
-    parts = np.array_split(np.arange(len(kinds)), MOST_CONDITIONS)
+    parts = np.array_split(np.arange(len(kinds)), MOST_TRAJECTORIES)
     which = np.concatenate([np.full(len(part), i) for i, part in enumerate(parts)])
     return [named[p[0]] if len(p) == 1 else f"{named[p[0]]} to {named[p[-1]]}" for p in parts], which[places]
 

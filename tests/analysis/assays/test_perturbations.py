@@ -32,8 +32,8 @@ def given(points: bool = True) -> Any:
 def test_where_nothing_is_done_the_score_is_the_unperturbed_one_to_the_last_bit() -> None:
     networks = given()
     found = Assay(noise=(0.0,), fractions=(0.0,), drive=0.0, draws=2, modes=1).run(networks)
-    assert found["score"].shape == (2, 4, 1, 2)
-    assert (found["score"] == found["intact"]).all()
+    assert found["perturbed"].shape == (2, 4, 1, 2)
+    assert (found["perturbed"] == found["intact"]).all()
     scores = networks.trained.members.set_index("member").loc[networks.members, "score"]
     np.testing.assert_allclose(found["intact"], scores, atol=1e-6)
     np.testing.assert_allclose(found["unmodified"][:, 0], scores, atol=1e-6)
@@ -46,8 +46,8 @@ def test_a_network_that_is_silenced_throughout_puts_out_its_readout_bias() -> No
     for i, member in enumerate(networks.members):
         bias = jnp.asarray(networks.trained.params(member)["readout"]["bias"])
         expected = networks.task.score(jnp.broadcast_to(bias[None, None], trials.targets.shape), trials)
-        np.testing.assert_allclose(found["score"].sel(kind="silence", level=1.0)[i], expected, atol=1e-6)
-    assert np.isnan(found["score"].sel(kind="noise")).all()
+        np.testing.assert_allclose(found["perturbed"].sel(kind="silence", level=1.0)[i], expected, atol=1e-6)
+    assert np.isnan(found["perturbed"].sel(kind="noise")).all()
     assert (found["begin"].item(0), found["end"].item(0)) == (0.0, 80.0)
 
 
@@ -56,7 +56,7 @@ def test_units_are_silenced_clamped_and_driven_in_the_window_as_in_numpy(kind: s
     networks, window = given(), (3, 6)
     found = Assay(window=(30.0, 60.0), noise=(), numbers=(2,), drive=1.5, draws=3, modes=1).run(networks)
     trials = networks.task.evaluation()
-    inputs = np.float64(trials.inputs)
+    inputs = np.asarray(trials.inputs, np.float64)
     held = np.asarray(_perturbed._at_random(5, (2,), True, 3))
     assert (held.sum(1) == 2).all()
     for i, member in enumerate(networks.members):
@@ -73,7 +73,7 @@ def test_units_are_silenced_clamped_and_driven_in_the_window_as_in_numpy(kind: s
                     rate = np.where(held[draw], (rate if kind == "drive" else 0) + value, rate)
                 outputs.append(rate @ np.float64(params["readout"]["kernel"]) + np.float64(params["readout"]["bias"]))
             expected = networks.task.score(jnp.float32(np.stack(outputs, 1)), trials)
-            np.testing.assert_allclose(found["score"].sel(kind=kind, level=2.0)[i, draw], expected, atol=1e-6)
+            np.testing.assert_allclose(found["perturbed"].sel(kind=kind, level=2.0)[i, draw], expected, atol=1e-6)
 
 
 def linear_network() -> tuple[Any, Any, np.ndarray, np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def test_every_static_input_has_the_trials_that_are_nearest_to_it() -> None:
 
 def test_a_network_without_a_fixed_point_has_no_modes_and_the_line_says_so() -> None:
     found = Assay(noise=(0.1,), fractions=(), draws=1, modes=2).run(given(points=False))
-    assert np.isfinite(found["score"].sel(kind="noise", level=0.1)).all()
+    assert np.isfinite(found["perturbed"].sel(kind="noise", level=0.1)).all()
     for name in ("unmodified", "without_mode", "without_random", "modulus", "time_constant"):
         assert np.isnan(found[name]).all(), name
     labels = {"trained": ("member", [True] * 2), "probe_name": ("member", ["flipflop"] * 2)}
@@ -185,5 +185,5 @@ def test_a_result_has_a_score_of_every_kind_and_level_of_all_networks() -> None:
     assert isinstance(result, xr.Dataset)
     for kind in result["kind"].to_numpy():
         levels = assay.noise if kind == "noise" else assay.fractions
-        assert np.isfinite(result["score"].sel(kind=kind, level=list(levels))).all()
+        assert np.isfinite(result["perturbed"].sel(kind=kind, level=list(levels))).all()
     assert assay.takes == {"recurrent"}

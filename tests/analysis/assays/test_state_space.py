@@ -26,7 +26,7 @@ def test_components_and_projections_are_those_of_numpys_singular_vectors(of_zoo:
     given = population("vanilla")
     _, activity = given.trained.apply(given.members, given.probe.inputs)
     labels = given.probe.conditions["state"]
-    for i, x in enumerate(np.float64(activity["rate"])):
+    for i, x in enumerate(np.asarray(activity["rate"], np.float64)):
         rows = x.reshape(-1, 5)
         _, singular, axes = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
         axes = axes * np.sign(axes[np.arange(5), np.abs(axes).argmax(1)])[:, None]  # scikit-learn's svd_flip
