@@ -26,8 +26,9 @@ def lines(compared: Compared) -> Iterator[str]:
         f"{score} {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest); "
         f"higher is better, {_levels(of_task.chance, of_task.solved)}"
     )
+    again = "assay" if of_task.assay else "compare"
     if (since := finished_alike(compared.trained, table.index) - compared.of_task.finished) > 0:
-        yield f"  {since} members were trained to their end since; compare again to have them in"
+        yield f"  {since} members were trained to their end since; {again} again to have them in"
 
 
 def _levels(chance: float, solved: float) -> str:
