@@ -26,10 +26,20 @@ from analysis.inference.field_tests import alike
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.choices import chosen
 from analysis.report.compared import Compared
-from analysis.report.figures import MARKS, about, colours_of, guest_names, levels_of, marks_of, name_levels, states_of
+from analysis.report.figures import (
+    MARKS,
+    about,
+    colours_of,
+    distance_title,
+    guest_names,
+    levels_of,
+    marks_of,
+    name_levels,
+    states_of,
+)
 from analysis.report.pages import Picture
 from analysis.report.settling import name_points
-from analysis.words import field_words, measure_words, row_words
+from analysis.words import field_words, row_words
 from zoo.training.status import DIVERGED_WORD
 
 ORDER = 30
@@ -240,8 +250,7 @@ def _note(layout: Layout, record: MeasureRecord, resampled_units: set[str]) -> s
     misfit = stress(layout.distance, layout.points)
     fit = "a poor fit" if misfit > 0.2 else "a fair fit" if misfit > 0.1 else "a good fit"
     method = "metric MDS" if layout.all_axes is None else f"classical MDS ({len(layout.distance)} items)"
-    what = record.name if record.kind == "distance" else f"arccos {record.name}"
-    note = f"{method} of {what}, {measure_words(record.name)[0].lower()};\n"
+    note = f"{method} of {distance_title(record)};\n"
     note += f"near is alike, stress {misfit:.2f} ({fit}; 0: exact), {about(record)}"
     if resampled_units:
         note += "\nellipses hold the mean of a level with 90 % confidence (bootstrap"
