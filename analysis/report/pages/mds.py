@@ -102,7 +102,8 @@ def applies(compared: Compared) -> bool:
 
 def figures(compared: Compared) -> Iterator[Picture]:
     for shown in compared.shown:
-        if shown.record.kind != "score" and len(shown.table):  # a score has no distance: nothing to lay out
+        # A score has no distance, and of networks that were compared in groups none has all: nothing to lay out.
+        if shown.record.kind != "score" and len(complete(true_distance(shown.values, shown.record.kind))):
             what = (shown.values, shown.table, shown.fields, shown.record, shown.title, compared.fields)
             yield f"{shown.stem}-mds", draw(*what)
 
