@@ -2,7 +2,8 @@
 reads it.
 
 All lie in the folder `analysis` of the zoo. Those of a comparison begin with its name, which is the task's, and on
-images of a file `<task>-<name of the file>`. Those of assays lie in the folder `assays` there, one each.
+images of a file `<task>-<name of the file>`, and of distances that an assay gives `<probe>-<assay>`. The results of
+assays lie in the folder `assays` there, one each.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ __all__ = [
     "assay_path",
     "assay_table",
     "assays",
+    "comparison_of_assay",
     "names",
     "path_of",
     "read_dataset",
@@ -115,7 +117,12 @@ def assay_table(zoo: Path, probe: str, name: str) -> Path:
       probe: what a reader calls it.
       name: of the assay, with its options and the moment of training that it is of.
     """
-    return zoo / FOLDER / f"{_stem(probe)}-{_stem(name)}.csv"
+    return zoo / FOLDER / f"{comparison_of_assay(probe, name)}.csv"
+
+
+def comparison_of_assay(probe: str, name: str) -> str:
+    """The name of the comparison that the distances of an assay on one probe are; see `assay_table`."""
+    return f"{_stem(probe)}-{_stem(name)}"
 
 
 def untrained_path(zoo: Path, name: str, cohort: str) -> Path:

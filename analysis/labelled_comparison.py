@@ -74,7 +74,7 @@ class MeasureRecord:
     Attributes:
       name: of the measure, with its choices.
       kind: "similarity", "distance" or "score".
-      n_stimuli: how many stimuli the values are of.
+      n_stimuli: how many stimuli the values are of, 0 of distances that an assay gives.
       estimator: what is estimated, in words.
       n_times: rows per stimulus, None where items differ in it.
       identity: the value of an item with itself, NaN where it is not one number.
@@ -181,6 +181,7 @@ class ComparedTask(NamedTuple):
       chance: the task's score of a network that knows nothing.
       solved: the score that counts as solved.
       finished: how many members were trained to their end on this task when they were compared.
+      assay, shown: the full name of the assay that gave the values, and its probe's name; "" of representations.
     """
 
     task: str
@@ -188,6 +189,8 @@ class ComparedTask(NamedTuple):
     chance: float
     solved: float
     finished: int
+    assay: str = ""
+    shown: str = ""
 
 
 class LeftOut(NamedTuple):
@@ -240,9 +243,8 @@ class Comparison:
     @property
     def is_network(self) -> np.ndarray:
         """`(item,)`: which items are networks, and not from elsewhere."""
-        if "source" not in self.items:
-            return np.ones(len(self.items), bool)
-        return (self.items["source"] == ZOO).to_numpy(bool)
+        source = self.items["source"] if "source" in self.items else pd.Series(ZOO, self.items.index)
+        return (source == ZOO).to_numpy(bool)
 
     def select(self, rows: np.ndarray) -> "Comparison":
         """Some of the items; a column in which then nothing is missing is of a plain type again."""
@@ -264,8 +266,7 @@ class Comparison:
         Returns:
           A variable per measure over the dimensions `a` and `b`, indexed by the items' names, with every column of the
           table as a coordinate twice, `<column>_a` and `<column>_b`, and a measure's `MeasureRecord` in its attributes,
-          beside `long_name` and `units` of each;
-          `<variable>_chance` where chance differs by pair, and a variable `<variable>_<extra>` for each extra.
+          beside `long_name` and `units` of each; `<variable>_chance` where it differs by pair; `<variable>_<extra>`.
         """
         variables: dict[str, Any] = {}
         for name, measured in self.measures.items():
@@ -274,8 +275,7 @@ class Comparison:
                 about = _named(f"chance level of {record.name}: mean over permutations of the stimuli")
                 variables[f"{name}_chance"] = (("a", "b"), measured.chance, about)
             named = {"long_name": f"{record.name}, a {record.kind}", "extras": json.dumps(list(measured.extras))}
-            attributes = record.attributes() | named
-            variables[name] = (("a", "b"), measured.values, attributes)
+            variables[name] = (("a", "b"), measured.values, record.attributes() | named)
             for extra, values in measured.extras.items():
                 about = _named(f"{BESIDE.get(extra, extra)} of {record.name}")
                 variables[f"{name}_{extra}"] = (("a", "b"), values, about)
@@ -305,8 +305,8 @@ class Comparison:
         about = {name: _plain(value) for name, value in dataset.attrs.items()}
         if about.get("format") != COMPARISON_FORMAT:
             raise EarlierFormat.of(Path(path).stem)
-        types = json.loads(about["columns"])
-        columns = {name: _restored(dataset[f"{name}_a"].to_numpy(), kind) for name, kind in types.items()}
+        types = json.loads(about["columns"]).items()
+        columns = {name: _restored(dataset[f"{name}_a"].to_numpy(), kind) for name, kind in types}
         items = pd.DataFrame(columns, index=pd.Index(dataset["a"].to_numpy().tolist()))
         measures = {}
         for name, variable in dataset.data_vars.items():
@@ -316,11 +316,11 @@ class Comparison:
             chance = dataset[f"{name}_chance"].to_numpy() if record.chance_by_pair else None
             extras = {extra: dataset[f"{name}_{extra}"].to_numpy() for extra in json.loads(variable.attrs["extras"])}
             measures[str(name)] = Measured(record, variable.to_numpy(), chance, extras)
-        of_task = ComparedTask(*(about[field] for field in ComparedTask._fields)) if "task" in about else None
+        of_task = {field: about[field] for field in ComparedTask._fields if field in about}  # not all of earlier ones
         rows = json.loads(about["excluded"])
         excluded = tuple(LeftOut(row) if isinstance(row, str) else LeftOut(*row) for row in rows)  # once names alone
         rest = {name: about[name] for name in ("probe", "space", "dt", "layers")}
-        return cls(items, measures, excluded=excluded, of_task=of_task, **rest)
+        return cls(items, measures, excluded=excluded, of_task=ComparedTask(**of_task) if of_task else None, **rest)
 
 
 def typed_column(values: Iterable[Any], names: pd.Index) -> pd.Series:

@@ -10,7 +10,7 @@ the members and how far they were trained, the probe, the moment, and the assays
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,16 @@ import pandas as pd
 import xarray as xr
 
 from analysis import artefacts
-from analysis.activations.probes import Probe, finished, names_apart, probes_of
-from analysis.assays import _giving, full_name
+from analysis.activations.probes import Probe, finished, finished_alike, names_apart, probes_of
+from analysis.assays import _giving, _pictures, full_name
 from analysis.assays._assayed import Assayed
+from analysis.assays._distances import Networks, comparison_of_distances
+from analysis.comparison_files import remove_comparison, write_comparison
 from analysis.engine.journal import result_key
 from analysis.engine.progress import SECONDS_UNTOLD, Progress, telling
 from analysis.engine.sources import source_hash
-from analysis.labelled_comparison import plain_array
+from analysis.inference.factors import tested_fields
+from analysis.labelled_comparison import ComparedTask, plain_array
 from zoo import lookup
 from zoo.spec.cohorts import Cohort
 from zoo.spec.contracts import check_contract, class_of
@@ -124,6 +127,7 @@ class _AssayRun:
                 say(f"{left} of {int(done.sum())} members have not reached {at} and are left out")
             done &= reached
         self.table: pd.DataFrame = members[done].set_index("member", drop=False)
+        self.specs = {member.id: member for member in trained.zoo.members}
         self.at = self._moment(at, [member for cohort in self._cohorts(assay) for member in self._members(cohort)])
         self.probes: dict[str, Probe] = {c.id: probe for probe in probes_of(trained).values() for c in probe.cohorts}
         self.journal = trained.path / artefacts.FOLDER / artefacts.ASSAYS / artefacts.JOURNAL
@@ -181,9 +185,12 @@ class _AssayRun:
             "at": str(self.at),
             "key": key,
         }
-        artefacts.write_dataset(result, path)
+        # The result last: where it is, all that is made of it is.
+        for line in self._compared(assay, result):
+            self.say(line)
         for probe, table in _giving.tables_of(assay, result):
             table.to_csv(artefacts.assay_table(self.trained.path, probe, name), index=False)
+        artefacts.write_dataset(result, path)
         for each in keys:
             artefacts.remove(self.journal / f"{each}.nc")
         if self.journal.is_dir() and not any(self.journal.iterdir()):
@@ -193,6 +200,34 @@ class _AssayRun:
         written = artefacts.read_dataset(path, "result of an assay")
         self._end(assay, written, path)
         return written
+
+    def _compared(self, assay: Any, result: xr.Dataset) -> Iterator[str]:
+        """Writes the comparisons that an assay's distances are, and says what was left out of them."""
+        self.progress.doing("distances")
+        name, folder = result.attrs["name"], self.trained.path
+        given = _giving.distances_of(assay, result)
+        for probe, part in _pictures.probes(result) if hasattr(assay, "distances") else ():
+            called = artefacts.comparison_of_assay(probe, name)
+            if probe not in given:
+                remove_comparison(folder, called)
+                continue
+            members = part["member"].to_numpy().tolist()
+            specs = [self.specs[member] for member in members]
+            task = specs[0].task
+            levels = float(task.chance), float(task.solved), finished_alike(self.trained, members)
+            of_task = ComparedTask(name_of(task), "", *levels, name, probe)
+            kinds = [(spec.task, spec.model, spec.seed) for spec in specs]
+            table, trained = self.table.loc[members], part["trained"].to_numpy()
+            networks = Networks(table, trained, kinds, str(part["probe"].to_numpy()[0]))
+            comparison = comparison_of_distances(name_of(assay), given[probe], networks, of_task)
+            if left_out := len(comparison.excluded):
+                yield f"{called}: {counted(left_out, 'network')} of which no distance is known, left out"
+            if len(comparison.items):
+                write_comparison(folder, called, comparison, tested_fields(self.trained, comparison.items["member"]))
+                words = ", ".join(comparison.measures)
+                yield f"{called}: {counted(len(comparison.items), 'network')} compared by distance: {words}"
+            else:
+                remove_comparison(folder, called)
 
     def _end(self, assay: Any, result: xr.Dataset, path: Path) -> None:
         """The lines of the assay that was asked for; those that it needs say nothing."""

@@ -6,7 +6,6 @@ Every file that it writes is named in `analysis.artefacts`. On images of a file 
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 from analysis import DEFAULT_MEASURES, artefacts, exports
 from analysis.activations.copies import COPY_COUNT, equal_places
@@ -24,25 +22,22 @@ from analysis.activations.recordings import Outside
 from analysis.activations.stimuli import Stimuli, read_stimuli
 from analysis.activations.types import Representations
 from analysis.comparison import Choices, comparison_of
+from analysis.comparison_files import write_comparison
 from analysis.engine.journal import Journal
 from analysis.engine.progress import Progress, telling
 from analysis.geometry.correlation_rdms import correlation_rdm
 from analysis.geometry.layer_correspondence import correspondence
-from analysis.inference.factors import LAYER_COUNT, layer_counts, tested_fields
-from analysis.inference.field_tests import group_means, run_field_tests
-from analysis.labelled_comparison import ComparedTask, Comparison, MeasureRecord, plain_columns
+from analysis.inference.factors import tested_fields
+from analysis.labelled_comparison import ComparedTask, Comparison
 from analysis.measures import _choice
 from analysis.scoring.partialling import check_control, confound, with_partial
 from analysis.scoring.recording_scores import outside, score_lines, score_table
-from zoo.lookup import nearest
+from zoo import lookup
 from zoo.store.reader import Trained, load
 from zoo.training.status import DIVERGED_WORD, UNFINISHED
 from zoo.wording import counted
 
-__all__ = ["Request", "Slice", "compare_zoo", "mean_rdms", "slices"]
-
-NO_TESTS = ("measure", "layer", "field", "members", "testable", "not_held")
-"""Columns of the tests where no measure is one that can be tested."""
+__all__ = ["Request", "compare_zoo", "mean_rdms"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,23 +117,6 @@ class TaskResult(NamedTuple):
     scores: pd.DataFrame | None
 
 
-class Slice(NamedTuple):
-    """One measure at one layer.
-
-    Attributes:
-      variable: the measure's variable.
-      layer: its name.
-      table: one row per item: `item`, its name, the labels and, as `layers`, how many layers the network has; NaN, or
-        "" of texts, where an item has no such label.
-      values: `(item, item)`, in the order of the table.
-    """
-
-    variable: str
-    layer: str
-    table: pd.DataFrame
-    values: np.ndarray
-
-
 def compare_zoo(directory: Path, request: Request = Request(), say: Callable[[str], Any] = print) -> None:
     """Compares all members of a zoo directory, probe by probe, and writes `analysis/`.
 
@@ -180,13 +158,15 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
     say(f"{trained.path.name}: comparing {done}, trained and untrained, by {', '.join(m.name for m in measures)}")
     stimuli = None if request.probe is None else read_stimuli(request.probe)
     stems = tuple(end.split(".")[0] for end in artefacts.ENDS if end[0] == "-")
-    if stimuli is not None and f"-{stimuli.name}".endswith(stems):
+    if stimuli is not None and (f"-{stimuli.name}".endswith(stems) or stimuli.name in lookup.names("assay")):
         raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {request.probe}.")
     probes = probes_of(trained, stimuli)
     if stimuli is not None and request.only not in probes and request.only in set(trained.members["task"]):
         raise ValueError(f"Task {request.only} takes no images; leave out --probe {request.probe} to compare it.")
     if request.only and request.only not in probes:
-        raise ValueError(f"{trained.path} has no task {request.only!r} to compare; {nearest(request.only, probes)}.")
+        raise ValueError(
+            f"{trained.path} has no task {request.only!r} to compare; {lookup.nearest(request.only, probes)}."
+        )
     probes = {task: probe for task, probe in probes.items() if request.only in ("", task)}
     layers = _layers_of(trained, request.layers, probes)
     if request.control:
@@ -218,7 +198,7 @@ def _layers_of(trained: Trained, wanted: Sequence[str], probes: Mapping[str, Pro
     for layer in wanted:
         if not any(layer in of_task for of_task in names.values()):
             everything = dict.fromkeys(name for of_task in names.values() for name in of_task)
-            raise ValueError(f"{trained.path} has no layer {layer!r}; {nearest(layer, everything)}.")
+            raise ValueError(f"{trained.path} has no layer {layer!r}; {lookup.nearest(layer, everything)}.")
     by_task = {task: [layer for layer in wanted if layer in names[task]] for task in probes}
     return {task: layers for task, layers in by_task.items() if layers}
 
@@ -287,21 +267,14 @@ def _listed(items: Sequence[str], most: int = 3) -> str:
 
 
 def _write(zoo: Path, result: TaskResult, fields: list[str], request: Request) -> None:
-    """Writes all files of one comparison; those that this one does not make, and an earlier one left, go."""
-    whole, shown, name = result.comparison, result.shown, result.name
-    networks = whole.networks()
-    tests, means = _tests_and_means(networks, fields, request.interactions)
+    """Writes all files of one comparison."""
+    networks, shown = result.comparison.networks(), result.shown
     rdms = mean_rdms(shown, set(networks.names))
     every_layer = networks.measures if networks.layers == "all" else {}
     depths = {variable: correspondence(networks, variable, fields) for variable in every_layer}
-    folder = zoo / artefacts.FOLDER
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as unfinished:  # a full disk costs nothing that was
-        parts, files = ({end: place / (name + end) for end in artefacts.ENDS} for place in (Path(unfinished), folder))
-        whole.save(parts[artefacts.COMPARISON])
+
+    def beside(parts: Mapping[str, Path]) -> None:
         artefacts.write_dataset(rdms, parts[artefacts.MEAN_RDMS])
-        means.to_csv(parts[artefacts.MEANS], index=False)
-        tests.to_csv(parts[artefacts.FIELDS], index=False)
         if len(shown.categories):
             shown.categories.to_csv(parts[artefacts.CATEGORIES], index=False)
         if depths and next(iter(depths.values())).attrs["networks"]:
@@ -309,58 +282,10 @@ def _write(zoo: Path, result: TaskResult, fields: list[str], request: Request) -
             artefacts.write_dataset(of_measures, parts[artefacts.LAYERS])
         if result.scores is not None:
             result.scores.to_csv(parts[artefacts.SCORES], index=False)
-        exports.export(Path(unfinished) / name, request.export, whole, shown, result.others)
-        # A report looks for the fields: the first to go and the last to come, so that it never mixes two comparisons.
-        files[artefacts.FIELDS].unlink(missing_ok=True)
-        for end in sorted(artefacts.ENDS, key=lambda end: end == artefacts.FIELDS):
-            artefacts.remove(files[end])
-            if parts[end].exists():
-                parts[end].replace(files[end])
+        start = parts[artefacts.COMPARISON].with_name(result.name)
+        exports.export(start, request.export, result.comparison, shown, result.others)
 
-
-def _tests_and_means(networks: Comparison, fields: list[str], interactions: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tests of the fields, and the mean similarities, of every measure at every layer."""
-    tests, means = [], []
-    with threadpool_limits(1, "blas"):  # small products: threads gain little, and on busy cores wait for each other
-        for variable, layer, table, values in slices(networks):
-            record, label = networks.measures[variable].record, {"measure": variable, "layer": layer}
-            if record.kind != "score":  # no distance: how well one predicts another is not how far they are
-                options: Any = dict(kind=record.kind, interactions=interactions)
-                tests.append(run_field_tests(values, table, fields, label, **options))
-            of_all = label | _references(variable, record)
-            means.append(group_means(values, table, fields, of_all, kind=record.kind))
-    return pd.concat(tests or [pd.DataFrame(columns=[*NO_TESTS])]), pd.concat(means)
-
-
-def _references(variable: str, record: MeasureRecord) -> dict[str, Any]:
-    """What no mean of similarities goes without: stimuli, estimator and chance, in words where it is no number."""
-    words = f"differs by pair: {variable}_chance" if record.chance_by_pair else "no closed form"
-    chance = words if record.chance is None else record.chance
-    return {"n_stimuli": record.n_stimuli, "estimator": record.estimator, "chance": chance}
-
-
-def slices(comparison: Comparison) -> list[Slice]:
-    """Every measure at every layer of the networks.
-
-    What came from elsewhere joins every layer, after its networks, but for what was taken out as a control; give
-    `comparison.networks()` for networks alone.
-    """
-    network = comparison.is_network
-    guests = np.flatnonzero(~network & (comparison.items.get("source", "") != "control"))
-    if not len(guests):
-        comparison = comparison.networks()
-        network = comparison.is_network
-    table: Any = comparison.items.reset_index(names="item")
-    if "layer_depth" in table and LAYER_COUNT not in table:
-        counts = pd.Series(layer_counts(plain_columns(table[network])), table.index[network], dtype="Int64")
-        table[LAYER_COUNT] = counts.reindex(table.index)
-    result = []
-    for variable, measured in comparison.measures.items():
-        for layer in dict.fromkeys(table["layer"][network]):
-            rows = np.concatenate([np.flatnonzero(network & (table["layer"] == layer)), guests])
-            part = plain_columns(table.iloc[rows].reset_index(drop=True))
-            result.append(Slice(variable, str(layer), part, measured.values[np.ix_(rows, rows)]))
-    return result
+    write_comparison(zoo, result.name, result.comparison, fields, interactions=request.interactions, beside=beside)
 
 
 def mean_rdms(shown: Representations, compared: set[str]) -> xr.Dataset:

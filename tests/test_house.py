@@ -44,7 +44,7 @@ FLOORS = {
         ("activations",),
         ("engine",),
         ("inference",),
-        ("scoring",),
+        ("comparison_files", "scoring"),
         ("assays", "comparison", "exports"),
         ("zoo_assays", "zoo_comparison"),
         ("report",),

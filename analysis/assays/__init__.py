@@ -81,6 +81,10 @@ class Assay(Protocol):
 
     # An assay may have `tables(result) -> Iterable[(probe_name, DataFrame)]`, too: what of it people look for in a
     # table, a row per network. The engine writes analysis/<probe_name>-<assay>.csv.
+    #
+    # And it may have `distances(result) -> Iterable[(probe_name, Distance)]`: how far every two networks on a probe are
+    # apart, each distance of a probe under another name; see `analysis/assays/_distances.py`. The engine makes a
+    # comparison of them, <probe_name>-<assay>, which is tested, and drawn by the report, as one of representations.
 
     def figures(self, result: "xr.Dataset") -> Iterable[tuple[str, "Figure"]]:
         """Draws a whole result: pictures, each with the name of the part that it shows, and with something in it. Who

@@ -1,6 +1,7 @@
 """What an assay gives, checked: its result, its lines and its pictures, so that a fault of its file is one sentence."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,7 +9,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from analysis.assays import _distances
 from analysis.assays._assayed import Assayed
+from analysis.assays._distances import Distance
 from zoo import lookup
 from zoo.spec.contracts import file_of
 from zoo.wording import first_line, short
@@ -102,6 +105,33 @@ def tables_of(assay: Any, result: xr.Dataset) -> list[tuple[str, pd.DataFrame]]:
         if not (isinstance(table, tuple) and list(map(type, table)) == [str, pd.DataFrame]):
             raise BrokenContract.of(assay, f"tables gives {short(table)}; it must give (name, DataFrame)")
     return tables
+
+
+def distances_of(assay: Any, result: xr.Dataset) -> dict[str, list[Distance]]:
+    """Name of a probe -> an assay's distances between the networks on it; none of an assay that gives none.
+
+    Raises:
+      BrokenContract: they are not as the contract asks.
+    """
+    if not hasattr(assay, "distances"):
+        return {}
+    with _named(assay, "distances"):
+        given = list(assay.distances(result))
+    counts = Counter(map(str, result["probe_name"].to_numpy())) if "member" in result.dims else {}
+    for each in given:
+        if not (isinstance(each, tuple) and list(map(type, each)) == [str, Distance]):
+            raise BrokenContract.of(
+                assay, f"distances gives {' '.join(short(each).split())}; it must give (name, Distance)"
+            )
+        if each[0] not in counts:
+            raise BrokenContract.of(assay, f"distances gives one on {each[0]!r}; {lookup.nearest(each[0], counts)}")
+        if (fault := _distances.fault_of(each[1], counts[each[0]])) is not None:
+            raise BrokenContract.of(assay, f"distances gives {fault}")
+    found = _distances.by_probe(given)
+    for probe, distances in found.items():
+        if len({distance.name for distance in distances}) < len(distances):
+            raise BrokenContract.of(assay, f"distances gives two of one name on {probe!r}")
+    return found
 
 
 def figures_of(assay: Any, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:

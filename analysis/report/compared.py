@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from analysis import artefacts
+from analysis.comparison_files import Slice, slices
 from analysis.inference.factors import LAYER_COUNT, MOST_LEVELS, layer_counts, levels, tested_fields
 from analysis.labelled_comparison import ComparedTask, Comparison, EarlierFormat, MeasureRecord
 from analysis.report.choices import chosen, shown_fields
 from analysis.report.figures import GUESTS, states_of
 from analysis.words import layer_words, subject_words
-from analysis.zoo_comparison import Slice, slices
 from zoo.store.reader import Trained
 
 
@@ -23,7 +23,7 @@ class ShownSlice(NamedTuple):
     """One measure at one layer, as pictures show it: without the networks of which nothing is known.
 
     Attributes:
-      stem: of the names of its pictures: the layer and the measure's variable.
+      stem: of the names of its pictures: the layer, where there are layers, and the measure's variable.
       title: of its figures.
       layer: its name.
       variable: the measure's.
@@ -49,7 +49,8 @@ class Compared:
 
     Attributes:
       trained: the zoo.
-      name: what its files start with: the task, and the probe's name where the images came from a file.
+      name: what its files start with: the task, and the probe's name where the images came from a file; or the probe's
+        name and the assay.
       title: of its figures.
       comparison: of all items.
       of_task: the task that it is of.
@@ -83,8 +84,10 @@ class Compared:
         rows = np.flatnonzero(np.isfinite(values).any(1) | np.isin(states_of(table), GUESTS))
         record, fields = self.comparison.measures[variable].record, shown_fields(table, self.fields)
         table, values = table.iloc[rows].reset_index(drop=True), values[np.ix_(rows, rows)]
-        title = f"{self.title}, {layer_words(layer)}"
-        return ShownSlice(f"{layer}-{variable}", title, layer, variable, record, values, table, fields)
+        title, stem = f"{self.title}, {layer_words(layer)}", f"{layer}-{variable}"
+        if not record.n_stimuli:  # an assay's, whose name is in the title, and no layer's
+            title, stem = self.title, variable
+        return ShownSlice(stem, title, layer, variable, record, values, table, fields)
 
     @functools.cached_property
     def means(self) -> pd.DataFrame:
@@ -142,12 +145,12 @@ def read_comparisons(trained: Trained) -> tuple[dict[str, Comparison], list[str]
 
 
 def compared_in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -> Iterator[Compared]:
-    """The comparisons of a directory, in the zoo's order, the tasks' own probes first."""
+    """The comparisons of a directory, in the zoo's order: on tasks' own probes, on images of files, of assays."""
     order = trained.members["member"].tolist()
 
-    def place(name: str) -> tuple[bool, int]:
-        first = comparisons[name].networks().items["member"].iloc[0]
-        return bool(_task_of(comparisons[name]).stimuli), order.index(first)
+    def place(name: str) -> tuple[bool, bool, int]:
+        first, of_task = comparisons[name].networks().items["member"].iloc[0], _task_of(comparisons[name])
+        return bool(of_task.assay), bool(of_task.stimuli), order.index(first)
 
     for name in sorted(comparisons, key=place):
         comparison = comparisons[name]
@@ -157,10 +160,16 @@ def compared_in_order(trained: Trained, comparisons: Mapping[str, Comparison]) -
             counts = alone.assign(layers=layer_counts(alone)).drop_duplicates("member").set_index("member")["layers"]
             table = table.assign(**{LAYER_COUNT: counts.reindex(table.index)})
         of_task = _task_of(comparison)
-        title = title_of(trained, of_task.task, name)
+        title = title_of(trained, of_task.task, of_task.shown or name)
+        title += f": {of_task.assay}" if of_task.assay else ""
         title += f" ({comparison.space} of maps)" if comparison.space not in ("", "mean") else ""
         fields = tested_fields(trained, table.index)
         yield Compared(trained, name, title, comparison, of_task, fields, table)
+
+
+def of_assay(comparison: Comparison) -> bool:
+    """Whether a comparison is of distances that an assay gave."""
+    return bool(_task_of(comparison).assay)
 
 
 def _task_of(comparison: Comparison) -> ComparedTask:

@@ -104,9 +104,24 @@ def value_words(record: MeasureRecord) -> str:
     return f"{record.kind}, {measure_words(record.name)[1]}"
 
 
+def measure_title(record: MeasureRecord) -> str:
+    """A measure in words and by its name, for captions: "Centred kernel alignment, cka"; "graph distance" of one that
+    an assay gives."""
+    words = measure_words(record.name)[0]
+    return f"{words}, {record.name}" if record.n_stimuli else f"{words} {record.kind}"
+
+
+def distance_title(record: MeasureRecord) -> str:
+    """The true distance of a measure, for captions of maps and trees: "arccos cka, centred kernel alignment"."""
+    if not record.n_stimuli:
+        return measure_title(record)
+    what = record.name if record.kind == "distance" else f"arccos {record.name}"
+    return f"{what}, {measure_words(record.name)[0].lower()}"
+
+
 def about(record: MeasureRecord) -> str:
-    """The stimuli and the chance level of a measure, for captions."""
-    return f"n = {record.n_stimuli} stimuli, {_chance(record)}"
+    """The stimuli, where the values are of stimuli, and the chance level of a measure, for captions."""
+    return f"n = {record.n_stimuli} stimuli, {_chance(record)}" if record.n_stimuli else _chance(record)
 
 
 def guest_names(table: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ from analysis.assays._giving import BrokenContract
 from analysis.inference.factors import SEED, tested_fields
 from analysis.report.assay_results import ASSAY_PREFIX, picture_prefix, read_assays
 from analysis.report.choices import USUAL, PictureChoices, chosen, resolved
-from analysis.report.compared import compared_in_order, read_comparisons
+from analysis.report.compared import compared_in_order, of_assay, read_comparisons
 from analysis.report.figures import style
 from analysis.report.pages import Page, all_pages
 from analysis.report.settling import settle
@@ -53,7 +53,7 @@ def report(directory: Path, choices: PictureChoices = USUAL) -> Iterator[str]:
     yield from (*refusals, *others)
     if not comparisons and not results and trained.curves.empty:
         raise ValueError(f"{trained.path} has nothing to report, not even the curve of a network; train it first.")
-    if not artefacts.names(trained.path):
+    if len(artefacts.names(trained.path)) == sum(of_assay(comparison) for comparison in comparisons.values()):
         yield f"{trained.path} has no comparison; compare makes one"
     folder, broken = trained.path / "figures", []
     drawing = _Drawing(pages, folder, {picture_prefix(path) for path in artefacts.assays(trained.path)})

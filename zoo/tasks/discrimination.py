@@ -34,7 +34,8 @@ class Task:
     Nothing but the response counts.
 
     Inputs `(trial, steps, K)`, targets `(trial, steps, K)`, or `(trial, steps, 2 K)` with the differences last; mask
-    `(trial, steps)`, 1 in the response. Conditions: `first` and `second`, f_1 and f_2 of the first channel; `delay`, ms.
+    `(trial, steps)`, 1 in the response. Conditions: `first` and `second`, f_1 and f_2 of the first channel, and
+    `delay`, in ms.
 
     The score is R^2 and not the share of right signs: it counts the differences, too.
 

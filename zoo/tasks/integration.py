@@ -1,9 +1,9 @@
-"""Path integration: from how fast it moves, where it is.
+"""Path integration: from movements, where it is.
 
-The input is a velocity, or a heading and a speed; the output the position, in one to three dimensions, in an arena with
-reflecting walls. Cueva & Wei (2018, ICLR) trained networks on speed and heading; Huang et al. (2025, NeurIPS) in two
-and three dimensions, with positions from -5 to 5. With velocities a linear integrator solves the task but for what its
-size costs; with headings the product of two inputs has to be integrated.
+The input is a displacement, or a heading and a speed; the output the position, in one to three dimensions, in an arena
+with reflecting walls. Cueva & Wei (2018, ICLR) trained networks on speed and heading; Huang et al. (2025, NeurIPS) in
+two and three dimensions, with positions from -5 to 5. With displacements the task is to add up inputs, with headings
+to add up products of two.
 """
 
 import dataclasses
@@ -27,16 +27,16 @@ class Task:
 
     Along each axis the velocity without walls is a stationary Gaussian process of sd `speed` and correlation
     exp(-time / persistence). Its integral is folded back where it would pass a wall, as by a mirror: that is the
-    position x(t), and the velocity is v(t) = (x(t) - x(t - dt)) / dt. Inputs are v / `speed`, or the heading v / |v|
-    and then |v| / `speed`. The target at t is x(t), the input's own step counted.
+    position x(t). Inputs are the displacements of each step, d(t) = x(t) - x(t - dt), or the heading d / |d| and then
+    |d|. The target at t is x(t), the input's own step counted.
 
-    Inputs `(trial, steps, D)`, with headings `(trial, steps, D + 1)`; targets `(trial, steps, D)`; mask of ones `(trial,
-    steps)`. Condition: `end`, on which side of the centre the path ends along each axis, read as a binary number, the
-    first axis the least.
+    Inputs `(trial, steps, D)`, with headings `(trial, steps, D + 1)`; targets `(trial, steps, D)`; mask of ones
+    `(trial, steps)`. Condition: `end`, on which side of the centre the path ends along each axis, read as a binary
+    number, the first axis the least.
 
     Attributes:
       dimensions: number of axes, D.
-      motion: what is shown, "velocity" or "heading", which is heading and speed.
+      motion: what is shown, "displacement" or "heading", which is heading and speed.
       arena: distance from the centre to a wall, A, in the unit of positions.
       speed: sd of the velocity along an axis, per s. At 8 paths of 1 s reach the walls at times.
       persistence: time constant of the velocity, ms.
@@ -48,7 +48,7 @@ class Task:
     """
 
     dimensions: int = setting(2, least=1, most=3)
-    motion: str = setting("velocity", choices=("velocity", "heading"))
+    motion: str = setting("displacement", choices=("displacement", "heading"))
     arena: Static[float] = setting(5.0, above=0.0)
     speed: Static[float] = setting(8.0, above=0.0)
     persistence: Static[float] = setting(200.0, above=0.0)
@@ -80,8 +80,7 @@ class Task:
     def _trials(self, key: jax.Array, batch: int) -> Trials:
         path_key, noise_key = jax.random.split(key)
         position = self._path(jax.random.normal(path_key, (batch, self.steps, self.dimensions)))
-        velocity = jnp.diff(position, axis=1, prepend=jnp.zeros((batch, 1, self.dimensions))) * (1000 / self.dt)
-        inputs = velocity / self.speed
+        inputs = jnp.diff(position, axis=1, prepend=jnp.zeros((batch, 1, self.dimensions)))
         if self.motion == "heading":
             size = jnp.sqrt(jnp.sum(inputs**2, axis=-1, keepdims=True))
             inputs = jnp.concatenate([inputs / jnp.maximum(size, 1e-6), size], axis=-1)

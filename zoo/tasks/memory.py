@@ -39,7 +39,8 @@ class Task:
     the cues in turn; without noise all trials of a cue are alike, and a batch of 2 is as good as any.
 
     The score is the smaller of two means over the steps of the response: accuracy, the share in which the right output
-    is the larger one, and reliability, the right output's part in the sum of both, negative ones taken as 0.
+    y is the larger one, the other being z, and reliability, (1 + y - z) / 2 kept within 0 and 1. Where both add up to 1
+    that is y / (y + z), as it is published; of outputs near 0 it is a half and not anything.
 
     Attributes:
       cue: ms that the cue is shown.
@@ -129,9 +130,7 @@ class Task:
         right = jnp.sum(outputs * trials.targets, axis=-1)
         wrong = jnp.sum(outputs * (1 - trials.targets), axis=-1)
         accuracy = 0.5 + 0.5 * jnp.sign(right - wrong)
-        right, wrong = jax.nn.relu(right), jax.nn.relu(wrong)
-        none = right + wrong == 0
-        reliability = jnp.where(none, 0.5, right / jnp.where(none, 1.0, right + wrong))
+        reliability = jnp.clip(0.5 + 0.5 * (right - wrong), 0.0, 1.0)
         count = jnp.sum(answers)
         return jnp.sum(accuracy * answers) / count, jnp.sum(reliability * answers) / count
 

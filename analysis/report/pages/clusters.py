@@ -19,6 +19,7 @@ from analysis.report.figures import (
     GUESTS,
     about,
     colours_of,
+    distance_title,
     draw_matrix,
     guest_names,
     levels_of,
@@ -26,7 +27,7 @@ from analysis.report.figures import (
     states_of,
 )
 from analysis.report.pages import Picture
-from analysis.words import field_words, level_words, measure_words
+from analysis.words import field_words, level_words
 from zoo.wording import counted
 
 ORDER = 40
@@ -113,13 +114,12 @@ def draw(
     if legends:
         _legend(figure, legends)
     faithful = np.corrcoef(hierarchy.cophenet(tree.joins), squareform(distance, checks=False))[0, 1]
-    what = record.name if record.kind == "distance" else f"arccos {record.name}"
     unit = "distance" if record.kind == "distance" else "radians"
     branches.set_xlabel(f"{unit} at which\ngroups join\n(left: less alike)", fontsize=8)
     count = ", ".join(
         counted(int(np.sum(states == state)), name) for state, name in LEAF_WORDS.items() if state in states
     )
-    note = f"{count}: average linkage of {what},\n{measure_words(record.name)[0].lower()};"
+    note = f"{count}: average linkage of\n{distance_title(record)};"
     note += f" cophenetic correlation {faithful:.2f} (1: faithful); {about(record)}"
     note += f"\n{counted(gone, 'item')} without all distances left out" if gone else ""
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)

@@ -20,12 +20,13 @@ from analysis.report.figures import (
     draw_matrix,
     guest_names,
     levels_of,
+    measure_title,
     names_of,
     runs,
     states_of,
 )
 from analysis.report.pages import Picture
-from analysis.words import field_words, measure_words
+from analysis.words import field_words
 
 ORDER = 20
 TAKES = "comparison"
@@ -97,7 +98,7 @@ def draw(
     for edge in runs(states.tolist())[0][1:]:
         axes.axhline(edge - 0.5, color="white", lw=2)
         axes.axvline(edge - 0.5, color="white", lw=2)
-    ordered = f"{measure_words(record.name)[0]}, {record.name}; "
+    ordered = f"{measure_title(record)}; "
     ordered += f"networks ordered by {', '.join(dict.fromkeys([*map(field_words, fields), 'seed']))}"
     if len(named) < len(fields):
         ordered += f"; named by {', '.join(map(field_words, named)) or 'model'}"

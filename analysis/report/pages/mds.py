@@ -26,10 +26,20 @@ from analysis.inference.field_tests import alike
 from analysis.labelled_comparison import MeasureRecord
 from analysis.report.choices import chosen
 from analysis.report.compared import Compared
-from analysis.report.figures import MARKS, about, colours_of, guest_names, levels_of, marks_of, name_levels, states_of
+from analysis.report.figures import (
+    MARKS,
+    about,
+    colours_of,
+    distance_title,
+    guest_names,
+    levels_of,
+    marks_of,
+    name_levels,
+    states_of,
+)
 from analysis.report.pages import Picture
 from analysis.report.settling import name_points
-from analysis.words import field_words, measure_words, row_words
+from analysis.words import field_words, row_words
 from zoo.training.status import DIVERGED_WORD
 
 ORDER = 30
@@ -92,7 +102,8 @@ def applies(compared: Compared) -> bool:
 
 def figures(compared: Compared) -> Iterator[Picture]:
     for shown in compared.shown:
-        if shown.record.kind != "score" and len(shown.table):  # a score has no distance: nothing to lay out
+        # A score has no distance, and of networks that were compared in groups none has all: nothing to lay out.
+        if shown.record.kind != "score" and len(complete(true_distance(shown.values, shown.record.kind))):
             what = (shown.values, shown.table, shown.fields, shown.record, shown.title, compared.fields)
             yield f"{shown.stem}-mds", draw(*what)
 
@@ -240,8 +251,7 @@ def _note(layout: Layout, record: MeasureRecord, resampled_units: set[str]) -> s
     misfit = stress(layout.distance, layout.points)
     fit = "a poor fit" if misfit > 0.2 else "a fair fit" if misfit > 0.1 else "a good fit"
     method = "metric MDS" if layout.all_axes is None else f"classical MDS ({len(layout.distance)} items)"
-    what = record.name if record.kind == "distance" else f"arccos {record.name}"
-    note = f"{method} of {what}, {measure_words(record.name)[0].lower()};\n"
+    note = f"{method} of {distance_title(record)};\n"
     note += f"near is alike, stress {misfit:.2f} ({fit}; 0: exact), {about(record)}"
     if resampled_units:
         note += "\nellipses hold the mean of a level with 90 % confidence (bootstrap"

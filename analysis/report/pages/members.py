@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from analysis.activations.probes import finished_alike
 from analysis.report.compared import Compared
 from zoo.tasks import score_words
+from zoo.wording import counted
 
 ORDER = 10
 TAKES = "comparison"
@@ -26,8 +27,11 @@ def lines(compared: Compared) -> Iterator[str]:
         f"{score} {table['score'].median():.4f} (median), {table['score'].min():.4f} (lowest); "
         f"higher is better, {_levels(of_task.chance, of_task.solved)}"
     )
+    if of_task.assay and (gone := len(compared.comparison.excluded)):
+        yield f"  {counted(gone, 'network')} of which no distance is known, left out"
+    again = "assay" if of_task.assay else "compare"
     if (since := finished_alike(compared.trained, table.index) - compared.of_task.finished) > 0:
-        yield f"  {since} members were trained to their end since; compare again to have them in"
+        yield f"  {since} members were trained to their end since; {again} again to have them in"
 
 
 def _levels(chance: float, solved: float) -> str:

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis import artefacts
+from analysis.comparison_files import Slice
 from analysis.report import compared as module
 from analysis.report.compared import read_comparisons
-from analysis.zoo_comparison import Slice
 from tests.analysis.report.pictures import RECORD, compared, with_guests, zoo
 
 

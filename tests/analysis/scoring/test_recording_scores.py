@@ -15,9 +15,10 @@ from analysis.activations.probes import Probe
 from analysis.activations.recordings import Outside, halves
 from analysis.activations.types import RDM, Group, Representations
 from analysis.comparison import comparison_of
+from analysis.comparison_files import slices
 from analysis.labelled_comparison import Comparison
 from analysis.scoring.recording_scores import SCORE_COLUMNS, outside, score_lines, score_table
-from analysis.zoo_comparison import Request, compare_zoo, slices
+from analysis.zoo_comparison import Request, compare_zoo
 from models import mlp
 from tests.zoo.tasks import class_targets
 from zoo import Training, Zoo, train

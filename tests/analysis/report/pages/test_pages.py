@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -63,7 +63,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     of = compared(pd.DataFrame(), tmp_path)
     vars(of.trained).update(members=pd.DataFrame({"member": []}), curves=pd.DataFrame())
     monkeypatch.setattr(writing, "load", lambda directory: of.trained)
-    monkeypatch.setattr(writing, "read_comparisons", lambda trained: ({of.name: of.comparison}, []))
+    of_representations = SimpleNamespace(of_task=SimpleNamespace(assay=""))
+    monkeypatch.setattr(writing, "read_comparisons", lambda trained: ({of.name: of_representations}, []))
     monkeypatch.setattr(writing, "compared_in_order", lambda trained, comparisons: [of])
     return tmp_path
 
