@@ -9,8 +9,8 @@ Two networks that differ in the order of their units only are one network. The d
     min over permutations P of |W - P' V P|,
 
 over all gates together (Huang et al. 2025, NeurIPS). It is an upper bound: the best of several starts of the FAQ
-algorithm (Vogelstein et al. 2015), each improved by exchanging pairs of units. Between networks of one size it is of
-use as it is; between sizes it has to be divided by their numbers of weights.
+algorithm (Vogelstein et al. 2015), each improved by exchanging pairs of units. Lines, pictures and tests have it per
+weight: divided by the root of their number. Huang et al. divide by the number itself where they compare sizes.
 """
 
 import dataclasses
@@ -105,9 +105,7 @@ class Assay:
         """Per probe, the distance per weight between every two networks of one cohort and state that were compared."""
         for name, of_probe in _pictures.probes(result):
             members, trained = of_probe["member"].to_numpy(), of_probe["trained"].to_numpy()
-            by_member = of_probe["distance"].sel(other=members).to_numpy()
-            by_member = np.where(trained[:, None] == trained[None], by_member, np.nan)
-            values = by_member / np.sqrt(of_probe["entries"].to_numpy())[:, None]
+            values = np.where(trained[:, None] == trained[None], _per_weight(of_probe, members), np.nan)
             if not np.isfinite(values[~np.eye(len(values), dtype=bool)]).any():
                 continue
             about = (
@@ -119,22 +117,22 @@ class Assay:
     def lines(self, result: xr.Dataset) -> Iterator[str]:
         """A line per probe and gate, and one of the distances."""
         for name, of_probe in _pictures.probes(result):
-            known = np.isfinite(of_probe["norm"].to_numpy()).any(0)
-            for gate in of_probe["gate"].to_numpy()[known].tolist():
-                at_gate, words = of_probe.sel(gate=gate), []
+            for gate, at_gate in _gates(of_probe):
+                words = []
                 for state, part in _pictures.states(at_gate):
-                    values = {key: part[key].to_numpy() for key in ("spectral_radius", "effective_rank", "change")}
-                    radius, rank, change = (_median(value) for value in values.values())
-                    words.append(
-                        f"{state} spectral radius {radius}, effective rank {rank}, change since before training {change}"
+                    radius, rank, change = (
+                        f"{float(part[key].median()):.3g}" for key in ("spectral_radius", "effective_rank", "change")
                     )
-                which = f", gate {gate}" if known.sum() > 1 else ""
+                    moved = f", change since before training {change}" if part["trained"].any() else ""
+                    words.append(f"{state} spectral radius {radius}, effective rank {rank}{moved}")
+                which = f", gate {gate}" if len(_gates(of_probe)) > 1 else ""
                 yield f"{name}{which}, recurrent weights, medians: {'; '.join(words)}"
-            words = []
-            for state, values in _compared(of_probe):
-                words.append(f"{state} {_median(values)} (median of {counted(len(values), 'pair')})")
-            if words:
-                yield f"{name}, distance of recurrent weights, an upper bound: {'; '.join(words)}"
+            pairs = [
+                f"{state} {np.median(values):.3g} (median of {counted(len(values), 'pair')})"
+                for state, values in _compared(of_probe)
+            ]
+            if pairs:
+                yield f"{name}, distance of recurrent weights, per weight, an upper bound: {'; '.join(pairs)}"
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe: spectral radius, effective rank and change of every network, and the distances of all pairs."""
@@ -142,24 +140,22 @@ class Assay:
         for name, of_probe in _pictures.probes(result):
             figure = Figure(figsize=(11, 3.2), layout="constrained")
             *panels, last = figure.subplots(1, 4)
+            gates = _gates(of_probe)
             for axes, (variable, words) in zip(panels, names.items()):
-                for place, (state, part) in enumerate(_pictures.states(of_probe)):
-                    for i, gate in enumerate(part["gate"].to_numpy().tolist()):
-                        values = part[variable].sel(gate=gate).to_numpy()
-                        values = values[np.isfinite(values)]
-                        label = state if i == 0 else None
-                        x = i + 0.3 * place - 0.15 + _spread(len(values))
-                        axes.plot(x, values, ".", color=f"C{place}", label=label)
-                gates = of_probe["gate"].to_numpy()[np.isfinite(of_probe["norm"].to_numpy()).any(0)].tolist()
-                axes.set_xticks(range(len(gates)), [f"gate {gate}" for gate in gates] if len(gates) > 1 else [""])
+                for i, (_, at_gate) in enumerate(gates):
+                    for place, (state, part) in enumerate(_pictures.states(at_gate)):
+                        values, x = part[variable].to_numpy(), i + 0.3 * place - 0.15
+                        label = None if i else state
+                        axes.plot(x + _spread(len(values)), values, ".", color=f"C{place}", label=label)
+                axes.set_xticks(range(len(gates)), [f"gate {gate}" if len(gates) > 1 else "" for gate, _ in gates])
                 axes.set_ylabel(words)
             panels[0].legend(fontsize=7)
-            for place, (state, values) in enumerate(_compared(of_probe)):
-                last.plot(place + _spread(len(values)), np.sort(values), ".", color=f"C{place}", label=state)
-            states = [state for state, _ in _compared(of_probe)]
-            last.set_xticks(range(len(states)), states)
-            last.set_xlim(-0.5, max(len(states), 1) - 0.5)
-            last.set_ylabel("distance of two networks\n(0: the same but for the order of units)")
+            pairs = _compared(of_probe)
+            for place, (_, values) in enumerate(pairs):
+                last.plot(place + _spread(len(values)), np.sort(values), ".", color=f"C{place}")
+            last.set_xticks(range(len(pairs)), [state for state, _ in pairs])
+            last.set_xlim(-0.5, max(len(pairs), 1) - 0.5)
+            last.set_ylabel("distance of two networks, per weight\n(0: alike but for the order of units)")
             figure.suptitle(_pictures.title_of(name, of_probe), x=0.01, ha="left")
             yield name, figure
 
@@ -175,19 +171,34 @@ def _by_gate(weights: np.ndarray) -> np.ndarray:
     return np.float64(weights).reshape(members, units, width // units, units).swapaxes(1, 2)
 
 
-def _compared(result: xr.Dataset) -> list[tuple[str, np.ndarray]]:
-    """ "trained" and "untrained" -> the distances of its pairs, each once; a state without any is left out."""
+def _gates(result: xr.Dataset) -> list[tuple[int, xr.Dataset]]:
+    """Every gate, and the networks that have it, without distances: by these no two untrained copies would be alike."""
+    alone = result.drop_vars(["distance", "other"])
     found = []
-    for state, part in _pictures.states(result):
-        square = part["distance"].sel(other=part["member"].to_numpy()).to_numpy()
+    for gate in alone["gate"].to_numpy().tolist():
+        at_gate = alone.sel(gate=gate)
+        if len(rows := np.flatnonzero(np.isfinite(at_gate["norm"]))):
+            found.append((gate, at_gate.isel(member=rows)))
+    return found
+
+
+def _compared(result: xr.Dataset) -> list[tuple[str, np.ndarray]]:
+    """ "trained" and "untrained" -> the distances per weight of its pairs, each once; a state without any is left out,
+    and untrained copies count once."""
+    found = []
+    for state, part in _pictures.states(result.drop_vars(["distance", "other"])):
+        members = part["member"].to_numpy()
+        of_state = result.isel(member=np.flatnonzero(result["trained"] == part["trained"].to_numpy()[0]))
+        square = _per_weight(of_state.sel(member=members), members)
         values = square[np.tril_indices(len(square), -1)]
         if len(values := values[np.isfinite(values)]):
             found.append((state, values))
     return found
 
 
-def _median(values: np.ndarray) -> str:
-    return f"{np.nanmedian(values):.3g}"
+def _per_weight(result: xr.Dataset, others: np.ndarray) -> np.ndarray:
+    """The root mean square difference of weights, of every network to each of these, `(member, other)`."""
+    return result["distance"].sel(other=others).to_numpy() / np.sqrt(result["entries"].to_numpy())[:, None]
 
 
 def _spread(count: int) -> np.ndarray:

@@ -92,15 +92,16 @@ class Task:
 
     def _path(self, normals: jax.Array) -> jax.Array:
         """Positions of standard normal numbers, both `(trial, steps, axis)`."""
-        # The velocity and its integral are linear in the numbers: one product with a table in place of a scan.
+        # Velocities are linear in the numbers: one product with a table in place of a scan.
         kept = np.exp(-self.dt / self.persistence)
         after = np.arange(self.steps)[:, None] - np.arange(self.steps)[None]
-        velocity = np.where(after >= 0, kept ** np.maximum(after, 0), 0.0)
-        velocity[:, 1:] *= np.sqrt(1 - kept**2)  # the first is drawn from the stationary distribution
-        table = jnp.asarray(np.cumsum(velocity, axis=0) * self.speed * self.dt / 1000, jnp.float32)
-        free = jnp.einsum("ts,bsd->btd", table, normals, precision=jax.lax.Precision.HIGHEST)
-        side = self.arena
-        return jnp.abs(jnp.mod(free - side, 4 * side) - 2 * side) - side
+        table = np.where(after >= 0, kept ** np.maximum(after, 0), 0.0)
+        table[:, 1:] *= np.sqrt(1 - kept**2)  # the first is drawn from the stationary distribution
+        table = jnp.asarray(table * self.speed * self.dt / 1000, jnp.float32)
+        moves = jnp.einsum("ts,bsd->btd", table, normals, precision=jax.lax.Precision.HIGHEST)
+        free = jnp.cumsum(moves, axis=1)
+        turns = jnp.round(free / (2 * self.arena))  # how many walls lie between
+        return (free - 2 * self.arena * turns) * jnp.where(turns % 2 == 0, 1.0, -1.0)
 
     def condition_words(self, name: str, value: Any) -> str:
         """The sides on which a path ends, the first axis first."""

@@ -21,7 +21,20 @@ from zoo import lookup
 from zoo.data import datasets
 from zoo.data.datasets import CLASSES, Dataset
 from zoo.spec.contracts import check_contract, class_of
-from zoo.tasks import cifar10, context, digits, fashion_mnist, flipflop, mnist, reach, sine, targets
+from zoo.tasks import (
+    cifar10,
+    context,
+    digits,
+    discrimination,
+    fashion_mnist,
+    flipflop,
+    integration,
+    memory,
+    mnist,
+    reach,
+    sine,
+    targets,
+)
 from zoo.training.answers import check_task
 
 NAMES = [name for name in lookup.names("task") if not zoo.tasks.is_environment(class_of("task", name))]
@@ -423,6 +436,141 @@ def test_chaos_never_comes_back_to_where_it_was():
         assert distance.min() > 0.1
 
 
+# discrimination
+
+
+def test_discrimination_asks_for_the_sign_of_the_difference_after_the_delay_drawn():
+    task = discrimination.Task(channels=2, difference=True)
+    trials = made(task, "sample", batch=512)
+    inputs, targets, mask = (np.asarray(x) for x in (trials.inputs, trials.targets, trials.mask))
+    delays = np.asarray(trials.conditions["delay"]) / 10
+    assert set(delays) == set(range(5, 21))
+    for i in range(512):
+        delay = int(delays[i])
+        first, second = inputs[i, 0], inputs[i, 5 + delay]
+        np.testing.assert_array_equal(inputs[i, :5], np.tile(first, (5, 1)))
+        np.testing.assert_array_equal(inputs[i, 5 : 5 + delay], 0)
+        np.testing.assert_array_equal(inputs[i, 5 + delay : 10 + delay], np.tile(second, (5, 1)))
+        np.testing.assert_array_equal(inputs[i, 10 + delay :], 0)
+        np.testing.assert_array_equal(np.flatnonzero(mask[i]), 10 + delay + np.arange(5))
+        expected = [*np.sign(second - first), *np.abs(second - first) * 10 / 8]
+        np.testing.assert_allclose(targets[i, 10 + delay : 15 + delay], np.tile(expected, (5, 1)), atol=1e-6)
+    shown = np.unique(np.round(10 * inputs[inputs > 0], 4))
+    np.testing.assert_array_equal(shown, np.arange(2, 11))
+
+
+def test_discrimination_probe_has_every_pair_of_different_stimuli_once():
+    conditions = made(discrimination.Task(channels=2), "probe").conditions
+    pairs = set(zip(np.asarray(conditions["first"]).tolist(), np.asarray(conditions["second"]).tolist(), strict=True))
+    assert len(pairs) == len(conditions["first"]) == 72
+    assert all(first != second for first, second in pairs)
+    assert set(np.asarray(conditions["delay"])) == {200}
+
+
+def test_discrimination_refuses_what_it_cannot_show():
+    with pytest.raises(ValueError, match="must be below highest"):
+        discrimination.Task(lowest=5.0, highest=2.0)
+    with pytest.raises(ValueError, match=r"shortest_delay=300\.0 ms must be at most longest_delay=200\.0 ms"):
+        discrimination.Task(shortest_delay=300.0)
+    with pytest.raises(ValueError, match=r"response=45\.0 ms must be a multiple of dt=10\.0 ms"):
+        discrimination.Task(response=45.0)
+
+
+# integration
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_integration_is_the_sum_of_the_displacements_and_stays_in_the_arena(dimensions):
+    task = integration.Task(dimensions=dimensions, speed=40.0)
+    trials = made(task, "sample", batch=256)
+    inputs, targets = np.asarray(trials.inputs), np.asarray(trials.targets)
+    assert inputs.shape == targets.shape == (256, 100, dimensions)
+    np.testing.assert_allclose(np.cumsum(inputs, axis=1), targets, atol=1e-4)
+    assert 4.5 < np.abs(targets).max() <= 5
+    np.testing.assert_array_equal(trials.conditions["end"], (targets[:, -1] > 0) @ (2 ** np.arange(dimensions)))
+
+
+def test_integration_shows_headings_of_length_1_and_speeds():
+    velocity, heading = (made(integration.Task(motion=motion), "sample") for motion in ("displacement", "heading"))
+    inputs = np.asarray(heading.inputs)
+    np.testing.assert_array_equal(heading.targets, velocity.targets)
+    np.testing.assert_allclose(np.linalg.norm(inputs[..., :2], axis=-1), 1, atol=1e-3)
+    np.testing.assert_allclose(inputs[..., :2] * inputs[..., 2:], velocity.inputs, atol=1e-5)
+
+
+def test_integration_moves_with_the_speed_and_the_persistence_stated_where_no_wall_is_near():
+    task = integration.Task(dimensions=3, arena=1000.0, speed=4.0, persistence=100.0)
+    velocity = np.asarray(made(task, "sample", batch=2048).inputs) * 100
+    assert velocity.std() == pytest.approx(4, rel=0.02)
+    assert velocity[:, 0].std() == pytest.approx(4, rel=0.04)
+    for lag in (1, 10, 20):
+        correlation = (velocity[:, lag:] * velocity[:, :-lag]).mean() / 16
+        assert correlation == pytest.approx(np.exp(-lag / 10), abs=0.03)
+
+
+def test_integration_is_a_mirror_at_the_walls():
+    """Unfolded, a path is one of an arena without walls, step sizes kept but for those that touch a wall."""
+    near, far = (made(integration.Task(dimensions=1, arena=a, speed=40.0), "sample") for a in (5.0, 1000.0))
+    sizes, free = np.abs(np.asarray(near.inputs)), np.abs(np.asarray(far.inputs))
+    touching = sizes < free - 1e-3
+    assert 0 < touching.mean() < 0.1
+    np.testing.assert_allclose(sizes[~touching], free[~touching], atol=1e-3)
+
+
+# memory
+
+
+@pytest.mark.parametrize(("delay", "post"), [(0.0, 0.0), (100.0, 0.0), (400.0, 30.0)])
+def test_memory_has_the_times_and_the_loss_of_the_published_code(delay, post):
+    """Cue 6, response 10 and at times 6 further steps; the last 10, or 16, weigh 1 - 10 / T, the others 10 / T."""
+    task = memory.Task(delay=delay, post=post)
+    trials = made(task, "sample", batch=4)
+    late = 10 + round(post / 5)
+    length = 6 + round(delay / 5) + late
+    inputs, targets = np.zeros((4, length, 2)), np.zeros((4, length, 2))
+    for i in range(4):
+        inputs[i, :6, i % 2] = 1
+        targets[i, length - late : length - late + 10, i % 2] = 1
+    np.testing.assert_array_equal(trials.inputs[:, :length], inputs)
+    np.testing.assert_array_equal(trials.inputs[:, length:], 0)
+    np.testing.assert_array_equal(trials.targets[:, :length], targets)
+    outputs = np.asarray(jax.random.normal(jax.random.key(1), trials.targets.shape))
+    weights = np.where(np.arange(length) < length - late, late / length, 1 - late / length)
+    expected = ((outputs[:, :length] - targets) ** 2 * weights[:, None]).mean()
+    assert float(task.loss(outputs, trials)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_memory_of_every_delay_is_one_program():
+    traces = []
+
+    @jax.jit
+    def weights(delay):
+        traces.append(1)
+        return memory.Task(delay=delay).sample(jax.random.key(0), 2).mask
+
+    lengths = [zoo.tasks.lengths(weights(delay))[0] for delay in (0.0, 20.0, 400.0)]
+    assert lengths == [16, 20, 96]
+    assert len(traces) == 1
+
+
+def test_memory_is_reliable_where_the_right_output_is_larger_by_1():
+    task = memory.Task()
+    trials = made(task, "evaluation")
+    for size, reliability in ((1.0, 1.0), (3.0, 1.0), (0.2, 0.6), (0.0, 0.5)):
+        accuracy, found = task.accuracy_and_reliability(size * trials.targets, trials)
+        assert float(found) == pytest.approx(reliability)
+        assert float(accuracy) == (1 if size else 0.5)
+    assert float(task.score(-trials.targets, trials)) == 0
+    assert float(task.score(0.2 * trials.targets, trials)) == pytest.approx(0.6)
+
+
+def test_memory_refuses_a_delay_that_a_trial_has_no_room_for():
+    with pytest.raises(ValueError, match=r"delay=500\.0 ms must be at most longest_delay=400\.0 ms"):
+        memory.Task(delay=500.0)
+    with pytest.raises(ValueError, match=r"cue=33\.0 ms must be a multiple of dt=5\.0 ms"):
+        memory.Task(cue=33.0)
+
+
 # images
 
 
@@ -528,7 +676,7 @@ def test_digits_stay_the_digits_they_were():
         ("images", "accuracy"),
         ("bandit", "1 - regret / regret at random"),
     ]
-    + [(name, "R\u00b2") for name in ("context", "sine", "reach", "targets")],
+    + [(name, "R\u00b2") for name in ("context", "discrimination", "integration", "sine", "reach", "targets")],
 )
 def test_a_task_says_in_words_what_its_score_is(name: str, words: str) -> None:
     assert zoo.tasks.score_words(class_of("task", name)) == words
@@ -551,6 +699,10 @@ def test_a_task_that_does_not_say_what_its_score_is_or_its_conditions_are_has_th
         (context.Task(), "context", 1, "integrate 2"),
         (context.Task(), "coherence1", 0.25, "mean +0.25"),
         (reach.Task(), "direction", 45.0, "45\u00b0"),
+        (discrimination.Task(), "first", 2.0, "2 Hz"),
+        (discrimination.Task(), "delay", 50.0, "50 ms"),
+        (integration.Task(), "end", 2, "- +"),
+        (memory.Task(), "cue", 0, "cue 1"),
         (targets.Task(), "pattern", 0, "pattern 1"),
         (cifar10.Task(), "label", 0, "airplane"),
         (class_of("task", "bandit")(), "best", 1, "arm 2"),
