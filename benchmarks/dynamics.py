@@ -13,8 +13,8 @@ all networks with and without compilation.
     jax-loop    one network after the other: Adam on the speed of all starts together, jitted once for all networks
     torch-loop  the same in PyTorch, as the field's tool does it (Golub & Sussillo 2018, JOSS 3:1003)
 
-Both loops follow the published settings of that tool: q = |F(x) - x|^2 / 2, Adam at .05, times .7 every 500 steps, until
-at every start q < 1e-12 or no change, or for 5,000 steps; ends within 1e-3 of one before are one, and those ten
+Both loops follow the published settings of that tool: q = |F(x) - x|^2 / 2, Adam at .05, times .7 every 500 steps,
+until at every start q < 1e-12 or no change, or for 5,000 steps; ends within 1e-3 of one before are one, and those ten
 times as far from the middle as the starts are none; then Jacobians in one batch, and their eigenvalues. They run over
 --networks of the networks and are scaled to all, compilation not scaled.
 
@@ -69,12 +69,12 @@ def trained(cell: str, folder: Path, members: int, steps: int) -> Any:
     return found
 
 
-def population(zoo: Any) -> Any:
-    """What an assay is given."""
+def population(zoo: Any, cohort: Any = None) -> Any:
+    """What an assay is given of a cohort, or of the only one."""
     from analysis.activations.probes import probes_of
     from analysis.assays._assayed import Assayed
 
-    (cohort,) = zoo.zoo.cohorts
+    cohort = cohort or zoo.zoo.cohorts[0]
     (probe,) = probes_of(zoo).values()
     return Assayed(zoo, cohort, [member.id for member in cohort.members], "last", probe, {})
 
@@ -353,10 +353,21 @@ def _print_points(cell: str, problem: Any, folder: Path, names: list[str]) -> No
 
 def doubling(arguments: argparse.Namespace) -> None:
     """Whether more starts find more, cell by cell."""
+    from zoo import load
+    from zoo.spec.fields import name_of
+
     with contextlib.ExitStack() as stack:
         folder = arguments.zoos or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for cell in arguments.cells:
-            networks = population(trained(cell, folder, arguments.members, arguments.steps))
+            if arguments.on:
+                zoo = load(arguments.on)
+                models = {cohort.id: (cohort, cohort.members[0].model) for cohort in zoo.zoo.cohorts}
+                wanted = (
+                    c for c, m in models.values() if (name_of(m), m.hidden, m.activation) == (cell, HIDDEN, "tanh")
+                )
+                networks = population(zoo, next(wanted))
+            else:
+                networks = population(trained(cell, folder, arguments.members, arguments.steps))
             twice = visited(networks, 2 * STARTS)
             once = twice._replace(starts=twice.starts[:, :STARTS])
             few, many = (found_by(networks, where, 8) for where in (once, twice))
@@ -381,6 +392,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("peers", "doubling"))
     parser.add_argument("--zoos", type=Path, help="a folder in which trained networks are kept")
+    parser.add_argument("--on", type=Path, help="a directory of the preset `flipflop`, for `doubling`")
     parser.add_argument("--members", type=int, help="networks: 64 of `peers`, 16 of `doubling`")
     parser.add_argument("--steps", type=int, default=1000, help="of training")
     parser.add_argument("--model", choices=("vanilla", "gru"), default="vanilla", help="of `peers`")
