@@ -26,10 +26,13 @@ from analysis.studies._replicates import (
 from analysis.studies._results import UNTRAINED, Results
 from analysis.zoo_comparison import Request
 from models import setting
-from zoo.presets import context, flipflop, sine
+from zoo.presets._universality import WIDTHS, universality
 from zoo.spec.zoo import Zoo
 
 TASKS = ("flipflop", "sine", "context")
+
+GRID = {"small": (WIDTHS, 2), "full": ((64, 128, 256), 30)}
+"""Widths, and seeds of each kind."""
 
 TRUNCATIONS = ("variance=0.9", "variance=0.95", "variance=0.99", "components=10", "components=20")
 """Of SVCCA, for the paper's own could not be verified."""
@@ -77,7 +80,8 @@ class Study:
     )
 
     def zoo(self) -> Zoo:
-        return flipflop.zoo + sine.zoo + context.zoo
+        of_tasks = [universality(task, *GRID[self.size]) for task in TASKS]
+        return sum(of_tasks[1:], start=of_tasks[0])
 
     def comparisons(self) -> list[Request]:
         return [Request(measures=GEOMETRY, layers=LAYERS, exclude_degenerate=True)]

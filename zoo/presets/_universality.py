@@ -12,12 +12,14 @@ are ours, chosen so that nearly all networks solve their task:
   scale: at 1 the loss of those with ReLU jumps.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from models import gru, lstm, ugrnn, vanilla
 from zoo.spec.axes import product
 from zoo.spec.settings import Training
 from zoo.spec.zoo import Zoo
+from zoo.tasks import context, flipflop, sine
 
 WIDTHS = (32, 64)
 """The study's are 64, 128 and 256."""
@@ -28,44 +30,56 @@ LSTM_START = {"gain": 0.25, "forget_bias": 3.0}
 """Of both activations, so that a difference between them is not one of initial weights."""
 
 
-def universality(
-    name: str,
-    task: Any,
-    *,
-    steps: int,
-    learning_rate: float,
-    seeds: int = 2,
-    vanilla_steps: int | None = None,
-    vanilla_gain: float = 1.0,
-) -> Zoo:
-    """cell x activation x width x L2, with seeds of its own for every penalty.
+class Settings(NamedTuple):
+    """How the networks of one task are trained.
+
+    Attributes:
+      task: it.
+      steps: of training.
+      vanilla_steps: of vanilla networks.
+      vanilla_gain: factor on their initial recurrent weights.
+    """
+
+    task: Any
+    steps: int
+    vanilla_steps: int
+    vanilla_gain: float
+
+
+TASK_SETTINGS = {
+    "flipflop": Settings(flipflop.Task(bits=3), 1000, 1000, 1.0),
+    "sine": Settings(sine.Task(), 1000, 2000, 0.9),
+    "context": Settings(context.Task(), 1000, 2000, 0.9),
+}
+
+
+def universality(name: str, widths: Sequence[int] = WIDTHS, seeds: int = 2) -> Zoo:
+    """cell x activation x width x L2 on one task, with seeds of its own for every penalty.
 
     Networks that share a seed start alike and see the same trials. A penalty is a traced field: with the same seeds,
     neighbouring penalties would be near copies of one network and no independent evidence in a test over them.
 
     Args:
-      name: of the zoo.
-      task: one.
-      steps: of training.
-      learning_rate: at the first step.
+      name: of the task.
+      widths: units.
       seeds: networks of each kind.
-      vanilla_steps: of training of vanilla networks, where theirs are others.
-      vanilla_gain: factor on their initial recurrent weights.
     """
-    plain, gated = _models(vanilla, gain=vanilla_gain), _models(ugrnn) + _models(gru) + _models(lstm, **LSTM_START)
+    settings = TASK_SETTINGS[name]
+    plain = _models(vanilla, widths, gain=settings.vanilla_gain)
+    gated = _models(ugrnn, widths) + _models(gru, widths) + _models(lstm, widths, **LSTM_START)
     zoos = [
         Zoo(
             name,
-            task=task,
+            task=settings.task,
             model=models,
-            training=Training(learning_rate=learning_rate, l2=l2, steps=many, batch=32, clip=1.0, schedule="cosine"),
+            training=Training(learning_rate=2e-3, l2=l2, steps=steps, batch=32, clip=1.0, schedule="cosine"),
             seeds=range(1000 * i, 1000 * i + seeds),
         )
-        for models, many in ((plain, vanilla_steps or steps), (gated, steps))
+        for models, steps in ((plain, settings.vanilla_steps), (gated, settings.steps))
         for i, l2 in enumerate(L2_PENALTIES)
     ]
     return sum(zoos[1:], start=zoos[0])
 
 
-def _models(cell: Any, **start: float) -> list[Any]:
-    return product(cell.Model, activation=["tanh", "relu"], hidden=list(WIDTHS), **start)
+def _models(cell: Any, widths: Sequence[int], **start: float) -> list[Any]:
+    return product(cell.Model, activation=["tanh", "relu"], hidden=list(widths), **start)

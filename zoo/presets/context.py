@@ -9,6 +9,5 @@ nothing (before those choices).
 """
 
 from zoo.presets._universality import universality
-from zoo.tasks import context
 
-zoo = universality("context", context.Task(), steps=1000, learning_rate=2e-3, vanilla_steps=2000, vanilla_gain=0.9)
+zoo = universality("context")

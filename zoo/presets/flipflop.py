@@ -9,6 +9,5 @@ part of what is left (before that choice).
 """
 
 from zoo.presets._universality import universality
-from zoo.tasks import flipflop
 
-zoo = universality("flipflop", flipflop.Task(bits=3), steps=1000, learning_rate=2e-3)
+zoo = universality("flipflop")
