@@ -17,6 +17,7 @@ import numpy as np
 
 from analysis.dynamics import descent, newton
 from analysis.dynamics.descent import ESCAPED, MOVING, STUCK, Descent
+from analysis.dynamics.packing import packed
 from analysis.dynamics.states import flow_of, visited_states
 from analysis.dynamics.uniqueness import groups_of, of_each_group
 
@@ -234,7 +235,7 @@ class _Search:
             left = np.flatnonzero(status == MOVING)
             if not len(left):
                 break
-            for part in self._packed(whose[left], [64, 256]):
+            for part in packed(whose[left], [64, 256]):
                 at = left[part.rows]
                 standing = np.where(part.real, MOVING, STUCK).astype(np.int32)
                 now = Descent(states[at], speeds[at], damping[at], standing)
@@ -264,7 +265,7 @@ class _Search:
         whose = np.array([m for (m, _), states in places.items() for _ in states], int)
         which = np.array([i for (_, i), states in places.items() for _ in states], int)
         states, results = np.concatenate([*places.values()]), None
-        for part in self._packed(whose, [16, 64]):
+        for part in packed(whose, [16, 64]):
             each = [states[part.rows], self.inputs[which[part.rows]].astype(np.float64)]
             ids = [self.members[m] for m in part.members]
             given = self.run(function, [], each, members=ids, dtype="float64")
@@ -279,24 +280,6 @@ class _Search:
             return dict.fromkeys(places, of_none)
         by_pair = [_by_pair(places, values) for values in results]
         return {pair: made(structure.unflatten([values[pair] for values in by_pair])) for pair in places}
-
-    def _packed(self, whose: np.ndarray, sizes: Sequence[int]) -> "list[_Part]":
-        """Rows of members as arrays `(member, row)` of one of the sizes, or a multiple of the largest."""
-        members = np.unique(whose)
-        rows = [np.flatnonzero(whose == m) for m in members]
-        need = max(map(len, rows), default=0)
-        size = next((size for size in sizes if size >= need), -(-need // sizes[-1]) * sizes[-1])
-        if not len(members):
-            return []
-        padded = np.stack([np.concatenate([of, np.full(size - len(of), of[0])]) for of in rows])
-        real = np.arange(size)[None] < np.array([len(of) for of in rows])[:, None]
-        return [_Part(members, padded, real)]
-
-
-class _Part(NamedTuple):
-    members: np.ndarray
-    rows: np.ndarray
-    real: np.ndarray
 
 
 def _by_pair(places: dict[tuple[int, int], np.ndarray], values: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
