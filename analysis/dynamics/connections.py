@@ -21,7 +21,7 @@ from jax import lax
 from analysis.dynamics.packing import packed
 from analysis.dynamics.states import flow_of, jacobian_of
 
-__all__ = ["ELSEWHERE", "Connections", "Places", "Starting", "connections"]
+__all__ = ["ELSEWHERE", "Connections", "Places", "Starting", "saddle_connections"]
 
 NEAR_START = 1e-3
 """Distance of starts from their saddle, of the range of visited states."""
@@ -83,7 +83,7 @@ class Connections(NamedTuple):
     followed: np.ndarray
 
 
-def connections(
+def saddle_connections(
     run: Callable[..., Any], members: Sequence[str], places: dict[tuple[int, int], Places], settings: Starting
 ) -> dict[tuple[int, int], Connections]:
     """The connections between the fixed points of many networks and inputs, in double precision.

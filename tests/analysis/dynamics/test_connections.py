@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import special_ortho_group
 
 from analysis.dynamics import search
-from analysis.dynamics.connections import Connections, Places, Starting, connections
+from analysis.dynamics.connections import Connections, Places, Starting, saddle_connections
 from analysis.dynamics.search import Settings
 from tests.analysis.dynamics.planted import Planted, everywhere, runner
 
@@ -38,7 +38,7 @@ def found(step: Any, width: int, variables: dict[str, Any], settings: Starting =
     for m, (one,) in enumerate(points):
         unstable = (np.abs(one.eigenvalues) > 1 + 1e-6).sum(1)
         places[m, 0] = Places(one.states, unstable, np.zeros(1), float(where.scale[m]))
-    return places, connections(run, members, places, settings)
+    return places, saddle_connections(run, members, places, settings)
 
 
 def kinds(places: Places, found: Connections) -> dict[tuple[int, int], list[int]]:
@@ -100,4 +100,4 @@ def test_a_network_without_saddles_has_no_connections() -> None:
 def test_networks_without_any_point_have_none_either() -> None:
     run = runner(Planted(bits, 2), {"m": {"basis": np.eye(2)}})
     none = Places(np.zeros((0, 2)), np.zeros(0, int), np.zeros(1), 1.0)
-    assert connections(run, ["m"], {(0, 0): none}, STARTING)[0, 0].counts.shape == (0, 0)
+    assert saddle_connections(run, ["m"], {(0, 0): none}, STARTING)[0, 0].counts.shape == (0, 0)
