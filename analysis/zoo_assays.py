@@ -203,10 +203,12 @@ class _AssayRun:
 
     def _compared(self, assay: Any, result: xr.Dataset) -> Iterator[str]:
         """Writes the comparisons that an assay's distances are, and says what was left out of them."""
+        if not hasattr(assay, "distances"):
+            return
         self.progress.doing("distances")
         name, folder = result.attrs["name"], self.trained.path
         given = _giving.distances_of(assay, result)
-        for probe, part in _pictures.probes(result) if hasattr(assay, "distances") else ():
+        for probe, part in _pictures.probes(result):
             called = artefacts.comparison_of_assay(probe, name)
             if probe not in given:
                 remove_comparison(folder, called)

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
 from analysis.dynamics import search
+from analysis.dynamics.newton import indices
 from analysis.dynamics.search import Ends, Found, Range, Settings
 from analysis.dynamics.states import layout_of
 from models import Static, setting
@@ -229,10 +230,3 @@ def _labelled(
             "mode": np.arange(width),
         },
     )
-
-
-def indices(eigenvalues: np.ndarray) -> np.ndarray:
-    """The sign of det(I - J) from J's eigenvalues, `(point, mode)` -> `(point,)`: each real one above 1 turns it; a
-    conjugate pair does not, nor does one below -1."""
-    above = (np.imag(eigenvalues) == 0) & (np.real(eigenvalues) > 1)
-    return 1 - 2 * (above.sum(1) % 2)

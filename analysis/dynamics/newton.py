@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from analysis.dynamics.states import Flow, jacobian_of
@@ -67,3 +68,10 @@ def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> jax.Array:
     """The eigenvalues of the flow's Jacobian at places, by falling modulus, `(place, coordinate)`, complex."""
     eigenvalues = jnp.linalg.eigvals(jacobian_of(flow)(states, inputs))
     return jnp.take_along_axis(eigenvalues, jnp.argsort(-jnp.abs(eigenvalues), axis=-1), axis=-1)
+
+
+def indices(eigenvalues: np.ndarray) -> np.ndarray:
+    """The sign of det(I - J) from J's eigenvalues, `(point, mode)` -> `(point,)`: each real one above 1 turns it; a
+    conjugate pair does not, nor does one below -1."""
+    above = (np.imag(eigenvalues) == 0) & (np.real(eigenvalues) > 1)
+    return 1 - 2 * (above.sum(1) % 2)

@@ -108,15 +108,20 @@ def measure_title(record: MeasureRecord) -> str:
     """A measure in words and by its name, for captions: "Centred kernel alignment, cka"; "graph distance" of one that
     an assay gives."""
     words = measure_words(record.name)[0]
-    return f"{words}, {record.name}" if record.n_stimuli else f"{words} {record.kind}"
+    return f"{words}, {record.name}" if record.n_stimuli else f"{words.replace('_', ' ')} {record.kind}"
 
 
-def distance_title(record: MeasureRecord) -> str:
-    """The true distance of a measure, for captions of maps and trees: "arccos cka, centred kernel alignment"."""
+def distance_title(record: MeasureRecord, between: str = " ") -> str:
+    """The true distance of a measure, for captions of maps and trees: "arccos cka, centred kernel alignment".
+
+    Args:
+      record: of the measure.
+      between: what stands between its name and the words.
+    """
     if not record.n_stimuli:
         return measure_title(record)
     what = record.name if record.kind == "distance" else f"arccos {record.name}"
-    return f"{what}, {measure_words(record.name)[0].lower()}"
+    return f"{what},{between}{measure_words(record.name)[0].lower()}"
 
 
 def about(record: MeasureRecord) -> str:

@@ -113,17 +113,25 @@ def draw(
         matrix.tick_params(length=0)
     if legends:
         _legend(figure, legends)
-    faithful = np.corrcoef(hierarchy.cophenet(tree.joins), squareform(distance, checks=False))[0, 1]
     unit = "distance" if record.kind == "distance" else "radians"
     branches.set_xlabel(f"{unit} at which\ngroups join\n(left: less alike)", fontsize=8)
     count = ", ".join(
         counted(int(np.sum(states == state)), name) for state, name in LEAF_WORDS.items() if state in states
     )
-    note = f"{count}: average linkage of\n{distance_title(record)};"
-    note += f" cophenetic correlation {faithful:.2f} (1: faithful); {about(record)}"
+    line = "\n"
+    note = f"{count}: average linkage of {distance_title(record, line)};"
+    note += f" {_faithful(tree, distance)}; {about(record)}"
     note += f"\n{counted(gone, 'item')} without all distances left out" if gone else ""
     figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def _faithful(tree: Tree, distance: np.ndarray) -> str:
+    """How far the tree's distances are the true ones, in words."""
+    pairs = squareform(distance, checks=False)
+    if np.ptp(pairs) == 0:
+        return f"all are {pairs[0]:.3g} from each other"
+    return f"cophenetic correlation {np.corrcoef(hierarchy.cophenet(tree.joins), pairs)[0, 1]:.2f} (1: faithful)"
 
 
 def _tree(axes: Any, tree: Tree) -> None:

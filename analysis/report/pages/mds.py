@@ -256,6 +256,8 @@ def _note(layout: Layout, record: MeasureRecord, resampled_units: set[str]) -> s
     if resampled_units:
         note += "\nellipses hold the mean of a level with 90 % confidence (bootstrap"
         note += "; over networks: for these configurations only)" if NETWORKS in resampled_units else ")"
+    if together := int((layout.distance + np.eye(len(layout.distance)) == 0).any(1).sum()):
+        note += f"\n{together} of {len(layout.distance)} items lie at 0 from another, and on it"
     items = layout.gone + len(layout.table)
     return note + (f"\nwithout all distances, and left out: {layout.gone} of {items} items" if layout.gone else "")
 

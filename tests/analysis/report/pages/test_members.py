@@ -13,7 +13,7 @@ from zoo.tasks import flipflop
 def test_a_score_is_never_said_without_what_it_is_of_and_which_way_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "finished_alike", lambda trained, ids: 2)
     table = pd.DataFrame({"status": ["solved", "unsolved"], "score": [1.0, 0.5]}, ["a", "b"])
-    found = compared(table, of_task=SimpleNamespace(finished=2, chance=0.5, solved=0.99))
+    found = compared(table, of_task=SimpleNamespace(finished=2, chance=0.5, solved=0.99, assay=""))
     vars(found.trained)["task"] = lambda member: flipflop.Task()
     (line,) = members.lines(found)
     assert line == (
