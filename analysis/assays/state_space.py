@@ -213,7 +213,7 @@ class Assay:
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe, trajectories of a few networks, and decoding over time."""
         for name, of_probe in _pictures.probes(result):
-            yield f"{name}-trajectories", _state_figures.trajectories(name, of_probe)
+            yield name, _state_figures.trajectories(name, of_probe)
             if _decoded_in(of_probe):
                 yield f"{name}-decoding", _state_figures.decoding(name, of_probe, _decoded_in(of_probe))
 
