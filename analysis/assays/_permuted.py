@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-STEPS = 30
+CLIMBING_STEPS = 30
 """Of Frank and Wolfe at most, from every start."""
 KEY_OF_STARTS = 0x9E31
 """Seed of the random starts: the same for every pair."""
@@ -73,7 +73,7 @@ def _climbed(a: np.ndarray, b: np.ndarray, d: np.ndarray) -> np.ndarray:
     def slope(d: np.ndarray) -> np.ndarray:
         return np.sum(b @ d @ turned[0] + turned[1] @ d @ a, axis=0)
 
-    for _ in range(STEPS):
+    for _ in range(CLIMBING_STEPS):
         gradient = slope(d)
         ahead = _assigned(gradient) - d
         rise, bend = float(np.sum(gradient * ahead)), float(np.sum(slope(ahead) * ahead)) / 2
