@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-STEPS = 30
+CLIMBING_STEPS = 30
 """Of Frank and Wolfe at most, from every start."""
 KEY_OF_STARTS = 0x9E31
 """Seed of the random starts: the same for every pair."""
@@ -17,7 +17,8 @@ def permuted_distance(a: np.ndarray, b: np.ndarray, starts: int) -> tuple[float,
     A quadratic assignment problem, of which no exact solution is to be had beyond some thirty units. From every start
     the fast approximate algorithm FAQ (Vogelstein et al. 2015, PLOS ONE 10:e0121002) climbs the relaxed problem, and
     pairs of units are then exchanged while that brings the networks nearer (2-opt). The best of all starts counts: the
-    units matched by their sorted weights, the barycentre, and random doubly stochastic matrices halfway to it.
+    units matched by their sorted weights, the barycentre, and then in turn random doubly stochastic matrices halfway to
+    it and random orders.
 
     Args:
       a, b: `(gate, unit, unit)`, of one shape.
@@ -46,8 +47,9 @@ def _starts(a: np.ndarray, b: np.ndarray, count: int) -> list[np.ndarray]:
     unlike = squares[0][:, None] + squares[1][None] - 2 * rows[0] @ rows[1].T
     middle = np.full((units, units), 1 / units)
     random = np.random.default_rng(KEY_OF_STARTS)
-    drawn = [(middle + _doubly_stochastic(random.random((units, units)))) / 2 for _ in range(count - 2)]
-    return [_assigned(-unlike), middle, *drawn][:count]
+    drawn = [random.random((units, units)) for _ in range(count - 2)]
+    others = [_assigned(x) if i % 2 else (middle + _doubly_stochastic(x)) / 2 for i, x in enumerate(drawn)]
+    return [_assigned(-unlike), middle, *others][:count]
 
 
 def _doubly_stochastic(positive: np.ndarray) -> np.ndarray:
@@ -71,7 +73,7 @@ def _climbed(a: np.ndarray, b: np.ndarray, d: np.ndarray) -> np.ndarray:
     def slope(d: np.ndarray) -> np.ndarray:
         return np.sum(b @ d @ turned[0] + turned[1] @ d @ a, axis=0)
 
-    for _ in range(STEPS):
+    for _ in range(CLIMBING_STEPS):
         gradient = slope(d)
         ahead = _assigned(gradient) - d
         rise, bend = float(np.sum(gradient * ahead)), float(np.sum(slope(ahead) * ahead)) / 2

@@ -4,6 +4,9 @@ The input is a displacement, or a heading and a speed; the output the position, 
 with reflecting walls. Cueva & Wei (2018, ICLR) trained networks on speed and heading; Huang et al. (2025, NeurIPS) in
 two and three dimensions, with positions from -5 to 5. With displacements the task is to add up inputs, with headings
 to add up products of two.
+
+8 vanilla networks of 64 units pass the criterion in two dimensions within 600 to 1600 steps of Adam (64 trials each,
+rate .001, clipped at 1), in 4 minutes on two busy cores; leaky ones, tau = 50 ms, within 100.
 """
 
 import dataclasses

@@ -40,7 +40,7 @@ def test_weights_in_another_order_with_noise_are_the_noise_apart() -> None:
 def test_of_few_units_the_distance_is_the_least_of_all_orders(seed: int) -> None:
     a, b = drawn(5, 2, seed), drawn(5, 2, seed + 100)
     least = min(np.linalg.norm(a - b[:, p][:, :, p]) for p in map(list, itertools.permutations(range(5))))
-    distance, order = permuted_distance(a, b, 16)
+    distance, order = permuted_distance(a, b, 64)
     assert distance == pytest.approx(np.linalg.norm(a - b[:, order][:, :, order]))
     assert distance == pytest.approx(least, rel=1e-9)
 
