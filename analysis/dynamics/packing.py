@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """States of some networks under some inputs as arrays of few sizes: few programs, each with every network in it.
 
 Where states are is `(m, i)` -> `(state, coordinate)`: of network m under input i, any number of them.
@@ -21,25 +20,6 @@ class Part(NamedTuple):
       members: whose they are, `(member,)`.
       rows: which, `(member, row)`; padded with the first.
       real: False of padding, `(member, row)`.
-=======
-"""Rows of unequal counts per network as arrays of a few sizes: what is run over them is compiled once a size."""
-
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import numpy as np
-
-__all__ = ["Packed", "packed"]
-
-
-class Packed(NamedTuple):
-    """Rows of some networks, side by side.
-
-    Attributes:
-      members: places of the networks that have rows, `(member,)`.
-      rows: places of theirs, `(member, row)`; where one has fewer than others, its first again.
-      real: which of them are no such padding, `(member, row)`.
->>>>>>> 71b204e8f72bffa117738724af8b4f6d573cf031
     """
 
     members: np.ndarray
@@ -47,13 +27,8 @@ class Packed(NamedTuple):
     real: np.ndarray
 
 
-<<<<<<< HEAD
 def packed(whose: np.ndarray, sizes: Sequence[int]) -> list[Part]:
     """Rows of networks as arrays `(member, row)` of one of the sizes, or a multiple of the largest; none of no row.
-=======
-def packed(whose: np.ndarray, sizes: Sequence[int]) -> list[Packed]:
-    """Rows of networks as arrays `(member, row)` of one of the sizes, or of a multiple of the largest; none of none.
->>>>>>> 71b204e8f72bffa117738724af8b4f6d573cf031
 
     Args:
       whose: the network of every row, `(row,)`.
@@ -67,7 +42,6 @@ def packed(whose: np.ndarray, sizes: Sequence[int]) -> list[Packed]:
         return []
     padded = np.stack([np.concatenate([of, np.full(size - len(of), of[0])]) for of in rows])
     real = np.arange(size)[None] < np.array([len(of) for of in rows])[:, None]
-<<<<<<< HEAD
     return [Part(members, padded, real)]
 
 
@@ -114,6 +88,3 @@ def at_places(
         return {}
     of_pairs = [by_pair(places, values) for values in results]
     return {pair: structure.unflatten([values[pair] for values in of_pairs]) for pair in places}
-=======
-    return [Packed(members, padded, real)]
->>>>>>> 71b204e8f72bffa117738724af8b4f6d573cf031

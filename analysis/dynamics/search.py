@@ -16,13 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from analysis.dynamics import descent, newton
-<<<<<<< HEAD
 from analysis.dynamics.descent import ARRIVED, ESCAPED, MOVING, STUCK, Descent
 from analysis.dynamics.packing import Places, at_places, by_pair, packed
-=======
-from analysis.dynamics.descent import ESCAPED, MOVING, STUCK, Descent
-from analysis.dynamics.packing import packed
->>>>>>> 71b204e8f72bffa117738724af8b4f6d573cf031
 from analysis.dynamics.states import flow_of, visited_states
 from analysis.dynamics.uniqueness import groups_of, of_each_group
 
@@ -302,38 +297,8 @@ class _Search:
 
     def spectra(self, points: Places) -> Places:
         """The eigenvalues at points, `(point, coordinate)`."""
-<<<<<<< HEAD
         given = at_places(self.run, self.members, self._spectra, points, self.inputs)
         return given or dict.fromkeys(points, np.zeros((0, self.where.centre.shape[1]), complex))
-=======
-        return self._mapped(self._spectra, points, lambda values: values)
-
-    def _mapped(self, function: Any, places: dict[tuple[int, int], np.ndarray], made: Callable[[Any], Any]) -> Any:
-        """What a function gives of places, in double precision."""
-        whose = np.array([m for (m, _), states in places.items() for _ in states], int)
-        which = np.array([i for (_, i), states in places.items() for _ in states], int)
-        states, results = np.concatenate([*places.values()]), None
-        for part in packed(whose, [16, 64]):
-            each = [states[part.rows], self.inputs[which[part.rows]].astype(np.float64)]
-            ids = [self.members[m] for m in part.members]
-            given = self.run(function, [], each, members=ids, dtype="float64")
-            leaves, structure = jax.tree.flatten(given)
-            if results is None:
-                results = [np.zeros((len(states), *leaf.shape[2:]), leaf.dtype) for leaf in leaves]
-            for target, values in zip(results, leaves):
-                target[part.rows[part.real]] = values[part.real]
-        if results is None:
-            width = self.where.centre.shape[1]
-            of_none = _Points.none(width) if function is self._polish else np.zeros((0, width), complex)
-            return dict.fromkeys(places, of_none)
-        by_pair = [_by_pair(places, values) for values in results]
-        return {pair: made(structure.unflatten([values[pair] for values in by_pair])) for pair in places}
-
-
-def _by_pair(places: dict[tuple[int, int], np.ndarray], values: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-    ends = np.cumsum([len(states) for states in places.values()])
-    return dict(zip(places, np.split(values, ends[:-1])))
->>>>>>> 71b204e8f72bffa117738724af8b4f6d573cf031
 
 
 @functools.cache

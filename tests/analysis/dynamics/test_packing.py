@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """Rows of some networks as arrays: what comes back is of the rows that went in, whatever was padded."""
 
 from typing import Any
@@ -43,24 +42,3 @@ def test_a_function_gets_the_states_inputs_and_numbers_of_each_network() -> None
     }
     assert given[1, 1]["sum"].dtype == np.float64
     assert at_places(run, ["a", "b"], shifted, {(0, 0): np.zeros((0, 1))}, inputs, [by]) == {}
-=======
-"""Rows of unequal counts as arrays: every row once, the rest marked as padding."""
-
-import numpy as np
-
-from analysis.dynamics.packing import packed
-
-
-def test_every_row_stands_once_with_its_network() -> None:
-    whose = np.array([4, 1, 4, 4, 1, 7])
-    (part,) = packed(whose, [2, 8])
-    assert part.members.tolist() == [1, 4, 7]
-    assert part.rows.shape == (3, 8)
-    assert sorted(part.rows[part.real].tolist()) == list(range(6))
-    assert (whose[part.rows] == part.members[:, None]).all(), "padding is a row of the same network"
-
-
-def test_the_size_is_the_first_that_holds_all_or_a_multiple_of_the_last() -> None:
-    assert [packed(np.zeros(n, int), [2, 4])[0].rows.shape[1] for n in (1, 2, 3, 5, 9)] == [2, 2, 4, 8, 12]
-    assert packed(np.zeros(0, int), [2, 4]) == []
->>>>>>> 71b204e8f72bffa117738724af8b4f6d573cf031
