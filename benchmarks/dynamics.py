@@ -361,11 +361,9 @@ def doubling(arguments: argparse.Namespace) -> None:
         for cell in arguments.cells:
             if arguments.on:
                 zoo = load(arguments.on)
-                models = {cohort.id: (cohort, cohort.members[0].model) for cohort in zoo.zoo.cohorts}
-                wanted = (
-                    c for c, m in models.values() if (name_of(m), m.hidden, m.activation) == (cell, HIDDEN, "tanh")
-                )
-                networks = population(zoo, next(wanted))
+                models: list[Any] = [cohort.members[0].model for cohort in zoo.zoo.cohorts]
+                kinds = [(name_of(model), model.hidden, model.activation) for model in models]
+                networks = population(zoo, zoo.zoo.cohorts[kinds.index((cell, HIDDEN, "tanh"))])
             else:
                 networks = population(trained(cell, folder, arguments.members, arguments.steps))
             twice = visited(networks, 2 * STARTS)

@@ -17,7 +17,7 @@ class Part(NamedTuple):
     """Rows of networks as one array.
 
     Attributes:
-      members: whose they are, `(member,)`.
+      members: whose they are, `(member,)`; the last again where that is padding.
       rows: which, `(member, row)`; padded with the first.
       real: False of padding, `(member, row)`.
     """
@@ -28,21 +28,26 @@ class Part(NamedTuple):
 
 
 def packed(whose: np.ndarray, sizes: Sequence[int]) -> list[Part]:
-    """Rows of networks as arrays `(member, row)` of one of the sizes, or a multiple of the largest; none of no row.
+    """Rows of networks as arrays `(member, row)`, in few shapes, since every other shape is a program to compile: rows
+    in one of the sizes, those of networks that have more in several parts, and networks in powers of two, the last of
+    them again without any row. None of no row.
 
     Args:
       whose: the network of every row, `(row,)`.
       sizes: ascending.
     """
-    members = np.unique(whose)
-    rows = [np.flatnonzero(whose == m) for m in members]
-    need = max(map(len, rows), default=0)
-    size = next((size for size in sizes if size >= need), -(-need // sizes[-1]) * sizes[-1])
-    if not len(members):
-        return []
-    padded = np.stack([np.concatenate([of, np.full(size - len(of), of[0])]) for of in rows])
-    real = np.arange(size)[None] < np.array([len(of) for of in rows])[:, None]
-    return [Part(members, padded, real)]
+    rows = {int(m): np.flatnonzero(whose == m) for m in np.unique(whose)}
+    parts = []
+    for begin in range(0, max(map(len, rows.values()), default=0), sizes[-1]):
+        here = {m: of[begin : begin + sizes[-1]] for m, of in rows.items() if len(of) > begin}
+        need = max(map(len, here.values()))
+        size = next(size for size in sizes if size >= need)
+        more = (1 << (len(here) - 1).bit_length()) - len(here)
+        padded = [np.concatenate([of, np.full(size - len(of), of[0])]) for of in here.values()]
+        counts = np.array([*map(len, here.values()), *[0] * more])
+        members = np.array([*here, *[next(reversed(here))] * more])
+        parts.append(Part(members, np.stack([*padded, *padded[-1:] * more]), np.arange(size)[None] < counts[:, None]))
+    return parts
 
 
 def by_pair(places: Places, values: np.ndarray) -> Places:
@@ -75,13 +80,13 @@ def at_places(
     """
     whose = np.array([m for (m, _), states in places.items() for _ in states], int)
     which = np.array([i for (_, i), states in places.items() for _ in states], int)
+    states = np.concatenate([*places.values()])
     results, structure = [], jax.tree.structure(0)
     for part in packed(whose, [16, 64]):
-        states = np.concatenate([*places.values()])
         each = [states[part.rows], inputs[which[part.rows]].astype(np.float64), *(x[part.members] for x in beside)]
         given = run(function, [], each, members=[members[m] for m in part.members], dtype="float64")
         leaves, structure = jax.tree.flatten(given)
-        results = [np.zeros((len(states), *leaf.shape[2:]), leaf.dtype) for leaf in leaves]
+        results = results or [np.zeros((len(states), *leaf.shape[2:]), leaf.dtype) for leaf in leaves]
         for target, values in zip(results, leaves):
             target[part.rows[part.real]] = values[part.real]
     if not results:

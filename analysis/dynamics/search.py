@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from analysis.dynamics import descent, newton
 from analysis.dynamics.descent import ARRIVED, ESCAPED, MOVING, STUCK, Descent
@@ -146,19 +147,21 @@ def fixed_points(
     for m, i in np.ndindex(shape):
         noise = draw[m].normal(size=where.starts[m].shape) * settings.spread * where.scale[m]
         starts[m, i] = where.starts[m] + noise / np.sqrt(where.centre.shape[1])
-    ends, fresh = {}, dict.fromkeys(kept, True)
+    ends: dict[tuple[int, int], Ends] = {}
+    tried = dict.fromkeys(kept, 0)
     for round_ in range(settings.rounds + 1):
-        found, how = search.from_starts(starts)
+        found, how = search.from_starts(starts, kept)
         ends = ends or how
+        starts = {}
         for pair, points in found.items():
-            before = len(kept[pair].states)
-            kept[pair] = kept[pair].joined(points, float(SAME * where.scale[pair[0]]))
-            fresh[pair] = len(kept[pair].states) > before
-        starts = {
-            pair: between
-            for pair in starts
-            if fresh[pair] and len(between := _between(kept[pair].states, draw[pair[0]]))
-        }
+            before, tolerance = kept[pair], float(SAME * where.scale[pair[0]])
+            kept[pair] = before.joined(points, tolerance)
+            if len(kept[pair].states) > len(before.states):
+                between = _between(kept[pair].states, tried[pair], draw[pair[0]])
+                # Where only some pairs are taken, the next round may take any.
+                tried[pair] = len(kept[pair].states) if len(between) <= MOST_PAIRS else 0
+                if len(between):
+                    starts[pair] = between
         if not starts or round_ == settings.rounds:
             break
     spectra = search.spectra({pair: points.states for pair, points in kept.items()})
@@ -206,15 +209,17 @@ class _Points(NamedTuple):
         return cls(np.zeros((0, width)), np.zeros(0), np.zeros(0))
 
     def joined(self, other: "_Points", tolerance: float) -> "_Points":
-        """The points of both, each once."""
+        """The points of both, each once, one's own first."""
         states, speeds, steps = (np.concatenate(parts) for parts in zip(self, other))
         rows = of_each_group(groups_of(states, tolerance), speeds)
         return _Points(states[rows], speeds[rows], steps[rows])
 
 
-def _between(points: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Starts midway of every two points, or of some of very many, and at the mean of all."""
+def _between(points: np.ndarray, tried: int, draw: np.random.Generator) -> np.ndarray:
+    """Starts midway of every two points, or of some of very many, and at the mean of all; not of two that are among the
+    first, `tried`, which have had theirs."""
     first, second = np.triu_indices(len(points), 1)
+    first, second = first[second >= tried], second[second >= tried]
     if not len(first):
         return points[:0]
     some = draw.permutation(len(first))[:MOST_PAIRS]
@@ -236,13 +241,17 @@ class _Search:
         self.run, self.members, self.where, self.inputs, self.settings = run, members, where, inputs, settings
         self._descend, self._polish, self._spectra = _functions(settings.period)
 
-    def from_starts(self, starts: Places) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
-        """The fixed points that starts lead to, and how these ended."""
+    def from_starts(
+        self, starts: Places, known: dict[tuple[int, int], _Points]
+    ) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
+        """The fixed points that starts lead to, without those that are known, and how these ended, where none is."""
         places, speeds, status = self._descended(starts)
         groups, candidates = {}, {}
         for pair, states in places.items():
             scale = float(self.where.scale[pair[0]])
-            slow = np.flatnonzero((speeds[pair] <= SLOW * scale) & (status[pair] != ESCAPED))
+            is_slow = (speeds[pair] <= SLOW * scale) & (status[pair] != ESCAPED)
+            is_known = cdist(states, known[pair].states).min(1, initial=np.inf) <= SAME * 10 * scale
+            slow = np.flatnonzero(is_slow & ~is_known)
             of = groups_of(states[slow], SAME * 10 * scale)
             chosen = of_each_group(of, speeds[pair][slow])
             groups[pair] = slow, of, chosen

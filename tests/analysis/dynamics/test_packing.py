@@ -14,7 +14,17 @@ def test_every_row_is_there_once_and_padding_is_marked() -> None:
     assert part.rows.shape == (2, 4)
     assert sorted(part.rows[part.real].tolist()) == [0, 1, 2, 3]
     assert part.rows[1][part.real[1]].tolist() == [0, 2, 3]
-    assert packed(np.zeros(9), [2, 4])[0].rows.shape == (1, 12)
+
+
+def test_networks_of_more_rows_are_in_several_parts_of_few_shapes() -> None:
+    whose = np.array([0] * 9 + [1] * 2 + [2] * 5)
+    parts = packed(whose, [2, 4])
+    assert [part.rows.shape for part in parts] == [(4, 4), (2, 4), (1, 2)]
+    assert [part.members.tolist() for part in parts] == [[0, 1, 2, 2], [0, 2], [0]]
+    there = np.concatenate([part.rows[part.real] for part in parts])
+    assert sorted(there.tolist()) == list(range(16))
+    for part in parts:
+        assert (whose[part.rows] == part.members[:, None]).all(), "padding is a row of the same network"
     assert packed(np.zeros(0, int), [2, 4]) == []
 
 
