@@ -24,8 +24,8 @@ from analysis.report.figures import style
 from analysis.report.writing import report
 from analysis.studies import Question
 from analysis.studies._answers import UNDECIDED, Answer, unanswered
-from analysis.studies._page import COLUMNS, claim_lines, page
-from analysis.studies._results import ALL, SOLVED, STATES, UNTRAINED, Results
+from analysis.studies._page import CLAIM_COLUMNS, claim_lines, page
+from analysis.studies._results import ALL, ASKED_STATES, BEFORE, SOLVED, Results
 from analysis.zoo_assays import assay_of, assay_zoo
 from analysis.zoo_comparison import Request, compare_zoo
 from zoo import lookup
@@ -81,7 +81,7 @@ def run_study(
       say: takes the lines for the terminal.
 
     Returns:
-      The claims, with the columns `analysis.studies._page.COLUMNS`, as they were written.
+      The claims, with the columns `analysis.studies._page.CLAIM_COLUMNS`, as they were written.
 
     Raises:
       ValueError: both directories are given or none; the study trains no networks of its own, and `on` is not given.
@@ -150,19 +150,19 @@ def study_name(study: Any) -> str:
 def asked(study: Any, trained: Trained, say: Callable[[str], Any] = print) -> pd.DataFrame:
     """Every claim, asked of all networks and of those that solved their task; the untrained value stands beside."""
     questions, rows, said = list(study.questions()), [], time.monotonic()
-    results = {state: Results(trained, state) for state in STATES}
+    results = {state: Results(trained, state) for state in ASKED_STATES}
     all_solved = len(results[SOLVED].members) == len(results[ALL].members)
     for i, question in enumerate(questions):
         if time.monotonic() - said > 10:
             said = time.monotonic()
             say(f"claims: {i} of {len(questions)} asked")
-        untrained = _answer(question, results[UNTRAINED])
+        untrained = _answer(question, results[BEFORE])
         of_all = _answer(question, results[ALL])
         of_solved = of_all if all_solved else _answer(question, results[SOLVED])
         for state, answer in ((SOLVED, of_solved), (ALL, of_all)):
             row = {name: getattr(question, name) for name in ("claim", "source", "statistic", "paper")}
             rows.append(row | answer._asdict() | dict(members=state, untrained=untrained.value))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
 
 
 def _answer(question: Question, results: Results) -> Answer:

@@ -25,7 +25,7 @@ from analysis.assays._assayed import Assayed
 from models import Static, setting
 from zoo.tasks import static_inputs
 
-MOST_TRIALS = 16
+MOST_FOLLOWED = 16
 """Trials of a task's evaluation set that are followed: the first."""
 
 
@@ -118,7 +118,7 @@ def _following(times: int, window: float) -> Any:
 
     def follow(bound: Any, variables: Any, key: Any, rest: Any, data: Any) -> Any:
         trials = bound.task.evaluation(data)
-        inputs, mask = trials.inputs[:MOST_TRIALS], trials.mask[:MOST_TRIALS]
+        inputs, mask = trials.inputs[:MOST_FOLLOWED], trials.mask[:MOST_FOLLOWED]
         steps = inputs.shape[1]
         after = jnp.broadcast_to(rest[None, None], (len(inputs), (times - 1) * steps, len(rest)))
         ends = jnp.max(jnp.where(mask > 0, jnp.arange(1, steps + 1)[None], 0), axis=1, keepdims=True)

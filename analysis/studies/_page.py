@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from analysis.studies._answers import AGREES, DISAGREES, UNDECIDED
 
-__all__ = ["COLUMNS", "claim_lines", "forest", "page"]
+__all__ = ["CLAIM_COLUMNS", "claim_lines", "forest", "page"]
 
-COLUMNS = (
+CLAIM_COLUMNS = (
     *("claim", "source", "statistic", "members", "value", "low", "high", "n", "untrained", "paper"),
     *("verdict", "because"),
 )
@@ -27,7 +27,7 @@ COLOURS = {AGREES: "#1b7837", DISAGREES: "#b2182b", UNDECIDED: "#777777"}
 LABEL_WIDTH = 70
 """Characters of a line beside the picture."""
 
-STYLE = """
+PAGE_STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 90em; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; width: 100%; font-size: 13px }
 th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ddd }
@@ -85,7 +85,7 @@ def page(title: str, facts: Sequence[str], ours: Sequence[str], claims: pd.DataF
       title: of the study.
       facts: what was trained and how many solved their task, each a sentence.
       ours: what differs from the paper, each a sentence.
-      claims: with the columns `COLUMNS`.
+      claims: with the columns `CLAIM_COLUMNS`.
       figures: pictures of the report, relative to the page.
     """
     rows = "".join(map(_row, claims.to_dict("records")))
@@ -95,7 +95,7 @@ def page(title: str, facts: Sequence[str], ours: Sequence[str], claims: pd.DataF
     shown = "" if picture is None else f'<img alt="intervals of all statistics" src="{_embedded(picture)}">'
     pictures = "".join(f'<p><img alt="{_text(p.stem)}" src="{_text(p.as_posix())}"></p>' for p in figures)
     return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{_text(title)}</title><style>{STYLE}</style>"
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{_text(title)}</title><style>{PAGE_STYLE}</style>"
         f"<h1>{_text(title)}</h1>{_listed(facts)}"
         f"<h2>Claims</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f"<h2>Not as in the paper, or not known of it</h2>{_listed(ours)}"

@@ -19,9 +19,9 @@ from scipy import stats
 
 from analysis.inference.field_effects import FieldPlan, explained
 
-__all__ = ["LEAST", "Estimate", "Replicates", "field_replicates", "replicates", "share"]
+__all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "field_replicates", "replicates", "share"]
 
-LEAST = 6
+LEAST_LIMITED = 6
 """Configurations from which on there are limits."""
 
 
@@ -30,7 +30,7 @@ class Estimate(NamedTuple):
 
     Attributes:
       value: of the statistic.
-      low, high: limits of 95 %; NaN where there are fewer than `LEAST` configurations.
+      low, high: limits of 95 %; NaN where there are fewer than `LEAST_LIMITED` configurations.
       n: configurations, or what it is over.
     """
 
@@ -62,7 +62,7 @@ class Replicates(NamedTuple):
         """With limits by the jackknife."""
         values = np.array([value for value in self.without.values() if math.isfinite(value)])
         n = len(values)
-        if n < LEAST or n < len(self.without):
+        if n < LEAST_LIMITED or n < len(self.without):
             return Estimate(self.value, math.nan, math.nan, n)
         error = math.sqrt((n - 1) / n * float(np.sum((values - values.mean()) ** 2)))
         reach = float(stats.t.ppf(0.975, n - 1)) * error

@@ -22,10 +22,10 @@ from zoo.store.reader import Trained
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD, UNFINISHED
 from zoo.wording import counted
 
-__all__ = ["ALL", "SOLVED", "STATES", "UNTRAINED", "Pairs", "Results"]
+__all__ = ["ALL", "ASKED_STATES", "BEFORE", "SOLVED", "Pairs", "Results"]
 
-ALL, SOLVED, UNTRAINED = "all", "solved", "untrained"
-STATES = (ALL, SOLVED, UNTRAINED)
+ALL, SOLVED, BEFORE = "all", "solved", "untrained"
+ASKED_STATES = (ALL, SOLVED, BEFORE)
 """Of which networks a claim is asked: all that were trained to their end and stayed finite, those that solved their
 task, and all of them before training."""
 
@@ -49,7 +49,7 @@ class Results:
 
     Attributes:
       trained: the directory.
-      state: which networks, one of `STATES`.
+      state: which networks, one of `ASKED_STATES`.
       known: what `once` has computed.
     """
 
@@ -121,7 +121,7 @@ class Results:
         measured = comparison.measures[_variable(comparison, name, variable)]
         items = comparison.items
         there = items["member"].isin(self.members.index.tolist()) & (items["layer"] == layer)
-        rows = np.flatnonzero(there & (items["trained"] == (self.state != UNTRAINED)))
+        rows = np.flatnonzero(there & (items["trained"] == (self.state != BEFORE)))
         values = measured.values[np.ix_(rows, rows)]
         known = np.isfinite(values.diagonal()) & (np.isfinite(values).sum(1) > 1)
         rows, values = rows[known], values[np.ix_(known, known)]
@@ -137,7 +137,7 @@ class Results:
         Raises:
           ValueError: there is no such test, or it could not be made of so few configurations.
         """
-        if self.state == UNTRAINED:
+        if self.state == BEFORE:
             raise ValueError("Fields are tested among trained networks.")
         comparison = _comparison(artefacts.path_of(self.trained.path, name, artefacts.COMPARISON))
         variable = _variable(comparison, name, variable)
@@ -161,7 +161,7 @@ class Results:
         result = _assay(path)
         first = result["member"].dims[0]
         kept = np.isin(result["member"].to_numpy(), self.members.index.to_numpy())
-        kept &= result["trained"].to_numpy() == (self.state != UNTRAINED)
+        kept &= result["trained"].to_numpy() == (self.state != BEFORE)
         if not kept.any():
             raise ValueError(f"{path.stem}: has none of these networks.")
         return result.isel({first: np.flatnonzero(kept)})

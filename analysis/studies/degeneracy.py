@@ -25,13 +25,13 @@ from analysis.comparison import compare
 from analysis.studies import SIZES, AssayStep, Question
 from analysis.studies._answers import Answer, signed
 from analysis.studies._replicates import Replicates
-from analysis.studies._results import UNTRAINED, Results
+from analysis.studies._results import BEFORE, Results
 from models import setting, vanilla
 from zoo.spec.settings import Training
 from zoo.spec.zoo import Zoo
 from zoo.tasks import discrimination, flipflop, integration, sine
 
-PAPER = "Huang et al. 2025"
+HUANG = "Huang et al. 2025"
 
 DYNAMICS, WEIGHTS, BEHAVIOUR = "dynamics", "weights", "behaviour"
 VECTOR_FIELD, EIGENVALUES = "dsa(compare=vector-field)", "dsa(compare=eigenvalues)"
@@ -80,7 +80,7 @@ class Study:
 
     size: str = setting("small", choices=SIZES)
 
-    source: ClassVar[str] = f"{PAPER}, Measuring and controlling solution degeneracy (NeurIPS)"
+    source: ClassVar[str] = f"{HUANG}, Measuring and controlling solution degeneracy (NeurIPS)"
     ours: ClassVar[tuple[str, ...]] = (
         "Training ends at the score that counts as solved, not at an error; learning rates, batches, levels of the "
         "penalties and the rank and delays of the dynamical similarity are ours.",
@@ -113,7 +113,7 @@ class Study:
             for score, statistic in _statistics(what).items():
                 yield Question(
                     f"With {words}, degeneracy of {what} {'rises' if sign > 0 else 'falls'}",
-                    f"{PAPER}, main figures",
+                    f"{HUANG}, main figures",
                     f"slope of log {statistic} over levels of {words}, mean over tasks",
                     "above 0" if sign > 0 else "below 0",
                     partial(_slope, size=self.size, factor=factor, what=what, score=score, sign=sign),
@@ -189,7 +189,7 @@ def conditions(size: str) -> list[Condition]:
         for level, units in enumerate(widths):
             zoo = networks(base, RATE_OF_MUP, parametrization="mup", gamma=1.0, hidden=units)
             found.append(Condition("width", name, level, zoo))
-        for field, values in PENALTIES.items():
+        for field, values in PENALTY_LEVELS.items():
             for level, value in enumerate((0.0, *values)):
                 zoo = networks(base, more={field: value} if value else None)
                 found.append(Condition("penalty", f"{name}, {field}", level, zoo))
@@ -220,12 +220,12 @@ GAMMAS = (0.25, 1.0, 4.0)
 RATE_OF_MUP = 6.0
 """Of the learning rate, at gamma 1, by that of the standard parametrization."""
 
-PENALTIES = {"recurrent_l1": (1e-5, 1e-4), "recurrent_nuclear": (1e-4, 1e-3)}
+PENALTY_LEVELS = {"recurrent_l1": (1e-5, 1e-4), "recurrent_nuclear": (1e-4, 1e-3)}
 
 
 def _slope(results: Results, size: str, factor: str, what: str, score: str, sign: int) -> Answer:
     """The direction of one degeneracy with one factor."""
-    if results.state == UNTRAINED and what == BEHAVIOUR:
+    if results.state == BEFORE and what == BEHAVIOUR:
         raise ValueError("Untrained networks have no error beyond their task.")
     values = {}
     for condition in conditions(size):
@@ -303,7 +303,7 @@ def _weight_pairs(results: Results) -> pd.DataFrame:
 
 def _dsa(results: Results) -> pd.DataFrame:
     """Dynamical similarity of networks that differ in their seed only, both scores; kept in a file."""
-    is_trained = results.state != UNTRAINED
+    is_trained = results.state != BEFORE
     words = ["dsa", is_trained, *DSA_SCORES.values()]
 
     def computed() -> pd.DataFrame:

@@ -21,7 +21,7 @@ from scipy import optimize, stats
 from analysis.studies import SIZES, AssayStep, Question
 from analysis.studies._answers import Answer, equal, signed
 from analysis.studies._replicates import Replicates, replicates
-from analysis.studies._results import UNTRAINED, Results
+from analysis.studies._results import BEFORE, Results
 from models import setting, vanilla
 from zoo.spec.axes import product
 from zoo.spec.settings import Training
@@ -29,9 +29,9 @@ from zoo.spec.zoo import Zoo
 from zoo.tasks import memory
 from zoo.training.status import DIVERGED_WORD, UNFINISHED
 
-PAPER = "Kurtkaya, Dinc et al. 2025"
+KURTKAYA = "Kurtkaya, Dinc et al. 2025"
 
-LEARNED, PASSED, LOST = 0.7, 0.8, 0.6
+LEARNED, MASTERED, LOST = 0.7, 0.8, 0.6
 """Of the score, the smaller of accuracy and reliability: what the mean over the last steps must be above; what counts
 as learned for the first time; and what counts as lost after it."""
 
@@ -41,7 +41,7 @@ LAST, LOST_STEPS = 100, 300
 EVERY = 20
 """Steps between evaluations."""
 
-SLOW, CYCLE, FAILED, UNSTABLE = "slow point", "limit cycle", "failed", "unstable"
+SLOW_POINT, CYCLE, FAILED, UNSTABLE = "slow point", "limit cycle", "failed", "unstable"
 
 LEAST_SHARE = 0.1
 """Boundaries are fitted at learning rates at which some delay has at least this share of the phase, as theirs are."""
@@ -66,7 +66,7 @@ class Study:
 
     size: str = setting("small", choices=SIZES)
 
-    source: ClassVar[str] = f"{PAPER}, Dynamical phases of short-term memory mechanisms in RNNs (ICML)"
+    source: ClassVar[str] = f"{KURTKAYA}, Dynamical phases of short-term memory mechanisms in RNNs (ICML)"
     ours: ClassVar[tuple[str, ...]] = (
         f"The score is taken every {EVERY} steps, not at each: means and counts of steps are over these.",
         "Their published code has two sets of rules; these are those of the fine grid (mean of the last 100 above .7, "
@@ -120,15 +120,15 @@ class Study:
             what = "fail more often" if phase == FAILED else "are more often on a limit cycle, of those that learn,"
             yield Question(
                 f"Networks {what} the longer the {word}" if word == "delay" else f"Networks {what} at a higher {word}",
-                f"{PAPER}, phase diagram",
+                f"{KURTKAYA}, phase diagram",
                 f"Spearman correlation of the {word} and the share of {_words(phase)}, mean over the grid's other axis",
                 "above 0",
                 partial(_grows, column=column, phase=phase),
             )
-        for phase in (SLOW, CYCLE):
+        for phase in (SLOW_POINT, CYCLE):
             yield Question(
                 f"Some networks that learn are at a {phase}",
-                f"{PAPER}, abstract: two mechanisms",
+                f"{KURTKAYA}, abstract: two mechanisms",
                 f"share of networks at a {phase} among those that learn",
                 "above 0",
                 partial(_is_there, phase=phase),
@@ -136,7 +136,7 @@ class Study:
         for name, (words, slope, error) in SLOPES.items() if self.size == "full" else ():
             yield Question(
                 f"The learning rate at which {words} falls with the delay as a power",
-                f"{PAPER}, figures of scaling",
+                f"{KURTKAYA}, figures of scaling",
                 f"slope of log learning rate over log critical delay, where {words}",
                 f"{slope} ± {error}",
                 partial(_slope, boundary=name, paper=slope, error=1.96 * error),
@@ -147,7 +147,7 @@ class Study:
         table = _main(phases(results))
         delays, rates = (np.unique(table[name].to_numpy(float)) for name in ("delay", "learning_rate"))
         figure = Figure(figsize=(11, 3.2), layout="constrained")
-        for axes, phase in zip(figure.subplots(1, 4, sharey=True), (SLOW, CYCLE, FAILED, UNSTABLE)):
+        for axes, phase in zip(figure.subplots(1, 4, sharey=True), (SLOW_POINT, CYCLE, FAILED, UNSTABLE)):
             shares: Any = table.assign(has=table["phase"] == phase).groupby(["learning_rate", "delay"])["has"].mean()
             grid = shares.unstack("delay").reindex(index=rates, columns=delays).to_numpy()
             image = axes.imshow(grid, origin="lower", aspect="auto", vmin=0, vmax=1, cmap="cividis")
@@ -187,7 +187,7 @@ def phases(results: Results) -> pd.DataFrame:
     def computed() -> pd.DataFrame:
         table = results.trained.members
         rows: Any = table[~table["status"].isin(UNFINISHED)].reset_index(drop=True)
-        if results.state == UNTRAINED or rows.empty:
+        if results.state == BEFORE or rows.empty:
             raise ValueError("Untrained networks have no phase: they have not failed yet.")
         autonomous = dataclasses.replace(results, state="every").assay("autonomous")
         cycling = dict(zip(autonomous["member"].to_numpy().tolist(), autonomous["cycling"].to_numpy().tolist()))
@@ -209,14 +209,14 @@ def phase_of(curve: pd.DataFrame, cycling: float | None) -> str:
       cycling: whether outputs go on moving after the trial.
     """
     step, score = curve["step"].to_numpy(), curve["score"].to_numpy()
-    if (first := np.flatnonzero(score > PASSED)).size:
+    if (first := np.flatnonzero(score > MASTERED)).size:
         after = slice(int(first[0]) + 1, None)
         lost = float(np.diff(step, prepend=0)[after][score[after] < LOST].sum())
         if lost >= LOST_STEPS:
             return UNSTABLE
     if score[step > step[-1] - LAST].mean() <= LEARNED or cycling is None or math.isnan(cycling):
         return FAILED
-    return CYCLE if cycling else SLOW
+    return CYCLE if cycling else SLOW_POINT
 
 
 def _main(table: pd.DataFrame) -> pd.DataFrame:
@@ -232,7 +232,7 @@ def _cells(table: Any) -> list[str]:
 
 def _within(table: Any, phase: str) -> Any:
     """Those that a share of this phase is of: all, for failures; else those that learn."""
-    return table if phase == FAILED else table[table["phase"].isin([SLOW, CYCLE])]
+    return table if phase == FAILED else table[table["phase"].isin([SLOW_POINT, CYCLE])]
 
 
 def _has(table: Any, phase: str) -> np.ndarray:
@@ -284,7 +284,7 @@ def _slope(results: Results, boundary: str, paper: float, error: float) -> Answe
         part = table[(table["delay"] == 0) & (table["response"] != usual)].assign(delay=lambda rows: rows["response"])
     else:
         part = _main(table)
-    phase = SLOW if boundary == "slow" else FAILED
+    phase = SLOW_POINT if boundary == "slow" else FAILED
     return equal(boundary_slope(part, phase).estimate, paper, error)
 
 
@@ -293,7 +293,7 @@ def boundary_slope(table: pd.DataFrame, phase: str) -> Replicates:
 
     Args:
       table: with `learning_rate`, `delay` in ms, and `phase`.
-      phase: `FAILED`, of which a saturating exponential is fitted from where it begins, or `SLOW`: a sigmoid.
+      phase: `FAILED`, of which a saturating exponential is fitted from where it begins, or `SLOW_POINT`: a sigmoid.
 
     Raises:
       ValueError: fewer than three learning rates have a boundary.
@@ -314,7 +314,7 @@ def boundary_slope(table: pd.DataFrame, phase: str) -> Replicates:
 
 
 def critical_delay(delay: np.ndarray, share: np.ndarray, phase: str) -> float:
-    """The delay at which a phase begins (`FAILED`), or is half of all (`SLOW`); 0 where there is none."""
+    """The delay at which a phase begins (`FAILED`), or is half of all (`SLOW_POINT`); 0 where there is none."""
     shape = _saturating if phase == FAILED else _sigmoid
     half = delay[np.argmax(share > share.max() / 2)] if phase == FAILED else delay[np.argmax(share < 0.5)]
     begin = [max(float(half) - 20.0, 1.0), 0.05 if phase == FAILED else -0.05]

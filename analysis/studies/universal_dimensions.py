@@ -19,8 +19,8 @@ from analysis.inference.factors import tested_fields
 from analysis.studies import SIZES, AssayStep, Question
 from analysis.studies._answers import Answer, at_least, signed, unanswered
 from analysis.studies._dimensions import universality
-from analysis.studies._replicates import LEAST, Replicates, configurations_of, replicates
-from analysis.studies._results import UNTRAINED, Results
+from analysis.studies._replicates import LEAST_LIMITED, Replicates, configurations_of, replicates
+from analysis.studies._results import BEFORE, Results
 from models import setting
 
 FEW = 10
@@ -29,10 +29,10 @@ FEW = 10
 LEADING = 5
 """Principal components whose universality is compared with that before training."""
 
-KEPT = 0.9
+KEPT_FROM = 0.9
 """Correlation of RDMs from which on geometry counts as kept; ours."""
 
-PAPER = "Chen & Bonner 2025"
+CHEN = "Chen & Bonner 2025"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Study:
 
     size: str = setting("small", choices=SIZES)
 
-    source: ClassVar[str] = f"{PAPER}, Universal dimensions of visual representation (Science Advances)"
+    source: ClassVar[str] = f"{CHEN}, Universal dimensions of visual representation (Science Advances)"
     ours: ClassVar[tuple[str, ...]] = (
         "The networks are those of the zoo, compared at their deepest layer on their task's probe; no brain is used.",
         "Regression is ridge with a small fixed penalty, since a network may have more units than there are stimuli; "
         "the paper's is ordinary least squares.",
-        f"Limits are over configurations; of fewer than {LEAST}, over networks, and then about these only.",
-        f"Geometry counts as kept from a correlation of RDMs of {KEPT:g} on.",
+        f"Limits are over configurations; of fewer than {LEAST_LIMITED}, over networks, and then about these only.",
+        f"Geometry counts as kept from a correlation of RDMs of {KEPT_FROM:g} on.",
     )
 
     def zoo(self) -> None:
@@ -67,28 +67,28 @@ class Study:
         components = 20 if self.size == "small" else 100
         yield Question(
             "Networks share dimensions beyond what untrained ones share",
-            f"{PAPER}, abstract",
+            f"{CHEN}, abstract",
             f"mean universality of the {LEADING} leading components, trained less untrained",
             "above 0",
             partial(_more_than_untrained, components=components),
         )
         yield Question(
             "Components of more variance are more universal",
-            f"{PAPER}, figure of universality over components",
+            f"{CHEN}, figure of universality over components",
             "Spearman correlation of variance and universality, mean over networks",
             "above 0",
             partial(_falls_with_rank, components=components),
         )
         yield Question(
             f"Fewer than {FEW} dimensions are universal",
-            f"{PAPER}, abstract",
+            f"{CHEN}, abstract",
             f"{FEW} less the components above 95 % of those of untrained networks, mean over networks",
             "above 0",
             partial(_fewer_than, components=components),
         )
         yield Question(
             f"The {FEW} most universal dimensions keep a network's geometry",
-            f"{PAPER}, abstract, there against brains",
+            f"{CHEN}, abstract, there against brains",
             f"correlation of the RDM of the {FEW} most universal components with the whole RDM, mean over networks",
             "little impact",
             partial(_keeps_geometry, components=components),
@@ -106,7 +106,7 @@ class _Found(NamedTuple):
 
 def _found(results: Results, components: int, untrained: bool = False) -> _Found:
     """The dimensions of these networks, or of the same ones before training."""
-    is_trained = not untrained and results.state != UNTRAINED
+    is_trained = not untrained and results.state != BEFORE
 
     def computed() -> _Found:
         parts = []
@@ -118,7 +118,7 @@ def _found(results: Results, components: int, untrained: bool = False) -> _Found
             fields = tested_fields(results.trained, members)
             table: Any = results.members.loc[members]
             names = [f"{task} {name}" for name in configurations_of(table, ["model", *fields])]
-            if len(set(names)) < LEAST:  # then limits are over networks, and about these configurations only
+            if len(set(names)) < LEAST_LIMITED:  # then limits are over networks, and about these configurations only
                 names = members
             parts.append((*universality(patterns, components), names))
         if not parts:
@@ -143,7 +143,7 @@ def _mean(values: np.ndarray, configurations: list[str]) -> Replicates:
 
 
 def _more_than_untrained(results: Results, components: int) -> Answer:
-    if results.state == UNTRAINED:
+    if results.state == BEFORE:
         before = _found(results, components)
         return unanswered("")._replace(value=float(np.nanmean(before.index[:, :LEADING])))
     after, before = _found(results, components), _found(results, components, untrained=True)
@@ -172,4 +172,4 @@ def _fewer_than(results: Results, components: int) -> Answer:
 
 def _keeps_geometry(results: Results, components: int) -> Answer:
     found = _found(results, components)
-    return at_least(_mean(found.kept, found.configurations).estimate, KEPT)
+    return at_least(_mean(found.kept, found.configurations).estimate, KEPT_FROM)

@@ -23,7 +23,7 @@ from analysis.studies._replicates import (
     field_replicates,
     replicates,
 )
-from analysis.studies._results import UNTRAINED, Results
+from analysis.studies._results import BEFORE, Results
 from analysis.zoo_comparison import Request
 from models import setting
 from zoo.presets._universality import WIDTHS, universality
@@ -41,23 +41,23 @@ GEOMETRY = (*(f"cca({truncation})" for truncation in TRUNCATIONS), "cka", "procr
 FIRST = "cca(variance=0.99)"
 """The measure of claims that are asked of one."""
 
-LAYERS = ("rate", "state")
+COMPARED_LAYERS = ("rate", "state")
 """h, and h and c."""
 
 CELL = "model"
-FIELDS = {CELL: "cell", "activation": "activation", "hidden": "width", "l2": "L2 penalty"}
+VARIED = {CELL: "cell", "activation": "activation", "hidden": "width", "l2": "L2 penalty"}
 """Column of the member table -> what it is called."""
 
 TOPOLOGY, GRAPH, ISOMORPHIC = "topology", "graph", "graph_class"
 """The assay, and two of its names: the distance, and the variable that is equal where graphs are isomorphic."""
 
-SAME = 0.1
+AS_OFTEN = 0.1
 """Shares of isomorphic pairs within and between cells that differ by less count as equal."""
 
 AWAY = 0.2
 """Relative distance of a frequency from the one asked for that counts as none."""
 
-PAPER = "Maheswaranathan et al. 2019"
+MAHESWARANATHAN = "Maheswaranathan et al. 2019"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +70,13 @@ class Study:
 
     size: str = setting("small", choices=SIZES)
 
-    source: ClassVar[str] = f"{PAPER}, Universality and individuality in neural dynamics (NeurIPS 32)"
+    source: ClassVar[str] = f"{MAHESWARANATHAN}, Universality and individuality in neural dynamics (NeurIPS)"
     ours: ClassVar[tuple[str, ...]] = (
         "Seeds, learning rates, steps and batch are ours: the paper's could not be verified, nor its 30 seeds.",
         "How SVCCA is truncated is swept, since the paper's truncation could not be verified.",
         "The tolerances of fixed points, the starts between points found, and the graph distance are ours.",
         "Every L2 penalty has seeds of its own: with the same seeds its levels would be near copies of one network.",
-        f"Equal means less than {SAME:g} of a share apart, negligible less than .06 of omega squared; both are ours.",
+        f"Equal means less than {AS_OFTEN:g} of a share apart, negligible less than .06 of omega squared; both are ours.",
     )
 
     def zoo(self) -> Zoo:
@@ -84,7 +84,7 @@ class Study:
         return sum(of_tasks[1:], start=of_tasks[0])
 
     def comparisons(self) -> list[Request]:
-        return [Request(measures=GEOMETRY, layers=LAYERS, exclude_degenerate=True)]
+        return [Request(measures=GEOMETRY, layers=COMPARED_LAYERS, exclude_degenerate=True)]
 
     def assays(self) -> list[AssayStep]:
         return [AssayStep("fixed_points"), AssayStep("linearization"), AssayStep(TOPOLOGY)]
@@ -98,29 +98,29 @@ class Study:
         yield from self._modes()
 
     def _geometry(self, task: str) -> Iterator[Question]:
-        for measure, layer in itertools.product(GEOMETRY, LAYERS):
+        for measure, layer in itertools.product(GEOMETRY, COMPARED_LAYERS):
             yield Question(
                 f"{task}: the geometry of activity depends on the cell",
-                f"{PAPER}, abstract and figures of MDS",
+                f"{MAHESWARANATHAN}, abstract and figures of MDS",
                 f"omega squared of the cell, {_name(measure)}, {layer}",
                 "clusters by architecture, seen by eye",
                 partial(_geometry_depends, task=task, measure=measure, layer=layer, field=CELL),
             )
-        for field, words in FIELDS.items():
+        for field, words in VARIED.items():
             if field != CELL:
                 yield Question(
                     f"{task}: the geometry of activity depends on the {words}",
-                    f"{PAPER}, figures of MDS" if field == "activation" else "asked by us",
+                    f"{MAHESWARANATHAN}, figures of MDS" if field == "activation" else "asked by us",
                     f"omega squared of the {words}, {_name(FIRST)}, rate",
                     "clusters by architecture, seen by eye" if field == "activation" else "",
                     partial(_geometry_depends, task=task, measure=FIRST, layer="rate", field=field),
                 )
 
     def _topology(self, task: str) -> Iterator[Question]:
-        for field, words in FIELDS.items():
+        for field, words in VARIED.items():
             yield Question(
                 f"{task}: the topology of fixed points does not depend on the {words}",
-                f"{PAPER}, abstract" if field in (CELL, "activation") else "asked by us",
+                f"{MAHESWARANATHAN}, abstract" if field in (CELL, "activation") else "asked by us",
                 f"omega squared of the {words}, distance of fixed-point graphs",
                 "universal, seen by eye",
                 partial(_topology_is_free, task=task, field=field),
@@ -129,9 +129,9 @@ class Study:
     def _both(self, task: str) -> Iterator[Question]:
         for field in (CELL, "activation"):
             yield Question(
-                f"{task}: the {FIELDS[field]} explains more of geometry than of topology",
-                f"{PAPER}, abstract",
-                f"omega squared of the {FIELDS[field]}, {_name(FIRST)} at rate less fixed-point graphs",
+                f"{task}: the {VARIED[field]} explains more of geometry than of topology",
+                f"{MAHESWARANATHAN}, abstract",
+                f"omega squared of the {VARIED[field]}, {_name(FIRST)} at rate less fixed-point graphs",
                 "above 0",
                 partial(_more_of_geometry, task=task, field=field),
             )
@@ -139,14 +139,14 @@ class Study:
     def _isomorphic(self, task: str) -> Iterator[Question]:
         yield Question(
             f"{task}: networks of two cells share their fixed-point graph as often as networks of one",
-            f"{PAPER}, abstract",
+            f"{MAHESWARANATHAN}, abstract",
             "share of isomorphic pairs within cells less between cells",
             "0",
             partial(_shared_graphs, task=task),
         )
         yield Question(
             f"{task}: most networks of two cells have one fixed-point graph",
-            f"{PAPER}, abstract",
+            f"{MAHESWARANATHAN}, abstract",
             "share of isomorphic pairs between cells",
             "universal",
             partial(_mostly_one_graph, task=task),
@@ -156,21 +156,21 @@ class Study:
         for words, cells in {"vanilla": ("vanilla",), "gated": ("ugrnn", "gru", "lstm")}.items():
             yield Question(
                 f"context: {words} networks integrate along one slow mode",
-                f"{PAPER}, on the line attractors of task 3; the number is asked by us",
+                f"{MAHESWARANATHAN}, on the line attractors of task 3; the number is asked by us",
                 f"modes as slow as half a trial at a fixed point, mean over points of {words} networks",
                 "",
                 partial(_slow_modes, cells=cells),
             )
         yield Question(
             "sine: the linearised network turns at the frequency that its input asks for",
-            f"{PAPER}, on the oscillations of task 2",
+            f"{MAHESWARANATHAN}, on the oscillations of task 2",
             "|frequency of the leading mode - frequency| / frequency, median over inputs, mean over networks",
             "about 0, seen by eye",
             _turns_as_asked,
         )
         yield Question(
             "sine: leading modes at corresponding points are as alike between cells as within",
-            f"{PAPER}, abstract",
+            f"{MAHESWARANATHAN}, abstract",
             "mean |difference of log frequency| at one input, between cells less within",
             "about 0, seen by eye",
             _modes_agree,
@@ -187,14 +187,14 @@ def _effects(results: Results, name: str, variable: str, layer: str, field: str)
     def computed() -> Replicates:
         pairs = results.pairs(name, variable, layer)
         columns: Any = pairs.table
-        fields = [each for each in FIELDS if columns[each].nunique() > 1]
+        fields = [each for each in VARIED if columns[each].nunique() > 1]
         return field_replicates(pairs.values, pairs.table, fields, [field])[field]
 
     return results.once((name, variable, layer, field), computed)
 
 
 def _p(results: Results, name: str, variable: str, layer: str, field: str) -> float:
-    return float("nan") if results.state == UNTRAINED else results.p_of(name, variable, layer, field)
+    return float("nan") if results.state == BEFORE else results.p_of(name, variable, layer, field)
 
 
 def _geometry_depends(results: Results, task: str, measure: str, layer: str, field: str) -> Answer:
@@ -221,7 +221,7 @@ def _pairs_of_cells(results: Results, task: str) -> tuple[Replicates, Replicates
 
     def computed() -> tuple[Replicates, ...]:
         table, classes = _classes(results, task)
-        configurations = np.asarray(configurations_of(table, list(FIELDS)))
+        configurations = np.asarray(configurations_of(table, list(VARIED)))
         cells = table[CELL].to_numpy()
         same = (classes[:, None] == classes[None]).all(-1)
 
@@ -259,7 +259,7 @@ def _missing(column: np.ndarray) -> bool:
 
 def _shared_graphs(results: Results, task: str) -> Answer:
     within, between = _pairs_of_cells(results, task)
-    return absent(within.less(between).estimate, bound=SAME)
+    return absent(within.less(between).estimate, bound=AS_OFTEN)
 
 
 def _mostly_one_graph(results: Results, task: str) -> Answer:
@@ -287,7 +287,7 @@ def _slow_modes(results: Results, cells: Sequence[str]) -> Answer:
     if not len(rows):
         raise ValueError(f"context: no fixed point of a network with {' or '.join(cells)} is known.")
     mean = np.nanmean(count[rows].reshape(len(rows), -1), 1)
-    configurations = configurations_of(table.iloc[rows], list(FIELDS))
+    configurations = configurations_of(table.iloc[rows], list(VARIED))
     return equal(replicates(lambda some: float(mean[some].mean()), configurations).estimate, 1.0)
 
 
@@ -305,7 +305,7 @@ def _turns_as_asked(results: Results) -> Answer:
     if not len(rows):
         raise ValueError("sine: no network has a point to be made linear about.")
     median = np.nanmedian(away[rows], 1)
-    configurations = configurations_of(table.iloc[rows], list(FIELDS))
+    configurations = configurations_of(table.iloc[rows], list(VARIED))
     return absent(replicates(lambda some: float(median[some].mean()), configurations).estimate, bound=AWAY)
 
 
@@ -313,7 +313,7 @@ def _modes_agree(results: Results) -> Answer:
     table, frequency, _ = _frequencies(results)
     rows = np.flatnonzero((frequency > 0).any(1))
     cells, logs = table[CELL].to_numpy()[rows], np.log(np.where(frequency > 0, frequency, np.nan)[rows])
-    configurations = np.asarray(configurations_of(table.iloc[rows], list(FIELDS)))
+    configurations = np.asarray(configurations_of(table.iloc[rows], list(VARIED)))
     apart = np.nanmean(np.abs(logs[:, None] - logs[None]), -1)
 
     def difference(some: np.ndarray) -> float:
@@ -325,4 +325,4 @@ def _modes_agree(results: Results) -> Answer:
         value = apart[first, second]
         return float(value[other & ~within].mean() - value[other & within].mean())
 
-    return absent(replicates(difference, configurations.tolist()).estimate, bound=SAME)
+    return absent(replicates(difference, configurations.tolist()).estimate, bound=AS_OFTEN)

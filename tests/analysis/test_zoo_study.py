@@ -11,9 +11,9 @@ import pytest
 import run_zoo
 from analysis.studies import AssayStep, Question
 from analysis.studies._answers import AGREES, UNDECIDED, Answer, signed, unanswered
-from analysis.studies._page import COLUMNS
+from analysis.studies._page import CLAIM_COLUMNS
 from analysis.studies._replicates import Estimate
-from analysis.studies._results import ALL, SOLVED, UNTRAINED
+from analysis.studies._results import ALL, BEFORE, SOLVED
 from analysis.zoo_comparison import Request
 from analysis.zoo_study import CLAIMS, PAGE, facts, run_study, study_of
 from models import setting
@@ -22,7 +22,7 @@ from zoo import load
 
 
 def scores(results):
-    if results.state == UNTRAINED:
+    if results.state == BEFORE:
         return unanswered("Untrained networks have no score.")
     values = results.of_task("flipflop")["score"]
     return signed(Estimate(float(values.mean()), float(values.min()), float(values.max()), len(values)), 1)
@@ -72,7 +72,7 @@ def done(tmp_path_factory):
 
 def test_every_claim_is_a_row_of_those_that_solved_and_of_all(done):
     place, claims, _ = done
-    assert list(claims) == list(COLUMNS)
+    assert list(claims) == list(CLAIM_COLUMNS)
     written = pd.read_csv(place / CLAIMS)
     pd.testing.assert_frame_equal(written, claims.replace("", np.nan), check_dtype=False)
     assert claims["members"].tolist() == [SOLVED, ALL] * 3

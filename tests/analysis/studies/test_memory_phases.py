@@ -9,7 +9,7 @@ import pytest
 from analysis.studies.memory_phases import (
     CYCLE,
     FAILED,
-    SLOW,
+    SLOW_POINT,
     UNSTABLE,
     Study,
     boundary_slope,
@@ -27,13 +27,13 @@ def curve(*parts: tuple[int, float]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("of", "cycling", "phase"),
     [
-        (curve((40, 0.5), (10, 0.95)), 0.0, SLOW),
+        (curve((40, 0.5), (10, 0.95)), 0.0, SLOW_POINT),
         (curve((40, 0.5), (10, 0.95)), 1.0, CYCLE),
         (curve((50, 0.5)), 0.0, FAILED),
         (curve((40, 0.95), (10, 0.65)), 0.0, FAILED),
         (curve((10, 0.95), (15, 0.5), (25, 0.95)), 0.0, UNSTABLE),
-        (curve((10, 0.95), (14, 0.5), (26, 0.95)), 0.0, SLOW),
-        (curve((15, 0.5), (35, 0.75)), 0.0, SLOW),
+        (curve((10, 0.95), (14, 0.5), (26, 0.95)), 0.0, SLOW_POINT),
+        (curve((15, 0.5), (35, 0.75)), 0.0, SLOW_POINT),
         (curve((40, 0.5), (10, 0.95)), math.nan, FAILED),
     ],
 )
@@ -51,13 +51,13 @@ def grid(exponent: float, phase: str, seeds: int = 100) -> pd.DataFrame:
                 share = 0.0 if delay < boundary else 1 - math.exp(-0.01 * (delay - boundary))
             else:
                 share = 1 / (1 + math.exp((delay - boundary) / 10))
-            other = SLOW if phase == FAILED else CYCLE
+            other = SLOW_POINT if phase == FAILED else CYCLE
             for seed in range(seeds):
                 rows.append((rate, delay, phase if seed < round(share * seeds) else other))
     return pd.DataFrame(rows, columns=["learning_rate", "delay", "phase"])
 
 
-@pytest.mark.parametrize(("exponent", "phase"), [(-2.72, FAILED), (-4.05, SLOW), (-2.0, FAILED)])
+@pytest.mark.parametrize(("exponent", "phase"), [(-2.72, FAILED), (-4.05, SLOW_POINT), (-2.0, FAILED)])
 def test_a_planted_boundary_is_found_with_its_exponent(exponent, phase):
     found = boundary_slope(grid(exponent, phase), phase).estimate
     assert found.value == pytest.approx(exponent, rel=0.05)
@@ -65,7 +65,7 @@ def test_a_planted_boundary_is_found_with_its_exponent(exponent, phase):
 
 
 def test_a_boundary_that_is_nowhere_is_refused():
-    nowhere = grid(-2.72, FAILED).assign(phase=SLOW)
+    nowhere = grid(-2.72, FAILED).assign(phase=SLOW_POINT)
     with pytest.raises(ValueError, match="0 learning rates have a boundary of failed; a slope needs 3"):
         boundary_slope(nowhere, FAILED)
 

@@ -7,7 +7,14 @@ import pytest
 from scipy import stats
 
 from analysis.inference.field_effects import FieldPlan, explained
-from analysis.studies._replicates import LEAST, Replicates, configurations_of, field_replicates, replicates, share
+from analysis.studies._replicates import (
+    LEAST_LIMITED,
+    Replicates,
+    configurations_of,
+    field_replicates,
+    replicates,
+    share,
+)
 from tests.analysis.studies.test_answers import population
 
 
@@ -38,8 +45,8 @@ def test_what_two_statistics_share_cancels_in_their_difference():
 
 
 def test_fewer_configurations_than_least_have_no_limits():
-    values = np.arange(LEAST - 1.0)
-    found = replicates(lambda rows: float(values[rows].mean()), [str(i) for i in range(LEAST - 1)]).estimate
+    values = np.arange(LEAST_LIMITED - 1.0)
+    found = replicates(lambda rows: float(values[rows].mean()), [str(i) for i in range(LEAST_LIMITED - 1)]).estimate
     assert found.value == values.mean()
     assert math.isnan(found.low)
     assert math.isnan(found.high)
