@@ -76,7 +76,7 @@ class Study:
         "How SVCCA is truncated is swept, since the paper's truncation could not be verified.",
         "The tolerances of fixed points, the starts between points found, and the graph distance are ours.",
         "Every L2 penalty has seeds of its own: with the same seeds its levels would be near copies of one network.",
-        f"Equal means less than {AS_OFTEN:g} of a share apart, negligible less than .06 of omega squared; both are ours.",
+        f"Equal is less than {AS_OFTEN:g} of a share apart, negligible less than .06 of omega squared; both are ours.",
     )
 
     def zoo(self) -> Zoo:
