@@ -1,5 +1,6 @@
 """What the assay `topology` keeps of networks, as graphs again, and its table, lines and pictures."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ def labelled_connections(
     found: Mapping[tuple[int, int], Connections],
 ) -> xr.Dataset:
     """Fixed points and what leads to them, in arrays that hold the network with most."""
-    edges = {pair: np.argwhere(of.counts) for pair, of in found.items()}
+    edges = {pair: np.argwhere(of.leads) for pair, of in found.items()}
     shape = (len(members), len(inputs))
     of_points = np.full((4, *shape, max([1, *(len(here.states) for here in places.values())])), np.nan)
     of_edges = np.full((3, *shape, max([1, *map(len, edges.values())])), np.nan)
@@ -46,7 +47,7 @@ def labelled_connections(
     graph, point, edge = ("member", "input"), ("member", "input", "point"), ("member", "input", "edge")
     about = {
         "points": (graph, of_graphs[0], "fixed points"),
-        "connections": (graph, of_graphs[1], "edges from a saddle to a point that its unstable modes lead to"),
+        "connections": (graph, of_graphs[1], "edges from a saddle to what its unstable modes lead to, in the end"),
         "elsewhere": (graph, of_graphs[2], "starts at saddles that reached no fixed point"),
         "graph_hash": (graph, of_graphs[3], "number that isomorphic fixed-point graphs share"),
         "unstable": (point, of_points[0], "unstable modes"),
@@ -55,7 +56,7 @@ def labelled_connections(
         "followed": (point, of_points[3], "1 where the unstable modes of the point were followed"),
         "edge_from": (edge, of_edges[0], "place of the saddle that an edge leads from, among the points"),
         "edge_to": (edge, of_edges[1], "place of the point that it leads to"),
-        "edge_starts": (edge, of_edges[2], "starts that came that way"),
+        "edge_starts": (edge, of_edges[2], "starts and shots that came that way; 0 by way of others alone"),
     }
     coords = {"point": np.arange(of_points.shape[-1]), "edge": np.arange(of_edges.shape[-1])}
     variables = {
@@ -226,26 +227,28 @@ def draw(of_probe: xr.Dataset, title: str) -> Figure:
 
 
 def _draw_graph(axes: Any, graph: Graph) -> None:
-    """Vertices in rows by their unstable modes, those of each beside what leads to them."""
-    level = np.array([-1 if ELSEWHERE_LABEL in label else int(label.rpartition(": ")[2]) for label in graph.labels])
-    x = np.zeros(len(level))
-    for modes in sorted(set(level.tolist())):
-        here = np.flatnonzero(level == modes)
+    """Inputs side by side; vertices in rows by their unstable modes, those of each beside what leads to them."""
+    names, kinds = zip(*(label.rsplit(": ", 1) for label in graph.labels))
+    inputs, x = list(dict.fromkeys(names)), np.zeros(len(names))
+    level = np.array([-1 if kind == ELSEWHERE_LABEL else int(kind) for kind in kinds])
+    ticks = sorted(set(level.tolist()))
+    for modes, (place, name) in itertools.product(ticks, enumerate(inputs)):
+        here = np.flatnonzero((level == modes) & (np.array(names) == name))
         ends = [[x[b] for a, b in graph.edges if a == v and level[b] < modes] for v in here]
         middles = np.array([float(np.mean(of)) if of else 0.0 for of in ends])
-        order = here[np.argsort(middles, kind="stable")]
-        x[order] = np.linspace(-1, 1, len(order)) if len(order) > 1 else 0.0
+        places = place + (np.linspace(-0.4, 0.4, len(here)) if len(here) > 1 else np.zeros(1))
+        x[here[np.argsort(middles, kind="stable")]] = places[: len(here)]
     for a, b in sorted(graph.edges):
         far = level[a] - level[b] > 1
         axes.plot(x[[a, b]], level[[a, b]], "-", color="0.75" if far else "0.45", lw=0.6 if far else 1.0, zorder=1)
-    for modes in sorted(set(level.tolist())):
+    for modes in ticks:
         here = level == modes
         colour = "0.4" if modes < 0 else f"C{modes % 10}"
         axes.plot(x[here], level[here], "x" if modes < 0 else "o", color=colour, ms=7, zorder=2)
-    ticks = sorted(set(level.tolist()))
     axes.set_yticks(ticks, [ELSEWHERE_LABEL if modes < 0 else str(modes) for modes in ticks])
     axes.set_ylim(ticks[0] - 0.4, ticks[-1] + 0.4)
-    axes.set_xticks([])
+    axes.set_xticks(range(len(inputs)), inputs)
+    axes.tick_params(axis="x", length=0)
     axes.set_ylabel("unstable modes")
 
 
@@ -270,11 +273,10 @@ def _draw_counts(axes: Any, states: Mapping[str, xr.Dataset]) -> None:
 def _draw_exponents(axes: Any, states: Mapping[str, xr.Dataset]) -> None:
     """The median spectrum of every state and drive."""
     for place, (state, part) in enumerate(states.items()):
-        for number, drive in enumerate(part["drive"].to_numpy().tolist()):
-            middle = _pictures.quantile(part["lyapunov"].sel(drive=drive).to_numpy(), 0.5)
-            if np.isfinite(middle).any():
-                line = ["-", "--", ":", "-."][number % 4]
-                axes.plot(part["exponent"] + 1, middle, line, marker=".", color=f"C{place}", label=f"{state}, {drive}")
+        medians = {d: _pictures.quantile(part["lyapunov"].sel(drive=d).to_numpy(), 0.5) for d in part["drive"].values}
+        known = {drive: middle for drive, middle in medians.items() if np.isfinite(middle).any()}
+        for (drive, middle), line in zip(known.items(), itertools.cycle(["-", "--", ":", "-."])):
+            axes.plot(part["exponent"] + 1, middle, line, marker=".", color=f"C{place}", label=f"{state}, {drive}")
     axes.axhline(0, color="0.7", lw=0.8, zorder=0)
     axes.set_xlabel("Lyapunov exponent, the largest first")
     axes.set_ylabel("1/s (median of networks;\nabove 0: neighbours part)")

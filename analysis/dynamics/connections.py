@@ -2,13 +2,14 @@
 
 The unstable manifold of a saddle leaves it along the eigenvectors of eigenvalues beyond the unit circle. Starts lie a
 small distance from the saddle in their span: to both sides of each real one; at equal angles in the plane of a
-conjugate pair, and of any two; in more dimensions at random directions, each with its opposite. A start has reached a
-stable point when it is near it, and another point when it is near that one when the steps end.
+conjugate pair, and of any two; in more dimensions at random directions, each with its opposite. Along a mode that grows
+sooner they lie nearer, log |eigenvalue| times as many decades, so that all modes have grown at one time: at equal
+distances, slow modes would hardly be seen. A start has reached a stable point when it is near it, and another point
+when it is near that one when the steps end.
 
-Connections from saddle to saddle lie on the borders between what different points attract, where no start is. Between
-neighbouring starts that reach unlike points the direction is halved again and again, always towards such a border,
-until the network passes near a saddle on its way (Skufca, Yorke & Eckhardt 2006, Phys. Rev. Lett. 96:174101, on states
-between two attractors). It leads to saddles of fewer unstable modes, in general of one.
+No start lies on the way to a saddle of fewer unstable modes. From the starts that pass such a one most nearly the
+direction is found by shooting (`analysis/dynamics/shooting.py`). And where one point leads to a second, and that one to
+a third, the first leads to the third (the inclination lemma; Palis 1969, Topology 8:385).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,22 +20,29 @@ import numpy as np
 from jax import lax
 
 from analysis.dynamics.packing import packed
+from analysis.dynamics.shooting import Aim, hits
 from analysis.dynamics.states import flow_of, jacobian_of
 
 __all__ = ["ELSEWHERE", "Connections", "Places", "Starting", "saddle_connections"]
 
 NEAR_START = 1e-3
-"""Distance of starts from their saddle, of the range of visited states."""
+"""Distance of starts from their saddle along its slowest unstable mode, of the range of visited states."""
+MOST_DECADES = 3.0
+"""Times as many decades nearer along a faster one, at most."""
 REACHED = 1e-3
 """Distance from a point at which it is reached."""
 PASSED = 0.03
 """Distance from a saddle at which it is passed."""
 STEPS_AT_ONCE = (64, 64, 128, 256, 512)
 """Steps after which starts that have come to their end are taken out; the last again and again."""
+MOST_DIRECTIONS = 256
+"""In which a saddle is left."""
 MOST_MODES = 8
 """Unstable modes of a saddle that are followed, those of the largest eigenvalues."""
-HALVINGS = 40
-"""Of the direction between two starts, at most."""
+ATTEMPTS = 3
+"""Starts from which shooting at a saddle begins, those that pass it most nearly."""
+SHOOTING_STEPS = 1000
+"""Of time of one shot at most."""
 ON_WAY, ELSEWHERE = -2, -1
 """Of a start: still on its way; at no fixed point when the steps ended, as on a cycle."""
 
@@ -43,7 +51,7 @@ class Starting(NamedTuple):
     """How many starts, and how far they run.
 
     Attributes:
-      directions: from a saddle with two or more unstable modes.
+      directions: from a saddle with two unstable modes, twice as many for each further one.
       steps: of time, at most.
       saddles: of a network and input at most, those of the fewest unstable modes.
     """
@@ -73,11 +81,13 @@ class Connections(NamedTuple):
     """Where one network's unstable modes lead under one input.
 
     Attributes:
-      counts: `(saddle, point)`, starts at the first that reach the second, or pass it on a border.
+      leads: `(saddle, point)`, whether the first leads to the second, at once or by way of others.
+      counts: `(saddle, point)`, starts at the first that reach the second, and shots that come to it.
       elsewhere: starts that reach none, `(saddle,)`.
       followed: whether starts were set at a point, `(point,)`; of the others with unstable modes nothing is known.
     """
 
+    leads: np.ndarray
     counts: np.ndarray
     elsewhere: np.ndarray
     followed: np.ndarray
@@ -96,31 +106,45 @@ def saddle_connections(
     """
     following = _Following(run, members, places, settings.steps)
     chosen = {pair: _chosen(here.unstable, settings.saddles) for pair, here in places.items()}
-    spans = following.spans(chosen)
+    spans = following.starting = following.spans(chosen)
     starts = [
         _Start(pair, saddle, direction)
         for pair, saddles in chosen.items()
         for saddle in saddles
         for direction in _directions(spans[pair, saddle], settings.directions)
     ]
-    ends = following.reached(starts)[0]
+    ends, nearest = following.reached(starts)
     found = {}
     for pair, here in places.items():
         count = len(here.states)
-        followed_ones = np.isin(np.arange(count), chosen[pair])
-        found[pair] = Connections(np.zeros((count, count), int), np.zeros(count, int), followed_ones)
+        is_followed = np.isin(np.arange(count), chosen[pair])
+        none = np.zeros((count, count), int)
+        found[pair] = Connections(none > 0, none, np.zeros(count, int), is_followed)
     for start, end in zip(starts, ends):
         if end == ELSEWHERE:
             found[start.pair].elsewhere[start.saddle] += 1
         else:
             found[start.pair].counts[start.saddle, end] += 1
-    for pair, saddle, passed in _on_borders(following, starts, ends, spans):
-        found[pair].counts[saddle, passed] += 1
-    return found
+    for pair, saddle, target in following.shot(starts, nearest):
+        found[pair].counts[saddle, target] += 1
+    return {pair: one._replace(leads=_closed(one.counts > 0)) for pair, one in found.items()}
+
+
+def _closed(leads: np.ndarray) -> np.ndarray:
+    """What leads to what at once or by way of others, and not to itself."""
+    leads = leads.copy()
+    for middle in range(len(leads)):
+        leads |= leads[:, middle, None] & leads[None, middle]
+    np.fill_diagonal(leads, False)
+    return leads
+
+
+_Saddle = tuple[tuple[int, int], int]
+"""(place of the member, place of the input), place of the point."""
 
 
 class _Start(NamedTuple):
-    """A unit vector, `(coordinate,)`, in the span of a saddle's unstable modes."""
+    """A unit vector, `(mode,)`, that a saddle's basis turns into where a start lies from it."""
 
     pair: tuple[int, int]
     saddle: int
@@ -128,20 +152,11 @@ class _Start(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """An orthonormal basis of the unstable modes of a saddle, `(coordinate, mode)`, and the modes that stand alone."""
+    """The unstable modes of a saddle, `(coordinate, mode)`, those of a pair at right angles to each other, as long as
+    starts are far from it along them, of the range; and which are of real eigenvalues."""
 
     basis: np.ndarray
-    real: np.ndarray
-
-
-class _Border(NamedTuple):
-    """Two directions from one saddle that lead to unlike points."""
-
-    pair: tuple[int, int]
-    saddle: int
-    left: np.ndarray
-    right: np.ndarray
-    left_end: int
+    is_real: np.ndarray
 
 
 def _chosen(unstable: np.ndarray, most: int) -> np.ndarray:
@@ -151,69 +166,21 @@ def _chosen(unstable: np.ndarray, most: int) -> np.ndarray:
 
 
 def _directions(span: _Span, count: int) -> np.ndarray:
-    """Unit vectors in which starts are set from a saddle, `(start, coordinate)`."""
+    """Unit vectors in which starts are set from a saddle, `(start, mode)`."""
     modes = span.basis.shape[1]
-    alone = np.concatenate([span.real.T, -span.real.T])
+    alone = np.eye(modes)[span.is_real]
+    alone = np.concatenate([alone, -alone])
     if modes == 1:
         return alone
     if modes == 2:
         angles = 2 * np.pi * np.arange(count) / count
         within = np.stack([np.cos(angles), np.sin(angles)], 1)
     else:
-        drawn = np.random.default_rng(0).normal(size=(-(-count // 2), modes))
+        half = min(count * 2 ** (modes - 1), MOST_DIRECTIONS) // 2
+        drawn = np.random.default_rng(0).normal(size=(half, modes))
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
         within = np.concatenate([drawn, -drawn])
-    return np.concatenate([alone, within @ span.basis.T])
-
-
-def _on_borders(
-    following: "_Following", starts: Sequence[_Start], ends: np.ndarray, spans: dict[Any, _Span]
-) -> list[tuple[tuple[int, int], int, int]]:
-    """The saddles that are passed on the borders between what starts reach: (pair, saddle, the one passed)."""
-    borders = _borders(following, starts, ends, spans)
-    found: list[tuple[tuple[int, int], int, int]] = []
-    for _ in range(HALVINGS):
-        if not borders:
-            break
-        middles = [_unit(border.left + border.right) for border in borders]
-        on_way = [_Start(border.pair, border.saddle, middle) for border, middle in zip(borders, middles)]
-        reached, passed = following.reached(on_way)
-        left = []
-        for border, middle, end, by in zip(borders, middles, reached, passed):
-            if by >= 0:
-                found.append((border.pair, border.saddle, int(by)))
-            elif end == border.left_end:
-                left.append(border._replace(left=middle))
-            else:
-                left.append(border._replace(right=middle))
-        borders = left
-    return found
-
-
-def _borders(
-    following: "_Following", starts: Sequence[_Start], ends: np.ndarray, spans: dict[Any, _Span]
-) -> list[_Border]:
-    """For every start of a saddle, the nearest that reaches another point, if both reach a stable point or none."""
-    by_saddle: dict[tuple[tuple[int, int], int], list[int]] = {}
-    for row, start in enumerate(starts):
-        unstable = following.places[start.pair].unstable
-        if ends[row] == ELSEWHERE or unstable[ends[row]] == 0:
-            by_saddle.setdefault((start.pair, start.saddle), []).append(row)
-    borders = []
-    for (pair, saddle), rows in by_saddle.items():
-        if spans[pair, saddle].basis.shape[1] < 2:
-            continue
-        directions, reached = np.stack([starts[row].direction for row in rows]), ends[rows]
-        near = directions @ directions.T
-        near[reached[:, None] == reached[None]] = -np.inf
-        near[near < -0.99] = -np.inf  # halfway of two opposites is nowhere
-        pairs = {tuple(sorted((i, int(j)))) for i, j in enumerate(near.argmax(1)) if np.isfinite(near[i, j])}
-        borders += [_Border(pair, saddle, directions[i], directions[j], int(reached[i])) for i, j in sorted(pairs)]
-    return borders
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
+    return np.concatenate([alone, within])
 
 
 class _Following:
@@ -229,34 +196,54 @@ class _Following:
         self.run, self.members, self.places, self.steps = run, members, places, steps
         self.most = max([1, *(len(here.states) for here in places.values())])
         self.targets = self._targets()
+        self.starting: dict[_Saddle, _Span] = {}
 
-    def spans(self, chosen: dict[tuple[int, int], np.ndarray]) -> dict[tuple[tuple[int, int], int], _Span]:
-        """(place, saddle) -> what its unstable modes span."""
+    def spans(self, chosen: dict[tuple[int, int], np.ndarray], left: bool = False) -> dict[_Saddle, _Span]:
+        """What the unstable modes of saddles span, or the left eigenvectors of these."""
         rows = [(pair, int(saddle)) for pair, saddles in chosen.items() for saddle in saddles]
-        found: dict[tuple[tuple[int, int], int], _Span] = {}
+        found: dict[_Saddle, _Span] = {}
         for part in packed(np.array([pair[0] for pair, _ in rows], int), [4, 16, 64]):
             states = np.stack([self.places[pair].states[saddle] for pair, saddle in rows])[part.rows]
             inputs = np.stack([self.places[pair].inputs for pair, _ in rows])[part.rows]
-            values, real, imaginary = self._map(modes, part.members, [states, inputs])
+            values, real, imaginary = self._map(left_modes if left else modes, part.members, [states, inputs])
             for at in zip(*np.nonzero(part.real)):
                 pair, saddle = rows[part.rows[at]]
                 count = min(int(self.places[pair].unstable[saddle]), values.shape[-1])
-                found[pair, saddle] = _span(values[at][:count], real[at][:, :count], imaginary[at][:, :count])
+                parts = values[at][:count], real[at][:, :count], imaginary[at][:, :count]
+                found[pair, saddle] = _span(*parts, decades=0.0 if left else 1.0)
         return found
 
+    def shot(self, starts: Sequence[_Start], nearest: np.ndarray) -> list[tuple[tuple[int, int], int, int]]:
+        """The saddles that are led to by those of more unstable modes: (pair, saddle, the one led to)."""
+        by_saddle: dict[_Saddle, list[int]] = {}
+        for row, start in enumerate(starts):
+            by_saddle.setdefault((start.pair, start.saddle), []).append(row)
+        lefts = self.spans({pair: np.flatnonzero(here.unstable > 0) for pair, here in self.places.items()}, left=True)
+        aims, whose = [], []
+        for (pair, saddle), rows in by_saddle.items():
+            here, basis = self.places[pair], self.starting[pair, saddle].basis
+            for target in np.flatnonzero((here.unstable > 0) & (here.unstable < here.unstable[saddle])):
+                for row in np.array(rows)[np.argsort(nearest[rows, target], kind="stable")][:ATTEMPTS]:
+                    of_target = here.states[target], lefts[pair, int(target)].basis, np.asarray(here.inputs, np.float64)
+                    of_start = here.states[saddle], here.scale * basis, starts[row].direction
+                    aims.append(Aim(*pair, *of_start, *of_target, PASSED * here.scale))
+                    whose.append((pair, saddle, int(target)))
+        steps = min(self.steps, SHOOTING_STEPS)
+        found = hits(self.run, self.members, aims, self.targets, MOST_MODES, steps) if aims else []
+        return [led for led, is_hit in zip(whose, found) if is_hit]
+
     def reached(self, starts: Sequence[_Start]) -> tuple[np.ndarray, np.ndarray]:
-        """The point that every start reaches, or ELSEWHERE; and the saddle of fewer unstable modes that it passes most
-        nearly on its way, -1 of none."""
+        """The point that every start reaches, or ELSEWHERE; and how near it comes to each, `(start, point)`."""
         count = len(starts)
-        ends, passed = np.full(count, ON_WAY), np.full(count, -1)
+        ends, nearest, done = np.full(count, ON_WAY), np.full((count, self.most), np.inf), 0
         if not count:
-            return ends, passed
+            return ends, nearest
         places = [self.places[start.pair] for start in starts]
         whose, which = np.array([start.pair for start in starts]).T
-        away = [NEAR_START * here.scale * start.direction for start, here in zip(starts, places)]
+        bases = [self.starting[start.pair, start.saddle].basis for start in starts]
+        away = [here.scale * basis @ start.direction for start, basis, here in zip(starts, bases, places)]
         states = np.stack([here.states[start.saddle] for start, here in zip(starts, places)]) + np.stack(away)
         inputs = np.stack([here.inputs for here in places]).astype(np.float64)
-        nearest, done = np.full((count, self.most), np.inf), 0
         for phase in range(self.steps):
             left = np.flatnonzero(ends == ON_WAY)
             steps = min(STEPS_AT_ONCE[min(phase, len(STEPS_AT_ONCE) - 1)], self.steps - done)
@@ -276,11 +263,7 @@ class _Following:
                 far = np.linalg.norm(here.states - states[row], axis=1)
                 far[start.saddle] = np.inf
                 ends[row] = int(far.argmin()) if far.min() <= REACHED * here.scale else ELSEWHERE
-            fewer = (here.unstable > 0) & (here.unstable < here.unstable[start.saddle])
-            far = np.where(fewer, nearest[row, : len(fewer)], np.inf)
-            if far.min() <= PASSED * here.scale:
-                passed[row] = int(far.argmin())
-        return ends, passed
+        return ends, nearest
 
     def _targets(self) -> list[np.ndarray]:
         """All fixed points of every network, one input after the other, as `followed` takes them."""
@@ -303,16 +286,34 @@ class _Following:
         return self.run(function, shared, each, members=ids, dtype="float64")
 
 
-def _span(values: np.ndarray, real: np.ndarray, imaginary: np.ndarray) -> _Span:
-    alone = np.imag(values) == 0
-    basis, _ = np.linalg.qr(np.concatenate([real[:, alone], real[:, ~alone], imaginary[:, ~alone]], 1))
-    return _Span(basis[:, : len(values)], real[:, alone] / np.linalg.norm(real[:, alone], axis=0, keepdims=True))
+def _span(values: np.ndarray, real: np.ndarray, imaginary: np.ndarray, decades: float) -> _Span:
+    """Modes of `values`; as long as `decades` times those of the module's text, 0 for all of unit length."""
+    columns, is_real = [], []
+    growth = np.log(np.abs(values))
+    for k, value in enumerate(values):
+        length = NEAR_START ** (decades * min(growth[k] / growth.min(), MOST_DECADES))
+        if np.imag(value) == 0:
+            columns.append(length * real[:, k] / np.linalg.norm(real[:, k]))
+            is_real.append(True)
+        elif np.imag(value) > 0:
+            columns += [*(length * np.linalg.qr(np.stack([real[:, k], imaginary[:, k]], 1))[0].T)]
+            is_real += [False, False]
+    return _Span(np.stack(columns, 1), np.array(is_real, bool))
 
 
 def modes(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> tuple[Any, Any, Any]:
     """The eigenvalues of the largest moduli, `(row, mode)`, and the real and imaginary parts of their eigenvectors,
     `(row, coordinate, mode)`; on the CPU alone. A function for `Assayed.map`."""
-    eigenvalues, vectors = jnp.linalg.eig(jacobian_of(flow_of(bound.model, variables))(states, inputs))
+    return _leading(jacobian_of(flow_of(bound.model, variables))(states, inputs))
+
+
+def left_modes(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> tuple[Any, Any, Any]:
+    """`modes`, of the transposed Jacobian."""
+    return _leading(jnp.swapaxes(jacobian_of(flow_of(bound.model, variables))(states, inputs), 1, 2))
+
+
+def _leading(jacobians: Any) -> tuple[Any, Any, Any]:
+    eigenvalues, vectors = jnp.linalg.eig(jacobians)
     order = jnp.argsort(-jnp.abs(eigenvalues), axis=-1)[:, :MOST_MODES]
     vectors = jnp.take_along_axis(vectors, order[:, None, :], axis=-1)
     return jnp.take_along_axis(eigenvalues, order, axis=-1), jnp.real(vectors), jnp.imag(vectors)

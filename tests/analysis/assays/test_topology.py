@@ -53,12 +53,12 @@ def probe_inputs(strength: float) -> np.ndarray:
     draw = np.random.default_rng(0)
     pulses = np.sign(draw.normal(size=(TRIALS, STEPS, 2))) * (draw.random((TRIALS, STEPS, 2)) < 0.15)
     pulses[:, 0] = np.sign(draw.normal(size=(TRIALS, 2)))
-    return np.float32(strength * pulses)
+    return (strength * pulses).astype(np.float32)
 
 
 def states_of(step: Any, variables: Any, strength: float) -> np.ndarray:
     shown: Any = visited_states(Network(step, 2), variables, jnp.asarray(probe_inputs(strength)))
-    return np.array(shown).swapaxes(0, 1)
+    return np.swapaxes(shown, 0, 1)
 
 
 def assayed_network(step: Any, variables: dict[str, Any], strength: float = 3.0, bounded: bool = True) -> xr.Dataset:
