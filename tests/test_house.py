@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ FLOORS = {
         ("labelled_comparison",),
         ("geometry", "measures"),
         ("dynamics",),
+        ("topology",),
         ("activations",),
         ("engine",),
         ("inference",),
@@ -84,6 +86,12 @@ def imports(path: Path) -> set[str]:
 def floor(room: str, name: str) -> int:
     """How high a package or module of a room stands."""
     return next(i for i, names in enumerate(FLOORS[room]) if name in names)
+
+
+def test_every_package_is_installed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
+    assert sorted(listed) == sorted(there)
 
 
 def test_imports_inside_a_package_point_down() -> None:

@@ -11,9 +11,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from analysis.assays import _pictures
-from analysis.dynamics.connections import Connections, Places
-from analysis.dynamics.graphs import Graph, classes_of, colour_hash, together
-from analysis.dynamics.trajectory_graphs import graph_of
+from analysis.topology.connections import Connections, Places
+from analysis.topology.graphs import Graph, classes_of, colour_hash, together
+from analysis.topology.trajectory_graphs import graph_of
 from zoo.wording import counted
 
 ELSEWHERE_LABEL = "elsewhere"

@@ -3,12 +3,12 @@ network; and how far two networks are apart in this, whatever their geometry.
 
 The fixed-point graph (Maheswaranathan et al. 2019, NeurIPS 32:15629) has the points that `fixed_points` finds as
 vertices, their numbers of unstable modes as labels, and edges from every saddle to the points that its unstable modes
-lead to (`analysis/dynamics/connections.py`), or to a vertex "elsewhere" where they lead to none, as to a cycle. The
+lead to (`analysis/topology/connections.py`), or to a vertex "elsewhere" where they lead to none, as to a cycle. The
 trajectory graph (Turner, Dabholkar & Barak 2021, NeurIPS 34:25320) is that of the states on the probe
-(`analysis/dynamics/trajectory_graphs.py`). Both are blind to coordinates: networks of unlike cells and sizes, or two
+(`analysis/topology/trajectory_graphs.py`). Both are blind to coordinates: networks of unlike cells and sizes, or two
 that are conjugate, may have the same. A graph is as complete as what was found: see `complete` of `fixed_points`.
 
-Distances: `graph` and `trajectory_graph`, of Weisfeiler-Lehman colours (`analysis/dynamics/graphs.py`), blind to when
+Distances: `graph` and `trajectory_graph`, of Weisfeiler-Lehman colours (`analysis/topology/graphs.py`), blind to when
 and which; `meetings`, the share of pairs of trials and times that are together in one network and apart in the other.
 Connections are had in double precision, on the CPU, trajectories and Lyapunov exponents in single precision.
 """
@@ -28,12 +28,12 @@ from analysis.assays import _pictures, _topologies
 from analysis.assays._assayed import Assayed
 from analysis.assays._distances import Distance
 from analysis.dynamics import search
-from analysis.dynamics.connections import Places, Starting, saddle_connections
-from analysis.dynamics.graphs import Graph, colour_counts, jaccard_distances
 from analysis.dynamics.lyapunov import exponents, kaplan_yorke
 from analysis.dynamics.newton import indices
 from analysis.dynamics.states import flow_of, initial_state, layout_of, visited_states
-from analysis.dynamics.trajectory_graphs import graph_of, groups_over_time, meeting_distances
+from analysis.topology.connections import Places, Starting, saddle_connections
+from analysis.topology.graphs import Graph, colour_counts, jaccard_distances
+from analysis.topology.trajectory_graphs import graph_of, groups_over_time, meeting_distances
 from models import Static, setting
 from zoo.tasks import static_inputs
 

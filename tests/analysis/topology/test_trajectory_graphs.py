@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import special_ortho_group
 
-from analysis.dynamics.graphs import Graph, isomorphic
-from analysis.dynamics.trajectory_graphs import graph_of, groups_over_time, meeting_distances
+from analysis.topology.graphs import Graph, isomorphic
+from analysis.topology.trajectory_graphs import graph_of, groups_over_time, meeting_distances
 
 
 def of(*lines: str) -> np.ndarray:

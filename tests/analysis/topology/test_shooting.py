@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import special_ortho_group
 
-from analysis.dynamics.connections import Places, Starting, saddle_connections
-from analysis.dynamics.shooting import Aim, hits
+from analysis.topology.connections import Places, Starting, saddle_connections
+from analysis.topology.shooting import Aim, hits
 from tests.analysis.dynamics.planted import Planted, runner
 
 BASIS = special_ortho_group.rvs(2, random_state=2)

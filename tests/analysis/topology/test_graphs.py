@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from analysis.dynamics.graphs import (
+from analysis.topology.graphs import (
     Graph,
     classes_of,
     colour_counts,

@@ -179,7 +179,7 @@ def shot(
       moving: which rows are no padding, `(row,)`.
       inputs, which: that each is under, and its place, `(row, unit)`, `(row,)`.
       target, left: see `Aim`, `(row, coordinate)` and `(row, coordinate, left mode)`.
-      points, stable, of_input, radius: see `analysis.dynamics.connections.followed`.
+      points, stable, of_input, radius: see `analysis.topology.connections.followed`.
     """
     flow = flow_of(bound.model, variables)
     ends = (of_input[None] == which[:, None]) & stable[None]

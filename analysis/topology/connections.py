@@ -8,7 +8,7 @@ distances, slow modes would hardly be seen. A start has reached a stable point w
 when it is near that one when the steps end.
 
 No start lies on the way to a saddle of fewer unstable modes. From the starts that pass such a one most nearly the
-direction is found by shooting (`analysis/dynamics/shooting.py`). And where one point leads to a second, and that one to
+direction is found by shooting (`analysis/topology/shooting.py`). And where one point leads to a second, and that one to
 a third, the first leads to the third (the inclination lemma; Palis 1969, Topology 8:385).
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 from jax import lax
 
 from analysis.dynamics.packing import packed
-from analysis.dynamics.shooting import Aim, hits
 from analysis.dynamics.states import flow_of, jacobian_of
+from analysis.topology.shooting import Aim, hits
 
 __all__ = ["ELSEWHERE", "Connections", "Places", "Starting", "saddle_connections"]
 

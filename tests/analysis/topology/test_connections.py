@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import special_ortho_group
 
 from analysis.dynamics import search
-from analysis.dynamics.connections import Connections, Places, Starting, saddle_connections
 from analysis.dynamics.search import Settings
+from analysis.topology.connections import Connections, Places, Starting, saddle_connections
 from tests.analysis.dynamics.planted import Planted, everywhere, runner
 
 SEARCH = Settings(period=1, starts=64, spread=0.0, reach=10.0, rounds=8)

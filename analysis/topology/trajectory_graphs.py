@@ -12,7 +12,7 @@ trials meet at equal times only, and what a network does after the trial is not 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from analysis.dynamics.graphs import Graph
+from analysis.topology.graphs import Graph
 
 __all__ = ["graph_of", "groups_over_time", "meeting_distances"]
 
