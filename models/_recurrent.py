@@ -146,6 +146,10 @@ class Recurrent(nn.Module):
         """Zeros, (trial, unit)."""
         return jnp.zeros((trials, self.hidden))
 
+    def first_state(self, trials: int, train: bool) -> Any:
+        """Where a pass begins; by default at the initial state. Noise of it is in training only."""
+        return self.initial_state(trials)
+
     def __call__(
         self, inputs: jax.Array, train: bool = False, perturb: Perturbation | None = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -165,7 +169,7 @@ class Recurrent(nn.Module):
             xi = normals(self.make_rng("noise"), drive, self.hidden)
             drive, noise = self.noise_of(weights.quantities, drive, xi)
         check_layers(perturb, ["rate"])
-        state = self.initial_state(inputs.shape[0])
+        state = self.first_state(inputs.shape[0], train)
         observed = unroll(self._roles(), weights, state, drive, noise, inside=self.inside, perturb=perturb)
         outputs = by_trial(self.readout_of(observed))
         observed = {"rate": observed["rate"], **observed}  # a scan sorts the names

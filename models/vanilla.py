@@ -21,6 +21,8 @@ Noise, in training only, `xi` standard normal, independent over units, steps and
   leak = "rate", where f is between them.
 - noise_form = "raw": `sigma xi` added to the state, its strength tied to dt (Dubreuil et al. 2022).
 
+- initial_noise: its own sigma, `sigma xi` added to the state before the first step.
+
 The rectified form's state is what f acts on. With the first two the variance of a linear unit alone settles at
 `sigma^2 / (1 - a / 2)`: where dt is small beside tau, it hardly depends on dt. The discrete network has a = 1.
 
@@ -42,7 +44,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from models import Static, given, off, setting, since
+from models import Static, given, off, on, setting, since
 from models._layers import ACTIVATIONS, SATURATING, activation, scaled
 from models._recurrence import INITS, plus, recurrent_init, time_step
 from models._recurrent import Recurrent
@@ -62,6 +64,7 @@ class Model(Recurrent):
       gain: factor on the initial recurrent weights.
       noise: recurrent noise sigma.
       noise_form: its convention, "state", "inside" or "raw".
+      initial_noise: sigma of the noise of the initial state.
       initial_diagonal: whether units begin with weights to themselves; else these begin at 0, and learn as all others.
       initial_projections: input and readout weights, "lecun" (normal, sd 1 / sqrt(inputs of a unit)), "uniform" (within
         1 / sqrt(N) of 0) or "xavier" (uniform within sqrt(6 / (inputs + outputs))).
@@ -80,6 +83,7 @@ class Model(Recurrent):
     gain: float = setting(1.0, least=0.0)
     noise: float = off(0.0)
     noise_form: str = setting("state", choices=("state", "inside", "raw"))
+    initial_noise: float = since(off(0.0))
     initial_diagonal: bool = since(True)
     initial_projections: str = since(setting("lecun", choices=("lecun", "uniform", "xavier")))
     parametrization: str = since(setting("standard", choices=("standard", "mup")))
@@ -106,6 +110,12 @@ class Model(Recurrent):
         """The rates."""
         current = self.continuous and self.leak == "current"
         return {"rate": activation(self.activation if current else "linear")(state)}
+
+    def first_state(self, trials: int, train: bool) -> jax.Array:
+        state = self.initial_state(trials)
+        if train and on(self.initial_noise):
+            state = state + self.initial_noise * jax.random.normal(self.make_rng("noise"), state.shape, state.dtype)
+        return state
 
     def hyperparameters(self) -> dict[str, Any]:
         """alpha."""

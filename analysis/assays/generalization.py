@@ -36,8 +36,8 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, duration)`: loss, score, and steps, the time steps of a trial; `duration` is 1 and
-        `longer`, in multiples of what the networks were trained on."""
+        """Variables `(member, duration)`: held_out_loss, held_out_score, and trial_steps, the time steps of a trial;
+        `duration` is 1 and `longer`, in multiples of what the networks were trained on."""
         if not hasattr(population.task, "longer"):
             raise ValueError(f"{label(population.task)} cannot be made longer: it has no method `longer`.")
         durations = sorted({1.0, self.longer})
@@ -45,9 +45,9 @@ class Assay:
         table = ("member", "duration")
         return xr.Dataset(
             {
-                "loss": (table, np.float64(loss), {"long_name": "loss on held-out trials"}),
-                "score": (table, np.float64(score), {"long_name": "score on held-out trials"}),
-                "steps": (table, steps, {"long_name": "time steps of a trial"}),
+                "held_out_loss": (table, np.float64(loss), {"long_name": "loss on held-out trials"}),
+                "held_out_score": (table, np.float64(score), {"long_name": "score on held-out trials"}),
+                "trial_steps": (table, steps, {"long_name": "time steps of a trial"}),
             },
             {"member": population.members, "duration": durations},
         )
@@ -58,12 +58,12 @@ class Assay:
             words = []
             for state, part in _pictures.states(of_probe):
                 own, longer = (part.sel(duration=duration) for duration in (1.0, self.longer))
-                score = longer["score"].to_numpy()
-                loss = longer["loss"].to_numpy()
+                score = longer["held_out_score"].to_numpy()
+                loss = longer["held_out_loss"].to_numpy()
                 spread = f"{np.std(loss, ddof=1):.3g}" if len(loss) > 1 else "none of one network"
                 words.append(
                     f"{state} {np.nanmedian(score):.3g} (median of {len(score)}, {np.nanmin(score):.3g} to "
-                    f"{np.nanmax(score):.3g}; {np.nanmedian(own['score']):.3g} at its own length), "
+                    f"{np.nanmax(score):.3g}; {np.nanmedian(own['held_out_score']):.3g} at its own length), "
                     f"SD of the loss {spread}"
                 )
             what = f"{_pictures.score_of(of_probe)} at {self.longer:g} times the length"
@@ -76,7 +76,7 @@ class Assay:
             left, right = figure.subplots(1, 2)
             for place, (state, part) in enumerate(_pictures.states(of_probe)):
                 durations = part["duration"].to_numpy()
-                for axes, variable in ((left, "score"), (right, "loss")):
+                for axes, variable in ((left, "held_out_score"), (right, "held_out_loss")):
                     lines = axes.plot(
                         durations, part[variable].to_numpy().T, ".-", color=f"C{place}", lw=0.7, alpha=0.6
                     )
@@ -86,7 +86,7 @@ class Assay:
                 axes.set_xlabel("length of the task (1: as trained)")
             left.set_ylabel(f"{_pictures.score_of(of_probe)}, held-out trials\n(higher is better)")
             right.set_ylabel("loss, held-out trials (lower is better)")
-            if (of_probe["loss"] > 0).all():
+            if (of_probe["held_out_loss"] > 0).all():
                 right.set_yscale("log")
             left.legend(fontsize=7)
             figure.suptitle(_pictures.title_of(name, of_probe), x=0.01, ha="left")

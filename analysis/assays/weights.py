@@ -115,9 +115,15 @@ class Assay:
             yield name, Distance("weights", values, about, is_metric=False)
 
     def lines(self, result: xr.Dataset) -> Iterator[str]:
-        """A line per probe and gate, and one of the distances."""
+        """A line per probe and gate; the first of a probe has the distances, too."""
         for name, of_probe in _pictures.probes(result):
-            for gate, at_gate in _gates(of_probe):
+            gates = _gates(of_probe)
+            pairs = [
+                f"{state} {np.median(values):.3g} ({counted(len(values), 'pair')})"
+                for state, values in _compared(of_probe)
+            ]
+            apart = f"; distance per weight, an upper bound: {', '.join(pairs)}" if pairs else ""
+            for place, (gate, at_gate) in enumerate(gates):
                 words = []
                 for state, part in _pictures.states(at_gate):
                     radius, rank, change = (
@@ -125,14 +131,9 @@ class Assay:
                     )
                     moved = f", change since before training {change}" if part["trained"].any() else ""
                     words.append(f"{state} spectral radius {radius}, effective rank {rank}{moved}")
-                which = f", gate {gate}" if len(_gates(of_probe)) > 1 else ""
-                yield f"{name}{which}, recurrent weights, medians: {'; '.join(words)}"
-            pairs = [
-                f"{state} {np.median(values):.3g} (median of {counted(len(values), 'pair')})"
-                for state, values in _compared(of_probe)
-            ]
-            if pairs:
-                yield f"{name}, distance of recurrent weights, per weight, an upper bound: {'; '.join(pairs)}"
+                which = f", gate {gate}" if len(gates) > 1 else ""
+                rest = apart if place == 0 else ""
+                yield f"{name}{which}, recurrent weights, medians: {'; '.join(words)}{rest}"
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe: spectral radius, effective rank and change of every network, and the distances of all pairs."""

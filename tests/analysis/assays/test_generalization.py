@@ -16,17 +16,17 @@ from zoo.tasks import context, discrimination, flipflop, integration, memory, si
 def test_a_network_is_scored_on_its_own_task_made_longer() -> None:
     result = Assay(longer=3.0).run(population("vanilla"))
     assert result["duration"].to_numpy().tolist() == [1.0, 3.0]
-    assert result["steps"].to_numpy().tolist() == [[8, 24]] * 2
+    assert result["trial_steps"].to_numpy().tolist() == [[8, 24]] * 2
     trained, own = load(directory()), ZOO.members[0].task
     for row, member in enumerate(result["member"].to_numpy().tolist()):
         for place, task in enumerate((own, dataclasses.replace(own, steps=24))):
             trials = task.evaluation()
             outputs = jnp.asarray(vanilla_outputs(trained.params(member), np.asarray(trials.inputs)), jnp.float32)
             loss, score = task.loss(outputs, trials), task.score(outputs, trials)
-            np.testing.assert_allclose(result["loss"][row, place], loss, rtol=1e-4)
-            np.testing.assert_allclose(result["score"][row, place], score, atol=1e-2)
+            np.testing.assert_allclose(result["held_out_loss"][row, place], loss, rtol=1e-4)
+            np.testing.assert_allclose(result["held_out_score"][row, place], score, atol=1e-2)
         table = trained.members.set_index("member")
-        np.testing.assert_allclose(result["loss"][row, 0], table.loc[member, "loss"], rtol=1e-5)
+        np.testing.assert_allclose(result["held_out_loss"][row, 0], table.loc[member, "loss"], rtol=1e-5)
 
 
 def test_a_task_that_cannot_be_made_longer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
