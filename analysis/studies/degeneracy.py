@@ -275,7 +275,7 @@ def _degeneracy(results: Results, condition: Condition, what: str, score: str) -
     if what == WEIGHTS:
         return _mean_of_pairs(results.once(("weights",), lambda: _weight_pairs(results)), members, "distance")
     found = results.assay("generalization", longer=LONGER)
-    errors_at = found["loss"].sel(duration=LONGER).to_numpy()
+    errors_at = found["held_out_loss"].sel(duration=LONGER).to_numpy()
     error = dict(zip(found["member"].to_numpy().tolist(), errors_at.tolist()))
     errors = np.array([error[member] for member in members if math.isfinite(error.get(member, math.nan))])
     return float(errors.std(ddof=1)) if len(errors) >= LEAST_NETWORKS else None

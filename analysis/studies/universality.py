@@ -48,7 +48,7 @@ CELL = "model"
 VARIED = {CELL: "cell", "activation": "activation", "hidden": "width", "l2": "L2 penalty"}
 """Column of the member table -> what it is called."""
 
-TOPOLOGY, GRAPH, ISOMORPHIC = "topology", "graph", "graph_class"
+TOPOLOGY, GRAPH, ISOMORPHIC = "topology", "graph", "graph_hash"
 """The assay, and two of its names: the distance, and the variable that is equal where graphs are isomorphic."""
 
 AS_OFTEN = 0.1
