@@ -39,7 +39,7 @@ MOST_DIRECTIONS = 256
 """In which a saddle is left."""
 MOST_MODES = 8
 """Unstable modes of a saddle that are followed, those of the largest eigenvalues."""
-ATTEMPTS = 3
+AIMS_OF_ONE = 3
 """Starts from which shooting at a saddle begins, those that pass it most nearly."""
 SHOOTING_STEPS = 1000
 """Of time of one shot at most."""
@@ -223,7 +223,7 @@ class _Following:
         for (pair, saddle), rows in by_saddle.items():
             here, basis = self.places[pair], self.starting[pair, saddle].basis
             for target in np.flatnonzero((here.unstable > 0) & (here.unstable < here.unstable[saddle])):
-                for row in np.array(rows)[np.argsort(nearest[rows, target], kind="stable")][:ATTEMPTS]:
+                for row in np.array(rows)[np.argsort(nearest[rows, target], kind="stable")][:AIMS_OF_ONE]:
                     of_target = here.states[target], lefts[pair, int(target)].basis, np.asarray(here.inputs, np.float64)
                     of_start = here.states[saddle], here.scale * basis, starts[row].direction
                     aims.append(Aim(*pair, *of_start, *of_target, PASSED * here.scale))
