@@ -54,7 +54,7 @@ class Assay:
                 "duration": (
                     "duration",
                     durations,
-                    {"long_name": "length of the task, in multiples of the one trained"},
+                    {"long_name": "length of the task, in multiples of its own"},
                 ),
             },
         )
