@@ -37,7 +37,10 @@ LONG_NAMES = {
 }
 """Of what stands in more than one kind of file."""
 
-MILLISECONDS = ("tau", "dt", "period", "start", "movement")
+MILLISECONDS = (
+    *("tau", "dt", "period", "start", "movement", "cue", "delay", "shortest_delay", "longest_delay", "stimulus"),
+    *("response", "post", "persistence"),
+)
 """Fields of specs in ms."""
 
 TIME_STEPS = ("steps", "warmup", "evaluate_every", "snapshots", "every")

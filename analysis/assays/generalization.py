@@ -49,7 +49,14 @@ class Assay:
                 "held_out_score": (table, np.float64(score), {"long_name": "score on held-out trials"}),
                 "trial_steps": (table, steps, {"long_name": "time steps of a trial"}),
             },
-            {"member": population.members, "duration": durations},
+            {
+                "member": population.members,
+                "duration": (
+                    "duration",
+                    durations,
+                    {"long_name": "length of the task, in multiples of its own"},
+                ),
+            },
         )
 
     def lines(self, result: xr.Dataset) -> Iterator[str]:

@@ -74,7 +74,11 @@ class Assay:
                     {"long_name": "norm of the difference of weights, the units in the best order that was found"},
                 ),
             },
-            {"member": members, "gate": np.arange(gates) + 1, "other": members},
+            {
+                "member": members,
+                "gate": ("gate", np.arange(gates) + 1, {"long_name": "gate, from 1; a network without gates has one"}),
+                "other": ("other", members, {"long_name": "id of the other network"}),
+            },
         )
 
     def _groups(self, population: Assayed) -> list[Any]:

@@ -40,7 +40,7 @@ class Task:
       output: what is to be produced, the hand's "velocity" or "position".
       start: time of the first step, ms from movement onset.
       end: time of the last step.
-      cue: time at which the direction is shown; it stays.
+      cue: time at which the direction is shown, ms from movement onset; it stays.
       go: time at which "hold" ends, before onset by the reaction time.
       movement: ms that the movement takes.
       dt: ms per time step.
