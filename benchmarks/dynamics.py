@@ -38,14 +38,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fixed_point_loops import cell_step, jax_loop, of_one, torch_loop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 HIDDEN, BITS, STARTS = 64, 3, 256
 CELLS = ("vanilla", "ugrnn", "gru", "lstm")
-LOOPS = ("jax-loop", "torch-loop")
-TOL_Q, TOL_DQ, MAX_ITERS, TOL_UNIQUE, OUTLIER = 1e-12, 1e-20, 5000, 1e-3, 10.0
-RATE, DECAY, DECAY_STEPS = 0.05, 0.7, 500
+LOOPS = {"jax-loop": jax_loop, "torch-loop": torch_loop}
+REACH = 10.0
 NEAR = 1e-4
 """Two points of different searches are one within this part of the range."""
 
@@ -92,7 +92,7 @@ def found_by(networks: Any, where: Any, rounds: int) -> list[Any]:
     """The fixed points of every network."""
     from analysis.dynamics import search
 
-    settings = search.Settings(period=1, starts=where.starts.shape[1], spread=0.0, reach=OUTLIER, rounds=rounds)
+    settings = search.Settings(1, where.starts.shape[1], 0.0, REACH, rounds, networks.model.bounded)
     found = search.fixed_points(networks.map, networks.members, where, np.zeros((1, BITS)), settings)
     return [of_member[0] for of_member in found]
 
@@ -101,112 +101,6 @@ def strangers(states: np.ndarray, others: np.ndarray, tolerance: float) -> np.nd
     """Which states are none of the others, `(state,)`."""
     distances = np.linalg.norm(states[:, None] - others[None], axis=-1)
     return distances.min(axis=1, initial=np.inf) > tolerance
-
-
-# --- the loops --------------------------------------------------------------------------------------------------------
-
-
-def cell_step(cell: str, weights: Any, h: Any, tanh: Any, sigmoid: Any) -> Any:
-    """A time step without input, of arrays of JAX, PyTorch or NumPy; weights as `problem` has them."""
-    z = h @ weights["recurrent"]
-    if cell == "vanilla":
-        return tanh(z + weights["drive"])
-    r, u, n = (slice(i * HIDDEN, (i + 1) * HIDDEN) for i in range(3))
-    drive = weights["drive"]
-    reset, update = sigmoid(z[..., r] + drive[r]), sigmoid(z[..., u] + drive[u])
-    candidate = tanh(drive[n] + reset * (z[..., n] + weights["bias"]))
-    return candidate + update * (h - candidate)
-
-
-def of_one(problem: Any, member: int) -> dict[str, np.ndarray]:
-    """The weights of one network."""
-    return {name: problem[name][member] for name in ("recurrent", "drive", "bias")}
-
-
-def kept(ends: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The ends that are not within `TOL_UNIQUE` of one before, nor far away."""
-    unique: list[np.ndarray] = []
-    for end in ends[np.isfinite(ends).all(1)]:
-        if not unique or np.linalg.norm(np.array(unique) - end, axis=1).min() >= TOL_UNIQUE:
-            unique.append(end)
-    rows, centre = np.array(unique).reshape(-1, ends.shape[1]), starts.mean(0)
-    usual = np.linalg.norm(starts - centre, axis=1).mean()
-    return rows[np.linalg.norm(rows - centre, axis=1) < OUTLIER * usual]
-
-
-def jax_loop(cell: str) -> Any:
-    """From weights and starts to unique ends, with one program for all networks."""
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    schedule = optax.exponential_decay(RATE, DECAY_STEPS, DECAY, staircase=True)
-    optimizer = optax.adam(schedule)
-
-    def step(weights: Any, h: Any) -> Any:
-        return cell_step(cell, weights, h, jnp.tanh, jax.nn.sigmoid)
-
-    def loss(x: Any, weights: Any) -> Any:
-        q = jnp.sum((step(weights, x) - x) ** 2, -1) / 2
-        return q.mean(), q
-
-    @jax.jit
-    def descend(weights: Any, starts: Any) -> Any:
-        def further(carry: Any) -> Any:
-            count, x, moments, before, _ = carry
-            (_, q), gradient = jax.value_and_grad(loss, has_aux=True)(x, weights)
-            updates, moments = optimizer.update(gradient, moments)
-            done = jnp.all((q < TOL_Q) | (jnp.abs(q - before) < TOL_DQ))
-            return count + 1, optax.apply_updates(x, updates), moments, q, done
-
-        before = jnp.full(len(starts), jnp.inf)
-        begin = 0, starts, optimizer.init(starts), before, jnp.array(False)
-        count, ends, *_ = jax.lax.while_loop(lambda carry: (carry[0] < MAX_ITERS) & ~carry[4], further, begin)
-        return ends, count
-
-    jacobians = jax.jit(jax.vmap(jax.jacrev(step, argnums=1), (None, 0)))
-
-    def search(weights: Any, starts: np.ndarray) -> tuple[np.ndarray, int]:
-        ends, count = descend(weights, starts)
-        unique = kept(np.asarray(ends), starts)
-        padded = np.resize(unique, (len(starts), HIDDEN)) if len(unique) else starts  # one shape, one program
-        np.linalg.eig(np.asarray(jacobians(weights, padded))[: len(unique)])
-        return unique, int(count)
-
-    return search
-
-
-def torch_loop(cell: str) -> Any:
-    """The same in PyTorch, step by step."""
-    import torch
-
-    def search(weights: Any, starts: np.ndarray) -> tuple[np.ndarray, int]:
-        fixed = {name: torch.from_numpy(array) for name, array in weights.items()}
-
-        def step(h: Any) -> Any:
-            return cell_step(cell, fixed, h, torch.tanh, torch.sigmoid)
-
-        x = torch.from_numpy(starts.copy()).requires_grad_()
-        optimizer = torch.optim.Adam([x], RATE)
-        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, DECAY_STEPS, DECAY)
-        before, count = torch.full((len(starts),), torch.inf), 0
-        while count < MAX_ITERS:
-            count += 1
-            optimizer.zero_grad()
-            q = torch.sum((step(x) - x) ** 2, -1) / 2
-            q.mean().backward()
-            optimizer.step()
-            scheduler.step()
-            now = q.detach()
-            if bool(((now < TOL_Q) | ((now - before).abs() < TOL_DQ)).all()):
-                break
-            before = now
-        unique = kept(x.detach().numpy(), starts)
-        jacobian = torch.func.vmap(torch.func.jacrev(step))(torch.from_numpy(unique))
-        np.linalg.eig(jacobian.numpy())
-        return unique, count
-
-    return search
 
 
 # --- contenders, each in a process of its own -------------------------------------------------------------------------
@@ -240,7 +134,7 @@ def here(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _loop_here(name: str, arguments: argparse.Namespace, problem: Any) -> dict[str, Any]:
-    search = {"jax-loop": jax_loop, "torch-loop": torch_loop}[name](arguments.model)
+    search = LOOPS[name](arguments.model)
     count = min(arguments.networks, len(problem["starts"]))
     starts = problem["starts"].astype(np.float32)
     _, first = timed(lambda: search(of_one(problem, 0), starts[0]))

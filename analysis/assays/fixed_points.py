@@ -5,8 +5,9 @@ have a modulus below 1, and grow along the others, the unstable modes: none of a
 (Sussillo & Barak 2013, Neural Computation 25:626; Golub & Sussillo 2018, JOSS 3:1003).
 
 Starts are states that the network visits on the probe; more follow midway of every two points found, until a round
-finds nothing new. Each descends on its own (Levenberg-Marquardt), is made exact by Newton's method in double precision,
-and counts as a fixed point by its speed |F(x) - x| and by the length of its Newton step: low speed alone admits ghosts.
+finds nothing new, and then a third of the way, unless the indices say that an even number is missing at most (below).
+Each descends on its own (Levenberg-Marquardt), is made exact by Newton's method in double precision, and counts as a
+fixed point by its speed |F(x) - x| and by the length of its Newton step: low speed alone admits ghosts.
 Points nearer than 1e-5 of the range of visited states are one, in whatever order they were found.
 
 Where a ball of states is mapped into itself, the indices of all points, the signs of det(I - J), add up to 1: another
@@ -72,11 +73,11 @@ class Assay:
         if not hasattr(population.model, "step"):
             raise ValueError(f"{name_of(population.model)} has no step; fixed points are those of a step.")
         where = Range(*population.map(search.visiting(self.starts), [np.asarray(probe.inputs), weights]))
-        settings = Settings(self.period, self.starts, self.spread, self.reach, self.rounds)
+        bounded = getattr(population.model, "bounded", False)
+        settings = Settings(self.period, self.starts, self.spread, self.reach, self.rounds, bounded)
         found = search.fixed_points(population.map, population.members, where, inputs, settings)
         variables = population.trained.variables(population.members[0])
         coordinates = layout_of(population.model, variables).coordinates
-        bounded = getattr(population.model, "bounded", False)
         return _labelled(population.members, names, coordinates, found, bounded)
 
     def _inputs(self, task: Any) -> tuple[list[str], np.ndarray]:

@@ -25,11 +25,13 @@ class Roots(NamedTuple):
       states: `(place, coordinate)`.
       speeds: |F(x) - x|, `(place,)`.
       steps: the length of the Newton step that would be next, `(place,)`; infinite where J - I is singular.
+      indices: the sign of det(I - J), `(place,)`.
     """
 
     states: jax.Array
     speeds: jax.Array
     steps: jax.Array
+    indices: jax.Array
 
 
 def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
@@ -61,7 +63,8 @@ def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
     speeds = jnp.linalg.norm(flow(states, inputs) - states, axis=-1)
     begin = jnp.int32(0), states, speeds, jnp.isfinite(speeds)
     _, states, speeds, _ = lax.while_loop(unfinished, further, begin)
-    return Roots(states, speeds, jnp.linalg.norm(step(states), axis=-1))
+    indices, _ = jnp.linalg.slogdet(identity[None] - jacobian(states, inputs))
+    return Roots(states, speeds, jnp.linalg.norm(step(states), axis=-1), indices)
 
 
 def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> jax.Array:

@@ -3,10 +3,13 @@
 Every (network, input) has starts of its own. They descend in single precision, in phases: between two, those that have
 come to their end are taken out, and the others go on in arrays of one of a few sizes. What is slow is made exact, and
 certified, in double precision on the CPU. From visited states alone saddles are found by luck; so starts between the
-points found, midway of every two, follow, until a round finds nothing new.
+points found, midway of every two, follow, until a round finds nothing new; then starts a third of the way, and so on,
+except where the indices of the points found, the signs of det(I - J), add up to 1, as those of all points do where a
+ball of states is mapped into itself.
 """
 
 import functools
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -39,6 +42,8 @@ SLOW_STEPS = 32
 """Of descent to slow points at most."""
 MOST_PAIRS = 2048
 """Pairs of points that starts are set between in one round."""
+MIDWAY, THIRDS = (1 / 2,), (1 / 3, 2 / 3)
+"""Where between two points."""
 
 
 class Settings(NamedTuple):
@@ -50,6 +55,7 @@ class Settings(NamedTuple):
       spread: standard deviation of the noise on them, of the range.
       reach: distance from the middle of the visited states, of their range, beyond which a start has escaped.
       rounds: of starts between points at most.
+      bounded: whether a ball of states is known to be mapped into itself.
     """
 
     period: int
@@ -57,6 +63,7 @@ class Settings(NamedTuple):
     spread: float
     reach: float
     rounds: int
+    bounded: bool = False
 
 
 class Range(NamedTuple):
@@ -148,20 +155,23 @@ def fixed_points(
         noise = draw[m].normal(size=where.starts[m].shape) * settings.spread * where.scale[m]
         starts[m, i] = where.starts[m] + noise / np.sqrt(where.centre.shape[1])
     ends: dict[tuple[int, int], Ends] = {}
-    tried = dict.fromkeys(kept, 0)
+    tried = dict.fromkeys(itertools.product(kept, (MIDWAY, THIRDS)), 0)
     for round_ in range(settings.rounds + 1):
         found, how = search.from_starts(starts, kept)
         ends = ends or how
         starts = {}
         for pair, points in found.items():
-            before, tolerance = kept[pair], float(SAME * where.scale[pair[0]])
-            kept[pair] = before.joined(points, tolerance)
-            if len(kept[pair].states) > len(before.states):
-                between = _between(kept[pair].states, tried[pair], draw[pair[0]])
-                # Where only some pairs are taken, the next round may take any.
-                tried[pair] = len(kept[pair].states) if len(between) <= MOST_PAIRS else 0
-                if len(between):
-                    starts[pair] = between
+            before = len(kept[pair].states)
+            kept[pair] = now = kept[pair].joined(points, float(SAME * where.scale[pair[0]]))
+            shares = MIDWAY if len(now.states) > before else THIRDS
+            if shares is THIRDS and settings.bounded and now.indices.sum() == 1:
+                continue
+            between = _between(now.states, tried[pair, shares], shares, draw[pair[0]])
+            # Where only some pairs are taken, and find something, the next round may take any.
+            is_all = shares is THIRDS or len(between) <= MOST_PAIRS
+            tried[pair, shares] = len(now.states) if is_all else 0
+            if len(between):
+                starts[pair] = between
         if not starts or round_ == settings.rounds:
             break
     spectra = search.spectra({pair: points.states for pair, points in kept.items()})
@@ -203,27 +213,29 @@ class _Points(NamedTuple):
     states: np.ndarray
     speeds: np.ndarray
     steps: np.ndarray
+    indices: np.ndarray
 
     @classmethod
     def none(cls, width: int) -> "_Points":
-        return cls(np.zeros((0, width)), np.zeros(0), np.zeros(0))
+        return cls(np.zeros((0, width)), np.zeros(0), np.zeros(0), np.zeros(0))
 
     def joined(self, other: "_Points", tolerance: float) -> "_Points":
         """The points of both, each once, one's own first."""
-        states, speeds, steps = (np.concatenate(parts) for parts in zip(self, other))
-        rows = of_each_group(groups_of(states, tolerance), speeds)
-        return _Points(states[rows], speeds[rows], steps[rows])
+        both = _Points(*(np.concatenate(parts) for parts in zip(self, other)))
+        rows = of_each_group(groups_of(both.states, tolerance), both.speeds)
+        return _Points(*(part[rows] for part in both))
 
 
-def _between(points: np.ndarray, tried: int, draw: np.random.Generator) -> np.ndarray:
-    """Starts midway of every two points, or of some of very many, and at the mean of all; not of two that are among the
-    first, `tried`, which have had theirs."""
+def _between(points: np.ndarray, tried: int, shares: Sequence[float], draw: np.random.Generator) -> np.ndarray:
+    """Starts between every two points, or some of very many, at these shares of the way, and at the mean of all; not
+    between two of the first, `tried`, which have had theirs."""
     first, second = np.triu_indices(len(points), 1)
     first, second = first[second >= tried], second[second >= tried]
     if not len(first):
         return points[:0]
     some = draw.permutation(len(first))[:MOST_PAIRS]
-    return np.concatenate([(points[first[some]] + points[second[some]]) / 2, points.mean(0, keepdims=True)])
+    from_, to = points[first[some]], points[second[some]]
+    return np.concatenate([*((1 - share) * from_ + share * to for share in shares), points.mean(0, keepdims=True)])
 
 
 def _ordered(points: _Points, eigenvalues: np.ndarray, ends: Ends) -> Found:

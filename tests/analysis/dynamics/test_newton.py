@@ -24,6 +24,13 @@ def test_at_a_ghost_newtons_step_leads_away_however_slow_it_is() -> None:
     assert float(roots.steps[0]) > 1e-6
 
 
+def test_the_index_is_the_sign_of_the_determinant_of_what_a_step_takes_away() -> None:
+    factors = jnp.array([[0.5, 0.5], [1.5, 0.5], [1.5, 2.0], [-1.5, 0.5]])
+    with jax.enable_x64(True):
+        roots = polished(lambda x, u: x * u, jnp.zeros((4, 2)), jnp.asarray(factors, jnp.float64))
+    assert roots.indices.tolist() == [1, -1, 1, 1]
+
+
 def test_spectra_are_the_jacobians_by_falling_modulus() -> None:
     draw = np.random.default_rng(0)
     matrix = draw.normal(size=(5, 5))

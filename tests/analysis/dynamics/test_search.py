@@ -81,6 +81,22 @@ def test_cycles_are_points_of_as_many_steps() -> None:
     assert (points(4) - 1) % 4 == 0
 
 
+@pytest.mark.parametrize(("bounded", "sign", "is_more"), [(False, 1, True), (True, 1, False), (True, -1, True)])
+def test_starts_a_third_of_the_way_follow_unless_the_indices_add_up_to_1(
+    bounded: bool, sign: int, is_more: bool
+) -> None:
+    """-.5, 0 and .5, whose indices add up to 1 or -1, and near a third of the way a narrow bump with two more roots."""
+
+    def step(variables: Any, x: Any, inputs: Any) -> Any:
+        return x - sign * (0.3 * x * (x + 0.5) * (x - 0.5) + 0.1 * jnp.exp(-(((x - 0.1647) / 0.004) ** 2)))
+
+    starts = np.tile([[[-0.5], [0.5], [0.0]]], (1, 5, 1))
+    where = search.Range(starts, np.zeros((1, 1), np.float32), np.full(1, 0.5, np.float32))
+    settings = SETTINGS._replace(bounded=bounded)
+    ((one,),) = search.fixed_points(runner(Planted(step, 1), {"m": {}}), ["m"], where, np.zeros((1, 1)), settings)
+    assert (len(one.states) > 3) == is_more
+
+
 def test_points_follow_the_input_that_stays() -> None:
     model = Planted(lambda variables, x, inputs: 0.5 * x + inputs, 2)
     inputs = np.array([[0.0, 0.0], [1.0, -2.0]])
