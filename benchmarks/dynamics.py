@@ -81,11 +81,11 @@ def population(zoo: Any, cohort: Any = None) -> Any:
 
 def visited(networks: Any, starts: int) -> Any:
     """Where networks are on the probe."""
-    from analysis.assays.fixed_points import _visiting
+    from analysis.dynamics.search import visiting
     from analysis.dynamics.search import Range
 
     inputs = np.asarray(networks.probe.inputs)
-    return Range(*networks.map(_visiting(starts), [inputs, np.ones(inputs.shape[:2], np.float32)]))
+    return Range(*networks.map(visiting(starts), [inputs, np.ones(inputs.shape[:2], np.float32)]))
 
 
 def found_by(networks: Any, where: Any, rounds: int) -> list[Any]:
