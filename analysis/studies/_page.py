@@ -50,8 +50,9 @@ def claim_lines(claims: pd.DataFrame) -> Iterator[str]:
 def forest(claims: pd.DataFrame) -> Figure | None:
     """Every statistic with its interval, and the untrained value beside; None where none has a value."""
     known: Any = claims[claims["value"].notna()]
-    groups = list(dict.fromkeys(known["statistic"]))
-    if not groups:
+    # Where all have solved their task, or those that have give the same, one line says both.
+    known = known.drop_duplicates(["claim", "statistic", "value", "low", "high"])
+    if known.empty:
         return None
     figure = Figure(figsize=(10, 1 + 0.3 * len(known)), layout="constrained")
     axes = figure.subplots()
@@ -63,7 +64,9 @@ def forest(claims: pd.DataFrame) -> Figure | None:
         axes.plot(row["value"], place, "o", color=colour, ms=4)
         if math.isfinite(row["untrained"]):
             axes.plot(row["untrained"], place, "x", color="0.5", ms=4)
-        labels.append(textwrap.fill(f"{row['statistic']} ({row['members']})", LABEL_WIDTH))
+        alone = (known[["claim", "statistic"]] == [row["claim"], row["statistic"]]).all(axis=1).sum() == 1
+        label = row["statistic"] if alone else f"{row['statistic']} ({row['members']})"
+        labels.append(textwrap.fill(label, LABEL_WIDTH))
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.axvline(0, color="0.8", lw=0.8, zorder=0)

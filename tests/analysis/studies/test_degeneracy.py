@@ -1,0 +1,59 @@
+"""Directions of degeneracy: slopes that are planted are found, and a small study goes from training to its claims."""
+
+import math
+
+import pytest
+
+from analysis.studies import degeneracy
+from analysis.studies._answers import AGREES, DISAGREES, UNDECIDED, signed
+from analysis.studies.degeneracy import SIGNS, Condition, Study, conditions, pooled_slope
+from analysis.zoo_study import run_study
+from models import vanilla
+from zoo import Training, Zoo
+from zoo.tasks import flipflop
+
+
+def test_the_slope_is_the_mean_over_tasks_of_those_over_levels():
+    values = {("a", level): 2.0 * level + 1 for level in range(3)} | {("b", level): -1.0 * level for level in range(3)}
+    found = pooled_slope(values)
+    assert found.value == pytest.approx(0.5)
+    assert len(found.without) == 6
+    assert all(math.isfinite(value) for value in found.without.values())
+
+
+def test_tasks_that_agree_in_a_direction_decide_it_and_tasks_that_do_not_leave_it_open():
+    steady = {(task, level): slope * level for task, slope in zip("abcd", (1.0, 1.1, 0.9, 1.0)) for level in range(3)}
+    assert signed(pooled_slope(steady).estimate, 1).verdict == AGREES
+    assert signed(pooled_slope(steady).estimate, -1).verdict == DISAGREES
+    mixed = {(task, level): slope * level for task, slope in zip("abcd", (2.0, -2.0, 1.5, -1.0)) for level in range(3)}
+    assert signed(pooled_slope(mixed).estimate, 1).verdict == UNDECIDED
+
+
+def test_a_task_of_one_level_has_no_slope():
+    assert pooled_slope({("a", 0): 1.0, ("b", 0): 0.0, ("b", 1): 3.0}).value == 3
+    with pytest.raises(ValueError, match="No task has two levels"):
+        pooled_slope({("a", 0): 1.0, ("b", 1): 2.0})
+
+
+def test_a_level_that_two_factors_share_is_trained_once():
+    members = Study().zoo().members
+    assert len({member.id for member in members}) == len(members) == 46 * 12
+    assert {condition.factor for condition in conditions("small")} == set(SIGNS)
+
+
+@pytest.mark.long
+def test_a_small_study_goes_from_training_to_its_claims(tmp_path, monkeypatch):
+    def networks(bits: int, hidden: int) -> Zoo:
+        task = flipflop.Task(bits=bits, steps=12, eval_trials=8, probe_trials=12)
+        model = vanilla.Model(hidden=hidden)
+        return Zoo("small", task=task, model=model, training=Training(steps=3, batch=4), seeds=4)
+
+    few = [Condition("complexity", "flipflop", level, networks(bits, 6)) for level, bits in enumerate((1, 2))]
+    few += [Condition("width", "flipflop", level, networks(1, hidden)) for level, hidden in enumerate((6, 8))]
+    monkeypatch.setattr(degeneracy, "conditions", lambda size: few)
+    claims = run_study(Study(), tmp_path / "zoo")
+    of_all = claims[claims["members"] == "all"].set_index("claim")
+    there = of_all[of_all["value"].notna()]
+    assert len(there) == 2 * (2 + 1 + 1)
+    assert of_all["because"][of_all["value"].isna()].str.contains("No task has two levels").all()
+    assert (tmp_path / "zoo" / "figures" / "study-degeneracy.png").exists()
