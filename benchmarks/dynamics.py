@@ -165,7 +165,7 @@ def exact(cell: str, problem: Any, member: int, ends: np.ndarray) -> np.ndarray:
             return cell_step(cell, weights, x, jnp.tanh, jax.nn.sigmoid)
 
         roots = newton.polished(flow, jnp.asarray(ends, jnp.float64), jnp.zeros((len(ends), BITS)))
-    states, speeds, steps = map(np.asarray, roots)
+    states, speeds, steps, _ = map(np.asarray, roots)
     good = (speeds <= search.SPEED * scale) & (steps <= search.NEWTON_STEP * scale)
     groups = uniqueness.groups_of(states[good], search.SAME * scale)
     return states[good][uniqueness.of_each_group(groups, speeds[good])]

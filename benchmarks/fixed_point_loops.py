@@ -83,8 +83,10 @@ def jax_loop(cell: str) -> Any:
 
 
 def torch_loop(cell: str) -> Any:
-    """The same in PyTorch, step by step."""
+    """The same in PyTorch, step by step; on one thread, since two wait for each other at products as small as these."""
     import torch
+
+    torch.set_num_threads(1)
 
     def search(weights: Any, starts: np.ndarray) -> tuple[np.ndarray, int]:
         fixed = {name: torch.from_numpy(array) for name, array in weights.items()}

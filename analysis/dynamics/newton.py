@@ -46,13 +46,16 @@ def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
     jacobian = jacobian_of(flow)
     identity = jnp.eye(states.shape[-1], dtype=states.dtype)
 
-    def step(x: jax.Array) -> jax.Array:
-        to_root = jnp.linalg.solve(jacobian(x, inputs) - identity[None], (x - flow(x, inputs))[..., None])[..., 0]
+    def factors(x: jax.Array) -> Any:
+        return jax.vmap(jax.scipy.linalg.lu_factor)(jacobian(x, inputs) - identity[None])
+
+    def step(x: jax.Array, lu: Any) -> jax.Array:
+        to_root = jax.vmap(jax.scipy.linalg.lu_solve)(lu, x - flow(x, inputs))
         return jnp.where(jnp.isfinite(to_root), to_root, jnp.inf)
 
     def further(carry: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
         count, x, speeds, moving = carry
-        there = x + step(x)
+        there = x + step(x, factors(x))
         new = jnp.linalg.norm(flow(there, inputs) - there, axis=-1)
         moving = moving & (new < speeds)  # false of what is not finite
         return count + 1, jnp.where(moving[:, None], there, x), jnp.where(moving, new, speeds), moving
@@ -63,8 +66,13 @@ def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
     speeds = jnp.linalg.norm(flow(states, inputs) - states, axis=-1)
     begin = jnp.int32(0), states, speeds, jnp.isfinite(speeds)
     _, states, speeds, _ = lax.while_loop(unfinished, further, begin)
-    indices, _ = jnp.linalg.slogdet(identity[None] - jacobian(states, inputs))
-    return Roots(states, speeds, jnp.linalg.norm(step(states), axis=-1), indices)
+    # One factorisation for both: of two that do not wait for each other a CPU's threads may begin both, and end none
+    # (see `zoo.devices.compilation.SOLVERS`).
+    lu, pivots = factors(states)
+    swaps = (pivots != jnp.arange(states.shape[-1], dtype=pivots.dtype)[None]).sum(-1)
+    signs = jnp.sign(jnp.diagonal(lu, axis1=1, axis2=2)).prod(-1)
+    indices = signs * (-1.0) ** (swaps + states.shape[-1])
+    return Roots(states, speeds, jnp.linalg.norm(step(states, (lu, pivots)), axis=-1), indices)
 
 
 def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> jax.Array:

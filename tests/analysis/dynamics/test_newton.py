@@ -1,5 +1,6 @@
 """Newton's method: roots to the last digit, ghosts without one, spectra in order."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -29,6 +30,21 @@ def test_the_index_is_the_sign_of_the_determinant_of_what_a_step_takes_away() ->
     with jax.enable_x64(True):
         roots = polished(lambda x, u: x * u, jnp.zeros((4, 2)), jnp.asarray(factors, jnp.float64))
     assert roots.indices.tolist() == [1, -1, 1, 1]
+
+
+def test_no_two_factorisations_are_there_to_be_begun_at_once() -> None:
+    """Of two on a pool of two threads each waits for the other's."""
+    program = jax.make_jaxpr(lambda x: polished(lambda x, u: jnp.tanh(x), x, x))(jnp.zeros((4, 2)))
+    assert [named.primitive.name for named in within(program.jaxpr)].count("lu") == 2  # in the loop, and after it
+
+
+def within(jaxpr: Any) -> Iterator[Any]:
+    """The equations of a program and of those inside it."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for part in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda part: hasattr(part, "eqns")):
+            inside = getattr(part, "jaxpr", part)
+            yield from within(inside) if hasattr(inside, "eqns") else ()
 
 
 def test_spectra_are_the_jacobians_by_falling_modulus() -> None:
