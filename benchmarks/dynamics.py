@@ -81,8 +81,7 @@ def population(zoo: Any, cohort: Any = None) -> Any:
 
 def visited(networks: Any, starts: int) -> Any:
     """Where networks are on the probe."""
-    from analysis.dynamics.search import visiting
-    from analysis.dynamics.search import Range
+    from analysis.dynamics.search import Range, visiting
 
     inputs = np.asarray(networks.probe.inputs)
     return Range(*networks.map(visiting(starts), [inputs, np.ones(inputs.shape[:2], np.float32)]))
