@@ -9,7 +9,7 @@ are ours, chosen so that nearly all networks solve their task:
   that was tried, half and more of the LSTMs with ReLU diverged in their first steps: where c decays fast, they learn to
   remember by growing, growth opens the gates, and within a trial c passes all bounds.
 - Vanilla networks train twice as long on two of the tasks, and start there with recurrent weights of .9 of the usual
-  scale: at 1 the loss of those with ReLU jumps.
+  scale: at 1, two of eight with ReLU and 64 units missed the criterion of the sine wave, at .9 none of eight.
 """
 
 from collections.abc import Sequence
