@@ -43,7 +43,7 @@ MILLISECONDS = (
 )
 """Fields of specs in ms."""
 
-TIME_STEPS = ("steps", "warmup", "evaluate_every", "snapshots", "every")
+TIME_STEPS = ("steps", "horizon", "warmup", "evaluate_every", "snapshots", "every")
 """Fields of specs that count steps, of time or of training."""
 
 

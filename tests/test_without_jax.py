@@ -76,7 +76,9 @@ def test_a_member_is_shown_without_jax_with_every_field(directory: Path) -> None
     for member in ZOO.members[::2]:
         text = run("show", str(directory), member.id)
         for section in (member.task, member.model, member.training):
-            names = [f.name for f in dataclasses.fields(section) if f.name not in ("parent", "name")]
+            # What a later version has brought is in no directory where it is at its default.
+            fields = [field for field in dataclasses.fields(section) if not field.metadata.get("since")]
+            names = [field.name for field in fields if field.name not in ("parent", "name")]
             assert sum(f"{name}={getattr(section, name)}" in text for name in names) >= len(names) - 3  # the given ones
         assert f"seed: {member.seed}" in text
 

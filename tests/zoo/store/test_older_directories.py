@@ -54,7 +54,7 @@ def widened(folder: Path) -> Path:
         assert text.count(last) == 1
         text = text.replace(last, f"{last}{FIELDS.lstrip(chr(10))}")
         (folder / file).write_text(
-            re.sub(r"from models import .*", "from models import Static, given, off, setting, since", text, count=1)
+            re.sub(r"from models import .*", "from models import Static, given, off, on, setting, since", text, count=1)
         )
     return folder
 
