@@ -1,18 +1,20 @@
 """What training a zoo would take: members, blocks and disk; and, from a short measurement, memory and time."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from models import on
 from zoo.devices import startup, tuning
 from zoo.devices.fitting import fitted
 from zoo.devices.recipe import Recipe
 from zoo.running.run import chooser
 from zoo.spec.cohorts import Cohort
 from zoo.spec.fields import name_of
-from zoo.spec.member import set_apart, varied
+from zoo.spec.member import Member, set_apart, varied
 from zoo.spec.zoo import Zoo
 from zoo.store.checkpoints import KEPT
 from zoo.training import shapes
@@ -36,7 +38,7 @@ class PlanRow(NamedTuple):
       words: what sets it apart from the others.
       members, blocks: how many.
       recipe: how it will run.
-      steps: per member.
+      steps: per member, the mean where their horizons differ.
       megabytes: device memory of one block; NaN where the cohort was not compiled.
       disk: megabytes of its checkpoints, all blocks; by the mean of the traced ones where it was not traced itself.
       seconds: estimated, over all lanes, compilation included; by the mean of the measured ones where it was not
@@ -119,11 +121,20 @@ def plan(
         blocks = -(-count // about.recipe.block)
         kept = 1 + KEPT + len(cohort.members[0].training.snapshots)
         disk = kept * blocks * about.recipe.block * sizes.get(i, typical_size) / 2**20
-        steps = cohort.members[0].training.steps
+        steps = sum(map(_steps, cohort.members))
         rows.append(
             PlanRow(
-                *(cohort.id, words[cohort.id], count, blocks, about.recipe, steps, about.megabytes, disk),
-                *(about.seconds, i in sizes, about.flops * steps * count),
+                *(
+                    cohort.id,
+                    words[cohort.id],
+                    count,
+                    blocks,
+                    about.recipe,
+                    round(steps / count),
+                    about.megabytes,
+                    disk,
+                ),
+                *(about.seconds, i in sizes, about.flops * steps),
             )
         )
     return rows
@@ -153,6 +164,12 @@ def _until(seconds: float, items: Sequence[int]) -> Iterator[int]:
         yield item
 
 
+def _steps(member: Member) -> int:
+    """The steps that a member trains for at most."""
+    training = member.training
+    return min(training.steps, math.ceil(training.horizon)) if on(training.horizon) else training.steps
+
+
 def _short_run(cohort: Cohort, recipe: Recipe, cohorts: int) -> ShortRun:
     devices = startup.lanes()
     begin = time.perf_counter()
@@ -163,6 +180,6 @@ def _short_run(cohort: Cohort, recipe: Recipe, cohorts: int) -> ShortRun:
     blocks = -(-count // executable.recipe.block)
     idle = max(1.0, len(devices) / blocks) if cohorts < len(devices) else 1.0
     # No rate: the block did not fit any more, whatever took the memory since.
-    seconds = compiling + cohort.members[0].training.steps * count / (rate or float("nan")) * idle
+    seconds = compiling + sum(map(_steps, cohort.members)) / (rate or float("nan")) * idle
     megabytes = executable.bytes_needed(devices[0]) / 2**20
     return ShortRun(executable.recipe, megabytes, seconds, step_flops(cohort))

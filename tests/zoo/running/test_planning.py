@@ -11,6 +11,7 @@ from tests.zoo.small_zoos import tiny
 from zoo import Training, Zoo, product
 from zoo.running import planning
 from zoo.tasks import flipflop
+from zoo.training.flops import step_flops
 
 
 def test_the_plan_counts_without_training(tmp_path: Path) -> None:
@@ -36,6 +37,16 @@ def test_the_plan_of_many_cohorts_measures_a_few_and_says_which(monkeypatch: Any
     assert len(said) == 2
     assert [not np.isnan(row.megabytes) for row in rows] == [True] + 10 * [False] + [True]
     assert rows[5].seconds == pytest.approx((rows[0].seconds + rows[-1].seconds) / 2)
+
+
+def test_members_that_stop_before_count_with_their_own_steps() -> None:
+    zoo = tiny()
+    grid = product(Training, steps=[8], batch=[4], horizon=[2.0, 4.0])
+    (row,) = planning.plan(Zoo("h", task=zoo.members[0].task, model=zoo.members[0].model, training=grid, seeds=2))
+    assert row.steps == 3
+    assert np.isnan(row.flops)
+    (timed,) = planning.plan(Zoo("h", task=zoo.members[0].task, model=zoo.members[0].model, training=grid), timed=True)
+    assert timed.flops == step_flops(zoo.cohorts[0]) * (2 + 4)
 
 
 def test_a_plan_compiles_nothing_unless_it_is_to_be_timed(monkeypatch: Any) -> None:
