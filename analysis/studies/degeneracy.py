@@ -18,13 +18,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import stats
 
 from analysis.activations.extraction import representations
 from analysis.activations.probes import probes_of
 from analysis.comparison import compare
 from analysis.studies import SIZES, AssayStep, Question
 from analysis.studies._answers import Answer, signed
-from analysis.studies._replicates import Replicates
+from analysis.studies._replicates import Estimate
 from analysis.studies._results import BEFORE, Results
 from models import setting, vanilla
 from zoo.spec.settings import Training
@@ -49,6 +50,9 @@ SIGNS = {"complexity": (-1, -1, 1), "gamma": (-1, 1, 1), "width": (-1, -1, -1), 
 
 LONGER = 2.0
 """Times as long as trained: out of distribution."""
+
+LEAST_TASKS = 3
+"""Slopes from which on their mean has limits."""
 
 LEAST_NETWORKS = 3
 """Of a condition, for it to have a spread."""
@@ -87,7 +91,7 @@ class Study:
         "The sine task has no levels of complexity here; Lorenz-96 is not among the tasks.",
         "The distance of weights is an upper bound: the best permutation is a quadratic assignment, which is searched.",
         "The public package's default score has changed since the paper: both scores are told.",
-        "Limits leave out one (task, level) at a time: they say what other tasks and levels of this kind could give.",
+        "Limits are Student's over the slopes of tasks, or of tasks and penalties: what other tasks could give.",
     )
 
     def zoo(self) -> Zoo:
@@ -233,11 +237,13 @@ def _slope(results: Results, size: str, factor: str, what: str, score: str, sign
             value = _degeneracy(results, condition, what, score)
             if value is not None and value > 0:
                 values[condition.task, condition.level] = math.log(value)
-    return signed(pooled_slope(values).estimate, sign)
+    return signed(pooled_slope(values), sign)
 
 
-def pooled_slope(values: dict[tuple[str, int], float]) -> Replicates:
-    """The slope over levels, of each task, averaged over tasks; and without each (task, level).
+def pooled_slope(values: dict[tuple[str, int], float]) -> Estimate:
+    """The slope over levels, of each task, averaged over tasks, with Student's limits: tasks are what it is over.
+
+    To leave out one level at a time would say how straight the lines are, and not whether tasks agree.
 
     Args:
       values: (task, level) -> the statistic, in logarithms.
@@ -245,23 +251,18 @@ def pooled_slope(values: dict[tuple[str, int], float]) -> Replicates:
     Raises:
       ValueError: no task has two levels.
     """
-
-    def mean(left: dict[tuple[str, int], float]) -> float:
-        slopes = []
-        for task in dict.fromkeys(task for task, _ in left):
-            levels, of_task = zip(*((level, value) for (t, level), value in left.items() if t == task))
-            if len(levels) > 1:
-                slopes.append(float(np.polyfit(levels, of_task, 1)[0]))
-        return float(np.mean(slopes)) if slopes else math.nan
-
-    whole = mean(values)
-    if math.isnan(whole):
+    slopes = []
+    for task in dict.fromkeys(task for task, _ in values):
+        levels, of_task = zip(*((level, value) for (t, level), value in values.items() if t == task))
+        if len(levels) > 1:
+            slopes.append(float(np.polyfit(levels, of_task, 1)[0]))
+    if not slopes:
         raise ValueError("No task has two levels whose networks can be compared.")
-    without = {
-        f"{task} {level}": mean({key: value for key, value in values.items() if key != (task, level)})
-        for task, level in values
-    }
-    return Replicates(whole, without)
+    mean, count = float(np.mean(slopes)), len(slopes)
+    if count < LEAST_TASKS:
+        return Estimate(mean, math.nan, math.nan, count)
+    reach = float(stats.t.ppf(0.975, count - 1)) * float(np.std(slopes, ddof=1)) / math.sqrt(count)
+    return Estimate(mean, mean - reach, mean + reach, count)
 
 
 def _degeneracy(results: Results, condition: Condition, what: str, score: str) -> float | None:

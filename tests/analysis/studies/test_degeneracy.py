@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.studies import degeneracy
 from analysis.studies._answers import AGREES, DISAGREES, UNDECIDED, signed
@@ -17,20 +19,27 @@ def test_the_slope_is_the_mean_over_tasks_of_those_over_levels():
     values = {("a", level): 2.0 * level + 1 for level in range(3)} | {("b", level): -1.0 * level for level in range(3)}
     found = pooled_slope(values)
     assert found.value == pytest.approx(0.5)
-    assert len(found.without) == 6
-    assert all(math.isfinite(value) for value in found.without.values())
+    assert found.n == 2
+    assert math.isnan(found.low), "two tasks have no limits"
+
+
+def test_limits_are_students_over_the_slopes_of_tasks():
+    slopes = [0.3, 0.5, 1.0, 0.2]
+    found = pooled_slope({(task, level): slope * level for task, slope in zip("abcd", slopes) for level in range(3)})
+    limits = stats.t.interval(0.95, 3, np.mean(slopes), stats.sem(slopes))
+    assert found == pytest.approx((np.mean(slopes), *limits, 4))
 
 
 def test_tasks_that_agree_in_a_direction_decide_it_and_tasks_that_do_not_leave_it_open():
     steady = {(task, level): slope * level for task, slope in zip("abcd", (1.0, 1.1, 0.9, 1.0)) for level in range(3)}
-    assert signed(pooled_slope(steady).estimate, 1).verdict == AGREES
-    assert signed(pooled_slope(steady).estimate, -1).verdict == DISAGREES
+    assert signed(pooled_slope(steady), 1).verdict == AGREES
+    assert signed(pooled_slope(steady), -1).verdict == DISAGREES
     mixed = {(task, level): slope * level for task, slope in zip("abcd", (2.0, -2.0, 1.5, -1.0)) for level in range(3)}
-    assert signed(pooled_slope(mixed).estimate, 1).verdict == UNDECIDED
+    assert signed(pooled_slope(mixed), 1).verdict == UNDECIDED
 
 
 def test_a_task_of_one_level_has_no_slope():
-    assert pooled_slope({("a", 0): 1.0, ("b", 0): 0.0, ("b", 1): 3.0}).value == 3
+    assert pooled_slope({("a", 0): 1.0, ("b", 0): 0.0, ("b", 1): 3.0}).value == pytest.approx(3)
     with pytest.raises(ValueError, match="No task has two levels"):
         pooled_slope({("a", 0): 1.0, ("b", 1): 2.0})
 
