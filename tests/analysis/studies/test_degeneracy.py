@@ -53,7 +53,7 @@ def test_a_level_that_two_factors_share_is_trained_once():
 @pytest.mark.long
 def test_a_small_study_goes_from_training_to_its_claims(tmp_path, monkeypatch):
     def networks(bits: int, hidden: int) -> Zoo:
-        task = flipflop.Task(bits=bits, steps=12, eval_trials=8, probe_trials=12)
+        task = flipflop.Task(bits=bits, steps=40, eval_trials=8, probe_trials=12)
         model = vanilla.Model(hidden=hidden)
         return Zoo("small", task=task, model=model, training=Training(steps=3, batch=4), seeds=4)
 
