@@ -30,10 +30,9 @@ from analysis.engine.progress import SECONDS_UNTOLD, Progress, telling
 from analysis.engine.sources import source_hash
 from analysis.inference.factors import tested_fields
 from analysis.labelled_comparison import ComparedTask, plain_array
-from zoo import lookup
 from zoo.spec.cohorts import Cohort
-from zoo.spec.contracts import check_contract, class_of
-from zoo.spec.fields import checked, fields_of, label, name_of, values_of
+from zoo.spec.contracts import check_contract, made
+from zoo.spec.fields import checked, name_of, values_of
 from zoo.spec.settings import score_level
 from zoo.store.reader import Trained, load
 from zoo.tasks import is_environment, score_words
@@ -52,12 +51,7 @@ def assay_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
       ValueError: there is no such assay or option, the option's value is not allowed, or the assay's file breaks the
         contract.
     """
-    kind: Any = class_of("assay", name)
-    options, known = dict(options or {}), fields_of(kind)
-    for option in options:
-        if option not in known:
-            raise ValueError(f"{label(kind)} has no option {option!r}; {lookup.nearest(option, known)}.")
-    return checked(kind(**options))
+    return made("assay", name, options or {})
 
 
 def assay_zoo(

@@ -30,8 +30,8 @@ from analysis.zoo_assays import assay_of, assay_zoo
 from analysis.zoo_comparison import Request, compare_zoo
 from zoo import lookup
 from zoo.files import write_atomically
-from zoo.spec.contracts import class_of
-from zoo.spec.fields import checked, fields_of, label, name_of
+from zoo.spec.contracts import made
+from zoo.spec.fields import checked, name_of
 from zoo.store.reader import Trained, load
 from zoo.training.status import DIVERGED_WORD, SOLVED_WORD, UNFINISHED
 from zoo.wording import clock, counted
@@ -58,12 +58,7 @@ def study_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
       ValueError: there is no such study or option, the option's value is not allowed, or the study's file breaks the
         contract.
     """
-    kind: Any = class_of("study", name)
-    options, known = dict(options or {}), fields_of(kind)
-    for option in options:
-        if option not in known:
-            raise ValueError(f"{label(kind)} has no option {option!r}; {lookup.nearest(option, known)}.")
-    return checked(kind(**options))
+    return made("study", name, options or {})
 
 
 def run_study(

@@ -19,7 +19,7 @@ from scipy import stats
 
 from analysis.inference.field_effects import FieldPlan, explained
 
-__all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "field_replicates", "replicates", "share"]
+__all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "field_replicates", "replicates"]
 
 LEAST_LIMITED = 6
 """Configurations from which on there are limits."""
@@ -120,11 +120,3 @@ def configurations_of(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
     """A name for the configuration of every row."""
     texts = table[list(fields)].astype(str)
     return [" ".join(row) for row in texts.itertuples(index=False)]
-
-
-def share(hits: int, of: int) -> Estimate:
-    """A share with Wilson's limits (Wilson 1927, JASA 22:209)."""
-    if not of:
-        return Estimate(math.nan, math.nan, math.nan, 0)
-    interval = stats.binomtest(hits, of).proportion_ci(method="wilson")
-    return Estimate(hits / of, float(interval.low), float(interval.high), of)

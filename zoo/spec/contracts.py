@@ -6,12 +6,12 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zoo import lookup
 from zoo.spec import own_parts
-from zoo.spec.fields import fields_of
+from zoo.spec.fields import checked, fields_of, label
 
 FAMILIES = ("recurrent", "feedforward", "convolutional")
 """What a model may call its family."""
@@ -45,6 +45,20 @@ def class_of_folder(kind: str, name: str) -> type:
         )
     check_contract(kind, cls)
     return cls
+
+
+def made(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    """An assay or a study from its name and some of its options, checked.
+
+    Raises:
+      ValueError: there is no such name or option, the option's value is not allowed, or the file breaks its contract.
+    """
+    cls: Any = class_of(kind, name)
+    known = fields_of(cls)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{label(cls)} has no option {option!r}; {lookup.nearest(option, known)}.")
+    return checked(cls(**options))
 
 
 def is_of(kind: str, instance: Any) -> bool:

@@ -13,7 +13,6 @@ from analysis.studies._replicates import (
     configurations_of,
     field_replicates,
     replicates,
-    share,
 )
 from tests.analysis.studies.test_answers import population
 
@@ -89,9 +88,3 @@ def test_limits_of_omega_squared_cover_the_planted_value(effect, unbalanced):
         estimate = field_replicates(distance, table, ["model", "activation", "hidden"], ["model"])["model"].estimate
         covered += estimate.low <= truth <= estimate.high
     assert covered / trials >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
-
-
-def test_a_share_has_wilsons_limits():
-    low, high = stats.binomtest(7, 10).proportion_ci(method="wilson")
-    assert share(7, 10) == pytest.approx((0.7, low, high, 10))
-    assert math.isnan(share(0, 0).value)
