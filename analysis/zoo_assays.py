@@ -30,6 +30,7 @@ from analysis.engine.progress import SECONDS_UNTOLD, Progress, telling
 from analysis.engine.sources import source_hash
 from analysis.inference.factors import tested_fields
 from analysis.labelled_comparison import ComparedTask, plain_array
+from zoo import lookup
 from zoo.spec.cohorts import Cohort
 from zoo.spec.contracts import check_contract, made
 from zoo.spec.fields import checked, name_of, values_of
@@ -38,10 +39,13 @@ from zoo.store.reader import Trained, load
 from zoo.tasks import is_environment, score_words
 from zoo.wording import counted
 
-__all__ = ["assay_of", "assay_zoo", "read_result"]
+__all__ = ["assay_of", "assay_zoo", "left_out", "read_result"]
 
 NO_LABELS = ("member", "steps", "loss")
 """Columns of the member table that are no labels of a result."""
+
+LEFT_OUT = "left_out"
+"""The attribute of a result that says which cohorts the assay refused."""
 
 
 def assay_of(name: str, options: Mapping[str, Any] | None = None) -> Any:
@@ -70,8 +74,8 @@ def assay_zoo(
       What `read_result` gives of the file that was written.
 
     Raises:
-      ValueError: no member is trained to its end; none is of a kind that the assay takes; no checkpoint at this step;
-        assays that need each other; an assay's file that breaks the contract.
+      ValueError: no member is trained to its end; none is of a kind that the assay takes, or it refuses all; no
+        checkpoint at this step; assays that need each other; an assay's file that breaks the contract.
     """
     if isinstance(assay, str):
         assay = assay_of(assay)
@@ -165,10 +169,19 @@ class _AssayRun:
         both = ", trained and untrained" if len(self._states()) > 1 else ""
         self.say(f"{name}: {counted(count, 'network')} in {counted(len(cohorts), 'cohort')}{both}")
         begin = time.monotonic()
-        results = []
+        results, states = [], []
+        refused: dict[str, list[str]] = {}
         for key_of_part, (cohort, is_trained) in self.progress.over(list(zip(keys, parts)), name, len(parts)):
-            results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
-        result = _labelled(_giving.joined(assay, results), results, [is_trained for _, is_trained in parts], labels)
+            try:
+                results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
+                states.append(is_trained)
+            except ValueError as error:
+                if isinstance(error, _giving.BrokenContract) or not lookup.says_itself(error):
+                    raise
+                refused.setdefault(str(error), []).append(cohort.id)
+        if not results:
+            raise ValueError(next(iter(refused)))
+        result = _labelled(_giving.joined(assay, results), results, states, labels)
         options = json.dumps(values_of(assay))
         scored = json.dumps({name_of(c.members[0].task): score_words(c.members[0].task) for c in cohorts})
         result.attrs = {
@@ -178,6 +191,7 @@ class _AssayRun:
             "name": name,
             "at": str(self.at),
             "key": key,
+            LEFT_OUT: json.dumps([_left_out(sentence, cohorts) for sentence, cohorts in refused.items()]),
         }
         # The result last: where it is, all that is made of it is.
         for line in self._compared(assay, result):
@@ -226,7 +240,9 @@ class _AssayRun:
                 remove_comparison(folder, called)
 
     def _end(self, assay: Any, result: xr.Dataset, path: Path) -> None:
-        """The lines of the assay that was asked for; those that it needs say nothing."""
+        """The lines of the assay that was asked for; those that it needs say only what was left out."""
+        for line in left_out(result):
+            self.say(f"{result.attrs['name']}: {line}")
         if not self.running:
             for line in _giving.lines_of(assay, result):
                 self.say(line)
@@ -286,9 +302,21 @@ class _AssayRun:
             return known
         members, at = self._members(cohort), self.at if is_trained else "initial"
         given = {name: _of_networks(result, members, is_trained) for name, result in needs.items()}
+        if missing := [other for other, result in given.items() if not result["member"].size]:
+            raise ValueError(f"The assay needs {' and '.join(missing)}, which gave nothing of these networks.")
         result = _giving.result_of(assay, Assayed(self.trained, cohort, members, at, self.probes[cohort.id], given))
         artefacts.write_dataset(result.assign_attrs(key=key), path)
         return result
+
+
+def left_out(result: xr.Dataset) -> list[str]:
+    """Which cohorts an assay refused, and why: a sentence for each reason."""
+    return json.loads(result.attrs.get(LEFT_OUT, "[]"))
+
+
+def _left_out(sentence: str, cohorts: Sequence[str]) -> str:
+    names = list(dict.fromkeys(cohorts))
+    return f"{sentence} Left out: {counted(len(names), 'cohort')}, {', '.join(names)}."
 
 
 def _kinds(cohort: Cohort) -> set[str]:

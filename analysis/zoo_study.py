@@ -26,7 +26,7 @@ from analysis.studies import Question
 from analysis.studies._answers import UNDECIDED, Answer, unanswered
 from analysis.studies._page import CLAIM_COLUMNS, claim_lines, page
 from analysis.studies._results import ALL, ASKED_STATES, BEFORE, SOLVED, Results
-from analysis.zoo_assays import assay_of, assay_zoo
+from analysis.zoo_assays import assay_of, assay_zoo, left_out
 from analysis.zoo_comparison import Request, compare_zoo
 from zoo import lookup
 from zoo.files import write_atomically
@@ -95,7 +95,7 @@ def run_study(
     trained = load(path)
     for request in study.comparisons():
         _compared(trained, request, say)
-    refused = [sentence for step in study.assays() if (sentence := _assayed(path, step, say))]
+    refused = [sentence for step in study.assays() for sentence in _assayed(path, step, say)]
     for line in report(path):
         say(line)
     claims = asked(study, trained, say)
@@ -203,16 +203,16 @@ def _compared(trained: Trained, request: Request, say: Callable[[str], Any]) -> 
     write_atomically(note, json.dumps(done | {",".join(tasks): key}).encode())
 
 
-def _assayed(path: Path, step: Any, say: Callable[[str], Any]) -> str:
-    """Assays; a sentence where the assay refuses these networks, else ""."""
+def _assayed(path: Path, step: Any, say: Callable[[str], Any]) -> list[str]:
+    """Assays; sentences where the assay refuses all networks, or some."""
     try:
-        assay_zoo(path, assay_of(step.name, step.options), "last", say)
+        result = assay_zoo(path, assay_of(step.name, step.options), "last", say)
+        return [f"{step.name}: {sentence}" for sentence in left_out(result)]
     except ValueError as error:
         if not lookup.says_itself(error):
             raise
         say(f"{step.name}: {error}")
-        return f"{step.name}: {error}"
-    return ""
+        return [f"{step.name}: {error}"]
 
 
 def _draw(study: Any, trained: Trained, say: Callable[[str], Any]) -> None:

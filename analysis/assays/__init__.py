@@ -62,7 +62,8 @@ class Assay(Protocol):
           Nothing is called `trained`, `probe` or `probe_name`: these labels are the engine's.
 
         Raises:
-          ValueError: it cannot be had of these networks; one sentence.
+          ValueError: it cannot be had of these networks; one sentence. They are left out, which is said, unless it can
+            be had of none.
         """
         ...
 

@@ -264,6 +264,41 @@ def test_a_result_that_breaks_the_contract_is_refused_with_the_name_of_the_file(
     assert "\n" not in str(error.value)
 
 
+def test_cohorts_that_an_assay_refuses_are_left_out_and_named_and_one_that_needs_it_leaves_them_out_too(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Refusing(Assay):
+        def run(self, population: Any) -> xr.Dataset:
+            if population.model.family == "recurrent":
+                assay_of("nothing")
+            return of_members(population.members, x=np.zeros(len(population.members)))
+
+    @dataclasses.dataclass(frozen=True)
+    class Needing(Assay):
+        needs: ClassVar[tuple[str, ...]] = ("dimensionality",)
+
+        def run(self, population: Any) -> xr.Dataset:
+            return of_members(population.members, norm=population.needs["dimensionality"]["x"].to_numpy() + 1)
+
+    made = assay_of
+    monkeypatch.setattr(
+        zoo_assays, "assay_of", lambda name, *rest: Refusing(power=3) if name == "dimensionality" else made(name)
+    )
+    zoo = load(copy).zoo
+    recurrent = [cohort for cohort in zoo.cohorts if cohort.members[0].model.family == "recurrent"]
+    for _ in "computed", "read":
+        said: list[str] = []
+        result = assay_zoo(copy, Needing(), "initial", say=said.append)
+        assert not set(result["member"].to_numpy()) & {member.id for cohort in recurrent for member in cohort.members}
+        assert (result["norm"] == 1).all()
+        (sentence,) = zoo_assays.left_out(result)
+        assert "needs dimensionality" in sentence
+        assert all(cohort.id in sentence for cohort in recurrent)
+        assert any("'nothing'" in line for line in said), said
+        assert any(sentence in line for line in said)
+
+
 def test_results_of_cohorts_that_do_not_go_together_are_refused_with_the_name_of_the_file(copy: Path) -> None:
     @dataclasses.dataclass(frozen=True)
     class Unlike(Assay):
