@@ -1,7 +1,8 @@
-"""Functions of one network, traced once for a cohort and kept as long as the function lives."""
+"""Functions of one network, traced once for a cohort, kept as long as the function lives and the cohort is in use."""
 
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,8 +29,13 @@ class TracedFunction(NamedTuple):
     run: Callable[[Any, Any], Any]
 
 
+COHORTS_KEPT = 16
+"""Cohorts whose programs are kept, those used last: each program takes some fifty of the 65,530 memory maps that a
+process of Linux may have, and one too many ends it."""
+
 # A value holds what a function has captured, but never the function: that would keep its own key alive.
 _traced: weakref.WeakKeyDictionary[Callable[..., Any], dict[Any, TracedFunction]] = weakref.WeakKeyDictionary()
+_recent: OrderedDict[Any, None] = OrderedDict()
 _tracing = threading.RLock()  # a function may map another while it is traced
 
 
@@ -46,12 +52,24 @@ def traced_for(cohort: Cohort, conv_form: str, function: Callable[..., Any], sha
     """
     leaves, tree = jax.tree.flatten((shared, row))
     static = cohort.members[0].parts, tuple(cohort.traced.values()), conv_form
-    key = (*static, tree, tuple(map(jax.typeof, leaves)))
+    key = static, tree, tuple(map(jax.typeof, leaves))
     with _tracing:
+        _keep_recent(static)
         programs = _programs_of(function)
         if key not in programs:
             programs[key] = _trace(cohort, conv_form, function, shared, row)
         return programs[key]
+
+
+def _keep_recent(static: Any) -> None:
+    """Forgets the programs of cohorts that were not used for longest; one that runs is not harmed."""
+    _recent[static] = None
+    _recent.move_to_end(static)
+    while len(_recent) > COHORTS_KEPT:
+        oldest, _ = _recent.popitem(last=False)
+        for programs in list(_traced.values()):
+            for key in [key for key in programs if key[0] == oldest]:
+                del programs[key]
 
 
 def _programs_of(function: Callable[..., Any]) -> dict[Any, TracedFunction]:

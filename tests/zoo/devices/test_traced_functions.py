@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.zoo.small_zoos import FOUR
-from zoo.devices.traced_functions import traced_for
+from zoo.devices.traced_functions import COHORTS_KEPT, traced_for
 from zoo.training.binding import Binder, floats_of
 
 
@@ -57,3 +57,17 @@ def test_neither_a_function_nor_what_it_has_captured_outlives_it() -> None:
     ends = run()
     gc.collect()
     assert [end() for end in ends] == [None, None]
+
+
+def test_programs_of_cohorts_that_were_not_used_for_long_are_given_back() -> None:
+    def doubled(bound: Any, variables: Any, key: jax.Array) -> jax.Array:
+        return 2 * variables["params"]["recurrent"].sum()
+
+    def programs() -> list[weakref.ref]:
+        cohorts = [FOUR.replace("model.hidden", hidden).cohorts[0] for hidden in range(3, 4 + COHORTS_KEPT)]
+        rows = [(cohort, row_of(cohort)) for cohort in cohorts]
+        return [weakref.ref(traced_for(cohort, "columns", doubled, (), row).run) for cohort, row in rows]
+
+    ends = programs()
+    gc.collect()
+    assert [end() is None for end in ends] == [True, *[False] * COHORTS_KEPT]
