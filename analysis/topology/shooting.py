@@ -23,11 +23,11 @@ from analysis.dynamics.states import flow_of
 
 __all__ = ["Aim", "Shot", "hits", "shot"]
 
-NEWTON_SHOTS = 30
+NEWTON_SHOTS = 12
 """Shots of one aim at most."""
 LARGEST_TURN = 0.3
 """Of the direction in one step, radians."""
-SMALLEST_SHARE = 0.004
+SMALLEST_SHARE = 0.02
 """Of a step, below which an aim is given up."""
 
 
@@ -72,7 +72,7 @@ class Shot(NamedTuple):
 
 
 def hits(
-    run: Callable[..., Any], members: Sequence[str], aims: Sequence[Aim], targets: Sequence[Any], most: int, steps: int
+    run: Callable[..., Any], members: Sequence[str], aims: Sequence[Aim], targets: Sequence[Any], steps: int
 ) -> list[bool]:
     """Which aims come to their target, in double precision.
 
@@ -81,9 +81,10 @@ def hits(
       members: ids.
       aims: of all networks.
       targets: what ends a shot, by network; see `shot`.
-      most: modes that are held at most.
       steps: of time of one shot at most.
     """
+    widest = max(max(aim.basis.shape[1], aim.left.shape[1]) for aim in aims)
+    most = 1 << (widest - 1).bit_length()  # few widths: each is a program, and every mode a derivative to carry
     directions = [aim.direction for aim in aims]
     best: list[Shot | None] = [None] * len(aims)
     turns = [np.zeros_like(direction) for direction in directions]
@@ -170,7 +171,7 @@ def shot(
     of_input: Any,
     radius: Any,
 ) -> Shot:
-    """Networks and the derivative of their state, until they are at a stable point. A function for `Assayed.map`.
+    """Networks and the derivative of their state, until they are near a stable point. A function for `Assayed.map`.
 
     Args:
       steps: at most.
@@ -179,7 +180,7 @@ def shot(
       moving: which rows are no padding, `(row,)`.
       inputs, which: that each is under, and its place, `(row, unit)`, `(row,)`.
       target, left: see `Aim`, `(row, coordinate)` and `(row, coordinate, left mode)`.
-      points, stable, of_input, radius: see `analysis.topology.connections.followed`.
+      points, stable, of_input, radius: see `analysis.topology.connections.followed`; a shot ends at this distance.
     """
     flow = flow_of(bound.model, variables)
     ends = (of_input[None] == which[:, None]) & stable[None]

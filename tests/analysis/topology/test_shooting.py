@@ -67,4 +67,4 @@ def test_an_aim_at_a_point_that_is_not_led_to_does_not_come_to_it() -> None:
         left = BASIS @ np.array([[-0.2 * np.cos(y[to, 0])], [1.0]])  # what is beside the bend, and alone grows there
         aims.append(Aim(0, 0, here.states[source], *begin, here.states[to], left, np.zeros(1), 0.05))
     run = runner(Planted(five_and_three, 2), {"m": {}})
-    assert hits(run, ["m"], aims, targets, 4, 500) == [True, False]
+    assert hits(run, ["m"], aims, targets, 500) == [True, False]
