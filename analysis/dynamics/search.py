@@ -27,6 +27,8 @@ from analysis.dynamics.uniqueness import groups_of, of_each_group
 
 __all__ = ["Ends", "Found", "Range", "Settings", "fixed_points", "slow_points", "visited", "visiting"]
 
+ROWS = 64
+"""Starts of a network that descend together: their Jacobians are to stay in the cache of a core."""
 PHASES = (8, 8, 16, 32, 64)
 """Steps of descent; the first phase is of all starts."""
 ARRIVING = 1e-6
@@ -293,7 +295,7 @@ class _Search:
             left = np.flatnonzero(status == MOVING)
             if not len(left):
                 break
-            for part in packed(whose[left], [64, 256]):
+            for part in packed(whose[left], [ROWS]):
                 at = left[part.rows]
                 standing = np.where(part.real, MOVING, STUCK).astype(np.int32)
                 now = Descent(states[at], speeds[at], damping[at], standing)

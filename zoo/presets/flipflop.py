@@ -2,7 +2,7 @@
 
     python run_zoo.py run flipflop --out zoos/flipflop
 
-Two CPU cores: about 7 minutes. Expected: all 128 networks solve the task. What was chosen so that LSTMs with ReLU do
+Two CPU cores: about 6 minutes. Expected: all 128 networks solve the task. What was chosen so that LSTMs with ReLU do
 not diverge is in `zoo/presets/_universality.py`; the study's own settings are not known to us. Debiased CKA of trained
 networks about .94 within and .93 between cells, against .69 and .52 untrained; cell, activation and width all explain
 part of what is left (before that choice).
