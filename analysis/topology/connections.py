@@ -226,23 +226,28 @@ class _Following:
             by_saddle.setdefault((start.pair, start.saddle), []).append(row)
         lefts = self.spans({pair: np.flatnonzero(here.unstable > 0) for pair, here in self.places.items()}, left=True)
         ends, led = [*self.targets[:-1], self._left_behind()], []
-        left = [
-            (pair, saddle, int(target))
-            for pair, saddle in by_saddle
-            for target in np.flatnonzero(
-                (self.places[pair].unstable > 0) & (self.places[pair].unstable < self.places[pair].unstable[saddle])
-            )
-        ]
+        left = []
+        for pair, saddle in by_saddle:
+            count = self.places[pair].unstable
+            fewer = np.flatnonzero((count > 0) & (count < count[saddle])).tolist()
+            left += [(pair, saddle, target) for target in fewer]
         for begin in range(SHOTS):
             aims, whose = [], []
             for pair, saddle, target in left:
                 here, rows = self.places[pair], np.array(by_saddle[pair, saddle])
                 row = rows[np.argsort(nearest[rows, target], kind="stable")][begin]
                 if nearest[row, target] <= AIMED * here.scale:
-                    of_target = here.states[target], lefts[pair, target].basis, np.asarray(here.inputs, np.float64)
-                    basis = here.scale * self.starting[pair, saddle].basis
-                    of_start = here.states[saddle], basis, starts[row].direction
-                    aims.append(Aim(*pair, *of_start, *of_target, PASSED * here.scale))
+                    aim = Aim(
+                        *pair,
+                        state=here.states[saddle],
+                        basis=here.scale * self.starting[pair, saddle].basis,
+                        direction=starts[row].direction,
+                        target=here.states[target],
+                        left=lefts[pair, target].basis,
+                        inputs=np.asarray(here.inputs, np.float64),
+                        near=PASSED * here.scale,
+                    )
+                    aims.append(aim)
                     whose.append((pair, saddle, target))
             found = hits(self.run, self.members, aims, ends, min(self.steps, SHOOTING_STEPS)) if aims else []
             led += [one for one, is_hit in zip(whose, found) if is_hit]
@@ -250,8 +255,7 @@ class _Following:
         return led
 
     def _left_behind(self) -> np.ndarray:
-        """The distance at which a stable point is where a shot ends, `(member,)`: no other point lies within four
-        times it."""
+        """The distance from a stable point at which a shot ends, `(member,)`: none lies within four times it."""
         radius = np.zeros(len(self.members))
         for (m, _), here in self.places.items():
             apart = min(LEFT * here.scale, pdist(here.states).min(initial=np.inf) / 4)
