@@ -44,6 +44,9 @@ __all__ = ["assay_of", "assay_zoo", "left_out", "read_result"]
 NO_LABELS = ("member", "steps", "loss")
 """Columns of the member table that are no labels of a result."""
 
+SOURCE = "source"
+"""The attribute of a result that says of which code of the assay it is."""
+
 LEFT_OUT = "left_out"
 """The attribute of a result that says which cohorts the assay refused."""
 
@@ -160,7 +163,8 @@ class _AssayRun:
         parts = [(cohort, is_trained) for cohort in cohorts for is_trained in self._states()]
         keys = [self._key(assay, cohort, is_trained) for cohort, is_trained in parts]
         labels = self._labels()
-        key = result_key([*keys, labels.to_csv()], ())
+        of_distances = source_hash("analysis.comparison_files") if hasattr(assay, "distances") else ""
+        key = result_key([*keys, of_distances, labels.to_csv()], ())
         if (known := _known(path, key)) is not None:
             self.say(f"{name}: was done before")
             self._end(assay, known, path)
@@ -191,6 +195,7 @@ class _AssayRun:
             "name": name,
             "at": str(self.at),
             "key": key,
+            SOURCE: source_hash(type(assay).__module__),
             LEFT_OUT: json.dumps([_left_out(sentence, cohorts) for sentence, cohorts in refused.items()]),
         }
         # The result last: where it is, all that is made of it is.
@@ -307,6 +312,11 @@ class _AssayRun:
         result = _giving.result_of(assay, Assayed(self.trained, cohort, members, at, self.probes[cohort.id], given))
         artefacts.write_dataset(result.assign_attrs(key=key), path)
         return result
+
+
+def is_of_this_version(assay: Any, result: xr.Dataset) -> bool:
+    """Whether a result that was read is of the assay's code as it is now."""
+    return result.attrs.get(SOURCE) == source_hash(type(assay).__module__)
 
 
 def left_out(result: xr.Dataset) -> list[str]:

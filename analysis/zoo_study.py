@@ -4,14 +4,16 @@ Each stage goes on where it was killed, and says so where it was done: training 
 keys, and comparisons by a key beside the directory's own files, `analysis/.studied.json`, of all that decides them.
 """
 
+import hashlib
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import pandas as pd
 
 from analysis import artefacts
@@ -93,14 +95,13 @@ def run_study(
         say(f"{study_name(study)}, {study.size}: {counted(len(zoo.members), 'member')} to train")
         train(zoo, path)
     trained = load(path)
-    for request in study.comparisons():
-        _compared(trained, request, say)
-    refused = [sentence for step in study.assays() for sentence in _assayed(path, step, say)]
+    refused = [sentence for request in study.comparisons() for sentence in _compared(trained, request, say)]
+    refused += [sentence for step in study.assays() for sentence in _assayed(path, step, say)]
     for line in report(path):
         say(line)
     claims = asked(study, trained, say)
-    _draw(study, trained, say)
     write_atomically(path / CLAIMS, claims.to_csv(index=False).encode())
+    _draw(study, trained, say)
     about = [*facts(trained), *refused]
     title = f"{study_name(study)}: {study.source}"
     write_atomically(path / PAGE, page(title, about, study.ours, claims, _pictures(path)).encode())
@@ -188,19 +189,41 @@ def facts(trained: Trained) -> list[str]:
     return sentences
 
 
-def _compared(trained: Trained, request: Request, say: Callable[[str], Any]) -> None:
-    """Compares, unless that was done of the same networks with the same code."""
+def _compared(trained: Trained, request: Request, say: Callable[[str], Any]) -> list[str]:
+    """Compares, unless that was done of the same networks with the same code, and nobody has compared them otherwise
+    since; a sentence where the comparison is refused."""
     tasks = [request.only] if request.only else list(dict.fromkeys(trained.members["task"]))
-    sources = source_hash("analysis.zoo_comparison", *(type(_choice.measure(m)).__module__ for m in request.measures))
-    key = result_key([repr(request), sources, trained.members.to_csv(index=False)], ())
+    modules = {type(_choice.measure(measure)).__module__ for measure in request.measures}
+    modules |= {type(part).__module__ for member in trained.zoo.members for part in member.parts}
+    sources = source_hash("analysis.zoo_comparison", *sorted(modules))
+    words = [repr(request), sources, jax.__version__, trained.members.to_csv(index=False)]
     note = trained.path / artefacts.FOLDER / STUDIED
     done = json.loads(note.read_text()) if note.exists() else {}
-    files = [artefacts.path_of(trained.path, task, artefacts.FIELDS) for task in tasks]
-    if done.get(",".join(tasks)) == key and all(file.exists() for file in files):
+    files = [artefacts.path_of(trained.path, task, artefacts.COMPARISON) for task in tasks]
+    if (key := _key(words, files)) and done.get(",".join(tasks)) == key:
         say(f"{', '.join(tasks)}: was compared before")
-        return
-    compare_zoo(trained.path, request, say)
-    write_atomically(note, json.dumps(done | {",".join(tasks): key}).encode())
+        return []
+    try:
+        compare_zoo(trained.path, request, say)
+    except ValueError as error:
+        return [_refused("comparison", error, say)]
+    write_atomically(note, json.dumps(done | {",".join(tasks): _key(words, files)}).encode())
+    return []
+
+
+def _key(words: Sequence[str], files: Sequence[Path]) -> str:
+    """Of what decides a comparison, and of what stands in its files; "" where one is not there."""
+    if not all(file.exists() for file in files):
+        return ""
+    return result_key([*words, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)], ())
+
+
+def _refused(what: str, error: ValueError, say: Callable[[str], Any]) -> str:
+    """Why something cannot be had, said; raised again where the error is none that the package raises."""
+    if not lookup.says_itself(error):
+        raise error
+    say(f"{what}: {error}")
+    return f"{what}: {error}"
 
 
 def _assayed(path: Path, step: Any, say: Callable[[str], Any]) -> list[str]:
@@ -209,10 +232,7 @@ def _assayed(path: Path, step: Any, say: Callable[[str], Any]) -> list[str]:
         result = assay_zoo(path, assay_of(step.name, step.options), "last", say)
         return [f"{step.name}: {sentence}" for sentence in left_out(result)]
     except ValueError as error:
-        if not lookup.says_itself(error):
-            raise
-        say(f"{step.name}: {error}")
-        return [f"{step.name}: {error}"]
+        return [_refused(step.name, error, say)]
 
 
 def _draw(study: Any, trained: Trained, say: Callable[[str], Any]) -> None:
@@ -226,9 +246,7 @@ def _draw(study: Any, trained: Trained, say: Callable[[str], Any]) -> None:
             for name, figure in study.figures(Results(trained)):
                 figure.savefig(folder / f"{OWN_PICTURES}{name}.png", bbox_inches="tight", metadata={"Software": None})
     except ValueError as error:
-        if not lookup.says_itself(error):
-            raise
-        say(f"a picture cannot be had: {error}")
+        _refused("a picture", error, say)
 
 
 def _pictures(path: Path) -> list[Path]:

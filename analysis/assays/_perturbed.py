@@ -155,7 +155,8 @@ def removals(points: np.ndarray, inputs: np.ndarray, jacobian: np.ndarray, modes
 @functools.cache
 def removing(linear: bool, most: int) -> Any:
     """A function for `Assayed.map`: the score of a network, or of its linearisation about every point, `(input,)`, and
-    of the same without each mode, `(input, rank, 1 + draw)`, on the trials whose mean input is nearest to that input.
+    of the same without each mode, `(input, rank, 1 + draw)`, on the trials whose mean input is nearest to that input;
+    NaN where there is none.
 
     Args:
       linear: whether it is the linearisation.
@@ -179,7 +180,7 @@ def removing(linear: bool, most: int) -> Any:
                     return x - ((x - point[None]) @ left.T) @ right
 
                 outputs, _ = simulated(bound.model, variables, trials.inputs, changed=without, flow=flow)
-                return bound.task.score(outputs, trials)
+                return jnp.where((whose == place).any(), bound.task.score(outputs, trials), jnp.nan)
 
             several = [each.reshape(-1, *each.shape[2:]) for each in (rights, lefts)]
             nothing = [jnp.concatenate([jnp.zeros((1, *each.shape[1:])), each]) for each in several]

@@ -14,6 +14,7 @@ from analysis.assays import _pictures
 from analysis.topology.connections import Connections, Places
 from analysis.topology.graphs import Graph, classes_of, colour_hash, together
 from analysis.topology.trajectory_graphs import graph_of
+from analysis.topology.unstable_modes import MOST_MODES
 from zoo.wording import counted
 
 ELSEWHERE_LABEL = "elsewhere"
@@ -150,6 +151,7 @@ def table_of(part: xr.Dataset) -> pd.DataFrame:
                 **{f"unstable_{k}": int(n) for k, n in enumerate(modes)},
                 "connections": int(at["connections"]),
                 "elsewhere": int(at["elsewhere"]),
+                "not_followed": int(_not_followed(at)),
                 "index_sum": "" if np.isnan(total) else int(total),
                 "graph_hash": "" if np.isnan(at["graph_hash"]) else int(at["graph_hash"]),
                 "class": "" if np.isnan(kind) else int(kind),
@@ -182,6 +184,8 @@ def line_of(part: xr.Dataset) -> str:
         words.append(f"{counted(gone, 'network')} without any fixed point found, and without a graph")
     if lost := int((part["elsewhere"].sum("input") > 0).sum()):
         words.append(f"in {lost} some unstable mode leads to no fixed point")
+    if cut := int((_not_followed(part) > 0).any("input").sum()):
+        words.append(f"in {cut} some saddles are not followed, and the graph lacks what they lead to")
     trajectories = [graph_of(of) for of in places_of(part) if of is not None]
     for kind in ("meeting", "parting") if trajectories else ():
         words.append(f"{kind}s of trajectories {np.median([g.labels.count(kind) for g in trajectories]):g} (median)")
@@ -192,6 +196,12 @@ def line_of(part: xr.Dataset) -> str:
         if np.isfinite(largest.sel(drive=drive)).any()
     ]
     return "; ".join([*words, f"largest Lyapunov exponent {', '.join(told) or 'not known'} (1/s, median)"])
+
+
+def _not_followed(part: xr.Dataset) -> xr.DataArray:
+    """How many saddles of every network and input have more unstable modes, or are more, than are followed."""
+    saddles = part["unstable"] > 0
+    return (saddles & ((part["followed"] != 1) | (part["unstable"] > MOST_MODES))).sum("point")
 
 
 def graph_words(graph: Graph) -> str:

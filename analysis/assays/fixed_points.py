@@ -63,10 +63,10 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, input)`: points, marginal, index_sum, and how starts ended; `(member, input, modes)`:
-        points_by_modes; `(member, input, point)`: speed, newton_step, unstable; `(member, input, point, coordinate)`:
-        state; `(member, input, point, mode)`: eigenvalue_real, eigenvalue_imaginary. NaN where there is no such point,
-        and index_sum where no ball is known to be mapped into itself."""
+        """Variables `(member, input)`: points, marginal, outside, index_sum, and how starts ended; `(member, input,
+        modes)`: points_by_modes; `(member, input, point)`: speed, newton_step, unstable, starts, distance; `(member,
+        input, point, coordinate)`: state; `(member, input, point, mode)`: eigenvalue_real, eigenvalue_imaginary. NaN
+        where there is no such point, and index_sum where no ball is known to be mapped into itself."""
         names, inputs = self._inputs(population.task)
         probe = population.probe
         weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
@@ -104,6 +104,7 @@ class Assay:
                         "points": int(at["points"]),
                         **kinds,
                         "marginal": int(at["marginal"]),
+                        "outside": int(at["outside"]),
                         "index_sum": "" if np.isnan(total) else int(total),
                         "complete": "" if np.isnan(total) else total == 1,
                         **{end: int(at[end]) for end in Ends._fields},
@@ -131,6 +132,8 @@ class Assay:
             f"{what} {np.median(points):g} (median of {len(points)} networks, {points.min():g} to {points.max():g})",
             f"by unstable modes {shape} in {count} of {len(points)}",
         ]
+        if outside := int(part["outside"].sum()):
+            words.append(f"{outside} of {int(points.sum())} points lie outside the range of visited states")
         total = part["index_sum"].to_numpy()
         if (known := np.isfinite(total)).any():
             words.append(f"indices add up to 1 in {int((total[known] == 1).sum())} of {int(known.sum())}")
@@ -184,18 +187,20 @@ def _labelled(
     shape, width = (len(members), len(names)), len(coordinates)
     most = max([1, *(len(one.states) for of_member in found for one in of_member)])
     states, real, imaginary = (np.full((*shape, most, width), np.nan) for _ in range(3))
-    speed, step, unstable = (np.full((*shape, most), np.nan) for _ in range(3))
-    counts = {name: np.zeros(shape) for name in ("points", "marginal", "index_sum", *Ends._fields)}
+    speed, step, unstable, starts, distance = (np.full((*shape, most), np.nan) for _ in range(5))
+    counts = {name: np.zeros(shape) for name in ("points", "marginal", "outside", "index_sum", *Ends._fields)}
     by_modes = np.zeros((*shape, width + 1))
     for m, i in np.ndindex(shape):
         one = found[m][i]
         here, size = (m, i, slice(len(one.states))), np.abs(one.eigenvalues)
         modes = (size > 1 + MARGIN).sum(1)
         states[here], speed[here], step[here], unstable[here] = one.states, one.speeds, one.steps, modes
+        starts[here], distance[here] = one.starts, one.distances
         real[here], imaginary[here] = np.real(one.eigenvalues), np.imag(one.eigenvalues)
         by_modes[m, i] = np.bincount(modes, minlength=width + 1)
         counts["points"][m, i] = len(one.states)
         counts["marginal"][m, i] = (np.abs(size - 1) <= MARGIN).any(1).sum()
+        counts["outside"][m, i] = one.outside.sum()
         counts["index_sum"][m, i] = indices(one.eigenvalues).sum() if bounded else np.nan
         for end, number in one.ends._asdict().items():
             counts[end][m, i] = number
@@ -204,6 +209,7 @@ def _labelled(
     about = {
         "points": "fixed points, or points of cycles",
         "marginal": f"of these with an eigenvalue whose modulus is 1 to {MARGIN:g}",
+        "outside": "of these further from the mean of the visited states than all that starts were drawn from",
         "index_sum": "sum of the signs of det(I - J): 1 where all were found and a ball is mapped into itself",
         "converged": "starts that led to a fixed point",
         "slow": "starts that led to a slow place that is none",
@@ -218,6 +224,8 @@ def _labelled(
             "speed": (points, speed, {"long_name": "|F(x) - x|"}),
             "newton_step": (points, step, {"long_name": "length of Newton's step"}),
             "unstable": (points, unstable, {"long_name": "unstable modes"}),
+            "starts": (points, starts, {"long_name": "starts that came to the point, those between points too"}),
+            "distance": (points, distance, {"long_name": "distance from the mean of visited states, of their range"}),
             "state": ((*points, "coordinate"), states, {"long_name": "state of the network"}),
             "eigenvalue_real": ((*points, "mode"), real, {"long_name": "eigenvalue of the Jacobian, real part"}),
             "eigenvalue_imaginary": ((*points, "mode"), imaginary, {"long_name": "its imaginary part"}),

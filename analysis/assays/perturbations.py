@@ -153,7 +153,9 @@ class Assay:
             for state, part in _pictures.states(of_input):
                 known = np.flatnonzero(np.isfinite(part["unmodified"]))
                 if not len(known):
-                    words.append(f"{state} none: no fixed point in any of {part.sizes['member']}")
+                    has_point = np.isfinite(part["modulus"]).any()
+                    why = "no trial's input is nearest to it" if has_point else "no fixed point"
+                    words.append(f"{state} none: {why} in any of {part.sizes['member']}")
                     continue
                 of_known = part.isel(member=known)
                 lost = (of_known["unmodified"] - of_known["without_mode"]).to_numpy()

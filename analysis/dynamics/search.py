@@ -81,6 +81,10 @@ class Range(NamedTuple):
     centre: np.ndarray
     scale: np.ndarray
 
+    def of(self, member: int) -> "Range":
+        """Those of one network."""
+        return Range(*(part[member] for part in self))
+
 
 class Ends(NamedTuple):
     """How many starts ended how: at a fixed point; at a slow place that is none; where no step led to a slower place,
@@ -100,6 +104,9 @@ class Found(NamedTuple):
       states: `(point, coordinate)`, float64, those with fewer unstable modes first.
       speeds, steps: |F(x) - x| and the length of Newton's step there, `(point,)`.
       eigenvalues: by falling modulus, `(point, coordinate)`, complex.
+      starts: how many starts came to each, those between points too, `(point,)`.
+      distances: from the mean of visited states, of their range, `(point,)`; NaN where that is 0.
+      outside: whether a point lies further from there than all states that starts were drawn from, `(point,)`.
       ends: of the starts.
     """
 
@@ -107,6 +114,9 @@ class Found(NamedTuple):
     speeds: np.ndarray
     steps: np.ndarray
     eigenvalues: np.ndarray
+    starts: np.ndarray
+    distances: np.ndarray
+    outside: np.ndarray
     ends: Ends
 
 
@@ -177,7 +187,10 @@ def fixed_points(
         if not starts or round_ == settings.rounds:
             break
     spectra = search.spectra({pair: points.states for pair, points in kept.items()})
-    return [[_ordered(kept[m, i], spectra[m, i], ends[m, i]) for i in range(len(inputs))] for m in range(len(members))]
+    return [
+        [_ordered(kept[m, i], spectra[m, i], where.of(m), ends[m, i]) for i in range(len(inputs))]
+        for m in range(len(members))
+    ]
 
 
 def slow_points(
@@ -216,16 +229,18 @@ class _Points(NamedTuple):
     speeds: np.ndarray
     steps: np.ndarray
     indices: np.ndarray
+    starts: np.ndarray
 
     @classmethod
     def none(cls, width: int) -> "_Points":
-        return cls(np.zeros((0, width)), np.zeros(0), np.zeros(0), np.zeros(0))
+        return cls(np.zeros((0, width)), *(np.zeros(0) for _ in range(4)))
 
     def joined(self, other: "_Points", tolerance: float) -> "_Points":
         """The points of both, each once, one's own first."""
         both = _Points(*(np.concatenate(parts) for parts in zip(self, other)))
-        rows = of_each_group(groups_of(both.states, tolerance), both.speeds)
-        return _Points(*(part[rows] for part in both))
+        groups = groups_of(both.states, tolerance)
+        rows = of_each_group(groups, both.speeds)
+        return _Points(*(part[rows] for part in both))._replace(starts=np.bincount(groups, both.starts))
 
 
 def _between(points: np.ndarray, tried: int, shares: Sequence[float], draw: np.random.Generator) -> np.ndarray:
@@ -240,10 +255,20 @@ def _between(points: np.ndarray, tried: int, shares: Sequence[float], draw: np.r
     return np.concatenate([*((1 - share) * from_ + share * to for share in shares), points.mean(0, keepdims=True)])
 
 
-def _ordered(points: _Points, eigenvalues: np.ndarray, ends: Ends) -> Found:
+def _ordered(points: _Points, eigenvalues: np.ndarray, where: Range, ends: Ends) -> Found:
     unstable = (np.abs(eigenvalues) > 1).sum(1)
     order = np.lexsort((np.abs(eigenvalues[:, 0]) if len(unstable) else unstable, unstable))
-    return Found(points.states[order], points.speeds[order], points.steps[order], eigenvalues[order], ends)
+    away, visited = (cdist(states, where.centre[None])[:, 0] for states in (points.states, where.starts))
+    return Found(
+        points.states[order],
+        points.speeds[order],
+        points.steps[order],
+        eigenvalues[order],
+        points.starts[order],
+        away[order] / where.scale if where.scale > 0 else np.full(len(order), np.nan),
+        away[order] > visited.max(),
+        ends,
+    )
 
 
 class _Search:
@@ -258,30 +283,38 @@ class _Search:
     def from_starts(
         self, starts: Places, known: dict[tuple[int, int], _Points]
     ) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
-        """The fixed points that starts lead to, without those that are known, and how these ended, where none is."""
+        """The fixed points that starts lead to, and those that are known, with how many starts came to each now; and
+        how these ended, where none is known."""
         places, speeds, status = self._descended(starts)
         groups, candidates = {}, {}
         for pair, states in places.items():
             scale = float(self.where.scale[pair[0]])
             is_slow = (speeds[pair] <= SLOW * scale) & (status[pair] != ESCAPED)
-            is_known = cdist(states, known[pair].states).min(1, initial=np.inf) <= SAME * 10 * scale
+            near = cdist(states, known[pair].states)
+            is_known = near.min(1, initial=np.inf) <= SAME * 10 * scale
+            again = np.zeros(near.shape[1])
+            if len(again):
+                again += np.bincount(near[is_slow & is_known].argmin(1), minlength=len(again))
             slow = np.flatnonzero(is_slow & ~is_known)
             of = groups_of(states[slow], SAME * 10 * scale)
             chosen = of_each_group(of, speeds[pair][slow])
-            groups[pair] = slow, of, chosen
+            groups[pair] = slow, of, chosen, known[pair]._replace(starts=again)
             candidates[pair] = states[slow[chosen]].astype(np.float64)
         exact = self._polished(candidates)
         found, ends = {}, {}
         for pair, points in exact.items():
             scale, centre = float(self.where.scale[pair[0]]), self.where.centre[pair[0]]
-            far = np.linalg.norm(points.states - centre, axis=1) > self.settings.reach * scale
-            good = (points.speeds <= SPEED * scale) & (points.steps <= NEWTON_STEP * scale) & ~far
-            found[pair] = _Points.none(len(centre)).joined(_Points(*(part[good] for part in points)), SAME * scale)
-            slow, of, chosen = groups[pair]
-            converged = int(np.isin(of, of[chosen[good]]).sum())
+            far = cdist(points.states, centre[None])[:, 0] > self.settings.reach * scale
+            certified = (points.speeds <= SPEED * scale) & (points.steps <= NEWTON_STEP * scale)
+            slow, of, chosen, again = groups[pair]
+            came = np.bincount(of, minlength=len(chosen))[of[chosen]]
+            good = _Points(*(part[certified & ~far] for part in points._replace(starts=came)))
+            found[pair] = again.joined(good, SAME * scale)
+            converged, gone = int(good.starts.sum()), int(came[certified & far].sum())
             fast = np.delete(status[pair], slow)
             stuck, escaped = (int((fast == how).sum()) for how in (STUCK, ESCAPED))
-            ends[pair] = Ends(converged, len(slow) - converged, stuck, escaped, len(fast) - stuck - escaped)
+            left = len(slow) - converged - gone, stuck, escaped + gone, len(fast) - stuck - escaped
+            ends[pair] = Ends(converged, *left)
         return found, ends
 
     def _descended(self, starts: Places) -> tuple[Any, Any, Any]:
@@ -314,9 +347,10 @@ class _Search:
         return by_pair(starts, states), by_pair(starts, speeds), by_pair(starts, status)
 
     def _polished(self, candidates: Places) -> dict[tuple[int, int], _Points]:
+        """Without how many starts came to them."""
         given = at_places(self.run, self.members, self._polish, candidates, self.inputs)
         none = _Points.none(self.where.centre.shape[1])
-        return {pair: _Points(*given[pair]) if given else none for pair in candidates}
+        return {pair: none._replace(**given[pair]._asdict()) if given else none for pair in candidates}
 
     def spectra(self, points: Places) -> Places:
         """The eigenvalues at points, `(point, coordinate)`."""

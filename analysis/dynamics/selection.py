@@ -44,7 +44,7 @@ class Modes(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """How the contexts of one network differ; NaN where it has no point in fewer than two of them.
+    """How the contexts of one network differ; NaN where it has points in fewer than two of them.
 
     Attributes:
       coordinates: of the whole network, `(mechanism,)`, their sum 1; NaN of one that selects nothing.

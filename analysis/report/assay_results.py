@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from analysis import artefacts
-from analysis.zoo_assays import read_result
+from analysis.zoo_assays import is_of_this_version, read_result
 from zoo.store.reader import Trained
 
 __all__ = ["ASSAY_PREFIX", "AssayResult", "picture_prefix", "read_assays"]
@@ -22,11 +22,13 @@ class AssayResult(NamedTuple):
       name: what the files of its pictures start with: of the assay's full name, which no other result has.
       assay: with its options.
       result: as `analysis.zoo_assays.read_result` gives it.
+      is_older: whether it is of other code of the assay.
     """
 
     name: str
     assay: Any
     result: xr.Dataset
+    is_older: bool = False
 
 
 def picture_prefix(path: Path) -> str:
@@ -48,7 +50,8 @@ def read_assays(trained: Trained) -> tuple[list[AssayResult], list[str]]:
             refusals.append(f"{path.stem} cannot be shown; run assay again: {error}")
             continue
         if there.issuperset(result["member"].to_numpy().tolist()):
-            results.append(AssayResult(picture_prefix(path), assay, result))
+            is_older = not is_of_this_version(assay, result)
+            results.append(AssayResult(picture_prefix(path), assay, result, is_older))
         else:
             refusals.append(f"{path.stem} was assayed in another zoo; run assay again to have it shown")
     return results, refusals

@@ -64,7 +64,11 @@ def report(directory: Path, choices: PictureChoices = USUAL) -> Iterator[str]:
             try:
                 yield from drawing.shown("assay", result, result.name)
             except BrokenContract as error:  # one assay's file is no reason to keep the rest back
-                broken.append(error)
+                if result.is_older:
+                    name = result.name.removeprefix(ASSAY_PREFIX)
+                    yield f"{name} is of another version; run assay again to have it shown"
+                else:
+                    broken.append(error)
         yield from drawing.shown("zoo", trained, "")
     beside = ["matrices and tests"] * bool(comparisons) + ["results of assays"] * bool(results)
     where = f", {', '.join(beside)} in {trained.path / artefacts.FOLDER}" if beside else ""

@@ -8,7 +8,10 @@ test of fields where there is one:
 - an effect is not there (`absent`, an equivalence test): agrees where the interval lies below a bound that was named
   beforehand; disagrees where p <= .05; else undecided. Where the effect is at the bound it agrees in 2.5 %.
 - a number has a sign (`signed`): agrees where the interval lies on that side of 0, disagrees where on the other.
-- a number is that of the paper (`equal`): agrees where the interval has it, with the paper's own error; else disagrees.
+- a number is hardly there, of either sign (`equivalent`): agrees where the interval lies within a bound on both sides
+  of 0, disagrees where it lies beyond it; else undecided.
+- a number is that of the paper (`equal`): agrees where the interval has it, with the paper's own error, and has not 0;
+  undecided where it has both, for then it hardly says anything; else disagrees.
 - a share is at least so large (`at_least`).
 """
 
@@ -27,6 +30,7 @@ __all__ = [
     "absent",
     "at_least",
     "equal",
+    "equivalent",
     "present",
     "signed",
     "unanswered",
@@ -97,6 +101,15 @@ def signed(number: Estimate, sign: int) -> Answer:
     return Answer(*number, UNDECIDED, "the interval has 0" + _unlimited(number))
 
 
+def equivalent(number: Estimate, bound: float) -> Answer:
+    """Whether a number of either sign is nearer to 0 than a bound."""
+    if max(number.high, -number.low) < bound:
+        return Answer(*number, AGREES, f"the interval lies within {bound:g} of 0")
+    if max(number.low, -number.high) >= bound:
+        return Answer(*number, DISAGREES, f"the interval lies beyond {bound:g} of 0")
+    return Answer(*number, UNDECIDED, f"the interval does not lie within {bound:g} of 0" + _unlimited(number))
+
+
 def equal(number: Estimate, paper: float, error: float = 0.0) -> Answer:
     """Whether a number is that of the paper.
 
@@ -108,6 +121,8 @@ def equal(number: Estimate, paper: float, error: float = 0.0) -> Answer:
     if not math.isfinite(number.low + number.high):
         return Answer(*number, UNDECIDED, "there is no interval")
     if number.low <= paper + error and paper - error <= number.high:
+        if number.low <= 0 <= number.high:
+            return Answer(*number, UNDECIDED, "the interval has both the paper's value and 0")
         return Answer(*number, AGREES, "the interval meets that of the paper")
     return Answer(*number, DISAGREES, "the interval does not meet that of the paper")
 

@@ -19,7 +19,10 @@ from scipy import stats
 
 from analysis.inference.field_effects import FieldPlan, explained
 
-__all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "field_replicates", "replicates"]
+__all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "configurations_of", "field_p", "field_replicates", "replicates"]
+
+PERMUTATIONS = 1999
+"""Of a test of a field, at most."""
 
 LEAST_LIMITED = 6
 """Configurations from which on there are limits."""
@@ -83,7 +86,7 @@ def replicates(statistic: Callable[[np.ndarray], float], configurations: Sequenc
 
 
 def field_replicates(
-    distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wanted: Sequence[str]
+    distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wanted: Sequence[str], limits: bool = True
 ) -> dict[str, Replicates]:
     """Omega squared of fields, of the geometry that distances are of; see `analysis.inference.field_effects`.
 
@@ -92,31 +95,60 @@ def field_replicates(
       table: one row per member.
       fields: what makes a configuration.
       wanted: those of `fields` to give.
+      limits: whether configurations are left out, one after the other.
 
     Raises:
       ValueError: a field does not vary among these members.
     """
-    columns: Any = table
-    for field in wanted:
-        if columns[field].nunique(dropna=False) < 2:
-            raise ValueError(f"{field} has one value among these networks.")
+    _check_varied(table, wanted)
     configurations = configurations_of(table, fields)
     plan = FieldPlan(list(fields), only=list(wanted))
 
     def effects(rows: np.ndarray) -> Any:
+        if not distance[np.ix_(rows, rows)].any():  # all are alike: there is nothing for a field to explain
+            return dict.fromkeys(wanted, 0.0)
         part = table.iloc[rows].reset_index(drop=True)
         found = explained(distance[np.ix_(rows, rows)], part, plan, permutations=0)
         return found["omega2"].reindex(list(wanted)).to_dict()
 
     names, rows = np.asarray(configurations), np.arange(len(table))
     whole: dict[str, float] = effects(rows)
-    without: dict[str, dict[str, float]] = {str(name): effects(rows[names != name]) for name in np.unique(names)}
+    without: dict[str, dict[str, float]] = {
+        str(name): effects(rows[names != name]) for name in np.unique(names) if limits
+    }
     return {
         field: Replicates(whole[field], {name: values[field] for name, values in without.items()}) for field in wanted
     }
 
 
+def field_p(distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wanted: str) -> float:
+    """p of the permutation test of a field, with the other `fields` held constant and no others, as the omega squared
+    of `field_replicates` has it; 1 where all networks are alike.
+
+    Args:
+      distance, table, fields: as of `field_replicates`.
+      wanted: the field.
+
+    Raises:
+      ValueError: the field does not vary among these members, or there are too few configurations for a test.
+    """
+    _check_varied(table, [wanted])
+    if not distance.any():
+        return 1.0
+    plan = FieldPlan(list(fields), only=[wanted])
+    found = explained(distance, table, plan, permutations=PERMUTATIONS, neighbours=1).loc[wanted]
+    if not bool(found["testable"]):
+        raise ValueError(f"There are too few configurations for a test of {wanted}.")
+    return float(found["p"])
+
+
+def _check_varied(table: Any, wanted: Sequence[str]) -> None:
+    for field in wanted:
+        if field not in table or table[field].nunique(dropna=False) < 2:
+            raise ValueError(f"{field} has one value among these networks.")
+
+
 def configurations_of(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
-    """A name for the configuration of every row."""
-    texts = table[list(fields)].astype(str)
+    """A name for the configuration of every row; a field that is no column has one value, and tells none apart."""
+    texts = table[[field for field in fields if field in table]].astype(str)
     return [" ".join(row) for row in texts.itertuples(index=False)]

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from analysis import artefacts
+from analysis.activations.probes import probes_of
 from analysis.assays import full_name
 from analysis.engine.journal import result_key
 from analysis.engine.sources import source_hash
@@ -27,7 +29,7 @@ __all__ = ["ALL", "ASKED_STATES", "BEFORE", "SOLVED", "Pairs", "Results"]
 ALL, SOLVED, BEFORE = "all", "solved", "untrained"
 ASKED_STATES = (ALL, SOLVED, BEFORE)
 """Of which networks a claim is asked: all that were trained to their end and stayed finite, those that solved their
-task, and all of them before training."""
+task, and the first again before training."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,11 +72,14 @@ class Results:
 
         Args:
           name: of the file.
-          words: what decides the table, beside the networks.
+          words: what decides the table, beside the networks and their probes.
           modules: whose code decides it, with all that they use.
           compute: gives it.
         """
-        key = result_key([*words, source_hash(*modules), self.trained.members.to_csv(index=False)], ())
+        parts = {type(part).__module__ for member in self.trained.zoo.members for part in member.parts}
+        probes = [probe.id for probe in probes_of(self.trained).values()]
+        sources = source_hash(*modules, *sorted(parts))
+        key = result_key([*words, sources, jax.__version__, *probes, self.trained.members.to_csv(index=False)], ())
         path = self.trained.path / artefacts.FOLDER / f".{name}-{key[:16]}.csv"
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
@@ -131,24 +136,6 @@ class Results:
             values = true_distance(values, measured.record.kind)
         return Pairs(values, self.members.loc[items["member"].iloc[rows].tolist()].reset_index(drop=True))
 
-    def p_of(self, name: str, variable: str, layer: str, field: str) -> float:
-        """p of the permutation test of a field among these networks; see `analysis.inference.field_effects`.
-
-        Raises:
-          ValueError: there is no such test, or it could not be made of so few configurations.
-        """
-        if self.state == BEFORE:
-            raise ValueError("Fields are tested among trained networks.")
-        comparison = _comparison(artefacts.path_of(self.trained.path, name, artefacts.COMPARISON))
-        variable = _variable(comparison, name, variable)
-        tests = _tests(artefacts.path_of(self.trained.path, name, artefacts.FIELDS))
-        of_field: Any = tests[(tests["measure"] == variable) & (tests["layer"] == layer) & (tests["field"] == field)]
-        among = of_field[of_field["members"] == self.state]
-        row = among if len(among) else of_field[of_field["members"] == ALL]  # where all have solved it
-        if row.empty or not bool(row["testable"].iloc[0]):
-            raise ValueError(f"{name}: too few configurations at {layer} for a test of {field}.")
-        return float(row["p"].iloc[0])
-
     def assay(self, name: str, **options: Any) -> xr.Dataset:
         """What an assay has found of these networks, along its first dimension.
 
@@ -185,13 +172,6 @@ def _variable(comparison: Comparison, name: str, asked: str) -> str:
         if asked in (variable, measured.record.name):
             return variable
     raise ValueError(f"{name}: was not compared by {asked}.")
-
-
-def _tests(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise ValueError(f"There are no tests {path.name} in {path.parent}.")
-    tests = pd.read_csv(path)
-    return tests if "members" in tests else tests.assign(members=ALL)
 
 
 @functools.lru_cache(maxsize=8)

@@ -90,8 +90,10 @@ class Study:
         "penalties and the rank and delays of the dynamical similarity are ours.",
         "The sine task has no levels of complexity here; Lorenz-96 is not among the tasks.",
         "The distance of weights is an upper bound: the best permutation is a quadratic assignment, which is searched.",
+        "Distances of weights are per weight, the root mean square; theirs are the norm over their number. Both "
+        "fall with the width before training already: the untrained value stands beside.",
         "The public package's default score has changed since the paper: both scores are told.",
-        "Limits are Student's over the slopes of tasks, or of tasks and penalties: what other tasks could give.",
+        "Limits are Student's over the slopes of tasks, of penalties the mean of both: what other tasks could give.",
     )
 
     def zoo(self) -> Zoo:
@@ -243,21 +245,23 @@ def _slope(results: Results, size: str, factor: str, what: str, score: str, sign
 def pooled_slope(values: dict[tuple[str, int], float]) -> Estimate:
     """The slope over levels, of each task, averaged over tasks, with Student's limits: tasks are what it is over.
 
-    To leave out one level at a time would say how straight the lines are, and not whether tasks agree.
+    To leave out one level at a time would say how straight the lines are, and not whether tasks agree. Two lines of one
+    task, as of two penalties, share its networks: their mean is one slope.
 
     Args:
-      values: (task, level) -> the statistic, in logarithms.
+      values: (task, or "task, line"; level) -> the statistic, in logarithms.
 
     Raises:
       ValueError: no task has two levels.
     """
-    slopes = []
-    for task in dict.fromkeys(task for task, _ in values):
-        levels, of_task = zip(*((level, value) for (t, level), value in values.items() if t == task))
+    of_tasks: dict[str, list[float]] = {}
+    for line in dict.fromkeys(line for line, _ in values):
+        levels, of_line = zip(*((level, value) for (name, level), value in values.items() if name == line))
         if len(levels) > 1:
-            slopes.append(float(np.polyfit(levels, of_task, 1)[0]))
-    if not slopes:
+            of_tasks.setdefault(line.partition(",")[0], []).append(float(np.polyfit(levels, of_line, 1)[0]))
+    if not of_tasks:
         raise ValueError("No task has two levels whose networks can be compared.")
+    slopes = [float(np.mean(of_lines)) for of_lines in of_tasks.values()]
     mean, count = float(np.mean(slopes)), len(slopes)
     if count < LEAST_TASKS:
         return Estimate(mean, math.nan, math.nan, count)
@@ -292,13 +296,16 @@ def _weight_pairs(results: Results) -> pd.DataFrame:
     """Distances of weights between networks that differ in their seed only."""
     parts = []
     for name in results.comparisons("-weights"):
-        pairs = results.pairs(name, "weights", "weights", true=False)
+        try:
+            pairs = results.pairs(name, "weights", "weights", true=False)
+        except ValueError:  # fewer than two of these networks: other levels of other tasks have theirs
+            continue
         members = pairs.table["member"].to_numpy()
         first, second = np.triu_indices(len(members), 1)
         distance = pairs.values[first, second]
         parts.append(pd.DataFrame({"first": members[first], "second": members[second], "distance": distance}))
     if not parts:
-        raise ValueError("The assay weights was not run on these networks.")
+        raise ValueError("No two of these networks were compared by the assay weights.")
     return pd.concat(parts, ignore_index=True)
 
 
@@ -315,13 +322,16 @@ def _dsa(results: Results) -> pd.DataFrame:
                 row["member"]: x
                 for group in shown.groups
                 for row, x in zip(group.labels.to_dict("records"), group.array)
-                if row["trained"] == is_trained and np.isfinite(x).all() and np.ptp(x) > 0
+                if row["trained"] == is_trained and np.isfinite(x).all() and np.ptp(x, axis=0).any()
             }
             for cohort in probe.cohorts:
                 parts += _of_cohort(cohort, arrays)
+        if not parts:
+            raise ValueError("No two of these networks differ in their seed only.")
         return pd.concat(parts, ignore_index=True)
 
-    return results.once(("dsa",), lambda: results.kept("dsa", words, ["analysis.measures.dsa"], computed))
+    modules = [__name__, "analysis.measures.dsa"]
+    return results.once(("dsa",), lambda: results.kept("dsa", words, modules, computed))
 
 
 def _of_cohort(cohort: Any, arrays: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from scipy import optimize, stats
 
 from analysis.studies import SIZES, AssayStep, Question
-from analysis.studies._answers import Answer, equal, signed
+from analysis.studies._answers import DISAGREES, Answer, equal, signed
 from analysis.studies._replicates import Replicates, replicates
 from analysis.studies._results import BEFORE, Results
 from models import setting, vanilla
@@ -190,6 +190,8 @@ def phases(results: Results) -> pd.DataFrame:
         rows: Any = table[~table["status"].isin(UNFINISHED)].reset_index(drop=True)
         if results.state == BEFORE or rows.empty:
             raise ValueError("Untrained networks have no phase: they have not failed yet.")
+        if missing := [name for name in HELD if name not in rows]:
+            raise ValueError(f"These networks do not differ in {' and '.join(missing)}: there is no diagram of phases.")
         autonomous = dataclasses.replace(results, state="every").assay("autonomous")
         cycling = dict(zip(autonomous["member"].to_numpy().tolist(), autonomous["cycling"].to_numpy().tolist()))
         curves = dict(list(results.trained.curves.groupby("member")))
@@ -268,6 +270,8 @@ def _is_there(results: Results, phase: str) -> Answer:
     table = _within(_main(phases(results)), phase)
     _some(table, phase)
     has = _has(table, phase)
+    if not has.any():
+        return Answer(0.0, math.nan, math.nan, len(has), DISAGREES, f"none of {len(has)} networks that learn is")
     return signed(replicates(lambda rows: float(has[rows].mean()), _cells(table)).estimate, 1)
 
 

@@ -51,6 +51,7 @@ class Study:
         "Regression is ridge with a small fixed penalty, since a network may have more units than there are stimuli; "
         "the paper's is ordinary least squares.",
         f"Limits are over configurations; of fewer than {LEAST_LIMITED}, over networks, and then about these only.",
+        "What is universal is above 95 % of the components of the untrained networks of the same task.",
         f"Geometry counts as kept from a correlation of RDMs of {KEPT_FROM:g} on.",
     )
 
@@ -82,7 +83,7 @@ class Study:
         yield Question(
             f"Fewer than {FEW} dimensions are universal",
             f"{CHEN}, abstract",
-            f"{FEW} less the components above 95 % of those of untrained networks, mean over networks",
+            f"{FEW} less the components above 95 % of those of untrained networks of the task, mean over networks",
             "above 0",
             partial(_fewer_than, components=components),
         )
@@ -96,12 +97,21 @@ class Study:
 
 
 class _Found(NamedTuple):
-    """Of networks of all tasks: their universality, shares of variance and kept geometry, and the configuration."""
+    """The dimensions of networks of all tasks, a row per network, copies too.
+
+    Attributes:
+      index, share, kept: as of `analysis.studies._dimensions.Dimensions`.
+      tasks: of the networks.
+      configurations: of the networks.
+      left_out: how many have a constant or no finite activity.
+    """
 
     index: np.ndarray
     share: np.ndarray
     kept: np.ndarray
+    tasks: np.ndarray
     configurations: list[str]
+    left_out: int
 
 
 def _found(results: Results, components: int, untrained: bool = False) -> _Found:
@@ -109,37 +119,59 @@ def _found(results: Results, components: int, untrained: bool = False) -> _Found
     is_trained = not untrained and results.state != BEFORE
 
     def computed() -> _Found:
-        parts = []
+        parts, left_out = [], 0
         for task, rows in results.members.groupby("task", sort=False):
+            ids = rows["member"].tolist()
             shown = representations(results.trained, task=str(task), untrained=not is_trained)
-            patterns, members = _deepest(shown, rows["member"].tolist(), is_trained)
-            if len(patterns) < 3:
+            patterns = {member: x for member, x in _deepest(shown, is_trained).items() if member in _firsts(shown, ids)}
+            alive = {member: x for member, x in patterns.items() if np.isfinite(x).all() and np.ptp(x, axis=0).any()}
+            left_out += len(patterns) - len(alive)
+            if len(alive) < 3:
                 continue
-            fields = tested_fields(results.trained, members)
-            table: Any = results.members.loc[members]
-            names = [f"{task} {name}" for name in configurations_of(table, ["model", *fields])]
+            found = universality([*alive.values()], components)
+            places = {member: place for place, member in enumerate(alive)}
+            firsts = dict(zip(ids, _firsts(shown, ids)))
+            ids = [member for member in ids if firsts[member] in places]
+            table: Any = results.members.loc[ids]
+            fields = ["model", *tested_fields(results.trained, results.members["member"])]
+            names = [f"{task} {name}" for name in configurations_of(table, list(dict.fromkeys(fields)))]
             if len(set(names)) < LEAST_LIMITED:  # then limits are over networks, and about these configurations only
-                names = members
-            parts.append((*universality(patterns, components), names))
+                names = ids
+            row = [places[firsts[member]] for member in ids]
+            parts.append((*(values[row] for values in found), np.full(len(ids), task), names))
         if not parts:
             raise ValueError("No task has three of these networks, so that none can be predicted by others.")
-        index, share, kept, names = zip(*parts)
-        return _Found(np.concatenate(index), np.concatenate(share), np.concatenate(kept), [*np.concatenate(names)])
+        index, share, kept, tasks, names = zip(*parts)
+        index, share, kept, tasks, names = (np.concatenate(each) for each in (index, share, kept, tasks, names))
+        return _Found(index, share, kept, tasks, names.tolist(), left_out)
 
     return results.once(("dimensions", components, is_trained), computed)
 
 
-def _deepest(shown: Any, members: list[str], is_trained: bool) -> tuple[list[np.ndarray], list[str]]:
-    """The activations of networks at the deepest layer of each, and their members."""
+def _deepest(shown: Any, is_trained: bool) -> dict[str, np.ndarray]:
+    """The activations of networks at the deepest layer of each; of copies, before training, those of the first."""
     table = pd.concat([group.labels for group in shown.groups], ignore_index=True)
     patterns = [x for group in shown.groups for x in group.array]
-    kept: Any = table[table["member"].isin(members) & (table["trained"] == is_trained)]
+    kept: Any = table[table["trained"] == is_trained]
     last: Any = kept.sort_values("layer_depth").groupby("member", sort=False).tail(1).sort_index()
-    return [patterns[row] for row in last.index], last["member"].tolist()
+    return {member: patterns[row] for row, member in last["member"].items()}
 
 
-def _mean(values: np.ndarray, configurations: list[str]) -> Replicates:
-    return replicates(lambda rows: float(np.nanmean(values[rows])), configurations)
+def _firsts(shown: Any, members: list[str]) -> list[str]:
+    """The networks that stand for these: themselves, or the first of their copies."""
+    first = {copy.partition("/")[0]: name.partition("/")[0] for copy, name in shown.copies.items()}
+    return [first.get(member, member) for member in members]
+
+
+def _mean(values: np.ndarray, found: _Found) -> Replicates:
+    return replicates(lambda rows: float(np.nanmean(values[rows])), found.configurations)
+
+
+def _told(found: _Found, answer: Answer) -> Answer:
+    """Says how many networks are not in it."""
+    if not found.left_out:
+        return answer
+    return answer._replace(because=f"{answer.because}; {found.left_out} with constant or no finite activity left out")
 
 
 def _more_than_untrained(results: Results, components: int) -> Answer:
@@ -147,15 +179,14 @@ def _more_than_untrained(results: Results, components: int) -> Answer:
         before = _found(results, components)
         return unanswered("")._replace(value=float(np.nanmean(before.index[:, :LEADING])))
     after, before = _found(results, components), _found(results, components, untrained=True)
-    means = (_mean(np.nanmean(each.index[:, :LEADING], 1), each.configurations) for each in (after, before))
-    trained, untrained = means
-    return signed(trained.less(untrained).estimate, 1)
+    trained, untrained = (_mean(np.nanmean(each.index[:, :LEADING], 1), each) for each in (after, before))
+    return _told(after, signed(trained.less(untrained).estimate, 1))
 
 
 def _falls_with_rank(results: Results, components: int) -> Answer:
     found = _found(results, components)
     ranks = [_spearman(index, share) for index, share in zip(found.index, found.share)]
-    return signed(_mean(np.array(ranks), found.configurations).estimate, 1)
+    return _told(found, signed(_mean(np.array(ranks), found).estimate, 1))
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -164,12 +195,14 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _fewer_than(results: Results, components: int) -> Answer:
+    """What counts as universal is a level for every task: networks of one may share more before training."""
     found, before = _found(results, components), _found(results, components, untrained=True)
-    level = np.nanquantile(before.index, 0.95)
-    counts = (found.index > level).sum(1)
-    return signed(_mean(FEW - counts, found.configurations).estimate, 1)
+    level = {task: np.nanquantile(before.index[before.tasks == task], 0.95) for task in np.unique(before.tasks)}
+    levels = np.array([level.get(task, np.nan) for task in found.tasks])
+    counts = np.where(np.isfinite(levels), (found.index > levels[:, None]).sum(1), np.nan)
+    return _told(found, signed(_mean(FEW - counts, found).estimate, 1))
 
 
 def _keeps_geometry(results: Results, components: int) -> Answer:
     found = _found(results, components)
-    return at_least(_mean(found.kept, found.configurations).estimate, KEPT_FROM)
+    return _told(found, at_least(_mean(found.kept, found).estimate, KEPT_FROM))

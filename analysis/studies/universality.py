@@ -8,18 +8,22 @@ field, with intervals over configurations.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from analysis.assays._topologies import graphs_of, ranked_classes
 from analysis.measures import _choice
 from analysis.studies import SIZES, AssayStep, Question
-from analysis.studies._answers import Answer, absent, at_least, equal, present, signed
+from analysis.studies._answers import Answer, absent, at_least, equal, equivalent, present, signed
 from analysis.studies._replicates import (
+    Estimate,
     Replicates,
     configurations_of,
+    field_p,
     field_replicates,
     replicates,
 )
@@ -48,14 +52,19 @@ CELL = "model"
 VARIED = {CELL: "cell", "activation": "activation", "hidden": "width", "l2": "L2 penalty"}
 """Column of the member table -> what it is called."""
 
-TOPOLOGY, GRAPH, ISOMORPHIC = "topology", "graph", "graph_hash"
-"""The assay, and two of its names: the distance, and the variable that is equal where graphs are isomorphic."""
+TOPOLOGY, GRAPH = "topology", "graph"
+"""The assay, and its distance of fixed-point graphs."""
 
 AS_OFTEN = 0.1
 """Shares of isomorphic pairs within and between cells that differ by less count as equal."""
 
+AS_FAST = 0.1
+"""Mean differences of log frequency, or log rate, between and within cells that differ by less count as equal: 10 %."""
+
 AWAY = 0.2
 """Relative distance of a frequency from the one asked for that counts as none."""
+
+NO_PAIRS = "there are no two networks of one cell in two configurations, or none of two cells."
 
 MAHESWARANATHAN = "Maheswaranathan et al. 2019"
 
@@ -76,7 +85,10 @@ class Study:
         "How SVCCA is truncated is swept, since the paper's truncation could not be verified.",
         "The tolerances of fixed points, the starts between points found, and the graph distance are ours.",
         "Every L2 penalty has seeds of its own: with the same seeds its levels would be near copies of one network.",
-        f"Equal is less than {AS_OFTEN:g} of a share apart, negligible less than .06 of omega squared; both are ours.",
+        f"Equal is less than {AS_OFTEN:g} of a share, or of log frequency, apart, negligible less than .06 of omega "
+        "squared; all are ours.",
+        "Cells differ in how they are trained, too: vanilla networks take more steps, and LSTMs start with smaller "
+        "recurrent weights and open forget gates; all of that counts as the cell.",
     )
 
     def zoo(self) -> Zoo:
@@ -127,11 +139,11 @@ class Study:
             )
 
     def _both(self, task: str) -> Iterator[Question]:
-        for field in (CELL, "activation"):
+        for field, words in VARIED.items():
             yield Question(
-                f"{task}: the {VARIED[field]} explains more of geometry than of topology",
-                f"{MAHESWARANATHAN}, abstract",
-                f"omega squared of the {VARIED[field]}, {_name(FIRST)} at rate less fixed-point graphs",
+                f"{task}: the {words} explains more of geometry than of topology",
+                f"{MAHESWARANATHAN}, abstract" if field in (CELL, "activation") else "asked by us",
+                f"omega squared of the {words}, {_name(FIRST)} at rate less fixed-point graphs",
                 "above 0",
                 partial(_more_of_geometry, task=task, field=field),
             )
@@ -144,13 +156,14 @@ class Study:
             "0",
             partial(_shared_graphs, task=task),
         )
-        yield Question(
-            f"{task}: most networks of two cells have one fixed-point graph",
-            f"{MAHESWARANATHAN}, abstract",
-            "share of isomorphic pairs between cells",
-            "universal",
-            partial(_mostly_one_graph, task=task),
-        )
+        for place, words in enumerate(("one cell", "two cells")):
+            yield Question(
+                f"{task}: most networks of {words} have one fixed-point graph",
+                f"{MAHESWARANATHAN}, abstract",
+                f"share of isomorphic pairs of {words}",
+                "universal",
+                partial(_mostly_one_graph, task=task, place=place),
+            )
 
     def _modes(self) -> Iterator[Question]:
         for words, cells in {"vanilla": ("vanilla",), "gated": ("ugrnn", "gru", "lstm")}.items():
@@ -173,7 +186,14 @@ class Study:
             f"{MAHESWARANATHAN}, abstract",
             "mean |difference of log frequency| at one input, between cells less within",
             "about 0, seen by eye",
-            _modes_agree,
+            _frequencies_agree,
+        )
+        yield Question(
+            "flipflop: leading modes at corresponding points are as alike between cells as within",
+            f"{MAHESWARANATHAN}, abstract",
+            "mean |difference of log rate| at points of as many unstable modes, between cells less within",
+            "about 0, seen by eye",
+            _rates_agree,
         )
 
 
@@ -186,15 +206,25 @@ def _effects(results: Results, name: str, variable: str, layer: str, field: str)
 
     def computed() -> Replicates:
         pairs = results.pairs(name, variable, layer)
-        columns: Any = pairs.table
-        fields = [each for each in VARIED if columns[each].nunique() > 1]
-        return field_replicates(pairs.values, pairs.table, fields, [field])[field]
+        limits = results.state != BEFORE  # of untrained networks the value alone is told
+        return field_replicates(pairs.values, pairs.table, _fields(pairs.table), [field], limits)[field]
 
     return results.once((name, variable, layer, field), computed)
 
 
 def _p(results: Results, name: str, variable: str, layer: str, field: str) -> float:
-    return float("nan") if results.state == BEFORE else results.p_of(name, variable, layer, field)
+    """p of the same field, with the other fields of the study held constant and no others."""
+
+    def computed() -> float:
+        pairs = results.pairs(name, variable, layer)
+        return field_p(pairs.values, pairs.table, _fields(pairs.table), field)
+
+    return math.nan if results.state == BEFORE else results.once(("p", name, variable, layer, field), computed)
+
+
+def _fields(table: Any) -> list[str]:
+    """The study's fields that vary among these networks; another zoo may lack some."""
+    return [field for field in VARIED if field in table and table[field].nunique() > 1]
 
 
 def _geometry_depends(results: Results, task: str, measure: str, layer: str, field: str) -> Answer:
@@ -220,18 +250,16 @@ def _pairs_of_cells(results: Results, task: str) -> tuple[Replicates, Replicates
     """The shares of pairs with one graph, of one cell and other configurations, and of two cells."""
 
     def computed() -> tuple[Replicates, ...]:
-        table, classes = _classes(results, task)
+        table, classes, _ = _classes(results, task)
         configurations = np.asarray(configurations_of(table, list(VARIED)))
         cells = table[CELL].to_numpy()
-        same = (classes[:, None] == classes[None]).all(-1)
+        same = classes[:, None] == classes[None]
 
         def share(rows: np.ndarray, within: bool) -> float:
             first, second = (rows[i] for i in np.triu_indices(len(rows), 1))
             kept = (cells[first] == cells[second]) == within
             kept &= configurations[first] != configurations[second]
-            if not kept.any():
-                raise ValueError(f"{task}: no two networks are {'of one cell' if within else 'of two cells'}.")
-            return float(same[first, second][kept].mean())
+            return float(same[first, second][kept].mean()) if kept.any() else math.nan
 
         names = configurations.tolist()
         return tuple(replicates(partial(share, within=within), names) for within in (True, False))
@@ -239,31 +267,40 @@ def _pairs_of_cells(results: Results, task: str) -> tuple[Replicates, Replicates
     return results.once(("pairs of cells", task), computed)
 
 
-def _classes(results: Results, task: str) -> tuple[Any, np.ndarray]:
-    """The member table of a task's networks, and the class of their graph under every input."""
+def _classes(results: Results, task: str) -> tuple[Any, np.ndarray, int]:
+    """The member table of a task's networks that have fixed points, the class of each one's graph, and how many have
+    none."""
     rows = results.of_task(task)
     found = results.assay(TOPOLOGY)
     found = found.isel(member=np.flatnonzero(np.isin(found["member"].to_numpy(), rows.index)))
-    if not found.sizes["member"]:
-        raise ValueError(f"{task}: no fixed-point graph of these networks is known.")
-    classes = found[ISOMORPHIC].transpose("member", ...).to_numpy()
-    classes = classes.reshape(len(classes), -1)
-    there = [column for column in classes.T if not _missing(column)]
-    return rows.loc[found["member"].to_numpy().tolist()], np.stack(there, 1)
-
-
-def _missing(column: np.ndarray) -> bool:
-    """Whether an input is another task's."""
-    return bool(all(value != value or value == "" for value in column))
+    classes = ranked_classes(graphs_of(found)) if found.sizes["member"] else np.zeros(0)
+    known = np.flatnonzero(np.isfinite(classes))
+    if not len(known):
+        raise ValueError(f"{task}: no fixed point of these networks is known, and so no graph.")
+    return rows.loc[found["member"].to_numpy()[known].tolist()], classes[known], len(classes) - len(known)
 
 
 def _shared_graphs(results: Results, task: str) -> Answer:
     within, between = _pairs_of_cells(results, task)
-    return absent(within.less(between).estimate, bound=AS_OFTEN)
+    return _of_graphs(results, task, equivalent(_known(within.less(between), f"{task}: {NO_PAIRS}"), AS_OFTEN))
 
 
-def _mostly_one_graph(results: Results, task: str) -> Answer:
-    return at_least(_pairs_of_cells(results, task)[1].estimate, 0.5)
+def _mostly_one_graph(results: Results, task: str, place: int) -> Answer:
+    share = _known(_pairs_of_cells(results, task)[place], f"{task}: {NO_PAIRS}")
+    return _of_graphs(results, task, at_least(share, 0.5))
+
+
+def _known(found: Replicates, sentence: str) -> Estimate:
+    """With limits; or why there is no value."""
+    if not math.isfinite(found.value):
+        raise ValueError(sentence)
+    return found.estimate
+
+
+def _of_graphs(results: Results, task: str, answer: Answer) -> Answer:
+    """Says how many networks have no graph."""
+    gone = _classes(results, task)[2]
+    return answer._replace(because=f"{answer.because}; {gone} without a fixed point left out") if gone else answer
 
 
 def _linearized(results: Results, task: str) -> tuple[Any, Any]:
@@ -279,16 +316,23 @@ def _linearized(results: Results, task: str) -> tuple[Any, Any]:
 def _slow_modes(results: Results, cells: Sequence[str]) -> Answer:
     table, found = _linearized(results, "context")
     task: Any = results.trained.task(table["member"].iloc[0])
-    slow = np.exp(-2 / task.input_shape[0])  # an eigenvalue whose time constant is half a trial
-    size = np.hypot(found["eigenvalue_real"].to_numpy(), found["eigenvalue_imaginary"].to_numpy())
-    known = np.isfinite(size).any(-1)
-    count = np.where(known, (np.nan_to_num(size) >= slow).sum(-1), np.nan)
-    rows = np.flatnonzero(table[CELL].isin(list(cells)).to_numpy() & known.any((1, 2)))
+    rate = np.abs(_log_modulus(found))
+    known = np.isfinite(rate).any(-1)
+    some = known.reshape(len(rate), -1).any(-1)
+    slow = rate <= 2 / task.input_shape[0]  # per time step: grows or decays by 1 / e in half a trial or longer
+    count = np.where(known, slow.sum(-1), np.nan)
+    rows = np.flatnonzero(table[CELL].isin(list(cells)).to_numpy() & some)
     if not len(rows):
         raise ValueError(f"context: no fixed point of a network with {' or '.join(cells)} is known.")
     mean = np.nanmean(count[rows].reshape(len(rows), -1), 1)
     configurations = configurations_of(table.iloc[rows], list(VARIED))
     return equal(replicates(lambda some: float(mean[some].mean()), configurations).estimate, 1.0)
+
+
+def _log_modulus(found: Any) -> np.ndarray:
+    """Of eigenvalues, `(member, input, point, mode)`: the rate of growth per time step."""
+    parts = (found[f"eigenvalue_{name}"].transpose("member", "input", "point", ...) for name in ("real", "imaginary"))
+    return np.log(np.maximum(np.hypot(*(part.to_numpy() for part in parts)), 1e-12))
 
 
 def _frequencies(results: Results) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -309,20 +353,42 @@ def _turns_as_asked(results: Results) -> Answer:
     return absent(replicates(lambda some: float(median[some].mean()), configurations).estimate, bound=AWAY)
 
 
-def _modes_agree(results: Results) -> Answer:
+def _frequencies_agree(results: Results) -> Answer:
+    """At each input."""
     table, frequency, _ = _frequencies(results)
-    rows = np.flatnonzero((frequency > 0).any(1))
-    cells, logs = table[CELL].to_numpy()[rows], np.log(np.where(frequency > 0, frequency, np.nan)[rows])
+    return _agree(table, np.where(frequency > 0, frequency, np.nan), "sine: oscillating modes")
+
+
+def _rates_agree(results: Results) -> Answer:
+    """At points of as many unstable modes."""
+    table, found = _linearized(results, "flipflop")
+    rate = np.abs(_log_modulus(found)[..., 0])  # of the leading mode
+    unstable = found["unstable"].transpose("member", "input", "point").to_numpy()
+    kinds = np.unique(unstable[np.isfinite(unstable)])
+    sums = [np.where(unstable == k, rate, 0).sum((1, 2)) for k in kinds]
+    counts = [(unstable == k).sum((1, 2)) for k in kinds]
+    means = np.stack([np.where(n > 0, total / np.maximum(n, 1), np.nan) for total, n in zip(sums, counts)], 1)
+    return _agree(table, means, "flipflop: points of as many unstable modes")
+
+
+def _agree(table: Any, values: np.ndarray, what: str) -> Answer:
+    """How much further networks of two cells are apart than those of one: positive values at corresponding places,
+    `(member, place)`, in logarithms."""
+    rows = np.flatnonzero((values > 0).any(1))
+    cells, logs = table[CELL].to_numpy()[rows], np.log(np.where(values > 0, values, np.nan)[rows])
     configurations = np.asarray(configurations_of(table.iloc[rows], list(VARIED)))
-    apart = np.nanmean(np.abs(logs[:, None] - logs[None]), -1)
+    apart = np.abs(logs[:, None] - logs[None])
+    shared = np.isfinite(apart).sum(-1)
+    apart = np.where(shared > 0, np.nansum(apart, -1) / np.maximum(shared, 1), np.nan)
 
     def difference(some: np.ndarray) -> float:
         first, second = (some[i] for i in np.triu_indices(len(some), 1))
         other = (configurations[first] != configurations[second]) & np.isfinite(apart[first, second])
         within = cells[first] == cells[second]
         if not (other & within).any() or not (other & ~within).any():
-            raise ValueError("sine: there are no pairs of networks with oscillating modes within and between cells.")
+            return math.nan
         value = apart[first, second]
         return float(value[other & ~within].mean() - value[other & within].mean())
 
-    return absent(replicates(difference, configurations.tolist()).estimate, bound=AS_OFTEN)
+    found = replicates(difference, configurations.tolist())
+    return equivalent(_known(found, f"{what}: {NO_PAIRS}"), AS_FAST)

@@ -18,30 +18,25 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 
 from analysis.dynamics.packing import packed
-from analysis.dynamics.states import flow_of, jacobian_of
+from analysis.dynamics.states import flow_of
 from analysis.topology.shooting import Aim, hits
+from analysis.topology.unstable_modes import Span, left_modes, modes, span_of
 
 __all__ = ["ELSEWHERE", "Connections", "Places", "Starting", "saddle_connections"]
 
-NEAR_START = 1e-3
-"""Distance of starts from their saddle along its slowest unstable mode, of the range of visited states."""
-MOST_DECADES = 3.0
-"""Times as many decades nearer along a faster one, at most."""
 REACHED = 1e-3
 """Distance from a point at which it is reached."""
 LEFT = 0.1
 """Distance from a stable point at which a shot has left all saddles behind, at most: it comes near it slowly."""
 PASSED = 0.03
-"""Distance from a saddle at which it is passed."""
+"""Distance from a saddle at which it is passed, a quarter of that to the nearest other point at most."""
 STEPS_AT_ONCE = (64, 64, 128, 256, 512)
 """Steps after which starts that have come to their end are taken out; the last again and again."""
 MOST_DIRECTIONS = 256
 """In which a saddle is left."""
-MOST_MODES = 8
-"""Unstable modes of a saddle that are followed, those of the largest eigenvalues."""
 AIMED = 0.6
 """Distance from a saddle, of the range, at which a start passes it that shooting at it begins with, at most. Of the
 connections found between saddles of trained flip-flop networks, 99 % had a start within .45, and the last within .8."""
@@ -145,6 +140,11 @@ def _closed(leads: np.ndarray) -> np.ndarray:
     return leads
 
 
+def _alone(here: Places, point: int) -> float:
+    """The distance from a point to the nearest other."""
+    return float(cdist(here.states[point, None], np.delete(here.states, point, 0)).min(initial=np.inf))
+
+
 _Saddle = tuple[tuple[int, int], int]
 """(place of the member, place of the input), place of the point."""
 
@@ -157,21 +157,13 @@ class _Start(NamedTuple):
     direction: np.ndarray
 
 
-class _Span(NamedTuple):
-    """The unstable modes of a saddle, `(coordinate, mode)`, those of a pair at right angles to each other, as long as
-    starts are far from it along them, of the range; and which are of real eigenvalues."""
-
-    basis: np.ndarray
-    is_real: np.ndarray
-
-
 def _chosen(unstable: np.ndarray, most: int) -> np.ndarray:
     """The points whose unstable modes are followed."""
     saddles = np.flatnonzero(unstable > 0)
     return np.sort(saddles[np.argsort(unstable[saddles], kind="stable")][:most])
 
 
-def _directions(span: _Span, count: int) -> np.ndarray:
+def _directions(span: Span, count: int) -> np.ndarray:
     """Unit vectors in which starts are set from a saddle, `(start, mode)`."""
     modes = span.basis.shape[1]
     alone = np.eye(modes)[span.is_real]
@@ -202,12 +194,12 @@ class _Following:
         self.run, self.members, self.places, self.steps = run, members, places, steps
         self.most = max([1, *(len(here.states) for here in places.values())])
         self.targets = self._targets()
-        self.starting: dict[_Saddle, _Span] = {}
+        self.starting: dict[_Saddle, Span] = {}
 
-    def spans(self, chosen: dict[tuple[int, int], np.ndarray], left: bool = False) -> dict[_Saddle, _Span]:
+    def spans(self, chosen: dict[tuple[int, int], np.ndarray], left: bool = False) -> dict[_Saddle, Span]:
         """What the unstable modes of saddles span, or the left eigenvectors of these."""
         rows = [(pair, int(saddle)) for pair, saddles in chosen.items() for saddle in saddles]
-        found: dict[_Saddle, _Span] = {}
+        found: dict[_Saddle, Span] = {}
         for part in packed(np.array([pair[0] for pair, _ in rows], int), [4, 16, 64]):
             states = np.stack([self.places[pair].states[saddle] for pair, saddle in rows])[part.rows]
             inputs = np.stack([self.places[pair].inputs for pair, _ in rows])[part.rows]
@@ -216,7 +208,7 @@ class _Following:
                 pair, saddle = rows[part.rows[at]]
                 count = min(int(self.places[pair].unstable[saddle]), values.shape[-1])
                 parts = values[at][:count], real[at][:, :count], imaginary[at][:, :count]
-                found[pair, saddle] = _span(*parts, decades=0.0 if left else 1.0)
+                found[pair, saddle] = span_of(*parts, decades=0.0 if left else 1.0)
         return found
 
     def shot(self, starts: Sequence[_Start], nearest: np.ndarray) -> list[tuple[tuple[int, int], int, int]]:
@@ -245,7 +237,7 @@ class _Following:
                         target=here.states[target],
                         left=lefts[pair, target].basis,
                         inputs=np.asarray(here.inputs, np.float64),
-                        near=PASSED * here.scale,
+                        near=min(PASSED * here.scale, _alone(here, target) / 4),
                     )
                     aims.append(aim)
                     whose.append((pair, saddle, target))
@@ -290,7 +282,7 @@ class _Following:
                     target[at[part.real]] = values[part.real]
         for row, (start, here) in enumerate(zip(starts, places)):
             if ends[row] == ON_WAY:
-                far = np.linalg.norm(here.states - states[row], axis=1)
+                far = cdist(here.states, states[row, None])[:, 0]
                 far[start.saddle] = np.inf
                 ends[row] = int(far.argmin()) if far.min() <= REACHED * here.scale else ELSEWHERE
         return ends, nearest
@@ -314,39 +306,6 @@ class _Following:
     def _map(self, function: Any, members: np.ndarray, each: Sequence[Any], shared: Sequence[Any] = ()) -> Any:
         ids = [self.members[m] for m in members]
         return self.run(function, shared, each, members=ids, dtype="float64")
-
-
-def _span(values: np.ndarray, real: np.ndarray, imaginary: np.ndarray, decades: float) -> _Span:
-    """Modes of `values`; as long as `decades` times those of the module's text, 0 for all of unit length."""
-    columns, is_real = [], []
-    growth = np.log(np.abs(values))
-    for k, value in enumerate(values):
-        length = NEAR_START ** (decades * min(growth[k] / growth.min(), MOST_DECADES))
-        if np.imag(value) == 0:
-            columns.append(length * real[:, k] / np.linalg.norm(real[:, k]))
-            is_real.append(True)
-        elif np.imag(value) > 0:
-            columns += [*(length * np.linalg.qr(np.stack([real[:, k], imaginary[:, k]], 1))[0].T)]
-            is_real += [False, False]
-    return _Span(np.stack(columns, 1), np.array(is_real, bool))
-
-
-def modes(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> tuple[Any, Any, Any]:
-    """The eigenvalues of the largest moduli, `(row, mode)`, and the real and imaginary parts of their eigenvectors,
-    `(row, coordinate, mode)`; on the CPU alone. A function for `Assayed.map`."""
-    return _leading(jacobian_of(flow_of(bound.model, variables))(states, inputs))
-
-
-def left_modes(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> tuple[Any, Any, Any]:
-    """`modes`, of the transposed Jacobian."""
-    return _leading(jnp.swapaxes(jacobian_of(flow_of(bound.model, variables))(states, inputs), 1, 2))
-
-
-def _leading(jacobians: Any) -> tuple[Any, Any, Any]:
-    eigenvalues, vectors = jnp.linalg.eig(jacobians)
-    order = jnp.argsort(-jnp.abs(eigenvalues), axis=-1)[:, :MOST_MODES]
-    vectors = jnp.take_along_axis(vectors, order[:, None, :], axis=-1)
-    return jnp.take_along_axis(eigenvalues, order, axis=-1), jnp.real(vectors), jnp.imag(vectors)
 
 
 def followed(

@@ -110,6 +110,7 @@ def hits(
     return found
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of networks whose states pass all bounds
 def _turn(now: Shot, aim: Aim, direction: np.ndarray) -> np.ndarray:
     """Newton's step of the direction, at right angles to it, no longer than is allowed; NaN where there is none."""
     slope = now.slope[: aim.left.shape[1], : len(direction)]

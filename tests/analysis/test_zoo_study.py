@@ -14,7 +14,7 @@ from analysis.studies._answers import AGREES, UNDECIDED, Answer, signed, unanswe
 from analysis.studies._page import CLAIM_COLUMNS
 from analysis.studies._replicates import Estimate
 from analysis.studies._results import ALL, BEFORE, SOLVED
-from analysis.zoo_comparison import Request
+from analysis.zoo_comparison import Request, compare_zoo
 from analysis.zoo_study import CLAIMS, PAGE, facts, run_study, study_of
 from models import setting
 from tests.analysis import assayed_zoo
@@ -120,6 +120,36 @@ def test_a_second_run_does_nothing_twice_and_finds_the_same(done):
     pd.testing.assert_frame_equal(again, claims)
     assert "flipflop, digits: was compared before" in lines
     assert "dimensionality: was done before" in lines
+
+
+def test_what_was_compared_otherwise_since_is_compared_again(done, tmp_path):
+    place, claims, _ = done
+    shutil.copytree(place, tmp_path / "zoo")
+    compare_zoo(tmp_path / "zoo", Request(measures=["rsa"]), lambda line: None)
+    lines = []
+    pd.testing.assert_frame_equal(run_study(Study(), tmp_path / "zoo", say=lines.append), claims)
+    assert "flipflop, digits: was compared before" not in lines
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused(Study):
+    """Its comparison is of a layer that is not there, and its picture cannot be drawn."""
+
+    def comparisons(self):
+        return [Request(measures=["cka"], layers=["rates"])]
+
+    def figures(self, results):
+        yield "none", results.of_task("nothing")
+
+
+def test_what_is_refused_is_said_on_the_page_and_claims_are_asked_all_the_same(done, tmp_path):
+    place, _, _ = done
+    shutil.copytree(place, tmp_path / "zoo")
+    lines = []
+    claims = run_study(Refused(), tmp_path / "zoo", say=lines.append)
+    assert len(claims) == 6
+    assert "has no layer 'rates'" in (tmp_path / "zoo" / PAGE).read_text().replace("&#x27;", "'")
+    assert "a picture: nothing: no network is trained to its end." in lines
 
 
 def test_a_study_can_be_asked_of_a_zoo_that_was_trained_before(done):

@@ -1,5 +1,7 @@
 """Fixed points of trained networks: what the file and the table say of planted ones, and what is refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,8 @@ from zoo.tasks import context, flipflop, sine
 def found(moduli: list[list[complex]]) -> Found:
     eigenvalues = np.array(moduli, complex).reshape(-1, 2)
     count = len(eigenvalues)
-    return Found(np.ones((count, 2)), np.zeros(count), np.zeros(count), eigenvalues, Ends(60, 1, 2, 1, 0))
+    none, starts, outside = np.zeros(count), np.full(count, 20.0), np.arange(count) < 1
+    return Found(np.ones((count, 2)), none, none, eigenvalues, starts, none, outside, Ends(60, 1, 2, 1, 0))
 
 
 def test_the_index_of_a_point_turns_with_every_real_eigenvalue_above_1_and_with_no_other() -> None:
@@ -59,6 +62,20 @@ def test_an_unknown_input_is_told_with_the_nearest() -> None:
     assay = assay_of("fixed_points", {"inputs": ("no puls",)})
     with pytest.raises(ValueError, match="The task has no static input 'no puls'; the nearest is 'no pulse'"):
         assay._inputs(flipflop.Task())
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"rest": np.zeros(2)}, r"The static input 'rest' of .* it must be 3 finite numbers"),
+        ({"rest": np.full(3, np.nan)}, r"it must be 3 finite numbers"),
+        ({}, "gives none; it must give one or more, or not be there"),
+    ],
+)
+def test_a_static_input_that_the_task_cannot_have_is_refused(given: dict[str, np.ndarray], sentence: str) -> None:
+    task = SimpleNamespace(static_inputs=lambda: given, input_shape=(10, 3))
+    with pytest.raises(ValueError, match=sentence):
+        Assay()._inputs(task)
 
 
 def test_tasks_say_under_which_inputs_their_networks_are_looked_at() -> None:

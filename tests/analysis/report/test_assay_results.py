@@ -109,6 +109,19 @@ def test_an_assay_that_breaks_its_contract_is_named_at_the_end_with_status_2_and
     assert "flipflop-curves.png" in pictures(copy)
 
 
+def test_a_result_of_another_version_that_lacks_something_is_named_and_the_rest_is_shown(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(writing, "all_pages", lambda: [assay])
+    path = artefacts.assay_path(copy, "dimensionality")
+    result = artefacts.read_dataset(path).drop_vars("participation_ratio")
+    artefacts.write_dataset(result.assign_attrs(source="of yesterday"), path)
+    assert run_zoo.main(["report", str(copy)]) == 0
+    said = capsys.readouterr()
+    assert "dimensionality is of another version; run assay again to have it shown" in said.out.splitlines()
+    assert "lesions:" in said.out
+
+
 def test_a_zoo_without_assays_has_no_results(copy: Path) -> None:
     shutil.rmtree(copy / "analysis")
     assert read_assays(load(copy)) == ([], [])

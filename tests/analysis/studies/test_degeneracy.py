@@ -30,6 +30,12 @@ def test_limits_are_students_over_the_slopes_of_tasks():
     assert found == pytest.approx((np.mean(slopes), *limits, 4))
 
 
+def test_two_penalties_of_one_task_are_one_slope():
+    lines = {"a, l1": 1.0, "a, nuclear": 3.0, "b, l1": 0.0, "b, nuclear": 0.5}
+    found = pooled_slope({(line, level): slope * level for line, slope in lines.items() for level in range(3)})
+    assert (found.value, found.n) == (pytest.approx((2 + 0.25) / 2), 2)
+
+
 def test_tasks_that_agree_in_a_direction_decide_it_and_tasks_that_do_not_leave_it_open():
     steady = {(task, level): slope * level for task, slope in zip("abcd", (1.0, 1.1, 0.9, 1.0)) for level in range(3)}
     assert signed(pooled_slope(steady), 1).verdict == AGREES
