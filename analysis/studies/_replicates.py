@@ -21,7 +21,7 @@ from analysis.inference.field_effects import FieldPlan, explained
 
 __all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "configurations_of", "field_p", "field_replicates", "replicates"]
 
-PERMUTATIONS = 1999
+FIELD_PERMUTATIONS = 1999
 """Of a test of a field, at most."""
 
 LEAST_LIMITED = 6
@@ -136,7 +136,7 @@ def field_p(distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wa
     if not distance.any():
         return 1.0
     plan = FieldPlan(list(fields), only=[wanted])
-    found = explained(distance, table, plan, permutations=PERMUTATIONS, neighbours=1).loc[wanted]
+    found = explained(distance, table, plan, permutations=FIELD_PERMUTATIONS, neighbours=1).loc[wanted]
     if not bool(found["testable"]):
         raise ValueError(f"There are too few configurations for a test of {wanted}.")
     return float(found["p"])
