@@ -31,6 +31,9 @@ ROWS = 64
 """Starts of a network that descend together; 256 took a third longer, of vanilla networks of 64 units."""
 PHASES = (8, 8, 16, 32, 64)
 """Steps of descent; the first phase is of all starts."""
+LATE, MOST_LATE = 3, 64
+"""From this phase on, so many of a network's starts from visited states under one input go on at most; others that are
+on their way end with it. Of untrained LSTMs with ReLU, whose cells grow, half and more came to no end in any phase."""
 ARRIVING = 1e-6
 """Speed at which descent ends, of the range that a network visits: what single precision can tell from 0."""
 SLOW = 1e-3
@@ -169,7 +172,7 @@ def fixed_points(
     ends: dict[tuple[int, int], Ends] = {}
     tried = dict.fromkeys(itertools.product(kept, (MIDWAY, THIRDS)), 0)
     for round_ in range(settings.rounds + 1):
-        found, how = search.from_starts(starts, kept)
+        found, how = search.from_starts(starts, kept, MOST_LATE if round_ == 0 else None)
         ends = ends or how
         starts = {}
         for pair, points in found.items():
@@ -281,11 +284,11 @@ class _Search:
         self._descend, self._polish, self._spectra = _functions(settings.period)
 
     def from_starts(
-        self, starts: Places, known: dict[tuple[int, int], _Points]
+        self, starts: Places, known: dict[tuple[int, int], _Points], most_late: int | None
     ) -> tuple[dict[tuple[int, int], _Points], dict[tuple[int, int], Ends]]:
         """The fixed points that starts lead to, and those that are known, with how many starts came to each now; and
         how these ended, where none is known."""
-        places, speeds, status = self._descended(starts)
+        places, speeds, status = self._descended(starts, most_late)
         groups, candidates = {}, {}
         for pair, states in places.items():
             scale = float(self.where.scale[pair[0]])
@@ -317,15 +320,19 @@ class _Search:
             ends[pair] = Ends(converged, *left)
         return found, ends
 
-    def _descended(self, starts: Places) -> tuple[Any, Any, Any]:
-        """Where starts have come to, at which speed, and how."""
+    def _descended(self, starts: Places, most_late: int | None) -> tuple[Any, Any, Any]:
+        """Where starts have come to, at which speed, and how; of a pair, at most so many go on in the late phases."""
         rows = [(m, i, k) for (m, i), states in starts.items() for k in range(len(states))]
         whose, which, _ = np.array(rows).T
         states = np.concatenate([*starts.values()]).astype(np.float32)
         speeds, damping = np.zeros(len(rows), np.float32), np.full(len(rows), descent.FIRST_DAMPING, np.float32)
-        status = np.full(len(rows), MOVING, np.int32)
-        for steps in PHASES:
-            left = np.flatnonzero(status == MOVING)
+        status, goes_on = np.full(len(rows), MOVING, np.int32), np.ones(len(rows), bool)
+        for phase, steps in enumerate(PHASES):
+            left = np.flatnonzero((status == MOVING) & goes_on)
+            if phase == LATE:
+                ends = np.flatnonzero(np.diff(whose[left]) | np.diff(which[left])) + 1
+                left = np.concatenate([of_pair[:most_late] for of_pair in np.split(left, ends)])
+                goes_on = np.isin(np.arange(len(rows)), left)
             if not len(left):
                 break
             for part in packed(whose[left], [ROWS]):

@@ -272,7 +272,7 @@ class _Following:
             if not len(left) or steps < 1:
                 break
             done += steps
-            for part in packed(whose[left], [16, 64, 256]):
+            for part in packed(whose[left], [16, 64]):
                 at = left[part.rows]
                 standing = np.where(part.real, ON_WAY, ELSEWHERE).astype(np.int32)
                 now = [states[at], standing, nearest[at], inputs[at], which[at].astype(np.int32)]

@@ -23,8 +23,13 @@ from analysis.dynamics.states import flow_of
 
 __all__ = ["Aim", "Shot", "hits", "shot"]
 
-NEWTON_SHOTS = 12
+NEWTON_SHOTS = 20
 """Shots of one aim at most."""
+LOOK_AFTER, MUST_FALL = 4, 0.97
+"""After so many shots, again and again, an aim is given up whose distance has not fallen to this share. Of 650 that
+came to their target, of trained flip-flop networks of four cells, one was slower."""
+ROWS = (16, 64)
+"""Shots of a network that fly together: all go on until the last is at its end."""
 LARGEST_TURN = 0.3
 """Of the direction in one step, radians."""
 SMALLEST_SHARE = 0.02
@@ -86,28 +91,28 @@ def hits(
     widest = max(max(aim.basis.shape[1], aim.left.shape[1]) for aim in aims)
     most = 1 << (widest - 1).bit_length()  # few widths: each is a program, and every mode a derivative to carry
     directions = [aim.direction for aim in aims]
-    best: list[Shot | None] = [None] * len(aims)
     turns = [np.zeros_like(direction) for direction in directions]
-    share, found = np.ones(len(aims)), [False] * len(aims)
-    left = list(range(len(aims)))
-    for _ in range(NEWTON_SHOTS):
+    share, near = np.ones(len(aims)), np.array([aim.near for aim in aims])
+    left, found = list(range(len(aims))), np.zeros(len(aims), bool)
+    nearest, looked_at = np.full(len(aims), np.inf), np.full(len(aims), np.inf)
+    for count in range(NEWTON_SHOTS):
         tried = [_unit(directions[i] + share[i] * turns[i]) for i in left]
         shots = _shots(run, members, [aims[i] for i in left], tried, targets, most, steps)
-        further = []
         for i, direction, now in zip(left, tried, shots):
-            before = best[i]
-            if not (before is None or now.distance < before.distance):  # not nearer, or not finite
-                share[i] /= 4
-            else:
-                best[i], directions[i], share[i] = now, direction, 1.0
+            if now.distance < nearest[i]:
+                nearest[i], directions[i], share[i] = now.distance, direction, 1.0
                 turns[i] = _turn(now, aims[i], direction)
-                found[i] = bool(now.distance <= aims[i].near)
-            if not found[i] and share[i] >= SMALLEST_SHARE and np.isfinite(turns[i]).all():
-                further.append(i)
-        left = further
+            else:  # not nearer, or not finite
+                share[i] /= 4
+        found = nearest <= near
+        goes_on = ~found & (share >= SMALLEST_SHARE) & np.array([np.isfinite(turn).all() for turn in turns])
+        if count % LOOK_AFTER == 0:
+            goes_on &= nearest <= MUST_FALL * looked_at
+            looked_at = nearest.copy()
+        left = [i for i in left if goes_on[i]]
         if not left:
             break
-    return found
+    return found.tolist()
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of networks whose states pass all bounds
@@ -141,7 +146,7 @@ def _shots(
     lefts = np.stack([_widened(aim.left, most) for aim in aims])
     target, inputs = np.stack([aim.target for aim in aims]), np.stack([aim.inputs for aim in aims]).astype(np.float64)
     which = np.array([aim.input for aim in aims], np.int32)
-    for part in packed(np.array([aim.member for aim in aims]), [16, 64, 256]):
+    for part in packed(np.array([aim.member for aim in aims]), ROWS):
         at = part.rows
         each = [states[at], bases[at], part.real, inputs[at], which[at], target[at], lefts[at]]
         each += [values[part.members] for values in targets]
