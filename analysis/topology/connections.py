@@ -7,8 +7,9 @@ sooner they lie nearer, log |eigenvalue| times as many decades, so that all mode
 distances, slow modes would hardly be seen. A start has reached a stable point when it is near it, and another point
 when it is near that one when the steps end.
 
-No start lies on the way to a saddle of fewer unstable modes. From the starts that pass such a one most nearly the
-direction is found by shooting (`analysis/topology/shooting.py`). And where one point leads to a second, and that one to
+No start lies on the way to a saddle of fewer unstable modes. Between two neighbours in a plane of two modes that end at
+different stable points it is found by halving (`analysis/topology/halving.py`); all others from the starts that pass
+them most nearly, by shooting (`analysis/topology/shooting.py`). And where one point leads to a second, and that one to
 a third, the first leads to the third (the inclination lemma; Palis 1969, Topology 8:385).
 """
 
@@ -22,6 +23,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from analysis.dynamics.packing import packed
 from analysis.dynamics.states import flow_of
+from analysis.topology.halving import Side, sides_of, split
 from analysis.topology.shooting import Aim, hits
 from analysis.topology.unstable_modes import Span, left_modes, modes, span_of
 
@@ -126,7 +128,8 @@ def saddle_connections(
             found[start.pair].elsewhere[start.saddle] += 1
         else:
             found[start.pair].counts[start.saddle, end] += 1
-    for pair, saddle, target in following.shot(starts, nearest):
+    between = following.between(starts, ends)
+    for pair, saddle, target in (*between, *following.shot(starts, nearest, between)):
         found[pair].counts[saddle, target] += 1
     return {pair: one._replace(leads=_closed(one.counts > 0)) for pair, one in found.items()}
 
@@ -140,13 +143,17 @@ def _closed(leads: np.ndarray) -> np.ndarray:
     return leads
 
 
-def _alone(here: Places, point: int) -> float:
-    """The distance from a point to the nearest other."""
-    return float(cdist(here.states[point, None], np.delete(here.states, point, 0)).min(initial=np.inf))
+def _passing(here: Places) -> np.ndarray:
+    """The distance at which every point is passed, `(point,)`."""
+    apart = cdist(here.states, here.states)
+    np.fill_diagonal(apart, np.inf)
+    return np.minimum(PASSED * here.scale, apart.min(1, initial=np.inf) / 4)
 
 
 _Saddle = tuple[tuple[int, int], int]
 """(place of the member, place of the input), place of the point."""
+_Led = tuple[tuple[int, int], int, int]
+"""A saddle, and the place of the point that it leads to."""
 
 
 class _Start(NamedTuple):
@@ -155,6 +162,14 @@ class _Start(NamedTuple):
     pair: tuple[int, int]
     saddle: int
     direction: np.ndarray
+
+
+def _by_saddle(starts: Sequence[_Start]) -> dict[_Saddle, list[int]]:
+    """The rows of every saddle's starts."""
+    by_saddle: dict[_Saddle, list[int]] = {}
+    for row, start in enumerate(starts):
+        by_saddle.setdefault((start.pair, start.saddle), []).append(row)
+    return by_saddle
 
 
 def _chosen(unstable: np.ndarray, most: int) -> np.ndarray:
@@ -194,6 +209,7 @@ class _Following:
         self.run, self.members, self.places, self.steps = run, members, places, steps
         self.most = max([1, *(len(here.states) for here in places.values())])
         self.targets = self._targets()
+        self.passing = {pair: _passing(here) for pair, here in places.items()}
         self.starting: dict[_Saddle, Span] = {}
 
     def spans(self, chosen: dict[tuple[int, int], np.ndarray], left: bool = False) -> dict[_Saddle, Span]:
@@ -211,18 +227,36 @@ class _Following:
                 found[pair, saddle] = span_of(*parts, decades=0.0 if left else 1.0)
         return found
 
-    def shot(self, starts: Sequence[_Start], nearest: np.ndarray) -> list[tuple[tuple[int, int], int, int]]:
-        """The saddles that are led to by those of more unstable modes: (pair, saddle, the one led to)."""
-        by_saddle: dict[_Saddle, list[int]] = {}
-        for row, start in enumerate(starts):
-            by_saddle.setdefault((start.pair, start.saddle), []).append(row)
+    def between(self, starts: Sequence[_Start], ends: np.ndarray) -> list[_Led]:
+        """The saddles that saddles of two unstable modes lead to, found by halving."""
+        sides = []
+        for (pair, saddle), rows in _by_saddle(starts).items():
+            if self.places[pair].unstable[saddle] == 2:
+                directions = np.stack([starts[row].direction for row in rows])
+                sides += sides_of((pair, saddle), directions, ends[rows], ELSEWHERE)
+
+        def reached(sides: list[Side], directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            of = [side.saddle for side in sides]
+            return self.reached([_Start(pair, saddle, way) for (pair, saddle), way in zip(of, directions)])
+
+        def passed(leaving: _Saddle, near: np.ndarray) -> int | None:
+            targets = np.flatnonzero(self.places[leaving[0]].unstable == 1)
+            away = near[targets] / self.passing[leaving[0]][targets]
+            return int(targets[away.argmin()]) if len(targets) and away.min() <= 1 else None
+
+        return [(*leaving, target) for leaving, target in dict.fromkeys(split(sides, reached, passed))]
+
+    def shot(self, starts: Sequence[_Start], nearest: np.ndarray, known: Sequence[_Led]) -> list[_Led]:
+        """The saddles that are led to by those of more unstable modes, but those that are known, found by shooting."""
+        by_saddle = _by_saddle(starts)
         lefts = self.spans({pair: np.flatnonzero(here.unstable > 0) for pair, here in self.places.items()}, left=True)
-        ends, led = [*self.targets[:-1], self._left_behind()], []
-        left = []
+        ends = [*self.targets[:-1], self._left_behind()]
+        led: list[_Led] = []
+        left: list[_Led] = []
         for pair, saddle in by_saddle:
             count = self.places[pair].unstable
             fewer = np.flatnonzero((count > 0) & (count < count[saddle])).tolist()
-            left += [(pair, saddle, target) for target in fewer]
+            left += [one for target in fewer if (one := (pair, saddle, target)) not in known]
         for begin in range(SHOTS):
             aims, whose = [], []
             for pair, saddle, target in left:
@@ -237,7 +271,7 @@ class _Following:
                         target=here.states[target],
                         left=lefts[pair, target].basis,
                         inputs=np.asarray(here.inputs, np.float64),
-                        near=min(PASSED * here.scale, _alone(here, target) / 4),
+                        near=float(self.passing[pair][target]),
                     )
                     aims.append(aim)
                     whose.append((pair, saddle, target))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import run_zoo
+from analysis import zoo_study
 from analysis.studies import AssayStep, Question
 from analysis.studies._answers import AGREES, UNDECIDED, Answer, signed, unanswered
 from analysis.studies._page import CLAIM_COLUMNS
@@ -122,8 +123,9 @@ def test_a_second_run_does_nothing_twice_and_finds_the_same(done):
     assert "dimensionality: was done before" in lines
 
 
-def test_what_was_compared_otherwise_since_is_compared_again(done, tmp_path):
+def test_what_was_compared_otherwise_since_is_compared_again(done, tmp_path, monkeypatch):
     place, claims, _ = done
+    monkeypatch.setattr(zoo_study, "report", lambda path: [])
     shutil.copytree(place, tmp_path / "zoo")
     compare_zoo(tmp_path / "zoo", Request(measures=["rsa"]), lambda line: None)
     lines = []
@@ -142,8 +144,9 @@ class Refused(Study):
         yield "none", results.of_task("nothing")
 
 
-def test_what_is_refused_is_said_on_the_page_and_claims_are_asked_all_the_same(done, tmp_path):
+def test_what_is_refused_is_said_on_the_page_and_claims_are_asked_all_the_same(done, tmp_path, monkeypatch):
     place, _, _ = done
+    monkeypatch.setattr(zoo_study, "report", lambda path: [])
     shutil.copytree(place, tmp_path / "zoo")
     lines = []
     claims = run_study(Refused(), tmp_path / "zoo", say=lines.append)
