@@ -8,6 +8,7 @@ import xarray as xr
 
 from analysis.assays import _pictures
 from analysis.dynamics.linear import Linearized, frequencies, participation_ratio, time_constants
+from analysis.dynamics.newton import MARGIN
 from analysis.dynamics.selection import MECHANISMS, Modes, alignments, selection_of
 
 ONE_PLACE = 0.05
@@ -83,7 +84,7 @@ def labelled(
         values["median_error"][m, i] = np.median(one.error)
     at, by = ("member", "input", "point"), ("member", "input", "point", "mode")
     vector = (*at, "vector", "coordinate")
-    unstable = np.where(np.isfinite(errors), (np.abs(eigenvalues) > 1).sum(-1), np.nan)
+    unstable = np.where(np.isfinite(errors), (np.abs(eigenvalues) > 1 + MARGIN).sum(-1), np.nan)
     complex_ = {
         "eigenvalue": (by, eigenvalues, "eigenvalue of the Jacobian"),
         "right": (vector, right, "right eigenvector, of unit norm"),

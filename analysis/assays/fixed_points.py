@@ -26,16 +26,13 @@ from matplotlib.figure import Figure
 from analysis.assays import _pictures
 from analysis.assays._assayed import Assayed
 from analysis.dynamics import search
-from analysis.dynamics.newton import indices
+from analysis.dynamics.newton import MARGIN, indices
 from analysis.dynamics.search import Ends, Found, Range, Settings
 from analysis.dynamics.states import layout_of
 from models import Static, setting
 from zoo import lookup
 from zoo.spec.fields import name_of
 from zoo.tasks import static_inputs
-
-MARGIN = 1e-6
-"""An eigenvalue whose modulus is as near to 1 is of neither kind."""
 
 
 @dataclasses.dataclass(frozen=True)

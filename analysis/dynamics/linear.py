@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from analysis.dynamics.newton import MARGIN
 from analysis.dynamics.states import Flow, flow_of, input_jacobian_of, jacobian_of, layout_of, rates_of
 
 DRAWS = 16
@@ -159,10 +160,10 @@ def _in_rates(eigenvalue: jax.Array, right: jax.Array, left: jax.Array, after: j
 
 def time_constants(eigenvalues: np.ndarray, dt: float) -> np.ndarray:
     """-dt / log |l|, in the unit of dt: the time in which a mode decays to 1/e or, negative, grows e times as large;
-    infinite at |l| = 1, and 0 at l = 0."""
+    infinite where |l| is 1 up to `MARGIN`, and 0 at l = 0."""
     with np.errstate(divide="ignore"):
         rate = np.log(np.abs(eigenvalues))
-        return np.where(rate == 0, np.inf, -dt / rate)
+        return np.where(np.abs(rate) <= MARGIN, np.inf, -dt / rate)
 
 
 def frequencies(eigenvalues: np.ndarray, dt: float) -> np.ndarray:

@@ -17,6 +17,9 @@ from analysis.dynamics.states import Flow, jacobian_of
 NEWTON_STEPS = 30
 """At most; from a place that descent has found, four or five do."""
 
+MARGIN = 1e-6
+"""An eigenvalue whose modulus is as near to 1 neither grows nor decays."""
+
 
 class Roots(NamedTuple):
     """Places after Newton's method, of one network.

@@ -70,9 +70,10 @@ def present(effect: Estimate, p: float, negligible: float = NEGLIGIBLE) -> Answe
     """Whether an effect is there."""
     if p <= SIGNIFICANT:
         return Answer(*effect, AGREES, f"p = {p:.2g}")
+    test = f"p = {p:.2g}" if math.isfinite(p) else "there are too few configurations for a test"
     if effect.high < negligible:
-        return Answer(*effect, DISAGREES, f"p = {p:.2g}, and the interval lies below {negligible:g}")
-    return Answer(*effect, UNDECIDED, f"p = {p:.2g}, and the interval reaches {negligible:g}" + _unlimited(effect))
+        return Answer(*effect, DISAGREES, f"{test}, and the interval lies below {negligible:g}")
+    return Answer(*effect, UNDECIDED, f"{test}, and the interval reaches {negligible:g}" + _unlimited(effect))
 
 
 def absent(effect: Estimate, p: float = math.nan, bound: float = NEGLIGIBLE) -> Answer:
@@ -101,8 +102,14 @@ def signed(number: Estimate, sign: int) -> Answer:
     return Answer(*number, UNDECIDED, "the interval has 0" + _unlimited(number))
 
 
+LEAST_EQUIVALENT = 24
+"""Configurations from which on numbers may count as equal: where they differ by the bound, 6 to 24 % of fewer would."""
+
+
 def equivalent(number: Estimate, bound: float) -> Answer:
     """Whether a number of either sign is nearer to 0 than a bound."""
+    if number.n < LEAST_EQUIVALENT:
+        return Answer(*number, UNDECIDED, f"there are {number.n} configurations; to be equal needs {LEAST_EQUIVALENT}")
     if max(number.high, -number.low) < bound:
         return Answer(*number, AGREES, f"the interval lies within {bound:g} of 0")
     if max(number.low, -number.high) >= bound:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-__all__ = ["Dimensions", "universality"]
+__all__ = ["Dimensions", "mean_over_predictors", "universality"]
 
 FOLDS = 5
 PENALTY = 1e-3
@@ -28,14 +28,27 @@ class Dimensions(NamedTuple):
     """The leading principal components of networks.
 
     Attributes:
-      index: universality of each, `(network, component)`; NaN where a network has fewer.
+      by_predictor: correlation of each with what another network predicts, `(network, predictor, component)`; NaN where
+        a network has fewer, and of itself. Their mean over predictors is the universality.
       share: of the variance, `(network, component)`.
       kept: correlation of the RDM of a network's `few` most universal components with its RDM, `(network,)`.
     """
 
-    index: np.ndarray
+    by_predictor: np.ndarray
     share: np.ndarray
     kept: np.ndarray
+
+    @property
+    def index(self) -> np.ndarray:
+        """The universality of each, `(network, component)`."""
+        return mean_over_predictors(self.by_predictor)
+
+
+def mean_over_predictors(values: np.ndarray) -> np.ndarray:
+    """`(network, predictor, component)` -> `(network, component)`; NaN where nothing predicts."""
+    known = np.isfinite(values)
+    count = known.sum(1)
+    return np.where(count > 0, np.where(known, values, 0).sum(1) / np.maximum(count, 1), np.nan)
 
 
 def universality(patterns: list[np.ndarray], components: int = 20, few: int = 10) -> Dimensions:
@@ -64,14 +77,14 @@ def universality(patterns: list[np.ndarray], components: int = 20, few: int = 10
         for place, x in enumerate(rows):
             total[place] = _correlations(_predicted(x, stacked, folds), stacked, folds)
     whose = np.repeat(np.arange(len(rows)), [x.shape[1] for x in targets])
-    index = np.full((len(rows), components), np.nan)
+    found = np.full((len(rows), len(rows), components), np.nan)
     kept = np.full(len(rows), np.nan)
     for place, own in enumerate(targets):
-        others = np.delete(total[:, whose == place], place, 0)
-        index[place, : own.shape[1]] = others.mean(0)
-        best = np.argsort(-index[place, : own.shape[1]])[:few]
+        others = np.arange(len(rows)) != place
+        found[place, others, : own.shape[1]] = total[others][:, whose == place]
+        best = np.argsort(-found[place, others, : own.shape[1]].mean(0))[:few]
         kept[place] = _alike(rows[place], own[:, best], stimuli)
-    return Dimensions(index, np.stack([np.pad(s, (0, components - len(s))) for s in share]), kept)
+    return Dimensions(found, np.stack([np.pad(s, (0, components - len(s))) for s in share]), kept)
 
 
 def _centred(x: np.ndarray) -> np.ndarray:

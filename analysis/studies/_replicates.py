@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.inference.field_effects import FieldPlan, explained
+from analysis.inference.permutation_designs import GENERAL
 
 __all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "configurations_of", "field_p", "field_replicates", "replicates"]
 
@@ -26,6 +27,8 @@ FIELD_PERMUTATIONS = 1999
 
 LEAST_LIMITED = 6
 """Configurations from which on there are limits."""
+LEAST_UNIFORM = 32
+"""Configurations from which on there are limits where no configuration, left out, changes a statistic."""
 
 
 class Estimate(NamedTuple):
@@ -33,7 +36,8 @@ class Estimate(NamedTuple):
 
     Attributes:
       value: of the statistic.
-      low, high: limits of 95 %; NaN where there are fewer than `LEAST_LIMITED` configurations.
+      low, high: limits of 95 %; NaN where there are fewer than `LEAST_LIMITED` configurations, or `LEAST_UNIFORM` that
+        are all alike.
       n: configurations, or what it is over.
     """
 
@@ -65,7 +69,8 @@ class Replicates(NamedTuple):
         """With limits by the jackknife."""
         values = np.array([value for value in self.without.values() if math.isfinite(value)])
         n = len(values)
-        if n < LEAST_LIMITED or n < len(self.without):
+        few = LEAST_UNIFORM if n and np.ptp(values) == 0 else LEAST_LIMITED
+        if n < few or n < len(self.without):
             return Estimate(self.value, math.nan, math.nan, n)
         error = math.sqrt((n - 1) / n * float(np.sum((values - values.mean()) ** 2)))
         reach = float(stats.t.ppf(0.975, n - 1)) * error
@@ -123,22 +128,22 @@ def field_replicates(
 
 def field_p(distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wanted: str) -> float:
     """p of the permutation test of a field, with the other `fields` held constant and no others, as the omega squared
-    of `field_replicates` has it; 1 where all networks are alike.
+    of `field_replicates` has it; 1 where all networks are alike, and NaN of too few configurations for a test.
 
     Args:
       distance, table, fields: as of `field_replicates`.
       wanted: the field.
 
     Raises:
-      ValueError: the field does not vary among these members, or there are too few configurations for a test.
+      ValueError: the field does not vary among these members.
     """
     _check_varied(table, [wanted])
     if not distance.any():
         return 1.0
     plan = FieldPlan(list(fields), only=[wanted])
     found = explained(distance, table, plan, permutations=FIELD_PERMUTATIONS, neighbours=1).loc[wanted]
-    if not bool(found["testable"]):
-        raise ValueError(f"There are too few configurations for a test of {wanted}.")
+    if not bool(found["testable"]) or found["about"] != GENERAL:  # else seeds alone would make a p
+        return math.nan
     return float(found["p"])
 
 

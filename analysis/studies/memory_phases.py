@@ -6,6 +6,7 @@ slow points give way to limit cycles. Here every network is put into its phase b
 fitted as theirs are.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -319,15 +320,24 @@ def boundary_slope(table: pd.DataFrame, phase: str) -> Replicates:
 
 
 def critical_delay(delay: np.ndarray, share: np.ndarray, phase: str) -> float:
-    """The delay at which a phase begins (`FAILED`), or is half of all (`SLOW_POINT`); 0 where there is none."""
+    """The delay at which a phase begins (`FAILED`), or is half of all (`SLOW_POINT`); 0 where there is none.
+
+    Of fits from several places and slopes the best: a boundary that is sharp beside the grid has no slope to go by.
+    """
     shape = _saturating if phase == FAILED else _sigmoid
-    half = delay[np.argmax(share > share.max() / 2)] if phase == FAILED else delay[np.argmax(share < 0.5)]
-    begin = [max(float(half) - 20.0, 1.0), 0.05 if phase == FAILED else -0.05]
-    try:
-        (place, _), _ = optimize.curve_fit(shape, delay, share, p0=begin, maxfev=20_000)
-    except RuntimeError:
-        return 0.0
-    return float(place) if 0 < place <= 2 * delay.max() else 0.0
+    if phase == FAILED and share[delay.argmin()] >= share.max() / 2:
+        return 0.0  # it began before the shortest delay, nobody knows where
+    half = float(delay[np.argmax(share > share.max() / 2)] if phase == FAILED else delay[np.argmax(share < 0.5)])
+    step, sign = float(np.diff(np.unique(delay)).min()), 1.0 if phase == FAILED else -1.0
+    fits = []
+    for back, slope in itertools.product((0.0, 0.5, 1.0), (0.01, 0.1, 1.0)):
+        begin = [np.clip(half - back * step, 1e-3, 2 * delay.max()), sign * slope]
+        bounds = ([0.0, min(0.0, 5 * sign)], [2 * delay.max(), max(0.0, 5 * sign)])
+        with contextlib.suppress(RuntimeError):
+            place, _ = optimize.curve_fit(shape, delay, share, p0=begin, bounds=bounds, max_nfev=2000)
+            fits.append((float(np.sum((shape(delay, *place) - share) ** 2)), float(place[0])))
+    place = min(fits)[1] if fits else 0.0
+    return place if place >= delay[delay > 0].min() else 0.0
 
 
 def _saturating(delay: np.ndarray, begin: float, rate: float) -> np.ndarray:

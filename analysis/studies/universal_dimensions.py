@@ -7,7 +7,7 @@ untrained networks. Brains are not part of it; the networks' own geometry stands
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,7 +18,7 @@ from analysis.activations.extraction import representations
 from analysis.inference.factors import tested_fields
 from analysis.studies import SIZES, AssayStep, Question
 from analysis.studies._answers import Answer, at_least, signed, unanswered
-from analysis.studies._dimensions import universality
+from analysis.studies._dimensions import mean_over_predictors, universality
 from analysis.studies._replicates import LEAST_LIMITED, Replicates, configurations_of, replicates
 from analysis.studies._results import BEFORE, Results
 from models import setting
@@ -100,18 +100,29 @@ class _Found(NamedTuple):
     """The dimensions of networks of all tasks, a row per network, copies too.
 
     Attributes:
-      index, share, kept: as of `analysis.studies._dimensions.Dimensions`.
+      by_predictor: as of `analysis.studies._dimensions.Dimensions`, with every predictor in the place of its row; NaN
+        between tasks.
+      share, kept: as there.
       tasks: of the networks.
       configurations: of the networks.
       left_out: how many have a constant or no finite activity.
     """
 
-    index: np.ndarray
+    by_predictor: np.ndarray
     share: np.ndarray
     kept: np.ndarray
     tasks: np.ndarray
     configurations: list[str]
     left_out: int
+
+    def index(self, rows: np.ndarray) -> np.ndarray:
+        """The universality of the components of some networks among each other, `(network, component)`."""
+        return mean_over_predictors(self.by_predictor[np.ix_(rows, rows)])
+
+    @property
+    def every(self) -> np.ndarray:
+        """The rows of all networks."""
+        return np.arange(len(self.tasks))
 
 
 def _found(results: Results, components: int, untrained: bool = False) -> _Found:
@@ -137,13 +148,19 @@ def _found(results: Results, components: int, untrained: bool = False) -> _Found
             names = [f"{task} {name}" for name in configurations_of(table, list(dict.fromkeys(fields)))]
             if len(set(names)) < LEAST_LIMITED:  # then limits are over networks, and about these configurations only
                 names = ids
-            row = [places[firsts[member]] for member in ids]
-            parts.append((*(values[row] for values in found), np.full(len(ids), task), names))
+            row = np.array([places[firsts[member]] for member in ids])
+            parts.append(
+                (found.by_predictor[np.ix_(row, row)], found.share[row], found.kept[row], [task] * len(ids), names)
+            )
         if not parts:
             raise ValueError("No task has three of these networks, so that none can be predicted by others.")
-        index, share, kept, tasks, names = zip(*parts)
-        index, share, kept, tasks, names = (np.concatenate(each) for each in (index, share, kept, tasks, names))
-        return _Found(index, share, kept, tasks, names.tolist(), left_out)
+        of_tasks, *rest = zip(*parts)
+        share, kept, tasks, names = (np.concatenate(each) for each in rest)
+        between = np.full((len(tasks), len(tasks), components), np.nan)
+        for task, values in zip(dict.fromkeys(tasks), of_tasks):
+            here = np.flatnonzero(tasks == task)
+            between[np.ix_(here, here)] = values
+        return _Found(between, share, kept, tasks, names.tolist(), left_out)
 
     return results.once(("dimensions", components, is_trained), computed)
 
@@ -163,8 +180,9 @@ def _firsts(shown: Any, members: list[str]) -> list[str]:
     return [first.get(member, member) for member in members]
 
 
-def _mean(values: np.ndarray, found: _Found) -> Replicates:
-    return replicates(lambda rows: float(np.nanmean(values[rows])), found.configurations)
+def _mean(statistic: Callable[[np.ndarray], np.ndarray], found: _Found) -> Replicates:
+    """The mean over networks of what each has among some: a configuration is left out as what predicts, too."""
+    return replicates(lambda rows: float(np.nanmean(statistic(rows))), found.configurations)
 
 
 def _told(found: _Found, answer: Answer) -> Answer:
@@ -177,16 +195,19 @@ def _told(found: _Found, answer: Answer) -> Answer:
 def _more_than_untrained(results: Results, components: int) -> Answer:
     if results.state == BEFORE:
         before = _found(results, components)
-        return unanswered("")._replace(value=float(np.nanmean(before.index[:, :LEADING])))
+        return unanswered("")._replace(value=float(np.nanmean(before.index(before.every)[:, :LEADING])))
     after, before = _found(results, components), _found(results, components, untrained=True)
-    trained, untrained = (_mean(np.nanmean(each.index[:, :LEADING], 1), each) for each in (after, before))
+    trained, untrained = (_mean(lambda rows, of=each: of.index(rows)[:, :LEADING], each) for each in (after, before))
     return _told(after, signed(trained.less(untrained).estimate, 1))
 
 
 def _falls_with_rank(results: Results, components: int) -> Answer:
     found = _found(results, components)
-    ranks = [_spearman(index, share) for index, share in zip(found.index, found.share)]
-    return _told(found, signed(_mean(np.array(ranks), found).estimate, 1))
+
+    def correlations(rows: np.ndarray) -> np.ndarray:
+        return np.array([_spearman(index, share) for index, share in zip(found.index(rows), found.share[rows])])
+
+    return _told(found, signed(_mean(correlations, found).estimate, 1))
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -197,12 +218,17 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
 def _fewer_than(results: Results, components: int) -> Answer:
     """What counts as universal is a level for every task: networks of one may share more before training."""
     found, before = _found(results, components), _found(results, components, untrained=True)
-    level = {task: np.nanquantile(before.index[before.tasks == task], 0.95) for task in np.unique(before.tasks)}
+    index = before.index(before.every)
+    level = {task: np.nanquantile(index[before.tasks == task], 0.95) for task in np.unique(before.tasks)}
     levels = np.array([level.get(task, np.nan) for task in found.tasks])
-    counts = np.where(np.isfinite(levels), (found.index > levels[:, None]).sum(1), np.nan)
-    return _told(found, signed(_mean(FEW - counts, found).estimate, 1))
+
+    def fewer(rows: np.ndarray) -> np.ndarray:
+        universal = (found.index(rows) > levels[rows, None]).sum(1)
+        return np.where(np.isfinite(levels[rows]), FEW - universal, np.nan)
+
+    return _told(found, signed(_mean(fewer, found).estimate, 1))
 
 
 def _keeps_geometry(results: Results, components: int) -> Answer:
     found = _found(results, components)
-    return _told(found, at_least(_mean(found.kept, found).estimate, KEPT_FROM))
+    return _told(found, at_least(_mean(lambda rows: found.kept[rows], found).estimate, KEPT_FROM))

@@ -76,6 +76,20 @@ def test_the_critical_delay_is_where_failures_begin():
     assert critical_delay(delay, share, FAILED) == pytest.approx(130, abs=2)
 
 
+@pytest.mark.parametrize("rise", [0.01, 0.05, 0.2, 1.0])
+def test_a_boundary_is_found_however_sharp_it_is_beside_the_grid(rise):
+    delay = np.arange(0, 401, 20.0)
+    rng = np.random.default_rng(0)
+    for begin in (35.0, 130.0, 250.0):
+        share = rng.binomial(100, np.where(delay < begin, 0, 1 - np.exp(-rise * np.maximum(delay - begin, 0)))) / 100
+        assert critical_delay(delay, share, FAILED) == pytest.approx(begin, abs=20)
+
+
+def test_a_boundary_before_the_shortest_delay_is_none():
+    delay = np.arange(20, 401, 20.0)
+    assert critical_delay(delay, 1 - np.exp(-0.2 * (delay - 3)), FAILED) == 0
+
+
 def test_learning_rates_and_delays_of_one_trial_share_one_program():
     small = Study().zoo()
     assert len(small.members) == 240

@@ -69,6 +69,25 @@ def test_what_is_gained_has_limits_over_configurations_though_networks_began_as_
     assert answer.low < answer.value < answer.high
 
 
+@pytest.mark.long
+def test_limits_cover_the_value_that_other_networks_would_give() -> None:
+    """A configuration that is left out predicts no more, too: as a target alone limits were half as wide."""
+    values, covered = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        common = np.random.default_rng(0).normal(size=(40, 6))
+        shared = [common @ rng.normal(size=(6, 10)) * rng.uniform(0.2, 1.5) for _ in range(12)]
+        patterns = [rng.normal(size=(40, 10)) + part for part in shared]
+        found = study.universality(patterns, 5)
+        names = [f"c{i}" for i in range(12)]
+        given = study._Found(found.by_predictor, found.share, found.kept, np.full(12, "t"), names, 0)
+        estimate = study._mean(lambda rows, of=given: of.index(rows), given).estimate
+        values.append(estimate.value)
+        covered.append((estimate.low, estimate.high))
+    true = np.mean(values)
+    assert np.mean([low <= true <= high for low, high in covered]) >= 0.9
+
+
 def test_dead_networks_are_left_out_and_counted(planted: Any) -> None:
     answer = study._falls_with_rank(planted("flipflop", dead=("m3", "m5")), 10)
     assert answer.because.endswith("2 with constant or no finite activity left out")

@@ -16,7 +16,7 @@ from analysis.studies._answers import AGREES, DISAGREES, UNDECIDED
 from analysis.studies._results import ALL, Pairs, Results
 from zoo.tasks import context
 
-GRID = {"model": ["gru", "vanilla"], "activation": ["relu", "tanh"], "hidden": [32, 64], "l2": [1e-5, 1e-4]}
+GRID = {"model": ["gru", "vanilla"], "activation": ["relu", "tanh"], "hidden": [32, 64], "l2": [1e-6, 1e-5, 1e-4, 1e-3]}
 SEEDS = 2
 
 
@@ -122,42 +122,53 @@ def test_where_cells_have_graphs_of_their_own_topology_depends_on_them():
 
 
 def test_one_configuration_that_deviates_leaves_limits():
-    answer = study._topology_is_free(planted(saddles=[2, 2] + [1] * 30), "flipflop", "model")
+    answer = study._topology_is_free(planted(saddles=[2, 2] + [1] * 62), "flipflop", "model")
     assert math.isfinite(answer.low + answer.high)
 
 
 def test_networks_without_a_fixed_point_are_left_out_and_counted():
-    answer = study._mostly_one_graph(planted(saddles=[0] + [1] * 31, points=np.array([0] + [2] * 31)), "flipflop", 1)
+    answer = study._mostly_one_graph(planted(saddles=[0] + [1] * 63, points=np.array([0] + [2] * 63)), "flipflop", 1)
     assert answer.value == 1.0
     assert answer.because.endswith("1 without a fixed point left out")
 
 
 def test_where_no_network_has_a_fixed_point_that_is_said():
-    none = planted(saddles=0, points=np.zeros(32, int))
+    none = planted(saddles=0, points=np.zeros(64, int))
     with pytest.raises(ValueError, match="flipflop: no fixed point of these networks is known"):
         study._shared_graphs(none, "flipflop")
 
 
 def test_networks_of_one_cell_have_no_pairs_between_cells():
     members = table("flipflop", GRID | {"model": ["gru"]})
-    results = Planted(members, topology=graphs(members, np.ones(16, int)))
+    results = Planted(members, topology=graphs(members, np.ones(32, int)))
     with pytest.raises(ValueError, match="or none of two cells"):
         study._shared_graphs(results, "flipflop")
 
 
 def test_a_second_cell_of_one_configuration_leaves_the_value():
     members = table("flipflop")
-    members = members[(members["model"] == "gru") | (np.arange(len(members)) >= 30)]
-    answer = study._mostly_one_graph(Planted(members, topology=graphs(members, np.ones(18, int))), "flipflop", 1)
+    members = members[(members["model"] == "gru") | (np.arange(len(members)) >= 62)]
+    answer = study._mostly_one_graph(Planted(members, topology=graphs(members, np.ones(34, int))), "flipflop", 1)
     assert (answer.value, answer.verdict) == (1.0, UNDECIDED)
 
 
 def test_a_zoo_that_lacks_a_field_is_asked_the_rest():
-    members = table("flipflop").drop(columns="l2")
+    members = table("flipflop", GRID | {"hidden": [64]}).drop(columns="hidden")
     results = Planted(members, geometry=distances(members, "model", 3.0))
     assert study._geometry_depends(results, "flipflop", study.FIRST, "rate", "model").verdict == AGREES
-    with pytest.raises(ValueError, match="l2 has one value among these networks"):
-        study._geometry_depends(results, "flipflop", study.FIRST, "rate", "l2")
+    with pytest.raises(ValueError, match="hidden has one value among these networks"):
+        study._geometry_depends(results, "flipflop", study.FIRST, "rate", "hidden")
+
+
+def test_seeds_alone_make_no_p():
+    members = table("flipflop", GRID | {"hidden": [64], "l2": [1e-5]})
+    rng = np.random.default_rng(0)
+    of_configuration = rng.normal(size=(4, 6)).repeat(SEEDS, 0)  # each lies elsewhere, for no reason
+    places = of_configuration + 0.01 * rng.normal(size=(8, 6))
+    results = Planted(members, geometry=np.linalg.norm(places[:, None] - places[None], axis=-1))
+    answer = study._geometry_depends(results, "flipflop", study.FIRST, "rate", "model")
+    assert answer.verdict == UNDECIDED
+    assert answer.because.startswith("there are too few configurations for a test")
 
 
 def linearized(members: pd.DataFrame, eigenvalues: np.ndarray, unstable: np.ndarray) -> xr.Dataset:
@@ -177,9 +188,9 @@ def linearized(members: pd.DataFrame, eigenvalues: np.ndarray, unstable: np.ndar
 def test_a_mode_that_grows_soon_is_no_slow_one():
     members = table("context")
     rng = np.random.default_rng(0)
-    eigenvalues = np.stack([np.full(32, 1.6), rng.uniform(0.999, 1.001, 32), np.full(32, 0.4)], 1)[:, None]
+    eigenvalues = np.stack([np.full(64, 1.6), rng.uniform(0.999, 1.001, 64), np.full(64, 0.4)], 1)[:, None]
     results = Planted(members, linearization=linearized(members, eigenvalues, np.array([1])))
-    answer = study._slow_modes(results, ["vanilla"])
+    answer = study._slow_modes(results, ["vanilla", "gru"])
     assert (answer.value, answer.verdict) == (1.0, AGREES)
 
 
@@ -187,7 +198,7 @@ def test_a_mode_that_grows_soon_is_no_slow_one():
 def test_rates_at_corresponding_points_are_compared_between_cells(times, verdict):
     members = table("flipflop")
     rng = np.random.default_rng(0)
-    rate = np.array([0.2, 0.1]) * rng.uniform(0.95, 1.05, (32, 2))  # of the saddle and the stable point
+    rate = np.array([0.2, 0.1]) * rng.uniform(0.95, 1.05, (64, 2))  # of the saddle and the stable point
     rate *= np.where(members["model"] == "gru", 1.0, times)[:, None]
     eigenvalues = np.exp(rate * [1, -1])[..., None]
     results = Planted(members, linearization=linearized(members, eigenvalues, np.array([1, 0])))

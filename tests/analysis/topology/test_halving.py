@@ -41,7 +41,7 @@ def test_a_basin_that_no_start_lay_in_is_found_where_a_middle_ends_in_it() -> No
     sides, found = planted([0.3, 1.7, 1.73, 5.0])  # the third begins and ends between two starts
     assert len(sides) == 3
     assert {target for _, target in found} >= {10, 13}
-    wide, found = planted([0.3, 1.6, 1.85, 5.0])
+    _, found = planted([0.3, 1.6, 1.85, 5.0])
     assert {target for _, target in found} == {10, 11, 12, 13}
 
 
