@@ -180,7 +180,9 @@ def conditions(size: str) -> list[Condition]:
             **(more or {}),
         )
         made = vanilla.Model(
-            **{"hidden": width, "initial_weights": "uniform", "initial_projections": "uniform"} | model
+            **{"hidden": width, "initial_weights": "uniform", "initial_projections": "uniform"}
+            | {"gain": settings.gain}
+            | model
         )
         return Zoo("degeneracy", task=task, model=made, training=training, seeds=seeds)
 
@@ -203,8 +205,11 @@ def conditions(size: str) -> list[Condition]:
 
 
 class _Settings(NamedTuple):
+    """Of training one task, and the factor on its networks' initial recurrent weights."""
+
     learning_rate: float
     steps: int
+    gain: float = 1.0
 
 
 LEVELS: dict[str, tuple[Any, ...]] = {
@@ -217,9 +222,9 @@ LEVELS: dict[str, tuple[Any, ...]] = {
 
 TRAINING = {
     "flipflop": _Settings(2e-3, 1000),
-    "discrimination": _Settings(2e-3, 1500),
-    "integration": _Settings(2e-3, 1500),
-    "sine": _Settings(2e-3, 1500),
+    "discrimination": _Settings(2e-3, 2500),
+    "integration": _Settings(2e-3, 2000),
+    "sine": _Settings(2e-3, 2000, gain=3**0.5),  # a spectral radius of 1: at 1 / sqrt(3) the cue's effect dies out
 }
 
 GAMMAS = (0.25, 1.0, 4.0)
