@@ -82,7 +82,8 @@ class Study:
     source: ClassVar[str] = f"{MAHESWARANATHAN}, Universality and individuality in neural dynamics (NeurIPS)"
     ours: ClassVar[tuple[str, ...]] = (
         "Seeds, learning rates, steps and batch are ours: the paper's could not be verified, nor its 30 seeds.",
-        "How SVCCA is truncated is swept, since the paper's truncation could not be verified.",
+        "How SVCCA is truncated is swept, since the paper's truncation could not be verified. It is the mean over the "
+        "smaller number of components: networks that keep unlike numbers, as of two widths, are the more alike for it.",
         "The tolerances of fixed points, the starts between points found, and the graph distance are ours.",
         "Every L2 penalty has seeds of its own: with the same seeds its levels would be near copies of one network.",
         f"Equal is less than {AS_OFTEN:g} of a share, or of log frequency, apart, negligible less than .06 of omega "

@@ -77,7 +77,7 @@ def draw(frame: pd.DataFrame, groups: pd.DataFrame, task: Any, title: str) -> Fi
     """Loss and score on the evaluation set against steps: median and the band from 10 to 90 % of each group.
 
     Where there are few evaluations each is a mark, so that one alone is seen. A loss of more than a decade has a
-    logarithmic axis.
+    logarithmic axis; a score is shown down to as far below chance as what counts as solved is above.
 
     Args:
       frame: member, step, loss, score.
@@ -128,6 +128,10 @@ def draw(frame: pd.DataFrame, groups: pd.DataFrame, task: Any, title: str) -> Fi
         panels[1].axhline(level, color="#777777", lw=0.8, ls=":")
         where = dict(xycoords=("axes fraction", "data"), textcoords="offset points", xytext=(3, 0))
         panels[1].annotate(name, (1, level), va="center", fontsize=8, annotation_clip=False, **where)
+    # R^2 of networks that have hardly begun goes down without end, and would leave a line of what they learn.
+    if panels[1].get_ylim()[0] < (lowest := task.chance - (task.solved - task.chance)):
+        panels[1].set_ylim(bottom=lowest)
+        panels[1].annotate("lower scores are not shown", (0.98, 0.02), xycoords="axes fraction", ha="right", fontsize=8)
     if len(levels) > MOST_LEVELS and not any(isinstance(level, str) for level in levels):
         figure.colorbar(colour_scale(levels), ax=panels[1], pad=0.12, label=field_words(groups.columns[0]))
     elif len(levels) <= MOST_LEVELS:

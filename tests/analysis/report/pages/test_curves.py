@@ -11,7 +11,7 @@ from analysis.report.pages import curves
 from models import vanilla
 from tests.analysis.report.pictures import drawn
 from zoo import Zoo
-from zoo.tasks import flipflop
+from zoo.tasks import flipflop, sine
 
 TASK = flipflop.Task(bits=2)
 
@@ -45,6 +45,16 @@ def test_losses_have_a_logarithmic_axis_where_they_span_a_decade_and_the_score_s
     assert score.get_ylabel() == "per-bit accuracy, evaluation set\n(higher is better, 1 is perfect)"
     assert curves.draw(frame.assign(loss=[1.0, 0.05]), groups, TASK, "t").axes[0].get_yscale() == "log"
     assert curves.draw(frame.assign(loss=[1.0, 0.0]), groups, TASK, "t").axes[0].get_yscale() == "linear"
+
+
+def test_scores_far_below_chance_do_not_flatten_what_was_learned() -> None:
+    frame = pd.DataFrame({"member": "a", "step": [0, 10], "loss": [1.0, 0.5], "score": [-500.0, 0.9]})
+    groups = pd.DataFrame({"model": ["gru"]}, ["a"])
+    score = curves.draw(frame, groups, sine.Task(), "t").axes[1]
+    assert score.get_ylim()[0] == -0.95
+    assert "lower scores are not shown" in [text.get_text() for text in score.texts]
+    score = curves.draw(frame.assign(score=[-0.3, 0.9]), groups, sine.Task(), "t").axes[1]
+    assert "lower scores are not shown" not in [text.get_text() for text in score.texts]
 
 
 def test_a_chosen_field_marks_curves_that_another_colours() -> None:
