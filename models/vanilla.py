@@ -33,7 +33,9 @@ Parametrization, of N units:
   N times the standard weights and V as sqrt(N) times: the network begins alike, but for outputs that are smaller by
   gamma sqrt(N). With Adam, activity then changes alike at every width N under one learning rate. The larger gamma, the
   more activity has to change for the same outputs: gamma is the strength of feature learning, small values are the lazy
-  regime. The learning rate goes with it, gamma times a common one. Maximal update parametrization, Yang & Hu (2021,
+  regime. The learning rate goes with it, gamma times a common one. With `base_width` B, N / B stands for N in all of
+this: networks of B units and gamma = 1 are then the standard ones, with learning rates of the usual size; with B = 1
+recurrent weights learn N times as slowly as input weights. Maximal update parametrization, Yang & Hu (2021,
   ICML), Yang et al. (2022, arXiv:2203.03466); gamma as in Huang et al. (2025, NeurIPS). Training's `l2` is of J and V;
   its other penalties are of J / N, the weights as they act.
 """
@@ -70,6 +72,7 @@ class Model(Recurrent):
         1 / sqrt(N) of 0) or "xavier" (uniform within sqrt(6 / (inputs + outputs))).
       parametrization: "standard" or "mup".
       gamma: strength of feature learning; of "mup" alone.
+      base_width: units at which "mup" is the standard parametrization, for gamma = 1; of "mup" alone.
       outputs: readout units.
       dt: ms per time step.
     """
@@ -88,6 +91,7 @@ class Model(Recurrent):
     initial_projections: str = since(setting("lecun", choices=("lecun", "uniform", "xavier")))
     parametrization: str = since(setting("standard", choices=("standard", "mup")))
     gamma: float = since(setting(1.0, above=0.0))
+    base_width: int = since(setting(1, least=1))
     outputs: int = given(1)
     dt: Static[float] = given(0.0)
 
@@ -122,7 +126,7 @@ class Model(Recurrent):
         return {"alpha": self._alpha()}
 
     def initial_weights_of(self) -> Any:
-        draw = recurrent_init(self.initial_weights, self.gain * self.hidden if self._is_mup else self.gain)
+        draw = recurrent_init(self.initial_weights, self.gain * self._widths if self._is_mup else self.gain)
         return draw if self.initial_diagonal else lambda key, shape: draw(key, shape) * (1 - jnp.eye(*shape))
 
     def input_init(self) -> Any:
@@ -132,14 +136,14 @@ class Model(Recurrent):
         return nn.initializers.glorot_uniform() if xavier else nn.initializers.lecun_normal()
 
     def readout_init(self) -> Any:
-        return scaled(self.input_init(), self.hidden**0.5) if self._is_mup else self.input_init()
+        return scaled(self.input_init(), self._widths**0.5) if self._is_mup else self.input_init()
 
     def weight(self) -> jax.Array:
-        return self.recurrent / self.hidden if self._is_mup else self.recurrent
+        return self.recurrent / self._widths if self._is_mup else self.recurrent
 
     def read(self, observed: dict[str, jax.Array]) -> jax.Array:
         rate = observed["rate"]
-        return rate / (self.gamma * self.hidden) if self._is_mup else rate
+        return rate / (self.gamma * self._widths) if self._is_mup else rate
 
     def noise_of(self, q: Any, drive: jax.Array, xi: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         alpha = q["alpha"]
@@ -150,6 +154,11 @@ class Model(Recurrent):
     @property
     def _is_mup(self) -> bool:
         return self.parametrization == "mup"
+
+    @property
+    def _widths(self) -> float:
+        """The width in base widths."""
+        return self.hidden / self.base_width
 
     def _alpha(self) -> jax.Array | float:
         if not self.continuous:

@@ -20,7 +20,17 @@ from scipy import stats
 from analysis.inference.field_effects import FieldPlan, explained
 from analysis.inference.permutation_designs import GENERAL
 
-__all__ = ["LEAST_LIMITED", "Estimate", "Replicates", "configurations_of", "field_p", "field_replicates", "replicates"]
+__all__ = [
+    "LEAST_LIMITED",
+    "Estimate",
+    "Replicates",
+    "between_less_within",
+    "configurations_of",
+    "even_rows",
+    "field_p",
+    "field_replicates",
+    "replicates",
+]
 
 FIELD_PERMUTATIONS = 1999
 """Of a test of a field, at most."""
@@ -90,10 +100,37 @@ def replicates(statistic: Callable[[np.ndarray], float], configurations: Sequenc
     return Replicates(statistic(rows), without)
 
 
+def between_less_within(values: np.ndarray, groups: np.ndarray, configurations: Sequence[str]) -> Replicates:
+    """How much further networks of two groups are apart than two of one group and other configurations: the mean
+    difference of logarithms over the places that two share. NaN where there are no such pairs.
+
+    Args:
+      values: `(network, place)`, positive; others are missing.
+      groups: of every network.
+      configurations: of every network.
+    """
+    names, logs = np.asarray(configurations), np.log(np.where(values > 0, values, np.nan))
+    apart = np.abs(logs[:, None] - logs[None])
+    shared = np.isfinite(apart).sum(-1)
+    apart = np.where(shared > 0, np.nansum(apart, -1) / np.maximum(shared, 1), np.nan)
+
+    def difference(some: np.ndarray) -> float:
+        first, second = (some[i] for i in np.triu_indices(len(some), 1))
+        other = (names[first] != names[second]) & np.isfinite(apart[first, second])
+        within = groups[first] == groups[second]
+        if not (other & within).any() or not (other & ~within).any():
+            return math.nan
+        value = apart[first, second]
+        return float(value[other & ~within].mean() - value[other & within].mean())
+
+    return replicates(difference, names.tolist())
+
+
 def field_replicates(
     distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wanted: Sequence[str], limits: bool = True
 ) -> dict[str, Replicates]:
-    """Omega squared of fields, of the geometry that distances are of; see `analysis.inference.field_effects`.
+    """Omega squared of fields, of the geometry that distances are of; see `analysis.inference.field_effects`. Of the
+    networks at `even_rows`.
 
     Args:
       distance: `(member, member)`, true distances.
@@ -105,6 +142,7 @@ def field_replicates(
     Raises:
       ValueError: a field does not vary among these members.
     """
+    distance, table = _even(distance, table, fields)
     _check_varied(table, wanted)
     configurations = configurations_of(table, fields)
     plan = FieldPlan(list(fields), only=list(wanted))
@@ -137,6 +175,7 @@ def field_p(distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wa
     Raises:
       ValueError: the field does not vary among these members.
     """
+    distance, table = _even(distance, table, fields)
     _check_varied(table, [wanted])
     if not distance.any():
         return 1.0
@@ -145,6 +184,21 @@ def field_p(distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str], wa
     if not bool(found["testable"]) or found["about"] != GENERAL:  # else seeds alone would make a p
         return math.nan
     return float(found["p"])
+
+
+def even_rows(table: pd.DataFrame, fields: Sequence[str]) -> np.ndarray:
+    """The rows of configurations that have as many networks as most, the median, or more.
+
+    Omega squared is of means over as many networks of each configuration. One that has lost a network would halve the
+    number of all, and, left out, double it again: no limits could be had from that.
+    """
+    _, of, counts = np.unique(configurations_of(table, fields), return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[of] >= np.median(counts))
+
+
+def _even(distance: np.ndarray, table: pd.DataFrame, fields: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    rows = even_rows(table, fields)
+    return distance[np.ix_(rows, rows)], table.iloc[rows].reset_index(drop=True)
 
 
 def _check_varied(table: Any, wanted: Sequence[str]) -> None:

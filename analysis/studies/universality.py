@@ -22,7 +22,9 @@ from analysis.studies._answers import Answer, absent, at_least, equal, equivalen
 from analysis.studies._replicates import (
     Estimate,
     Replicates,
+    between_less_within,
     configurations_of,
+    even_rows,
     field_p,
     field_replicates,
     replicates,
@@ -231,13 +233,20 @@ def _fields(table: Any) -> list[str]:
 def _geometry_depends(results: Results, task: str, measure: str, layer: str, field: str) -> Answer:
     results.of_task(task)
     at = task, _name(measure), layer, field
-    return present(_effects(results, *at).estimate, _p(results, *at))
+    return _without(results, *at[:3], present(_effects(results, *at).estimate, _p(results, *at)))
 
 
 def _topology_is_free(results: Results, task: str, field: str) -> Answer:
     results.of_task(task)
     at = f"{task}-{TOPOLOGY}", GRAPH, TOPOLOGY, field
-    return absent(_effects(results, *at).estimate, _p(results, *at))
+    return _without(results, *at[:3], absent(_effects(results, *at).estimate, _p(results, *at)))
+
+
+def _without(results: Results, name: str, variable: str, layer: str, answer: Answer) -> Answer:
+    """Says how many networks are of configurations with fewer than most."""
+    table = results.pairs(name, variable, layer).table
+    gone = len(table) - len(even_rows(table, _fields(table)))
+    return answer._replace(because=f"{answer.because}; {gone} of small configurations left out") if gone else answer
 
 
 def _more_of_geometry(results: Results, task: str, field: str) -> Answer:
@@ -373,23 +382,8 @@ def _rates_agree(results: Results) -> Answer:
 
 
 def _agree(table: Any, values: np.ndarray, what: str) -> Answer:
-    """How much further networks of two cells are apart than those of one: positive values at corresponding places,
-    `(member, place)`, in logarithms."""
+    """How much further networks of two cells are apart than those of one, at corresponding places."""
     rows = np.flatnonzero((values > 0).any(1))
-    cells, logs = table[CELL].to_numpy()[rows], np.log(np.where(values > 0, values, np.nan)[rows])
-    configurations = np.asarray(configurations_of(table.iloc[rows], list(VARIED)))
-    apart = np.abs(logs[:, None] - logs[None])
-    shared = np.isfinite(apart).sum(-1)
-    apart = np.where(shared > 0, np.nansum(apart, -1) / np.maximum(shared, 1), np.nan)
-
-    def difference(some: np.ndarray) -> float:
-        first, second = (some[i] for i in np.triu_indices(len(some), 1))
-        other = (configurations[first] != configurations[second]) & np.isfinite(apart[first, second])
-        within = cells[first] == cells[second]
-        if not (other & within).any() or not (other & ~within).any():
-            return math.nan
-        value = apart[first, second]
-        return float(value[other & ~within].mean() - value[other & within].mean())
-
-    found = replicates(difference, configurations.tolist())
+    some = table.iloc[rows]
+    found = between_less_within(values[rows], some[CELL].to_numpy(), configurations_of(some, list(VARIED)))
     return equivalent(_known(found, f"{what}: {NO_PAIRS}"), AS_FAST)

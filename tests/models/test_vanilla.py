@@ -93,6 +93,17 @@ def test_mup_has_the_readout_over_gamma_n_and_the_recurrent_weights_over_n():
     np.testing.assert_allclose(shown["rate"], standard.apply({"params": plain}, x)[1]["rate"], atol=1e-6)
 
 
+def test_at_its_base_width_mup_is_the_standard_network():
+    standard: Any = vanilla.Model(hidden=16, outputs=2)
+    (variables, x), (others, _) = start(standard), start(standard.clone(parametrization="mup", base_width=16))
+    jax.tree.map(np.testing.assert_array_equal, variables, others)
+    same = standard.clone(parametrization="mup", base_width=16).apply(others, x)
+    jax.tree.map(np.testing.assert_array_equal, same, standard.apply(variables, x))
+    wide: Any = vanilla.Model(hidden=32, outputs=2, parametrization="mup", base_width=16, gamma=3.0)
+    weights = start(wide)[0]
+    np.testing.assert_allclose(wide.apply(weights, method="weight"), weights["params"]["recurrent"] / 2)
+
+
 def test_under_mup_one_step_of_adam_changes_the_rates_alike_at_every_width():
     """A step of Adam is the sign of the gradient; without muP the change grows with the width."""
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -88,3 +89,17 @@ def test_limits_of_omega_squared_cover_the_planted_value(effect, unbalanced):
         estimate = field_replicates(distance, table, ["model", "activation", "hidden"], ["model"])["model"].estimate
         covered += estimate.low <= truth <= estimate.high
     assert covered / trials >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
+
+
+def test_a_configuration_that_lost_a_network_is_left_out_and_changes_no_scale():
+    rows = [(cell, width, seed) for cell in "abcd" for width in range(8) for seed in range(2)]
+    table = pd.DataFrame(rows, columns=["model", "hidden", "seed"])
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(4, 6)).repeat(16, 0) + rng.normal(size=(32, 6)).repeat(2, 0) + rng.normal(size=(64, 6))
+    distance = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    whole = field_replicates(distance, table, ["model", "hidden"], ["model"])["model"].estimate
+    kept = np.arange(1, 64)
+    lost = field_replicates(distance[np.ix_(kept, kept)], table.iloc[kept], ["model", "hidden"], ["model"])["model"]
+    assert lost.estimate.n == 31
+    assert lost.value == pytest.approx(whole.value, abs=0.05)
+    assert lost.estimate.high - lost.estimate.low < 1.3 * (whole.high - whole.low)
