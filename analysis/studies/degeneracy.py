@@ -88,6 +88,8 @@ class Study:
     ours: ClassVar[tuple[str, ...]] = (
         "Training ends at the score that counts as solved, not at an error; learning rates, batches, levels of the "
         "penalties and the rank and delays of the dynamical similarity are ours.",
+        "But for the flip-flop, recurrent weights start at a spectral radius of 1; theirs start at 1 / sqrt(3), from where "
+        "few networks of the other tasks learned in 2,500 steps. muP has 64 units, or 128, as its base width.",
         "The sine task has no levels of complexity here; Lorenz-96 is not among the tasks.",
         "The distance of weights is an upper bound: the best permutation is a quadratic assignment, which is searched.",
         "Distances of weights are per weight, the root mean square; theirs are the norm over their number. Both "
@@ -222,12 +224,13 @@ LEVELS: dict[str, tuple[Any, ...]] = {
 TRAINING = {
     "flipflop": _Settings(2e-3, 1000),
     # A spectral radius of 1: at 1 / sqrt(3), theirs, what was seen dies out, and learning to hold it takes much longer.
-    "discrimination": _Settings(2e-3, 4000, gain=3**0.5),
-    "integration": _Settings(2e-3, 2000, gain=3**0.5),
-    "sine": _Settings(2e-3, 2500, gain=3**0.5),
+    "discrimination": _Settings(2e-3, 8000, gain=3**0.5),
+    "integration": _Settings(2e-3, 4000, gain=3**0.5),
+    "sine": _Settings(1e-3, 5000, gain=3**0.5),
 }
 
-GAMMAS = (0.25, 1.0, 4.0)
+GAMMAS = (0.25, 1.0, 2.0)
+"""At 4, with four times the learning rate, networks learned no task but the flip-flop."""
 
 PENALTY_LEVELS = {"recurrent_l1": (1e-5, 1e-4), "recurrent_nuclear": (1e-4, 1e-3)}
 
