@@ -89,8 +89,8 @@ class Study:
         "Training ends at the score that counts as solved, not at an error; learning rates, batches, levels of the "
         "penalties and the rank and delays of the dynamical similarity are ours.",
         "But for the flip-flop, recurrent weights start at a spectral radius of 1; theirs at 1 / sqrt(3), from where "
-        "few networks of the other tasks learned in 2,500 steps. muP has 64 units, or 128, as its base width, and gamma "
-        "ends at 1: at 2, with twice the learning rate, a third of networks of these tasks learned.",
+        "few networks of the other tasks learned in 2,500 steps. muP has 64 units, or 128, as its base width, and "
+        "gamma ends at 1: at 2, with twice the learning rate, a third of networks of these tasks learned.",
         "The sine task has no levels of complexity here; Lorenz-96 is not among the tasks.",
         "The distance of weights is an upper bound: the best permutation is a quadratic assignment, which is searched.",
         "Distances of weights are per weight, the root mean square; theirs are the norm over their number. Both "
