@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 
-NOTHING = 1e-9
+NULL_MODE = 1e-9
 """An eigenvalue of this share of the largest is none: any basis of a null space would do for its mode."""
 INSEPARABLE = 1e-7
 """Cosine of right and left vector of a mode below which it cannot be told from another: J has too few eigenvectors."""
@@ -46,7 +46,7 @@ def modes_of(jacobian: np.ndarray, count: int) -> Modes:
         found: Any = scipy.linalg.eig(jacobian, left=True, right=True)
         eigenvalues, of_left, of_right = found
         size = np.abs(eigenvalues)
-        upper = np.flatnonzero((np.imag(eigenvalues) >= 0) & (size > NOTHING * size.max()))
+        upper = np.flatnonzero((np.imag(eigenvalues) >= 0) & (size > NULL_MODE * size.max()))
         order = upper[np.lexsort((-np.real(eigenvalues[upper]), -np.abs(eigenvalues[upper]).round(12)))]
         for place, i in enumerate(order[:count]):
             r, row = of_right[:, i], of_left[:, i].conj()

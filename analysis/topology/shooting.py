@@ -28,7 +28,7 @@ NEWTON_SHOTS = 20
 LOOK_AFTER, MUST_FALL = 4, 0.97
 """After so many shots, again and again, an aim is given up whose distance has not fallen to this share. Of 650 that
 came to their target, of trained flip-flop networks of four cells, one was slower."""
-ROWS = (16, 64)
+IN_FLIGHT = (16, 64)
 """Shots of a network that fly together: all go on until the last is at its end."""
 LARGEST_TURN = 0.3
 """Of the direction in one step, radians."""
@@ -146,7 +146,7 @@ def _shots(
     lefts = np.stack([_widened(aim.left, most) for aim in aims])
     target, inputs = np.stack([aim.target for aim in aims]), np.stack([aim.inputs for aim in aims]).astype(np.float64)
     which = np.array([aim.input for aim in aims], np.int32)
-    for part in packed(np.array([aim.member for aim in aims]), ROWS):
+    for part in packed(np.array([aim.member for aim in aims]), IN_FLIGHT):
         at = part.rows
         each = [states[at], bases[at], part.real, inputs[at], which[at], target[at], lefts[at]]
         each += [values[part.members] for values in targets]
