@@ -20,7 +20,7 @@ STAGES = {
 
 
 def run(out: Path, words: str = "") -> subprocess.Popen[str]:
-    return rig.start([sys.executable, "tests/faults/specs/studied.py", str(out), words])
+    return rig.start([sys.executable, "tests/faults/studied.py", str(out), words])
 
 
 @pytest.mark.long
