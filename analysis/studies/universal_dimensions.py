@@ -134,14 +134,15 @@ def _found(results: Results, components: int, untrained: bool = False) -> _Found
         for task, rows in results.members.groupby("task", sort=False):
             ids = rows["member"].tolist()
             shown = representations(results.trained, task=str(task), untrained=not is_trained)
-            patterns = {member: x for member, x in _deepest(shown, is_trained).items() if member in _firsts(shown, ids)}
+            firsts = dict(zip(ids, _firsts(shown, ids)))
+            asked = set(firsts.values())
+            patterns = {member: x for member, x in _deepest(shown, is_trained).items() if member in asked}
             alive = {member: x for member, x in patterns.items() if np.isfinite(x).all() and np.ptp(x, axis=0).any()}
             left_out += len(patterns) - len(alive)
             if len(alive) < 3:
                 continue
             found = universality([*alive.values()], components)
             places = {member: place for place, member in enumerate(alive)}
-            firsts = dict(zip(ids, _firsts(shown, ids)))
             ids = [member for member in ids if firsts[member] in places]
             table: Any = results.members.loc[ids]
             fields = ["model", *tested_fields(results.trained, results.members["member"])]
