@@ -106,6 +106,9 @@ class Results:
         """
         rows: Any = self.members[self.members["task"] == task]
         if rows.empty:
+            there = sorted(self.trained.members["task"].unique())
+            if task not in there:
+                raise ValueError(f"{task}: no network of the zoo does it; they do {', '.join(there)}.")
             what = "solved it" if self.state == SOLVED else "is trained to its end"
             raise ValueError(f"{task}: no network {what}.")
         return rows

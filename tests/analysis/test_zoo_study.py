@@ -152,7 +152,7 @@ def test_what_is_refused_is_said_on_the_page_and_claims_are_asked_all_the_same(d
     claims = run_study(Refused(), tmp_path / "zoo", say=lines.append)
     assert len(claims) == 6
     assert "has no layer 'rates'" in (tmp_path / "zoo" / PAGE).read_text().replace("&#x27;", "'")
-    assert "a picture: nothing: no network is trained to its end." in lines
+    assert "a picture: nothing: no network of the zoo does it; they do digits, flipflop." in lines
 
 
 def test_a_study_can_be_asked_of_a_zoo_that_was_trained_before(done):

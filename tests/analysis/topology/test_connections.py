@@ -29,6 +29,14 @@ def ring(variables: Any, x: Any, inputs: Any) -> Any:
     return grown @ jnp.array([[np.cos(0.5), np.sin(0.5)], [-np.sin(0.5), np.cos(0.5)]], x.dtype)
 
 
+def close(variables: Any, x: Any, inputs: Any) -> Any:
+    """Along the first coordinate an unstable point at 0, a stable one at 1 and an unstable one beside it, at 1.04; a
+    bit along the second."""
+    first, second = x[:, :1], x[:, 1:]
+    first = first + jnp.tanh(2 * first * (first - 1) * (first - 1.04))
+    return jnp.concatenate([first, jnp.tanh(2 * second + 0.02)], axis=1)
+
+
 def found(step: Any, width: int, variables: dict[str, Any], settings: Starting = STARTING) -> Any:
     """The fixed points of networks, and their connections."""
     run, members = runner(Planted(step, width), variables), list(variables)
@@ -71,6 +79,15 @@ def test_of_three_bits_every_point_leads_to_all_that_share_the_bits_that_are_set
     assert np.bincount(places[0, 0].unstable).tolist() == [8, 12, 6, 1]
     reached = kinds(places[0, 0], given[0, 0])
     assert reached == {(1, 0): [2] * 12, (2, 0): [4] * 6, (2, 1): [4] * 6, (3, 0): [8], (3, 1): [12], (3, 2): [6]}
+
+
+def test_a_saddle_beside_a_stable_point_is_not_led_to_by_what_comes_to_that_point() -> None:
+    """Of a range of 2, saddles are passed at .06; these lie .04 from where the ways end."""
+    (here, *_), (given, *_) = (list(one.values()) for one in found(close, 2, {"m": {}}))
+    assert np.bincount(here.unstable).tolist() == [2, 5, 2]
+    (source,) = np.flatnonzero((here.unstable == 2) & (np.abs(here.states[:, 0]) < 0.5))
+    led = here.states[given.leads[source]]
+    assert sorted(led[:, 0].round(2).tolist()) == [0, 0, 1, 1, 1]
 
 
 def test_what_comes_to_a_ring_is_elsewhere() -> None:
