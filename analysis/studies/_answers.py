@@ -60,6 +60,10 @@ class Answer(NamedTuple):
     verdict: str
     because: str
 
+    def without(self, count: int, what: str) -> "Answer":
+        """The same, saying how many networks are not in it, and what is the matter with them; of none nothing."""
+        return self._replace(because=f"{self.because}; {count} {what} left out") if count else self
+
 
 def unanswered(because: str, n: int = 0) -> Answer:
     """There is no value."""

@@ -188,9 +188,7 @@ def _mean(statistic: Callable[[np.ndarray], np.ndarray], found: _Found) -> Repli
 
 def _told(found: _Found, answer: Answer) -> Answer:
     """Says how many networks are not in it."""
-    if not found.left_out:
-        return answer
-    return answer._replace(because=f"{answer.because}; {found.left_out} with constant or no finite activity left out")
+    return answer.without(found.left_out, "with constant or no finite activity")
 
 
 def _more_than_untrained(results: Results, components: int) -> Answer:

@@ -246,7 +246,7 @@ def _without(results: Results, name: str, variable: str, layer: str, answer: Ans
     """Says how many networks are of configurations with fewer than most."""
     table = results.pairs(name, variable, layer).table
     gone = len(table) - len(even_rows(table, _fields(table)))
-    return answer._replace(because=f"{answer.because}; {gone} of small configurations left out") if gone else answer
+    return answer.without(gone, "of small configurations")
 
 
 def _more_of_geometry(results: Results, task: str, field: str) -> Answer:
@@ -309,8 +309,7 @@ def _known(found: Replicates, sentence: str) -> Estimate:
 
 def _of_graphs(results: Results, task: str, answer: Answer) -> Answer:
     """Says how many networks have no graph."""
-    gone = _classes(results, task)[2]
-    return answer._replace(because=f"{answer.because}; {gone} without a fixed point left out") if gone else answer
+    return answer.without(_classes(results, task)[2], "without a fixed point")
 
 
 def _linearized(results: Results, task: str) -> tuple[Any, Any]:
