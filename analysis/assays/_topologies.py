@@ -47,7 +47,7 @@ def labelled_connections(
         of_graphs[:, *pair] = count, len(ends), of.elsewhere.sum(), whole
     graph, point, edge = ("member", "input"), ("member", "input", "point"), ("member", "input", "edge")
     about = {
-        "points": (graph, of_graphs[0], "fixed points"),
+        "points": (graph, of_graphs[0], "fixed points, but those on a kink"),
         "connections": (graph, of_graphs[1], "edges from a saddle to what its unstable modes lead to, in the end"),
         "elsewhere": (graph, of_graphs[2], "starts at saddles that reached no fixed point"),
         "graph_hash": (graph, of_graphs[3], "number that isomorphic fixed-point graphs share"),
@@ -77,13 +77,15 @@ def _graph(unstable: np.ndarray, edges: np.ndarray, elsewhere: np.ndarray) -> Gr
 
 
 def graphs_of(part: xr.Dataset) -> list[Graph | None]:
-    """The fixed-point graph of every network, of all inputs together; None of one without any point.
+    """The fixed-point graph of every network, of all inputs together; None of one without any point, and of one with a
+    point whose unstable modes nobody knows: on a kink, or with a mode that neither grows nor decays.
 
     Args:
       part: of a result, networks on one probe.
     """
     names = ("unstable", "edge_from", "edge_to", "leads_elsewhere", "points")
     unstable, first, second, elsewhere, points = (part[name].to_numpy() for name in names)
+    unknown = _unknown(part)
     graphs: list[Graph | None] = []
     for m in range(part.sizes["member"]):
         of_inputs = {}
@@ -94,8 +96,13 @@ def graphs_of(part: xr.Dataset) -> list[Graph | None]:
             edges = np.stack([first[m, i, edge], second[m, i, edge]], 1)
             of_inputs[name] = _graph(unstable[m, i, there], edges, elsewhere[m, i, there])
         whole = together(of_inputs)
-        graphs.append(whole if whole.labels else None)
+        graphs.append(whole if whole.labels and not unknown[m] else None)
     return graphs
+
+
+def _unknown(part: xr.Dataset) -> np.ndarray:
+    """Which networks have a point whose unstable modes are not known, `(member,)`."""
+    return ((part["kinks"] + part["marginal"]).sum("input") > 0).to_numpy()
 
 
 def places_of(part: xr.Dataset) -> list[np.ndarray | None]:
@@ -148,6 +155,8 @@ def table_of(part: xr.Dataset) -> pd.DataFrame:
             {
                 **{column: at[column].item() for column in ("member", "trained", "input")},
                 "points": int(at["points"]),
+                "kinks": int(at["kinks"]),
+                "marginal": int(at["marginal"]),
                 **{f"unstable_{k}": int(n) for k, n in enumerate(modes)},
                 "connections": int(at["connections"]),
                 "elsewhere": int(at["elsewhere"]),
@@ -180,7 +189,10 @@ def line_of(part: xr.Dataset) -> str:
         shares = {which: isomorphic_share(classes, models, which == "within") for which in ("within", "between")}
         told = [f"{share:.0%} {which} architectures" for which, share in shares.items() if np.isfinite(share)]
         words += [f"isomorphic pairs {', '.join(told)}"] if told else []
-    if gone := len(classes) - known:
+    if unknown := int(_unknown(part).sum()):
+        why = "with a point on the kink of an activation, or with a mode that neither grows nor decays"
+        words.append(f"{counted(unknown, 'network')} {why}, and without a graph")
+    if gone := len(classes) - known - unknown:
         words.append(f"{counted(gone, 'network')} without any fixed point found, and without a graph")
     if lost := int((part["elsewhere"].sum("input") > 0).sum()):
         words.append(f"in {lost} some unstable mode leads to no fixed point")
@@ -193,9 +205,10 @@ def line_of(part: xr.Dataset) -> str:
     told = [
         f"{np.nanmedian(largest.sel(drive=drive)):.3g} {'on the probe' if drive == 'probe' else f'under {drive}'}"
         for drive in part["drive"].to_numpy().tolist()
-        if np.isfinite(largest.sel(drive=drive)).any()
+        if largest.sel(drive=drive).notnull().any()
     ]
-    return "; ".join([*words, f"largest Lyapunov exponent {', '.join(told) or 'not known'} (1/s, median)"])
+    words.append(f"leading Lyapunov exponent, mean over trajectories, {', '.join(told) or 'not known'} (1/s, median)")
+    return "; ".join(words)
 
 
 def _not_followed(part: xr.Dataset) -> xr.DataArray:
@@ -283,7 +296,8 @@ def _draw_counts(axes: Any, states: Mapping[str, xr.Dataset]) -> None:
 def _draw_exponents(axes: Any, states: Mapping[str, xr.Dataset]) -> None:
     """The median spectrum of every state and drive."""
     for place, (state, part) in enumerate(states.items()):
-        medians = {d: _pictures.quantile(part["lyapunov"].sel(drive=d).to_numpy(), 0.5) for d in part["drive"].values}
+        medians = part["lyapunov"].median("member")  # -inf of directions that vanish, which have no place on the axis
+        medians = {drive: medians.sel(drive=drive).where(np.isfinite).to_numpy() for drive in part["drive"].values}
         known = {drive: middle for drive, middle in medians.items() if np.isfinite(middle).any()}
         for (drive, middle), line in zip(known.items(), itertools.cycle(["-", "--", ":", "-."])):
             axes.plot(part["exponent"] + 1, middle, line, marker=".", color=f"C{place}", label=f"{state}, {drive}")

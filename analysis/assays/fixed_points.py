@@ -11,7 +11,12 @@ fixed point by its speed |F(x) - x| and by the length of its Newton step: low sp
 Points nearer than 1e-5 of the range of visited states are one, in whatever order they were found.
 
 Where a ball of states is mapped into itself, the indices of all points, the signs of det(I - J), add up to 1: another
-sum says that some were not found. That it is 1 does not say that all were.
+sum says that some were not found. That it is 1 does not say that all were: a single start has found one point. So a
+search counts as complete where the sum is 1 and at most a twentieth of all starts that converged came to a point that
+no other came to, which is the probability that one more start would find a new one (Good 1953, Biometrika 40:237).
+
+On the kink of an activation, as at 0 in a network with ReLU and without bias, the step has no Jacobian: such points
+count, but have no unstable modes, no eigenvalues and no index.
 """
 
 import dataclasses
@@ -51,7 +56,7 @@ class Assay:
 
     inputs: tuple[str, ...] = ()
     period: int = setting(1, least=1, most=16)
-    starts: int = setting(256, least=1)
+    starts: int = setting(256, least=1, most=4096)
     spread: Static[float] = setting(0.0, least=0.0)
     reach: Static[float] = setting(10.0, above=0.0)
     rounds: int = setting(8, least=0)
@@ -60,10 +65,11 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, input)`: points, marginal, outside, index_sum, and how starts ended; `(member, input,
-        modes)`: points_by_modes; `(member, input, point)`: speed, newton_step, unstable, starts, distance; `(member,
-        input, point, coordinate)`: state; `(member, input, point, mode)`: eigenvalue_real, eigenvalue_imaginary. NaN
-        where there is no such point, and index_sum where no ball is known to be mapped into itself."""
+        """Variables `(member, input)`: points, marginal, outside, kinks, unseen, index_sum, and how starts ended;
+        `(member, input, modes)`: points_by_modes; `(member, input, point)`: speed, newton_step, unstable, starts,
+        distance; `(member, input, point, coordinate)`: state; `(member, input, point, mode)`: eigenvalue_real,
+        eigenvalue_imaginary. NaN where there is no such point, of a kink what needs a Jacobian, and index_sum where no
+        ball is known to be mapped into itself, or a point has an eigenvalue of 1 or none."""
         names, inputs = self._inputs(population.task)
         probe = population.probe
         weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
@@ -102,8 +108,9 @@ class Assay:
                         **kinds,
                         "marginal": int(at["marginal"]),
                         "outside": int(at["outside"]),
+                        "kinks": int(at["kinks"]),
                         "index_sum": "" if np.isnan(total) else int(total),
-                        "complete": "" if np.isnan(total) else total == 1,
+                        "complete": "" if np.isnan(total) else total == 1 and at["unseen"].item() <= UNSEEN,
                         **{end: int(at[end]) for end in Ends._fields},
                     }
                 )
@@ -131,6 +138,10 @@ class Assay:
         ]
         if outside := int(part["outside"].sum()):
             words.append(f"{outside} of {int(points.sum())} points lie outside the range of visited states")
+        if kinks := int(part["kinks"].sum()):
+            words.append(f"{kinks} lie on the kink of an activation and have no unstable modes that could be told")
+        if marginal := int(part["marginal"].sum()):
+            words.append(f"{marginal} have a mode that neither grows nor decays, and may be places of a continuum")
         total = part["index_sum"].to_numpy()
         if (known := np.isfinite(total)).any():
             words.append(f"indices add up to 1 in {int((total[known] == 1).sum())} of {int(known.sum())}")
@@ -171,6 +182,11 @@ class Assay:
             yield name, figure
 
 
+UNSEEN = 0.05
+"""Share of starts that alone came to their point up to which a search counts as complete."""
+COUNTS = ("points", "marginal", "outside", "kinks", "unseen", "index_sum")
+
+
 def _commonest(kinds: np.ndarray) -> tuple[list[int], int]:
     """The commonest row, and how many are so."""
     rows, counts = np.unique(kinds, axis=0, return_counts=True)
@@ -185,20 +201,23 @@ def _labelled(
     most = max([1, *(len(one.states) for of_member in found for one in of_member)])
     states, real, imaginary = (np.full((*shape, most, width), np.nan) for _ in range(3))
     speed, step, unstable, starts, distance = (np.full((*shape, most), np.nan) for _ in range(5))
-    counts = {name: np.zeros(shape) for name in ("points", "marginal", "outside", "index_sum", *Ends._fields)}
+    counts = {name: np.zeros(shape) for name in COUNTS} | {end: np.zeros(shape) for end in Ends._fields}
     by_modes = np.zeros((*shape, width + 1))
     for m, i in np.ndindex(shape):
         one = found[m][i]
         here, size = (m, i, slice(len(one.states))), np.abs(one.eigenvalues)
-        modes = (size > 1 + MARGIN).sum(1)
+        modes = np.where(one.kinked, np.nan, (size > 1 + MARGIN).sum(1))
         states[here], speed[here], step[here], unstable[here] = one.states, one.speeds, one.steps, modes
         starts[here], distance[here] = one.starts, one.distances
         real[here], imaginary[here] = np.real(one.eigenvalues), np.imag(one.eigenvalues)
-        by_modes[m, i] = np.bincount(modes, minlength=width + 1)
+        by_modes[m, i] = np.bincount(modes[~one.kinked].astype(int), minlength=width + 1)
         counts["points"][m, i] = len(one.states)
         counts["marginal"][m, i] = (np.abs(size - 1) <= MARGIN).any(1).sum()
         counts["outside"][m, i] = one.outside.sum()
-        counts["index_sum"][m, i] = indices(one.eigenvalues).sum() if bounded else np.nan
+        counts["kinks"][m, i] = one.kinked.sum()
+        counts["unseen"][m, i] = one.starts[one.starts == 1].sum() / max(one.starts.sum(), 1)
+        unknown = one.kinked.any() or (np.abs(one.eigenvalues - 1) <= MARGIN).any()
+        counts["index_sum"][m, i] = indices(one.eigenvalues).sum() if bounded and not unknown else np.nan
         for end, number in one.ends._asdict().items():
             counts[end][m, i] = number
     kinds = by_modes[..., : max(1, int(np.flatnonzero(by_modes.any((0, 1))).max(initial=0)) + 1)]
@@ -206,7 +225,9 @@ def _labelled(
     about = {
         "points": "fixed points, or points of cycles",
         "marginal": f"of these with an eigenvalue whose modulus is 1 to {MARGIN:g}",
-        "outside": "of these further from the mean of the visited states than all that starts were drawn from",
+        "outside": "of these further from the mean of the visited states than all of them",
+        "kinks": "of these on the kink of an activation, where there is no Jacobian",
+        "unseen": "share of converged starts that alone came to their point",
         "index_sum": "sum of the signs of det(I - J): 1 where all were found and a ball is mapped into itself",
         "converged": "starts that led to a fixed point",
         "slow": "starts that led to a slow place that is none",

@@ -74,10 +74,11 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ("fixed_points",)
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, input)`: points, index_sum, connections, elsewhere, graph_hash; `(member, input, point)`:
-        unstable, index, leads_elsewhere, followed; `(member, input, edge)`: edge_from, edge_to, edge_starts, ends of
-        edges by their places among the points; `(member, time, trial)`: place; `(member, drive, exponent)`: lyapunov;
-        `(member, drive)`: kaplan_yorke. NaN where there is no such point or edge, and graph_hash where no point."""
+        """Variables `(member, input)`: points, kinks, marginal, index_sum, connections, elsewhere, graph_hash;
+        `(member, input, point)`: unstable, index, leads_elsewhere, followed; `(member, input, edge)`: edge_from,
+        edge_to, edge_starts, ends of edges by their places among the points; `(member, time, trial)`: place; `(member,
+        drive, exponent)`: lyapunov; `(member, drive)`: kaplan_yorke. NaN where there is no such point or edge, and
+        graph_hash where no point, or one of which the unstable modes are not known."""
         fixed = population.needs["fixed_points"]
         inputs = {n: v for n, v in static_inputs(population.task).items() if n in fixed["input"]}
         return xr.merge(
@@ -105,7 +106,9 @@ class Assay:
         eigenvalues = fixed["eigenvalue_real"].to_numpy() + 1j * fixed["eigenvalue_imaginary"].to_numpy()
         signs = {pair: indices(eigenvalues[pair][: len(here.states)]) for pair, here in places.items()}
         result = _topologies.labelled_connections(population.members, list(inputs), places, signs, found)
-        return result.assign(index_sum=(("member", "input"), fixed["index_sum"].to_numpy(), fixed["index_sum"].attrs))
+        of_graph = {name: (("member", "input"), fixed[name].to_numpy(), fixed[name].attrs) for name in FROM_FIXED}
+        result = result.assign(of_graph)
+        return result.assign(graph_hash=result["graph_hash"].where(result["kinks"] + result["marginal"] == 0))
 
     def _trajectories(self, population: Assayed) -> xr.Dataset:
         """At which place every trial is at every look."""
@@ -185,6 +188,8 @@ class Assay:
             yield name, _topologies.draw(of_probe, _pictures.title_of(name, of_probe))
 
 
+FROM_FIXED = ("index_sum", "kinks", "marginal")
+"""Of `fixed_points`, what says how much of a graph is known."""
 _VISITED = functools.partial(search.visited, starts=1)
 
 

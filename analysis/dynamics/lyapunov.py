@@ -23,7 +23,9 @@ from analysis.dynamics.states import Flow
 __all__ = ["exponents", "kaplan_yorke"]
 
 LEAST_GROWTH = 1e-30
-"""A direction that shrinks more in one step has no size left that could be told from 0."""
+"""A direction that shrinks more in one step has no size left that could be told from 0: its exponent is -inf."""
+ROUNDING = 1e-5
+"""Per time step, by which the exponents of single precision may fall short of 0."""
 
 
 def exponents(flow: Flow, states: jax.Array, inputs: jax.Array, count: int, settle: int = 0) -> jax.Array:
@@ -37,7 +39,8 @@ def exponents(flow: Flow, states: jax.Array, inputs: jax.Array, count: int, sett
       settle: first steps that do not count: states come to their attractor in them, and directions to theirs.
 
     Returns:
-      `(row, count)`, by falling size; NaN where a trajectory overflows.
+      `(row, count)`, by falling size; -inf of directions that vanish, as where all ReLU units are silent; NaN where a
+      trajectory overflows.
     """
     rows, width = states.shape
     first = jax.random.normal(jax.random.key(0, impl="threefry2x32"), (width, count), states.dtype)
@@ -56,8 +59,9 @@ def exponents(flow: Flow, states: jax.Array, inputs: jax.Array, count: int, sett
         x, along = jax.vmap(pushed)(x, u, q)
         q, r = jnp.linalg.qr(along)
         size = jnp.abs(jnp.diagonal(r, axis1=1, axis2=2))
-        growth = jnp.where(jnp.isfinite(size), jnp.log(jnp.maximum(size, LEAST_GROWTH)), jnp.nan)
-        return (x, q, total + counts * growth), None
+        growth = jnp.where(size > LEAST_GROWTH, jnp.log(size), -jnp.inf)
+        growth = jnp.where(jnp.isfinite(size), growth, jnp.nan)
+        return (x, q, total + jnp.where(counts > 0, growth, 0)), None
 
     steps = inputs.shape[0]
     counts = (jnp.arange(steps) >= settle).astype(states.dtype)
@@ -78,10 +82,11 @@ def kaplan_yorke(spectrum: np.ndarray, width: int) -> np.ndarray:
       missing, and where one is NaN.
     """
     sums = np.cumsum(spectrum, -1)
-    count = (sums >= 0).sum(-1)
+    count = (sums >= -ROUNDING * np.arange(1, spectrum.shape[-1] + 1)).sum(-1)
     whole = count == spectrum.shape[-1]
     following = np.minimum(count, spectrum.shape[-1] - 1)
-    before = np.take_along_axis(sums, np.maximum(count - 1, 0)[..., None], -1)[..., 0] * (count > 0)
+    before = np.take_along_axis(sums, np.maximum(count - 1, 0)[..., None], -1)[..., 0]
+    before = np.maximum(np.where(count > 0, before, 0), 0)
     size = np.abs(np.take_along_axis(spectrum, following[..., None], -1)[..., 0])
     dimension = count + np.divide(before, size, out=np.zeros_like(before), where=size > 0)
     dimension = np.where(whole, width if spectrum.shape[-1] >= width else np.nan, dimension)

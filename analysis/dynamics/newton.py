@@ -20,6 +20,12 @@ NEWTON_STEPS = 30
 MARGIN = 1e-6
 """An eigenvalue whose modulus is as near to 1 neither grows nor decays."""
 
+BESIDE = 1e-7
+"""Distance at which Jacobians on two sides of a place are compared, of its largest coordinate, or of 1."""
+KINK = 1e-5
+"""Part of the largest entry by which the mean of both may differ from the Jacobian between them: where it is smooth, or
+bends as the square of ReLU does, some 1e-7; on a kink half of what the slope changes by."""
+
 
 class Roots(NamedTuple):
     """Places after Newton's method, of one network.
@@ -35,6 +41,19 @@ class Roots(NamedTuple):
     speeds: jax.Array
     steps: jax.Array
     indices: jax.Array
+
+
+class Spectra(NamedTuple):
+    """The flow's Jacobian at places.
+
+    Attributes:
+      eigenvalues: by falling modulus, `(place, coordinate)`, complex.
+      kinked: whether the flow has a kink there, and so no Jacobian: what it is taken for is that of one of the sides,
+        `(place,)`.
+    """
+
+    eigenvalues: jax.Array
+    kinked: jax.Array
 
 
 def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
@@ -78,10 +97,22 @@ def polished(flow: Flow, states: jax.Array, inputs: jax.Array) -> Roots:
     return Roots(states, speeds, jnp.linalg.norm(step(states, (lu, pivots)), axis=-1), indices)
 
 
-def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> jax.Array:
-    """The eigenvalues of the flow's Jacobian at places, by falling modulus, `(place, coordinate)`, complex."""
-    eigenvalues = jnp.linalg.eigvals(jacobian_of(flow)(states, inputs))
-    return jnp.take_along_axis(eigenvalues, jnp.argsort(-jnp.abs(eigenvalues), axis=-1), axis=-1)
+def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> Spectra:
+    """The eigenvalues of the flow's Jacobian at places, and where it has none.
+
+    A network with ReLU and no bias has a fixed point at 0, where each unit is on its kink: the Jacobian in which all
+    are silent has eigenvalues of 0, although what is beside the point may grow.
+    """
+    jacobian, width = jacobian_of(flow), states.shape[-1]
+    way = jax.random.normal(jax.random.key(0, impl="threefry2x32"), (width,), states.dtype)
+    size = jnp.maximum(1.0, jnp.abs(states).max(-1))
+    way = size[:, None] * (BESIDE / jnp.linalg.norm(way) * way)[None]
+    here, ahead, behind = (jacobian(states + side * way, inputs) for side in (0.0, 1.0, -1.0))
+    turn = jnp.abs(ahead + behind - 2 * here).max((-2, -1)) / 2
+    kinked = turn > KINK * jnp.maximum(1.0, jnp.abs(here).max((-2, -1)))
+    eigenvalues = jnp.linalg.eigvals(here)
+    falling = jnp.argsort(-jnp.abs(eigenvalues), axis=-1)
+    return Spectra(jnp.take_along_axis(eigenvalues, falling, axis=-1), kinked)
 
 
 def indices(eigenvalues: np.ndarray) -> np.ndarray:

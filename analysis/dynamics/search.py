@@ -49,6 +49,8 @@ MOST_PAIRS = 2048
 """Pairs of points that starts are set between in one round."""
 MIDWAY, THIRDS = (1 / 2,), (1 / 3, 2 / 3)
 """Where between two points."""
+WIDE = 1.0
+"""Noise, of the range, on further starts of a network of which no start has come to a fixed point that it must have."""
 
 
 class Settings(NamedTuple):
@@ -78,11 +80,13 @@ class Range(NamedTuple):
       starts: states drawn from those visited, `(member, start, coordinate)`.
       centre: their mean over all visited, `(member, coordinate)`.
       scale: root mean square distance from it, `(member,)`.
+      farthest: the largest distance from it, `(member,)`.
     """
 
     starts: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
+    farthest: np.ndarray
 
     def of(self, member: int) -> "Range":
         """Those of one network."""
@@ -104,12 +108,13 @@ class Found(NamedTuple):
     """The fixed points of one network under one input, and how the starts from visited states ended.
 
     Attributes:
-      states: `(point, coordinate)`, float64, those with fewer unstable modes first.
+      states: `(point, coordinate)`, float64, those with fewer unstable modes first, those on a kink last.
       speeds, steps: |F(x) - x| and the length of Newton's step there, `(point,)`.
-      eigenvalues: by falling modulus, `(point, coordinate)`, complex.
+      eigenvalues: by falling modulus, `(point, coordinate)`, complex; NaN on a kink.
       starts: how many starts came to each, those between points too, `(point,)`.
       distances: from the mean of visited states, of their range, `(point,)`; NaN where that is 0.
-      outside: whether a point lies further from there than all states that starts were drawn from, `(point,)`.
+      outside: whether a point lies further from there than all visited states, `(point,)`.
+      kinked: whether it lies on the kink of an activation, where the flow has no Jacobian, `(point,)`.
       ends: of the starts.
     """
 
@@ -120,11 +125,12 @@ class Found(NamedTuple):
     starts: np.ndarray
     distances: np.ndarray
     outside: np.ndarray
+    kinked: np.ndarray
     ends: Ends
 
 
-def visited(bound: Any, variables: Any, key: Any, inputs: Any, weights: Any, starts: int) -> tuple[Any, Any, Any]:
-    """Some of the states that a network visits on the probe, their mean and range; a function for `Assayed.map`.
+def visited(bound: Any, variables: Any, key: Any, inputs: Any, weights: Any, starts: int) -> tuple[Any, ...]:
+    """The parts of `Range` of the states that a network visits on the probe; a function for `Assayed.map`.
 
     Args:
       inputs: `(stimulus, time, unit)`.
@@ -135,9 +141,9 @@ def visited(bound: Any, variables: Any, key: Any, inputs: Any, weights: Any, sta
     rows = states.reshape(-1, states.shape[-1])
     share = weights.T.reshape(-1) / weights.sum()
     centre = share @ rows
-    scale = jnp.sqrt(share @ ((rows - centre[None]) ** 2).sum(-1))
+    away = ((rows - centre[None]) ** 2).sum(-1)
     picked = jax.random.choice(key, len(rows), (starts,), p=share)
-    return rows[picked], centre, scale
+    return rows[picked], centre, jnp.sqrt(share @ away), jnp.sqrt(jnp.where(share > 0, away, 0).max())
 
 
 @functools.cache
@@ -165,10 +171,7 @@ def fixed_points(
     draw = [np.random.default_rng(zlib.crc32(member.encode())) for member in members]
     shape = (len(members), len(inputs))
     kept = {pair: _Points.none(where.centre.shape[1]) for pair in np.ndindex(shape)}
-    starts = {}
-    for m, i in np.ndindex(shape):
-        noise = draw[m].normal(size=where.starts[m].shape) * settings.spread * where.scale[m]
-        starts[m, i] = where.starts[m] + noise / np.sqrt(where.centre.shape[1])
+    starts = {(m, i): _noisy(where.of(m), settings.spread, draw[m]) for m, i in np.ndindex(shape)}
     ends: dict[tuple[int, int], Ends] = {}
     tried = dict.fromkeys(itertools.product(kept, (MIDWAY, THIRDS)), 0)
     for round_ in range(settings.rounds + 1):
@@ -185,6 +188,8 @@ def fixed_points(
             # Where only some pairs are taken, and find something, the next round may take any.
             is_all = shares is THIRDS or len(between) <= MOST_PAIRS
             tried[pair, shares] = len(now.states) if is_all else 0
+            if round_ == 0 and settings.bounded and not len(now.states):
+                between = _noisy(where.of(pair[0]), WIDE, draw[pair[0]])
             if len(between):
                 starts[pair] = between
         if not starts or round_ == settings.rounds:
@@ -246,6 +251,12 @@ class _Points(NamedTuple):
         return _Points(*(part[rows] for part in both))._replace(starts=np.bincount(groups, both.starts))
 
 
+def _noisy(where: Range, spread: float, draw: np.random.Generator) -> np.ndarray:
+    """A network's starts from visited states, with noise on them, of its range."""
+    noise = draw.normal(size=where.starts.shape) * spread * where.scale
+    return where.starts + noise / np.sqrt(where.starts.shape[1])
+
+
 def _between(points: np.ndarray, tried: int, shares: Sequence[float], draw: np.random.Generator) -> np.ndarray:
     """Starts between every two points, or some of very many, at these shares of the way, and at the mean of all; not
     between two of the first, `tried`, which have had theirs."""
@@ -258,10 +269,12 @@ def _between(points: np.ndarray, tried: int, shares: Sequence[float], draw: np.r
     return np.concatenate([*((1 - share) * from_ + share * to for share in shares), points.mean(0, keepdims=True)])
 
 
-def _ordered(points: _Points, eigenvalues: np.ndarray, where: Range, ends: Ends) -> Found:
+def _ordered(points: _Points, spectra: Any, where: Range, ends: Ends) -> Found:
+    eigenvalues, kinked = spectra
+    eigenvalues = np.where(kinked[:, None], complex(np.nan, np.nan), eigenvalues)
     unstable = (np.abs(eigenvalues) > 1).sum(1)
-    order = np.lexsort((np.abs(eigenvalues[:, 0]) if len(unstable) else unstable, unstable))
-    away, visited = (cdist(states, where.centre[None])[:, 0] for states in (points.states, where.starts))
+    order = np.lexsort((np.abs(eigenvalues[:, 0]) if len(unstable) else unstable, unstable, kinked))
+    away = cdist(points.states, where.centre[None])[:, 0]
     return Found(
         points.states[order],
         points.speeds[order],
@@ -269,7 +282,8 @@ def _ordered(points: _Points, eigenvalues: np.ndarray, where: Range, ends: Ends)
         eigenvalues[order],
         points.starts[order],
         away[order] / where.scale if where.scale > 0 else np.full(len(order), np.nan),
-        away[order] > visited.max(),
+        away[order] > where.farthest * (1 + 1e-6),
+        kinked[order],
         ends,
     )
 
@@ -359,10 +373,11 @@ class _Search:
         none = _Points.none(self.where.centre.shape[1])
         return {pair: none._replace(**given[pair]._asdict()) if given else none for pair in candidates}
 
-    def spectra(self, points: Places) -> Places:
-        """The eigenvalues at points, `(point, coordinate)`."""
+    def spectra(self, points: Places) -> dict[tuple[int, int], Any]:
+        """Of the Jacobians at points, `newton.Spectra`."""
         given = at_places(self.run, self.members, self._spectra, points, self.inputs)
-        return given or dict.fromkeys(points, np.zeros((0, self.where.centre.shape[1]), complex))
+        none = np.zeros((0, self.where.centre.shape[1]), complex), np.zeros(0, bool)
+        return given or dict.fromkeys(points, none)
 
 
 @functools.cache

@@ -14,6 +14,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from zoo.spec.own_parts import texts_of
+
 __all__ = ["source_hash"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +28,8 @@ def source_hash(*modules: str) -> str:
     """A hash of the source of modules and of everything that they import of this program.
 
     Args:
-      modules: dotted names; one of another program counts alone, one without a file is never the same again.
+      modules: dotted names; one of another program counts alone; one of a zoo's own parts with what is kept of it,
+        whichever place of this process it was loaded into; one without a source is never the same again.
     """
     waiting, texts = list(modules), {}
     while waiting:
@@ -35,9 +38,10 @@ def source_hash(*modules: str) -> str:
             continue
         texts[name] = _text(name) or (uuid.uuid4().hex if name in modules else "")
         waiting += _imported(name)
+    named = {_stable(name): text for name, text in texts.items()}
     hashed = hashlib.sha256()
-    for name in sorted(texts):
-        hashed.update(f"{name}\x1f{texts[name]}\x1f".encode())
+    for name in sorted(named):
+        hashed.update(f"{name}\x1f{named[name]}\x1f".encode())
     return hashed.hexdigest()[:32]
 
 
@@ -47,10 +51,17 @@ def _text(name: str) -> str:
     for file in (path.parent / f"{path.name}.py", path / "__init__.py"):
         if file.is_file():
             return file.read_text(encoding="utf-8")
+    if own := texts_of(name):
+        return "\n".join(f"# {part}\n{text}" for part, text in sorted(own.items()))
     try:
         return inspect.getsource(sys.modules[name])
     except (KeyError, OSError, TypeError):
         return ""
+
+
+def _stable(name: str) -> str:
+    """A module's name; of one's own without the number of its place, which is another in every process."""
+    return f"own_parts.{name.rpartition('.')[2]}" if texts_of(name) else name
 
 
 @functools.cache

@@ -165,6 +165,11 @@ def place_of_class(cls: type) -> Place | None:
     return _places.get(module)
 
 
+def texts_of(module: str) -> dict[str, str]:
+    """What is kept of a module of one's own, by its full name, see `Place.texts`; {} of any other module."""
+    return _places[module].texts(module.rpartition(".")[2]) if module in _places else {}
+
+
 def meet(kind: str, cls: type) -> bool:
     """Whether this is a class of one's own; if so it is found by its name from now on.
 

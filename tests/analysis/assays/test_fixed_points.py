@@ -14,11 +14,21 @@ from tests.analysis.assayed_zoo import assayed
 from zoo.tasks import context, flipflop, sine
 
 
-def found(moduli: list[list[complex]]) -> Found:
+def found(moduli: list[list[complex]], came: float = 20.0, kinked: bool = False) -> Found:
     eigenvalues = np.array(moduli, complex).reshape(-1, 2)
     count = len(eigenvalues)
-    none, starts, outside = np.zeros(count), np.full(count, 20.0), np.arange(count) < 1
-    return Found(np.ones((count, 2)), none, none, eigenvalues, starts, none, outside, Ends(60, 1, 2, 1, 0))
+    none, starts, outside = np.zeros(count), np.full(count, came), np.arange(count) < 1
+    at_kink = np.arange(count) >= count - kinked
+    ends = Ends(60, 1, 2, 1, 0)
+    return Found(np.ones((count, 2)), none, none, eigenvalues, starts, none, outside, at_kink, ends)
+
+
+def table_of(*by_input: Found, bounded: bool = True) -> pd.DataFrame:
+    result = _labelled(["m"], ["no pulse", "pulse"][: len(by_input)], ["h[0]", "h[1]"], [[*by_input]], bounded)
+    labels = {"trained": ("member", [True]), "probe_name": ("member", ["flipflop"]), "probe": ("member", ["a"])}
+    ((name, table),) = Assay().tables(result.assign_coords(labels))
+    assert name == "flipflop"
+    return table
 
 
 def test_the_index_of_a_point_turns_with_every_real_eigenvalue_above_1_and_with_no_other() -> None:
@@ -28,12 +38,11 @@ def test_the_index_of_a_point_turns_with_every_real_eigenvalue_above_1_and_with_
         assert np.sign(np.prod(1 - values).real) == sign
 
 
+PAIR: list[list[complex]] = [[0.5, 0.1], [0.6, 0.1], [1.3, 0.1]]
+
+
 def test_the_table_counts_points_by_their_unstable_modes() -> None:
-    pair = [[0.5, 0.1], [0.6, 0.1], [1.3, 0.1]]
-    result = _labelled(["m"], ["no pulse", "pulse"], ["h[0]", "h[1]"], [[found(pair), found([])]], bounded=True)
-    labels = {"trained": ("member", [True]), "probe_name": ("member", ["flipflop"]), "probe": ("member", ["a"])}
-    ((name, table),) = Assay().tables(result.assign_coords(labels))
-    assert name == "flipflop"
+    table = table_of(found(PAIR), found([]))
     first = table.iloc[0]
     assert first[["member", "trained", "input", "points", "unstable_0", "unstable_1"]].tolist() == [
         *("m", True, "no pulse", 3, 2, 1)
@@ -44,9 +53,27 @@ def test_the_table_counts_points_by_their_unstable_modes() -> None:
     assert table.iloc[1][["points", "index_sum", "complete"]].tolist() == [0, 0, False]
 
 
+@pytest.mark.parametrize(("came", "complete"), [(1.0, False), (2.0, True)])
+def test_points_that_one_start_each_came_to_are_no_complete_search_though_their_indices_add_up_to_1(
+    came: float, complete: bool
+) -> None:
+    assert table_of(found(PAIR, came))[["index_sum", "complete"]].to_numpy().tolist() == [[1, complete]]
+
+
+def test_a_point_on_a_kink_counts_but_has_no_unstable_modes_and_leaves_no_index_sum() -> None:
+    kink = [[complex(np.nan, np.nan)] * 2]
+    (row,) = table_of(found([*PAIR, *kink], kinked=True)).to_dict("records")
+    assert [row[name] for name in ("points", "unstable_0", "unstable_1", "kinks")] == [4, 2, 1, 1]
+    assert [row["index_sum"], row["complete"]] == ["", ""]
+
+
+def test_a_point_of_a_continuum_has_no_index() -> None:
+    (row,) = table_of(found([[1.0, 0.3], [0.5, 0.3]])).to_dict("records")
+    assert [row["points"], row["marginal"], row["index_sum"]] == [2, 1, ""]
+
+
 def test_where_no_ball_is_mapped_into_itself_there_is_no_index_sum() -> None:
-    result = _labelled(["m"], ["x"], ["h[0]", "h[1]"], [[found([[1.3, 0.1]])]], bounded=False)
-    assert np.isnan(result["index_sum"]).all()
+    assert table_of(found([[1.3, 0.1]]), bounded=False)["index_sum"].tolist() == [""]
 
 
 def test_the_table_of_a_zoo_has_a_row_per_network_state_and_input() -> None:
@@ -54,7 +81,7 @@ def test_the_table_of_a_zoo_has_a_row_per_network_state_and_input() -> None:
     table = pd.read_csv(artefacts.assay_table(assayed(), "flipflop", "fixed_points"))
     assert len(table) == result.sizes["member"] * result.sizes["input"]
     assert {"member", "trained", "input", "points", "unstable_0", "index_sum", "complete"} <= set(table)
-    assert (table["points"] == table.filter(like="unstable_").sum(axis=1)).all()
+    assert (table["points"] - table["kinks"] == table.filter(like="unstable_").sum(axis=1)).all()
     assert (result["newton_step"].max() < 1e-5) & (result["speed"].max() < 1e-8)
 
 

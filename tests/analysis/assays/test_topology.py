@@ -216,3 +216,16 @@ def test_the_distances_of_a_zoo_are_a_comparison_of_its_networks() -> None:
     assert comparison.of_task is not None
     assert comparison.of_task.assay == "topology"
     assert artefacts.path_of(assayed(), "flipflop-topology", artefacts.FIELDS).exists()
+
+
+def test_a_network_with_a_point_on_a_kink_has_no_graph_and_the_line_says_so() -> None:
+    def silent(variables: Any, x: Any, inputs: Any) -> Any:
+        """Without a bias each unit is on the kink of its ReLU at 0, whence some directions grow."""
+        return 1.5 * jnp.maximum(x, 0) @ jnp.asarray([[1.0, -1.0], [0.5, 1.0]]) * variables["gain"]
+
+    result = assayed_network(silent, {"m": {"gain": np.ones(())}}, bounded=False)
+    assert result["kinks"].to_numpy().tolist() == [[1]]
+    assert np.isnan(result["graph_hash"]).all()
+    assert _topologies.graphs_of(result) == [None]
+    line = _topologies.line_of(result.assign_coords(model=("member", ["silent"])))
+    assert "1 network with a point on the kink of an activation, or with a mode" in line

@@ -66,4 +66,5 @@ def everywhere(members: int, width: int, starts: int, scale: float = 1.0) -> Ran
     """Starts that are drawn about 0, as if the networks had been there."""
     draw = np.random.default_rng(0)
     states = draw.normal(size=(members, starts, width)) * scale / np.sqrt(width)
-    return Range(states, np.zeros((members, width), np.float32), np.full(members, scale, np.float32))
+    farthest = np.linalg.norm(states, axis=-1).max(1)
+    return Range(states, np.zeros((members, width), np.float32), np.full(members, scale, np.float32), farthest)

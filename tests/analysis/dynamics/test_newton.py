@@ -6,8 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from analysis.dynamics.newton import polished, spectra
+from models._layers import ACTIVATIONS
 
 
 def test_a_root_is_exact_and_its_newton_step_short() -> None:
@@ -55,6 +57,33 @@ def test_spectra_are_the_jacobians_by_falling_modulus() -> None:
         return x @ matrix.T
 
     with jax.enable_x64(True):
-        found = np.asarray(spectra(flow, jnp.zeros((2, 5)), jnp.zeros((2, 1))))
+        found = np.asarray(spectra(flow, jnp.zeros((2, 5)), jnp.zeros((2, 1))).eigenvalues)
     assert (np.diff(np.abs(found), axis=1) <= 1e-12).all()
     np.testing.assert_allclose(np.sort_complex(found[1]), np.sort_complex(np.linalg.eigvals(matrix)), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("activation", "place", "kinked"),
+    [
+        ("relu", 0.0, True),
+        ("relu", 1e-9, True),
+        ("relu", 0.3, False),
+        ("relu", -3.0, False),
+        ("retanh", 0.0, True),
+        ("power", 0.0, False),
+        ("elu", 0.0, False),
+        ("tanh", 0.0, False),
+        ("tanh", 30.0, False),
+    ],
+)
+def test_a_place_on_a_kink_is_told_from_one_where_the_flow_is_smooth_or_merely_curved(
+    activation: str, place: float, kinked: bool
+) -> None:
+    weights = 20 * np.random.default_rng(0).normal(size=(5, 5))
+
+    def flow(x: Any, u: Any) -> Any:
+        return ACTIVATIONS[activation](x) @ weights.T
+
+    with jax.enable_x64(True):
+        at = jnp.full((1, 5), 40.0).at[0, 2].set(place)
+        assert spectra(flow, at, jnp.zeros((1, 1))).kinked.tolist() == [kinked]

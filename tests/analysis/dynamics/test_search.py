@@ -91,7 +91,7 @@ def test_starts_a_third_of_the_way_follow_unless_the_indices_add_up_to_1(
         return x - sign * (0.3 * x * (x + 0.5) * (x - 0.5) + 0.1 * jnp.exp(-(((x - 0.1647) / 0.004) ** 2)))
 
     starts = np.tile([[[-0.5], [0.5], [0.0]]], (1, 5, 1))
-    where = search.Range(starts, np.zeros((1, 1), np.float32), np.full(1, 0.5, np.float32))
+    where = search.Range(starts, np.zeros((1, 1), np.float32), np.full(1, 0.5, np.float32), np.full(1, 0.5))
     settings = SETTINGS._replace(bounded=bounded)
     ((one,),) = search.fixed_points(runner(Planted(step, 1), {"m": {}}), ["m"], where, np.zeros((1, 1)), settings)
     assert (len(one.states) > 3) == is_more

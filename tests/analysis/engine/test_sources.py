@@ -7,6 +7,7 @@ import pytest
 
 from analysis.engine import sources
 from analysis.engine.sources import source_hash
+from zoo.spec.own_parts import of_folder
 
 FILES = {
     "analysis/assays/__init__.py": "",
@@ -54,3 +55,17 @@ def test_what_has_no_source_is_never_the_same_again() -> None:
 def test_a_networks_code_counts_in_a_measure_of_it() -> None:
     names = ("analysis.assays.lesions", "models.vanilla")
     assert source_hash(*names) != source_hash(names[0], "models.gru")
+
+
+def test_a_part_of_ones_own_is_the_same_in_every_process_and_another_with_what_it_imports(tmp_path: Path) -> None:
+    """Each place numbers its modules anew, as each process does that reads a zoo directory."""
+    (tmp_path / "beside.py").write_text("from models import vanilla")
+    (tmp_path / "mine.py").write_text("import beside\nclass Task: ...")
+
+    def hashed() -> str:
+        return source_hash(of_folder(tmp_path).load("mine").__name__)
+
+    first = hashed()
+    assert hashed() == first
+    (tmp_path / "beside.py").write_text("from models import gru")
+    assert hashed() != first
