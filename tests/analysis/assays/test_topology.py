@@ -220,10 +220,10 @@ def test_the_distances_of_a_zoo_are_a_comparison_of_its_networks() -> None:
 
 def test_a_network_with_a_point_on_a_kink_has_no_graph_and_the_line_says_so() -> None:
     def silent(variables: Any, x: Any, inputs: Any) -> Any:
-        """Without a bias each unit is on the kink of its ReLU at 0, whence some directions grow."""
-        return 1.5 * jnp.maximum(x, 0) @ jnp.asarray([[1.0, -1.0], [0.5, 1.0]]) * variables["gain"]
+        """Without a bias each unit is on the kink of its ReLU at 0."""
+        return jnp.maximum(variables["gain"][None] * x[:, ::-1] + inputs, 0)
 
-    result = assayed_network(silent, {"m": {"gain": np.ones(())}}, bounded=False)
+    result = assayed_network(silent, {"m": {"gain": np.full(2, 0.5)}})
     assert result["kinks"].to_numpy().tolist() == [[1]]
     assert np.isnan(result["graph_hash"]).all()
     assert _topologies.graphs_of(result) == [None]
