@@ -20,11 +20,11 @@ NEWTON_STEPS = 30
 MARGIN = 1e-6
 """An eigenvalue whose modulus is as near to 1 neither grows nor decays."""
 
-BESIDE = 1e-7
+BESIDE = 1e-8
 """Distance at which Jacobians on two sides of a place are compared, of its largest coordinate, or of 1."""
 KINK = 1e-5
-"""Part of the largest entry by which the mean of both may differ from the Jacobian between them: where it is smooth, or
-bends as the square of ReLU does, some 1e-7; on a kink half of what the slope changes by."""
+"""Part of the largest entry by which they may differ: by some 1e-8 where the flow is smooth, or bends as the square of
+ReLU does; on a kink by what the slope changes by."""
 
 
 class Roots(NamedTuple):
@@ -108,8 +108,7 @@ def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> Spectra:
     size = jnp.maximum(1.0, jnp.abs(states).max(-1))
     way = size[:, None] * (BESIDE / jnp.linalg.norm(way) * way)[None]
     here, ahead, behind = (jacobian(states + side * way, inputs) for side in (0.0, 1.0, -1.0))
-    turn = jnp.abs(ahead + behind - 2 * here).max((-2, -1)) / 2
-    kinked = turn > KINK * jnp.maximum(1.0, jnp.abs(here).max((-2, -1)))
+    kinked = jnp.abs(ahead - behind).max((-2, -1)) > KINK * jnp.maximum(1.0, jnp.abs(here).max((-2, -1)))
     eigenvalues = jnp.linalg.eigvals(here)
     falling = jnp.argsort(-jnp.abs(eigenvalues), axis=-1)
     return Spectra(jnp.take_along_axis(eigenvalues, falling, axis=-1), kinked)

@@ -62,11 +62,16 @@ def test_spectra_are_the_jacobians_by_falling_modulus() -> None:
     np.testing.assert_allclose(np.sort_complex(found[1]), np.sort_complex(np.linalg.eigvals(matrix)), atol=1e-10)
 
 
+HALVED = {"halved": lambda x: jnp.maximum(x, 0)}
+"""ReLU with a slope of 1/2 at 0, as automatic derivatives have it."""
+
+
 @pytest.mark.parametrize(
     ("activation", "place", "kinked"),
     [
         ("relu", 0.0, True),
         ("relu", 1e-9, True),
+        ("halved", 0.0, True),
         ("relu", 0.3, False),
         ("relu", -3.0, False),
         ("retanh", 0.0, True),
@@ -82,7 +87,7 @@ def test_a_place_on_a_kink_is_told_from_one_where_the_flow_is_smooth_or_merely_c
     weights = 20 * np.random.default_rng(0).normal(size=(5, 5))
 
     def flow(x: Any, u: Any) -> Any:
-        return ACTIVATIONS[activation](x) @ weights.T
+        return (ACTIVATIONS | HALVED)[activation](x) @ weights.T
 
     with jax.enable_x64(True):
         at = jnp.full((1, 5), 40.0).at[0, 2].set(place)
