@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import artefacts
 from analysis.engine.journal import result_key
+from analysis.engine.progress import SILENT, Progress, telling
 from analysis.engine.sources import source_hash
 from analysis.measures import _choice
 from analysis.report.assay_results import ASSAY_PREFIX
@@ -97,11 +98,14 @@ def run_study(
     trained = load(path)
     refused = [sentence for request in study.comparisons() for sentence in _compared(trained, request, say)]
     refused += [sentence for step in study.assays() for sentence in _assayed(path, step, say)]
-    for line in report(path):
-        say(line)
-    claims = asked(study, trained, say)
-    write_atomically(path / CLAIMS, claims.to_csv(index=False).encode())
-    _draw(study, trained, say)
+    with telling(say) as progress:
+        progress.doing("report, its tables and pictures")
+        for line in report(path):
+            progress.say(line)
+        claims = asked(study, trained, progress)
+        write_atomically(path / CLAIMS, claims.to_csv(index=False).encode())
+        progress.doing("pictures of the study")
+        _draw(study, trained, progress.say)
     about = [*facts(trained), *refused]
     title = f"{study_name(study)}: {study.source}"
     write_atomically(path / PAGE, page(title, about, study.ours, claims, _pictures(path)).encode())
@@ -143,15 +147,12 @@ def study_name(study: Any) -> str:
     return name_of(study).replace("_", "-")
 
 
-def asked(study: Any, trained: Trained, say: Callable[[str], Any] = print) -> pd.DataFrame:
+def asked(study: Any, trained: Trained, progress: Progress = SILENT) -> pd.DataFrame:
     """Every claim, asked of all networks and of those that solved their task; the untrained value stands beside."""
-    questions, rows, said = list(study.questions()), [], time.monotonic()
+    questions, rows = list(study.questions()), []
     results = {state: Results(trained, state) for state in ASKED_STATES}
     all_solved = len(results[SOLVED].members) == len(results[ALL].members)
-    for i, question in enumerate(questions):
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
-            say(f"claims: {i} of {len(questions)} asked")
+    for question in progress.over(questions, "claims asked", len(questions)):
         untrained = _answer(question, results[BEFORE])
         of_all = _answer(question, results[ALL])
         of_solved = of_all if all_solved else _answer(question, results[SOLVED])

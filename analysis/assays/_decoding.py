@@ -47,13 +47,16 @@ class Variable(NamedTuple):
 
 def variable_of(values: np.ndarray, most: int) -> Variable | None:
     """A condition of the probe, ready to be decoded: classes if it is text or at most so many whole numbers, else a
-    number; None where it does not vary, or is text of more values."""
+    number. None where it does not vary, is text of more values, or has fewer than two stimuli a class: there is nothing
+    to learn a class from when its only stimulus is held out."""
     values = np.asarray(values)
     kinds, places = np.unique(values, return_inverse=True)
     is_number = values.dtype.kind in "iufb"
     if len(kinds) < 2 or (not is_number and len(kinds) > most):
         return None
     if not is_number or (values.dtype.kind in "iub" and len(kinds) <= most):
+        if len(values) < 2 * len(kinds):
+            return None
         return Variable(places.reshape(values.shape).astype(np.float64), len(kinds))
     return Variable(values.astype(np.float64), 0)
 

@@ -112,7 +112,7 @@ class Assay:
         found = {name: _decoding.variable_of(values, self.classes) for name, values in conditions.items()}
         variables = {name: variable for name, variable in found.items() if variable is not None}
         every = kept_every(probe, self.time_step or None)
-        kept = np.arange(0, probe.steps, every)
+        kept = np.arange((probe.steps - 1) % every, probe.steps, every)  # the last step is one of them
         folds = _decoding.folds_of(stimuli, variables, min(self.folds, stimuli), FOLDS_SEED)
         return _state_figures.Design(
             names,
@@ -175,18 +175,19 @@ class Assay:
         for name, layer, part in _pictures.layer_slices(result):
             words = []
             for state, of_state in _pictures.states(part):
-                shares = of_state["explained"].sum("component", skipna=False).to_numpy()
+                shares = of_state["explained"].sum("component", min_count=1).to_numpy()
                 if not (known := np.isfinite(shares)).any():
                     words.append(f"{state} none: constant in all networks")
                     continue
-                joint = of_state["joint_explained"].sum("component", skipna=False).to_numpy()[known]
+                joint = of_state["joint_explained"].sum("component", min_count=1).to_numpy()[known]
                 words.append(
                     f"{state} {np.median(shares[known]):.1%} (median of {known.sum()}), "
                     f"{np.median(joint):.1%} of the condition means along joint ones, participation ratio "
                     f"{np.nanmedian(of_state['participation_ratio']):.3g}"
                 )
             stimuli = _pictures.span(part["stimuli"])
-            what = f"variance in {self.components} principal components"
+            fewer = "up to " * bool((part["units"] < self.components).any())
+            what = f"variance in {fewer}{self.components} principal components"
             lines.append(f"{name} at {layer}, {what}: {'; '.join(words)}; n = {stimuli} stimuli")
             for variable in _decoded_in(part):
                 lines.append(self._decoding_line(name, layer, variable, part.sel(task_variable=variable)))

@@ -191,8 +191,9 @@ def test_activity_that_is_constant_at_a_time_predicts_the_mean() -> None:
 
 def test_few_whole_numbers_and_texts_are_classes_and_others_numbers() -> None:
     of = _decoding.variable_of
-    assert of(np.array([0, 1, 1, 5]), 8) == (pytest.approx([0, 1, 1, 2]), 3)
-    assert of(np.array(["b", "a", "b"]), 8) == (pytest.approx([1, 0, 1]), 2)
+    assert of(np.array([0, 1, 1, 5, 5, 0]), 8) == (pytest.approx([0, 1, 1, 2, 2, 0]), 3)
+    assert of(np.array(["b", "a", "b", "a"]), 8) == (pytest.approx([1, 0, 1, 0]), 2)
+    assert of(np.array(["b", "a", "b"]), 8) is None, "nothing to learn a class from"
     assert of(np.array([0.5, 1.5, 0.5]), 8) == (pytest.approx([0.5, 1.5, 0.5]), 0)
     assert of(np.arange(20), 8) == (pytest.approx(np.arange(20)), 0)
     assert of(np.zeros(5, int), 8) is None
@@ -203,7 +204,7 @@ def test_trajectories_are_by_the_condition_that_is_asked_for_and_many_values_are
     given = population("vanilla")
     found = state_space.Assay(by="pulses", time_step=20.0).run(given)
     assert all("pulses" in name for name in found["condition"].to_numpy().tolist())
-    assert found["time"].to_numpy().tolist() == [0.0, 20.0, 40.0, 60.0]
+    assert found["time"].to_numpy().tolist() == [10.0, 30.0, 50.0, 70.0], "the last step is one of them"
     names, groups = state_space._groups("hz", np.arange(30.0), lambda by, value: f"{value:g}")
     assert len(names) == 12
     assert names[0] == "hz 0 to hz 2"
@@ -230,3 +231,12 @@ def test_the_table_has_a_row_per_network_state_and_layer() -> None:
         "state_best_time",
         "state_chance",
     } <= set(table)
+
+
+def test_networks_of_fewer_units_than_components_have_a_share_of_those_that_there_are() -> None:
+    labels = {"trained": True, "probe_name": "flipflop", "probe": "a"}
+    found = state_space.Assay(components=99).run(population("vanilla"))
+    count = found.sizes["member"]
+    labelled = found.assign_coords({name: ("member", [value] * count) for name, value in labels.items()})
+    (line, *_) = state_space.Assay(components=99).lines(labelled)
+    assert "variance in up to 99 principal components: trained 100.0%" in line
