@@ -236,7 +236,9 @@ def labelled(
     for name, (long, units) in words.items():
         values = np.broadcast_to(np.asarray(about[name], np.float64), len(members))
         of_member[name] = ("member", values, {"long_name": long, "units": units})
+    points = known.astype(np.float64)
     variables = {
+        "has_point": (("member", "input"), points, {"long_name": "1 where the network has a fixed point"}),
         "perturbed": (("member", "kind", "level", "draw"), score, {"long_name": "score when perturbed"}),
         "unmodified": (
             ("member", "input"),

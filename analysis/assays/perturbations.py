@@ -43,7 +43,7 @@ class Assay:
       window: beginning and end, ms from the beginning of the trial; the second half where none is given.
       noise: levels, in standard deviations of each unit.
       fractions: of the units that are silenced, clamped or driven, at least one unit each.
-      numbers: of these units, in place of fractions.
+      numbers: of these units, in place of fractions; a network of fewer units is not perturbed at that number.
       drive: how far they are driven, in standard deviations of each.
       draws: of units, of noise, and of random modes.
       modes: how many linear modes are removed, one after the other, the leading ones.
@@ -52,9 +52,9 @@ class Assay:
     """
 
     window: tuple[float, ...] = ()
-    noise: tuple[float, ...] = setting((0.1, 0.3, 1.0, 3.0), least=0.0)
-    fractions: tuple[float, ...] = setting((0.125, 0.25, 0.5, 1.0), least=0.0, most=1.0)
-    numbers: tuple[int, ...] = setting((), least=0)
+    noise: tuple[float, ...] = setting((0.1, 0.3, 1.0, 3.0), above=0.0)
+    fractions: tuple[float, ...] = setting((0.125, 0.25, 0.5, 1.0), above=0.0, most=1.0)
+    numbers: tuple[int, ...] = setting((), least=1)
     drive: Static[float] = 2.0
     draws: int = setting(10, least=1)
     modes: int = setting(6, least=1)
@@ -65,14 +65,15 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ("fixed_points",)
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, kind, level, draw)`: perturbed, the score; `(member, input, rank)`: without_mode, the
+        """Variables `(member, kind, level, draw)`: perturbed, the score; `(member, input)`: has_point; `(member, input,
+        rank)`: without_mode, the
         score without it, modulus, time_constant, period, norm; `(member, input, rank, draw)`: without_random; `(member,
         input)`: unmodified, the score of the system that modes are removed from; `(member,)`: intact, chance, begin,
         end, trials. NaN where a kind has no such level, and where a network has no fixed point or no such mode."""
         if not hasattr(population.model, "outputs_of"):
             raise ValueError(f"{name_of(population.model)} has no outputs_of; perturbations are of a model with one.")
-        window = self._window(population.task)
-        levels = dict(zip(INTERVENTIONS, (self.noise, *[self.numbers or self.fractions] * (len(INTERVENTIONS) - 1))))
+        window, units = self._window(population.task), self._numbers(population) or self.fractions
+        levels = dict(zip(INTERVENTIONS, (self.noise, *[units] * (len(INTERVENTIONS) - 1))))
         interventions = _perturbed.intervening(
             window, tuple(levels.items()), bool(self.numbers), self.drive, self.draws, self.trials
         )
@@ -90,6 +91,13 @@ class Assay:
         return _perturbed.labelled(
             population.members, about, levels, scores, named, removals, unmodified, without, float(dt)
         )
+
+    def _numbers(self, population: Assayed) -> tuple[int, ...]:
+        """Those of the numbers of units that the networks have."""
+        units = population.layers["rate"][-1]
+        if self.numbers and min(self.numbers) > units:
+            raise ValueError(f"numbers is {self.numbers}, and {name_of(population.model)} has {units} units here.")
+        return tuple(number for number in self.numbers if number <= units)
 
     def _window(self, task: Any) -> tuple[int, int]:
         """The first time step of the window, and the first after it."""
@@ -150,28 +158,32 @@ class Assay:
     def _mode_lines(self, name: str, of_probe: xr.Dataset) -> Iterator[str]:
         for input_ in of_probe["input"].to_numpy().tolist():
             of_input, words = of_probe.sel(input=input_), []
+            if of_input["has_point"].isnull().all():  # another task's input
+                continue
             for state, part in _pictures.states(of_input):
                 known = np.flatnonzero(np.isfinite(part["unmodified"]))
                 if not len(known):
-                    has_point = np.isfinite(part["modulus"]).any()
-                    why = "no trial's input is nearest to it" if has_point else "no fixed point"
+                    why = "no trial's input is nearest to it" if part["has_point"].any() else "no fixed point"
                     words.append(f"{state} none: {why} in any of {part.sizes['member']}")
                     continue
                 of_known = part.isel(member=known)
                 lost = (of_known["unmodified"] - of_known["without_mode"]).to_numpy()
                 random = (of_known["unmodified"] - of_known["without_random"]).to_numpy()
-                by_rank = ", ".join(f"{x:.3g}" for x in _pictures.quantile(lost, 0.5))
-                at_random = _pictures.quantile(np.median(random[:, 0], axis=1), 0.5)
-                missing = part.sizes["member"] - len(known)
-                words.append(
-                    f"{state} {by_rank} (medians of {len(known)}"
-                    + (f", {missing} without a fixed point" if missing else "")
-                    + f"; {float(at_random):.3g} for a random mode of the first one's norm)"
-                )
-            if any("medians" in each for each in words) or np.isfinite(of_input["intact"]).any():
-                of = "the linear system" if self.system == "linear" else "the network"
-                what = f"{_pictures.score_of(of_probe)} lost without one linear mode of {of}, the leading first"
-                yield f"{name}, {input_}, {what}: {'; '.join(words)}"
+                there = np.isfinite(lost).any(0)
+                by_rank = ", ".join(f"{x:.3g}" for x in _pictures.quantile(lost, 0.5)[there])
+                at_random = float(_pictures.quantile(np.median(random[:, 0], axis=1), 0.5))
+                counts = np.isfinite(lost).sum(0)[there]
+                notes = [f"medians of {counts.max(initial=0)}"]
+                if len(counts) and counts.min() < counts.max():
+                    notes[0] += f" to {counts.min()}, which have so many modes"
+                if missing := part.sizes["member"] - len(known):
+                    notes.append(f"{missing} without a fixed point")
+                if np.isfinite(at_random):
+                    notes.append(f"{at_random:.3g} for a random mode of the first one's norm")
+                words.append(f"{state} {by_rank or 'no mode'} ({'; '.join(notes)})")
+            of = "the linear system" if self.system == "linear" else "the network"
+            what = f"{_pictures.score_of(of_probe)} lost without one linear mode of {of}, the leading first"
+            yield f"{name}, {input_}, {what}: {'; '.join(words)}"
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe, the score over the level of every kind, and without each mode."""
@@ -201,9 +213,10 @@ class Assay:
             for axes in (*panels, last):
                 axes.axhline(chance, color="0.6", ls=":", lw=1)
             room = max(best - chance, 0.1)
-            last.set_ylim(chance - 0.75 * room, best + 0.08 * room)
+            bottom = min([chance - 0.75 * room, *(axes.dataLim.y0 for axes in panels if axes.lines)])
+            last.set_ylim(max(bottom, chance - 3 * room) - 0.08 * room, best + 0.08 * room)
             first = figure.axes[0]
-            first.set_ylabel(f"{_pictures.score_of(of_probe)} (median, quartiles)\n(dotted: chance)")
+            first.set_ylabel(f"{_pictures.score_of(of_probe)}\n(median, quartiles;\ndotted: chance)")
             first.legend(fontsize=7)
             begin, end = (_pictures.span(of_probe[n]) for n in ("begin", "end"))
             title = f"{_pictures.title_of(name, of_probe)}, {begin} to {end} ms; modes: whole trials"

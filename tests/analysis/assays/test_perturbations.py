@@ -146,6 +146,25 @@ def test_a_network_without_a_fixed_point_has_no_modes_and_the_line_says_so() -> 
     lines = Assay().lines(result)
     assert "trained none: no fixed point in any of 2" in lines[-1]
     assert list(Assay().figures(result))
+    of_another_task = result.assign(has_point=result["has_point"] * np.nan)
+    assert not any("linear mode" in line for line in Assay().lines(of_another_task))
+
+
+def test_modes_that_no_network_has_are_not_told() -> None:
+    found = Assay(noise=(), fractions=(), draws=1, modes=99).run(given())
+    labels = {"trained": ("member", [True] * 2), "probe_name": ("member", ["flipflop"] * 2)}
+    result = found.assign_coords(labels)
+    result.attrs["name"] = "perturbations"
+    (line,) = Assay().lines(result)
+    assert "nan" not in line
+    assert "medians of 2" in line
+
+
+def test_numbers_of_units_that_the_networks_do_not_have_are_left_out_or_refused() -> None:
+    found = Assay(noise=(), numbers=(2, 99), draws=1, modes=1).run(given())
+    assert found["level"].to_numpy().tolist() == [2.0]
+    with pytest.raises(ValueError, match=r"numbers is \(99,\), and vanilla has 5 units here"):
+        Assay(numbers=(99,)).run(given())
 
 
 def test_the_fixed_point_is_the_nearest_to_the_centre() -> None:
