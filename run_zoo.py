@@ -32,7 +32,7 @@ from zoo import terminal
 from zoo.buckets import local
 from zoo.data.downloads import look_in
 from zoo.running import run_settings
-from zoo.spec.flags import Overrides, check, take_options, take_overrides, value_of, with_number
+from zoo.spec.flags import Overrides, check, options_of, take_options, take_overrides, with_number
 from zoo.spec.spec_file import place_of, read_spec
 from zoo.terminal import console, say
 from zoo.wording import counted, plain
@@ -271,7 +271,7 @@ class Assay:
         from analysis.zoo_assays import assay_of, assay_zoo
 
         look_in(self.data_dir)
-        assay = assay_of(self.name, {option: value_of(text) for option, text in self.options})
+        assay = assay_of(self.name, options_of("assay", self.name, self.options, OPTIONS["assay"]))
         assay_zoo(local(self.dir), assay, self.at, say)
 
 
@@ -296,9 +296,9 @@ class Study:
         from analysis.zoo_study import plan_study, run_study, study_of
 
         look_in(self.data_dir)
-        study = study_of(self.name, {option: value_of(text) for option, text in self.options})
+        study = study_of(self.name, options_of("study", self.name, self.options, OPTIONS["study"]))
         if self.dry_run:
-            plan_study(study, say, terminal.print_plan)
+            plan_study(study, say, terminal.print_plan, self.on and local(self.on))
         else:
             run_study(study, self.out and local(self.out), self.on and local(self.on), say)
 

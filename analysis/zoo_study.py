@@ -115,16 +115,23 @@ def run_study(
     return claims
 
 
-def plan_study(study: Any, say: Callable[[str], Any], show: Callable[[Any, list[Any]], Any]) -> None:
+def plan_study(
+    study: Any, say: Callable[[str], Any], show: Callable[[Any, list[Any]], Any], on: str | os.PathLike[str] = ""
+) -> None:
     """Tells what a study would ask and train; nothing is trained.
 
     Args:
       study: a `Study`.
+      on: a zoo that was trained before, of which it would be asked.
       say: takes a line for every claim.
       show: takes the zoo and the rows of `zoo.running.planning.plan`, timed.
     """
     for claim, questions in _by_claim(study).items():
         say(f"{claim} ({counted(len(questions), 'statistic')})")
+    if on:
+        tasks = ", ".join(dict.fromkeys(load(Path(on)).members["task"]))
+        say(f"Asked of the networks of {on}, whose tasks are {tasks}; nothing would be trained.")
+        return
     zoo = study.zoo()
     if zoo is None:
         say(f"{study_name(study)} trains no networks of its own: --on DIR")

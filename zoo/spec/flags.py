@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,22 +22,66 @@ def value_of(text: str) -> Any:
 
 
 def take_options(arguments: Sequence[str], kept: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Split flags, such as `--size 4`, with their values, from the other arguments and from the flags that are kept."""
+    """Split flags, such as `--size 4`, with their values, from the other arguments and from the flags that are kept.
+
+    Numbers that follow a number are of the same flag, `--window 100 500`, as if commas were between them.
+    """
     rest: list[str] = []
     options: list[tuple[str, str]] = []
-    words = iter(arguments)
-    for word in words:
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
         flag, equals, value = word.partition("=")
         name = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--") or name in kept:
             rest.append(word)
-            if name in kept and name != "help" and not equals:
-                rest.extend(value for value in [next(words, None)] if value is not None)
+            if name in kept and name != "help" and not equals and words and not words[0].startswith("--"):
+                rest.append(words.pop(0))
             continue
-        if not equals and ((value := next(words, None)) is None or value.startswith("--")):
+        if not equals and (not words or (value := words.pop(0)).startswith("--")):
             raise ValueError(f"The flag {flag} has no value.")
+        while words and _is_number(value.rpartition(",")[2]) and _is_number(words[0]):
+            value = f"{value},{words.pop(0)}"
         options.append((name, value))
     return rest, options
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def options_of(kind: str, name: str, options: Overrides, own: Sequence[str] = ()) -> dict[str, Any]:
+    """The options of a plug-in as flags give them; those that it declares as lists hold one value or several.
+
+    Args:
+      kind, name: of the plug-in.
+      options: name and text, `("noise", "0.1,0.3")`.
+      own: the command's other flags, which a misspelt one may be near to.
+
+    Raises:
+      ValueError: there is no such plug-in or option.
+    """
+    from zoo import lookup
+    from zoo.spec.contracts import class_of
+    from zoo.spec.fields import fields_of, label
+
+    cls = class_of(kind, name)
+    known = fields_of(cls)
+    for option, _ in options:
+        if option not in known:
+            raise ValueError(f"{label(cls)} has no option {option!r}; {lookup.nearest(option, [*known, *own])}.")
+    return {option: _of_field(known[option].type, text) for option, text in options}
+
+
+def _of_field(declared: Any, text: str) -> Any:
+    value = value_of(text)
+    if typing.get_origin(declared) is not tuple or isinstance(value, (list, tuple)):
+        return value
+    return tuple(value_of(part.strip()) for part in text.strip("()[] ").split(",") if part.strip())
 
 
 def with_number(arguments: Sequence[str], flag: str, number: int) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 import run_zoo
-from zoo.spec.flags import check, take_overrides, with_number
+from zoo.spec.flags import check, options_of, take_options, take_overrides, with_number
 
 
 def test_flags_of_fields_are_told_from_the_commands_own() -> None:
@@ -47,3 +47,51 @@ def test_known_flags_pass_however_they_are_written() -> None:
 def test_a_misspelt_command_is_told_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="Unknown command 'compar'; the nearest is 'compare'"):
         check(["compar", "zoos/a"], run_zoo.COMMANDS, run_zoo.Train)
+
+
+def test_flags_of_options_are_told_from_the_commands_own_and_several_numbers_are_of_one() -> None:
+    words = [
+        "assay",
+        "zoos/a",
+        "perturbations",
+        "--window",
+        "100",
+        "500",
+        "--numbers=3",
+        "8",
+        "--at",
+        "10",
+        "--drive",
+        "-1",
+    ]
+    rest, options = take_options(words, kept=("at", "help"))
+    assert rest == ["assay", "zoos/a", "perturbations", "--at", "10"]
+    assert options == [("window", "100,500"), ("numbers", "3,8"), ("drive", "-1")]
+    rest, options = take_options(["study", "--starts", "3", "zoos/a", "--dry-run", "--size", "full"], kept=("dry_run",))
+    assert (rest, options) == (["study", "zoos/a", "--dry-run"], [("starts", "3"), ("size", "full")])
+    with pytest.raises(ValueError, match="The flag --size has no value"):
+        take_options(["study", "--size", "--out", "x"], kept=("out",))
+
+
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        ([("noise", "0.1")], {"noise": (0.1,)}),
+        ([("noise", "0.1, 0.3")], {"noise": (0.1, 0.3)}),
+        ([("noise", "[0.1, nan]")], {"noise": (0.1, "nan")}),
+        ([("numbers", "(2,)")], {"numbers": (2,)}),
+        ([("draws", "3")], {"draws": 3}),
+        ([("system", "linear")], {"system": "linear"}),
+    ],
+)
+def test_options_that_are_lists_hold_one_value_or_several(options: list[tuple[str, str]], values: object) -> None:
+    assert options_of("assay", "perturbations", options) == values
+
+
+def test_names_of_inputs_are_told_apart_by_commas_only() -> None:
+    assert options_of("assay", "fixed_points", [("inputs", "no pulse, pulse")]) == {"inputs": ("no pulse", "pulse")}
+
+
+def test_an_unknown_option_is_told_with_the_nearest_of_the_commands_own_flags_too() -> None:
+    with pytest.raises(ValueError, match="has no option 'outt'; the nearest is 'out'"):
+        options_of("study", "universality", [("outt", "x")], ("out", "on"))
