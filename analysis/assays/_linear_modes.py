@@ -81,6 +81,8 @@ def labelled(
         values["time_constant"][m, i] = time_constants(slowest, about.dt)[0]
         values["frequency"][m, i] = frequencies(slowest, about.dt)[0]
         values["real_share"][m, i] = _is_real(first).mean()
+        stable = first[(np.abs(first) < 1 - MARGIN) & bool(len(fixed[m][i]))]
+        values["stable_time_constant"][m, i] = time_constants(stable, about.dt).max() if len(stable) else np.nan
         values["median_error"][m, i] = np.median(one.error)
     at, by = ("member", "input", "point"), ("member", "input", "point", "mode")
     vector = (*at, "vector", "coordinate")
@@ -123,10 +125,11 @@ def labelled(
 
 
 BY_INPUT = {
+    "stable_time_constant": ("longest time constant of a stable fixed point", "ms"),
     "points": ("points about which the network is made linear", "1"),
     "left_out": ("fixed points beyond the most that are taken", "1"),
     "instead": ("1 where these are slow points, for there is no fixed point", "1"),
-    "real_share": ("share of these whose leading mode is real and positive", "1"),
+    "real_share": ("share of these whose leading mode is real and not negative", "1"),
     "time_constant": ("time constant of the leading mode, where it is slowest; negative of one that grows", "ms"),
     "frequency": ("frequency of this mode; 0 of a real, positive one", "Hz"),
     "median_error": ("relative error of the linear simulation, median of points", "1"),
@@ -151,7 +154,7 @@ def _shapes(values: dict[str, Any], at: tuple[int, int], fixed: np.ndarray, slow
 
 
 def _is_real(eigenvalues: np.ndarray) -> np.ndarray:
-    return (np.imag(eigenvalues) == 0) & (np.real(eigenvalues) > 0)
+    return (np.imag(eigenvalues) == 0) & (np.real(eigenvalues) >= 0)
 
 
 def _selections(about: About, given: Mapping[tuple[int, int], Linearized]) -> dict[str, Any]:

@@ -65,11 +65,11 @@ class Assay:
     needs: ClassVar[tuple[str, ...]] = ("fixed_points",)
 
     def run(self, population: Assayed) -> xr.Dataset:
-        """Variables `(member, input)`: points, left_out, instead, real_share, time_constant, frequency, median_error,
-        slow_points, slow_spread, slow_participation_ratio, fixed_participation_ratio; `(member, input, channel)`:
-        alignment; `(member, input, point)`: unstable, error; `(member, input, point, mode)`: eigenvalue,
-        mode_time_constant, mode_frequency; `(member, input, point, vector, coordinate)`: right, left; `(member, input,
-        point, vector, channel)`: projection. Complex ones are two, `_real` and `_imaginary`.
+        """Variables `(member, input)`: points, left_out, instead, real_share, time_constant, stable_time_constant,
+        frequency, median_error, slow_points, slow_spread, slow_participation_ratio, fixed_participation_ratio;
+        `(member, input, channel)`: alignment; `(member, input, point)`: unstable, error; `(member, input, point,
+        mode)`: eigenvalue, mode_time_constant, mode_frequency; `(member, input, point, vector, coordinate)`: right,
+        left; `(member, input, point, vector, channel)`: projection. Complex ones are two, `_real` and `_imaginary`.
 
         `(member,)`: contexts, parallel; `(member, channel)`: selectivity; `(member, channel, mechanism)`: modulation;
         `(member, mechanism)`: coordinates. NaN where there is no such thing."""
@@ -132,6 +132,9 @@ class Assay:
         words = [f"leading mode of the slowest point real in {real.sum()} of {counted(some, 'network')}"]
         words[0] += f", growing in {(time < 0).sum()}"
         words.append(f"time constant {_median(np.abs(time))} ms")
+        stable = part["stable_time_constant"].to_numpy()
+        if (known := np.isfinite(stable)).any():
+            words.append(f"longest of a stable point {_median(stable[known])} ms in {known.sum()}")
         if (~real).any():
             words.append(f"frequency of the others {_median(there['frequency'].to_numpy()[~real])} Hz")
         for what in ("slow", "fixed"):
@@ -164,7 +167,7 @@ class Assay:
 
 
 TABLED = (
-    *("real_share", "time_constant", "frequency", "median_error", "slow_participation_ratio"),
+    *("real_share", "time_constant", "stable_time_constant", "frequency", "median_error", "slow_participation_ratio"),
     *("fixed_participation_ratio", "contexts", "parallel"),
 )
 """Columns of the table that are numbers with a point."""
@@ -178,9 +181,10 @@ def _visited(population: Assayed, starts: int) -> Range:
 
 
 def _fixed(found: xr.Dataset, members: list[str], names: list[str], coordinates: list[str]) -> list[list[np.ndarray]]:
-    """The fixed points that were found, for every network and input, `(point, coordinate)`."""
+    """The fixed points that were found, for every network and input, `(point, coordinate)`; none on a kink."""
     rows = {member: row for row, member in enumerate(found["member"].to_numpy().tolist())}
-    states = found["state"].sel(input=names, coordinate=coordinates).to_numpy()[[rows[member] for member in members]]
+    states = found["state"].where(found["unstable"].notnull()).sel(input=names, coordinate=coordinates)
+    states = states.transpose("member", "input", "point", "coordinate").to_numpy()[[rows[m] for m in members]]
     return [[states[m, i][np.isfinite(states[m, i]).all(1)] for i in range(len(names))] for m in range(len(members))]
 
 

@@ -119,10 +119,12 @@ class Assay:
         """The leading modes of every network under every static input, at its fixed point."""
         named, model, probe = static_inputs(population.task), population.model, population.probe
         coordinates = layout_of(model, population.trained.variables(population.members[0])).coordinates
-        found = population.needs["fixed_points"]["state"]
+        found = population.needs["fixed_points"]
+        found = found["state"].where(found["unstable"].notnull())  # on a kink there are no modes
         found = found.sel(member=population.members, input=list(named), coordinate=coordinates)
         weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
         centres = population.map(_perturbed.centre, [np.asarray(probe.inputs, np.float32), weights])
+        found = found.transpose("member", "input", "point", "coordinate")
         points = _perturbed.nearest(found.to_numpy(), np.asarray(centres, np.float64))
         inputs = np.array([list(named.values())] * len(points), np.float64)
         jacobians = population.map(_perturbed.jacobians, [], [np.nan_to_num(points), inputs], dtype="float64")

@@ -31,7 +31,9 @@ def population(step: Any, variables: dict[str, Any], points: Any, inputs: dict[s
     trials[:, :, 2:] = np.repeat(np.eye(2), 3, axis=0)[:, None, : channels - 2]  # a context each
     array = np.broadcast_to(np.asarray(points, float), (len(members), len(names), *np.shape(points)[-2:]))
     coordinates = {"member": members, "input": names, "coordinate": [f"[{i}]" for i in range(width)]}
-    found = xr.Dataset({"state": (("member", "input", "point", "coordinate"), array)}, coordinates)
+    dims = "member", "input", "point", "coordinate"
+    unstable = np.where(np.isfinite(array).all(-1), 0.0, np.nan)
+    found = xr.Dataset({"state": (dims, array), "unstable": (dims[:3], unstable)}, coordinates)
     return SimpleNamespace(
         members=members,
         map=lambda function, shared=(), each=(), members=members, dtype="float32": run(
