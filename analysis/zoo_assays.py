@@ -37,6 +37,7 @@ from zoo.spec.fields import checked, name_of, values_of
 from zoo.spec.settings import score_level
 from zoo.store.reader import Trained, load
 from zoo.tasks import is_environment, score_words
+from zoo.training.status import DIVERGED_WORD
 from zoo.wording import counted
 
 __all__ = ["assay_of", "assay_zoo", "left_out", "read_result"]
@@ -128,6 +129,8 @@ class _AssayRun:
                 say(f"{left} of {int(done.sum())} members have not reached {at} and are left out")
             done &= reached
         self.table: pd.DataFrame = members[done].set_index("member", drop=False)
+        if diverged := int(np.count_nonzero(self.table["status"] == DIVERGED_WORD)):
+            say(f"{counted(diverged, 'diverged member')} in the tables, and in no line or picture of trained networks")
         self.specs = {member.id: member for member in trained.zoo.members}
         self.at = self._moment(at, [member for cohort in self._cohorts(assay) for member in self._members(cohort)])
         self.probes: dict[str, Probe] = {c.id: probe for probe in probes_of(trained).values() for c in probe.cohorts}

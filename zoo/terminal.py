@@ -47,7 +47,7 @@ def print_parts() -> None:
     from zoo import lookup
 
     for kind in lookup.FOLDERS:
-        console.print(f"[bold]{kind}s[/bold]")
+        console.print(f"[bold]{'studies' if kind == 'study' else f'{kind}s'}[/bold]")
         for name in lookup.names(kind):
             say(f"  {name:<14} {lookup.describe(kind, name)}")
 

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from analysis.words import subject_words
+from zoo.training.status import DIVERGED_WORD
 
 STATE_WORDS = {True: "trained", False: "untrained"}
 MOST_LAYERS = 6
@@ -63,10 +64,12 @@ def span(values: xr.DataArray) -> str:
 
 
 def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """ "trained" and "untrained" -> the networks that are so, where there are some; of untrained copies, one."""
+    """ "trained" and "untrained" -> the networks that are so, where there are some: no trained ones that diverged, and of
+    untrained copies one."""
     trained = result["trained"].to_numpy()
+    gone = result["status"].to_numpy() == DIVERGED_WORD if "status" in result.coords else np.zeros(len(trained), bool)
     for state, word in STATE_WORDS.items():
-        if len(rows := np.flatnonzero(trained == state)):
+        if len(rows := np.flatnonzero((trained == state) & ~(gone & trained))):
             part = result.isel({result["trained"].dims[0]: rows})
             yield word, part if state else distinct(part)
 

@@ -293,11 +293,22 @@ def _draw_counts(axes: Any, states: Mapping[str, xr.Dataset]) -> None:
     axes.legend()
 
 
+def _median_spectrum(values: np.ndarray) -> np.ndarray:
+    """The median of spectra `(network, exponent)`, `(exponent,)`: NaN of ranks that some networks are too narrow for,
+    where it would be that of the wide ones alone, and of directions that vanish."""
+    there = values[~np.isnan(values).all(1)]
+    medians = np.full(values.shape[1], np.nan)
+    if len(there):
+        shared = ~np.isnan(there).any(0)
+        medians[shared] = np.median(there[:, shared], axis=0)
+    return np.where(np.isfinite(medians), medians, np.nan)
+
+
 def _draw_exponents(axes: Any, states: Mapping[str, xr.Dataset]) -> None:
     """The median spectrum of every state and drive."""
     for place, (state, part) in enumerate(states.items()):
-        medians = part["lyapunov"].median("member")  # -inf of directions that vanish, which have no place on the axis
-        medians = {drive: medians.sel(drive=drive).where(np.isfinite).to_numpy() for drive in part["drive"].values}
+        spectra = {drive: part["lyapunov"].sel(drive=drive).to_numpy() for drive in part["drive"].values}
+        medians = {drive: _median_spectrum(values) for drive, values in spectra.items()}
         known = {drive: middle for drive, middle in medians.items() if np.isfinite(middle).any()}
         for (drive, middle), line in zip(known.items(), itertools.cycle(["-", "--", ":", "-."])):
             axes.plot(part["exponent"] + 1, middle, line, marker=".", color=f"C{place}", label=f"{state}, {drive}")

@@ -77,7 +77,7 @@ def present(effect: Estimate, p: float, negligible: float = NEGLIGIBLE) -> Answe
     test = f"p = {p:.2g}" if math.isfinite(p) else "there are too few configurations for a test"
     if effect.high < negligible:
         return Answer(*effect, DISAGREES, f"{test}, and the interval lies below {negligible:g}")
-    return Answer(*effect, UNDECIDED, f"{test}, and the interval reaches {negligible:g}" + _unlimited(effect))
+    return Answer(*effect, UNDECIDED, f"{test}, and {_limited(effect, f'the interval reaches {negligible:g}')}")
 
 
 def absent(effect: Estimate, p: float = math.nan, bound: float = NEGLIGIBLE) -> Answer:
@@ -87,7 +87,7 @@ def absent(effect: Estimate, p: float = math.nan, bound: float = NEGLIGIBLE) -> 
     if p <= SIGNIFICANT or effect.low >= bound:
         why = f"p = {p:.2g}" if p <= SIGNIFICANT else f"the interval lies above {bound:g}"
         return Answer(*effect, DISAGREES, f"{why}, and the interval does not lie below {bound:g}")
-    return Answer(*effect, UNDECIDED, f"the interval does not lie below {bound:g}" + _unlimited(effect))
+    return Answer(*effect, UNDECIDED, _limited(effect, f"the interval does not lie below {bound:g}"))
 
 
 def signed(number: Estimate, sign: int) -> Answer:
@@ -103,7 +103,7 @@ def signed(number: Estimate, sign: int) -> Answer:
         return Answer(*number, AGREES, f"the interval lies {side} 0")
     if high < 0:
         return Answer(*number, DISAGREES, f"the interval lies on the other side of 0, not {side}")
-    return Answer(*number, UNDECIDED, "the interval has 0" + _unlimited(number))
+    return Answer(*number, UNDECIDED, _limited(number, "the interval has 0"))
 
 
 LEAST_EQUIVALENT = 24
@@ -118,7 +118,7 @@ def equivalent(number: Estimate, bound: float) -> Answer:
         return Answer(*number, AGREES, f"the interval lies within {bound:g} of 0")
     if max(number.low, -number.high) >= bound:
         return Answer(*number, DISAGREES, f"the interval lies beyond {bound:g} of 0")
-    return Answer(*number, UNDECIDED, f"the interval does not lie within {bound:g} of 0" + _unlimited(number))
+    return Answer(*number, UNDECIDED, _limited(number, f"the interval does not lie within {bound:g} of 0"))
 
 
 def equal(number: Estimate, paper: float, error: float = 0.0) -> Answer:
@@ -144,8 +144,9 @@ def at_least(share: Estimate, least: float) -> Answer:
         return Answer(*share, AGREES, f"the interval lies at or above {least:g}")
     if share.high < least:
         return Answer(*share, DISAGREES, f"the interval lies below {least:g}")
-    return Answer(*share, UNDECIDED, f"the interval has {least:g}" + _unlimited(share))
+    return Answer(*share, UNDECIDED, _limited(share, f"the interval has {least:g}"))
 
 
-def _unlimited(effect: Estimate) -> str:
-    return "" if math.isfinite(effect.low + effect.high) else "; there are too few configurations for an interval"
+def _limited(effect: Estimate, words: str) -> str:
+    """What is said of an interval, or that there is none."""
+    return words if math.isfinite(effect.low + effect.high) else "there are too few configurations for an interval"

@@ -26,3 +26,9 @@ def test_untrained_copies_are_one_network() -> None:
 def test_equal_counts_and_missing_values_make_no_copies() -> None:
     assert shown(result([3.0, 3.0])) == [3.0, 3.0]
     assert np.isnan(shown(result([np.nan, np.nan]))).tolist() == [True, True]
+
+
+def test_no_network_that_diverged_is_among_the_trained_and_its_untrained_copy_stays() -> None:
+    status: list[object] = ["solved", "diverged"]
+    assert shown(result([0.5, 0.25], trained=True, status=status)) == [0.5]
+    assert shown(result([0.5, 0.25], status=status)) == [0.5, 0.25]

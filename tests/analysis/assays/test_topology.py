@@ -229,3 +229,11 @@ def test_a_network_with_a_point_on_a_kink_has_no_graph_and_the_line_says_so() ->
     assert _topologies.graphs_of(result) == [None]
     line = _topologies.line_of(result.assign_coords(model=("member", ["silent"])))
     assert "1 network with a point on the kink of an activation, or with a mode" in line
+
+
+def test_the_median_spectrum_is_of_the_ranks_that_all_networks_have_and_never_rises() -> None:
+    nan, narrow, wide = np.nan, [-1.0, -3.0, np.nan], [-0.5, -1.0, -1.5]
+    np.testing.assert_array_equal(_topologies._median_spectrum(np.array([narrow, wide])), [-0.75, -2.0, nan])
+    overflown = np.array([narrow, [nan] * 3, [-1.0, -np.inf, -np.inf]])
+    np.testing.assert_array_equal(_topologies._median_spectrum(overflown), [-1.0, nan, nan])
+    assert np.isnan(_topologies._median_spectrum(np.full((2, 3), nan))).all()
