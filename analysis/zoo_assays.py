@@ -178,7 +178,9 @@ class _AssayRun:
         begin = time.monotonic()
         results, states = [], []
         refused: dict[str, list[str]] = {}
-        for key_of_part, (cohort, is_trained) in self.progress.over(list(zip(keys, parts)), name, len(parts)):
+        for key_of_part, (cohort, is_trained) in self.progress.over(
+            list(zip(keys, parts)), f"{name}: cohorts, trained and untrained", len(parts)
+        ):
             try:
                 results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
                 states.append(is_trained)

@@ -64,8 +64,8 @@ def span(values: xr.DataArray) -> str:
 
 
 def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """ "trained" and "untrained" -> the networks that are so, where there are some: no trained ones that diverged, and of
-    untrained copies one."""
+    """ "trained" and "untrained" -> the networks that are so, where there are some: of the trained none that diverged,
+    of untrained copies one."""
     trained = result["trained"].to_numpy()
     gone = result["status"].to_numpy() == DIVERGED_WORD if "status" in result.coords else np.zeros(len(trained), bool)
     for state, word in STATE_WORDS.items():
