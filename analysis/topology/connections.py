@@ -7,8 +7,8 @@ sooner they lie nearer, log |eigenvalue| times as many decades, so that all mode
 distances, slow modes would hardly be seen. A start has reached a stable point when it is near it, and another point
 when it is near that one when the steps end.
 
-No start lies on the way to a saddle of fewer unstable modes. Between two neighbours in a plane of two modes that end at
-different stable points it is found by halving (`analysis/topology/halving.py`); all others from the starts that pass
+No start lies on the way to a saddle of fewer unstable modes. From one of two modes it is found along the boundary of
+the basins that neighbouring starts end in (`analysis/topology/boundaries.py`); all others from the starts that pass
 them most nearly, by shooting (`analysis/topology/shooting.py`). And where one point leads to a second, and that one to
 a third, the first leads to the third (the inclination lemma; Palis 1969, Topology 8:385).
 """
@@ -16,27 +16,21 @@ a third, the first leads to the third (the inclination lemma; Palis 1969, Topolo
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from scipy.spatial.distance import cdist, pdist
 
 from analysis.dynamics.packing import packed
-from analysis.dynamics.states import flow_of
-from analysis.topology.halving import Side, sides_of, split
+from analysis.topology._following import ELSEWHERE, Following, Places
+from analysis.topology.boundaries import Straddle, neighbours, saddles_between
 from analysis.topology.shooting import Aim, hits
 from analysis.topology.unstable_modes import Span, left_modes, modes, span_of
 
 __all__ = ["ELSEWHERE", "Connections", "Places", "Starting", "saddle_connections"]
 
-REACHED = 1e-3
-"""Distance from a point at which it is reached."""
 LEFT = 0.1
 """Distance from a stable point at which a shot has left all saddles behind, at most: it comes near it slowly."""
 PASSED = 0.03
 """Distance from a saddle at which it is passed, a quarter of that to the nearest other point at most."""
-STEPS_AT_ONCE = (64, 64, 128, 256, 512)
-"""Steps after which starts that have come to their end are taken out; the last again and again."""
 MOST_DIRECTIONS = 256
 """In which a saddle is left."""
 AIMED = 0.6
@@ -46,8 +40,6 @@ SHOTS = 2
 """Starts from which shooting at a saddle begins, those that pass it most nearly; the second where the first fails."""
 SHOOTING_STEPS = 1000
 """Of time of one shot at most."""
-ON_WAY, ELSEWHERE = -2, -1
-"""Of a start: still on its way; at no fixed point when the steps ended, as on a cycle."""
 
 
 class Starting(NamedTuple):
@@ -62,22 +54,6 @@ class Starting(NamedTuple):
     directions: int
     steps: int
     saddles: int
-
-
-class Places(NamedTuple):
-    """The fixed points of one network under one input.
-
-    Attributes:
-      states: `(point, coordinate)`.
-      unstable: unstable modes of each, `(point,)`.
-      inputs: that it is under, `(unit,)`.
-      scale: the range of the states that it visits.
-    """
-
-    states: np.ndarray
-    unstable: np.ndarray
-    inputs: np.ndarray
-    scale: float
 
 
 class Connections(NamedTuple):
@@ -107,7 +83,7 @@ def saddle_connections(
       places: (place of the member, place of the input) -> the fixed points.
       settings: see `Starting`.
     """
-    following = _Following(run, members, places, settings.steps)
+    following = _Connecting(run, members, places, settings.steps)
     chosen = {pair: _chosen(here.unstable, settings.saddles) for pair, here in places.items()}
     spans = following.starting = following.spans(chosen)
     starts = [
@@ -196,20 +172,12 @@ def _directions(span: Span, count: int) -> np.ndarray:
     return np.concatenate([alone, within])
 
 
-class _Following:
-    """Runs networks of some places forward."""
+class _Connecting(Following):
+    """What the connections of networks of some places are found by."""
 
-    def __init__(
-        self,
-        run: Callable[..., Any],
-        members: Sequence[str],
-        places: dict[tuple[int, int], Places],
-        steps: int,
-    ):
-        self.run, self.members, self.places, self.steps = run, members, places, steps
-        self.most = max([1, *(len(here.states) for here in places.values())])
-        self.targets = self._targets()
-        self.passing = {pair: _passing(here) for pair, here in places.items()}
+    def __init__(self, *given: Any):
+        super().__init__(*given)
+        self.passing = {pair: _passing(here) for pair, here in self.places.items()}
         self.starting: dict[_Saddle, Span] = {}
 
     def spans(self, chosen: dict[tuple[int, int], np.ndarray], left: bool = False) -> dict[_Saddle, Span]:
@@ -219,7 +187,7 @@ class _Following:
         for part in packed(np.array([pair[0] for pair, _ in rows], int), [4, 16, 64]):
             states = np.stack([self.places[pair].states[saddle] for pair, saddle in rows])[part.rows]
             inputs = np.stack([self.places[pair].inputs for pair, _ in rows])[part.rows]
-            values, real, imaginary = self._map(left_modes if left else modes, part.members, [states, inputs])
+            values, real, imaginary = self.map(left_modes if left else modes, part.members, [states, inputs])
             for at in zip(*np.nonzero(part.real)):
                 pair, saddle = rows[part.rows[at]]
                 count = min(int(self.places[pair].unstable[saddle]), values.shape[-1])
@@ -228,23 +196,36 @@ class _Following:
         return found
 
     def between(self, starts: Sequence[_Start], ends: np.ndarray) -> list[_Led]:
-        """The saddles that saddles of two unstable modes lead to, found by halving."""
-        sides = []
+        """The saddles that saddles of two unstable modes lead to, along the boundaries of basins."""
+        of_saddle = {leaving: ends[rows] for leaving, rows in _by_saddle(starts).items()}
+        straddles = []
         for (pair, saddle), rows in _by_saddle(starts).items():
-            if self.places[pair].unstable[saddle] == 2:
-                directions = np.stack([starts[row].direction for row in rows])
-                sides += sides_of((pair, saddle), directions, ends[rows], ELSEWHERE)
+            here = self.places[pair]
+            if here.unstable[saddle] != 2:
+                continue
+            stable = [row for row in rows if ends[row] == ELSEWHERE or here.unstable[ends[row]] == 0]
+            directions, states = np.stack([starts[row].direction for row in stable]), self.states(starts, stable)
+            for a, b in neighbours(directions, ends[stable], ELSEWHERE):
+                of = int(ends[stable[a]]), int(ends[stable[b]])
+                straddles.append(Straddle((pair, saddle), states[a], states[b], of, here.scale))
 
-        def reached(sides: list[Side], directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            of = [side.saddle for side in sides]
-            return self.reached([_Start(pair, saddle, way) for (pair, saddle), way in zip(of, directions)])
+        def passed(straddle: Straddle, near: np.ndarray) -> int | None:
+            """A saddle on the boundary of two basins leads into both; one that does not may be passed on the way."""
+            pair, between = straddle.saddle[0], {}
+            for target in np.flatnonzero(self.places[pair].unstable == 1).tolist():
+                away = near[target] / self.passing[pair][target]
+                if away <= 1 and set(of_saddle.get((pair, target), straddle.ends)) == set(straddle.ends):
+                    between[target] = away
+            return min(between, key=lambda target: between[target], default=None)
 
-        def passed(leaving: _Saddle, near: np.ndarray) -> int | None:
-            targets = np.flatnonzero(self.places[leaving[0]].unstable == 1)
-            away = near[targets] / self.passing[leaving[0]][targets]
-            return int(targets[away.argmin()]) if len(targets) and away.min() <= 1 else None
+        def reached(states: np.ndarray, left: Sequence[_Saddle]) -> tuple[np.ndarray, np.ndarray]:
+            return self.ends_of(states, [pair for pair, _ in left])
 
-        return [(*leaving, target) for leaving, target in dict.fromkeys(split(sides, reached, passed))]
+        def advanced(states: np.ndarray, left: Sequence[_Saddle], steps: int) -> np.ndarray:
+            return self.advanced(states, [pair for pair, _ in left], steps)
+
+        found = saddles_between(straddles, reached, advanced, passed, ELSEWHERE)
+        return [(*leaving, target) for leaving, target in dict.fromkeys(found)]
 
     def shot(self, starts: Sequence[_Start], nearest: np.ndarray, known: Sequence[_Led]) -> list[_Led]:
         """The saddles that are led to by those of more unstable modes, but those that are known, found by shooting."""
@@ -290,104 +271,13 @@ class _Following:
 
     def reached(self, starts: Sequence[_Start]) -> tuple[np.ndarray, np.ndarray]:
         """The point that every start reaches, or ELSEWHERE; and how near it comes to each, `(start, point)`."""
-        count = len(starts)
-        ends, nearest, done = np.full(count, ON_WAY), np.full((count, self.most), np.inf), 0
-        if not count:
-            return ends, nearest
-        places = [self.places[start.pair] for start in starts]
-        whose, which = np.array([start.pair for start in starts]).T
-        bases = [self.starting[start.pair, start.saddle].basis for start in starts]
-        away = [here.scale * basis @ start.direction for start, basis, here in zip(starts, bases, places)]
-        states = np.stack([here.states[start.saddle] for start, here in zip(starts, places)]) + np.stack(away)
-        inputs = np.stack([here.inputs for here in places]).astype(np.float64)
-        for phase in range(self.steps):
-            left = np.flatnonzero(ends == ON_WAY)
-            steps = min(STEPS_AT_ONCE[min(phase, len(STEPS_AT_ONCE) - 1)], self.steps - done)
-            if not len(left) or steps < 1:
-                break
-            done += steps
-            for part in packed(whose[left], [16, 64]):
-                at = left[part.rows]
-                standing = np.where(part.real, ON_WAY, ELSEWHERE).astype(np.int32)
-                now = [states[at], standing, nearest[at], inputs[at], which[at].astype(np.int32)]
-                targets = [values[part.members] for values in self.targets]
-                given = self._map(followed, part.members, [*now, *targets], [np.int32(steps)])
-                for target, values in zip((states, ends, nearest), given):
-                    target[at[part.real]] = values[part.real]
-        for row, (start, here) in enumerate(zip(starts, places)):
-            if ends[row] == ON_WAY:
-                far = cdist(here.states, states[row, None])[:, 0]
-                far[start.saddle] = np.inf
-                ends[row] = int(far.argmin()) if far.min() <= REACHED * here.scale else ELSEWHERE
-        return ends, nearest
+        states = self.states(starts, range(len(starts)))
+        return self.ends_of(states, [start.pair for start in starts], [start.saddle for start in starts])
 
-    def _targets(self) -> list[np.ndarray]:
-        """All fixed points of every network, one input after the other, as `followed` takes them."""
-        width = next(iter(self.places.values())).states.shape[1]
-        inputs = 1 + max(i for _, i in self.places)
-        shape = (len(self.members), inputs, self.most)
-        points, stable, of_input = np.zeros((*shape, width)), np.zeros(shape, bool), np.full(shape, -1, np.int32)
-        radius = np.zeros(len(self.members))
-        for (m, i), here in self.places.items():
-            count = len(here.states)
-            points[m, i, :count], stable[m, i, :count], of_input[m, i, :count] = here.states, here.unstable == 0, i
-            radius[m] = REACHED * here.scale
-        flat = [
-            values.reshape(shape[0], inputs * self.most, *values.shape[3:]) for values in (points, stable, of_input)
-        ]
-        return [*flat, radius]
-
-    def _map(self, function: Any, members: np.ndarray, each: Sequence[Any], shared: Sequence[Any] = ()) -> Any:
-        ids = [self.members[m] for m in members]
-        return self.run(function, shared, each, members=ids, dtype="float64")
-
-
-def followed(
-    bound: Any,
-    variables: Any,
-    key: Any,
-    steps: Any,
-    states: Any,
-    ends: Any,
-    nearest: Any,
-    inputs: Any,
-    which: Any,
-    points: Any,
-    stable: Any,
-    of_input: Any,
-    radius: Any,
-) -> tuple[Any, Any, Any]:
-    """Up to `steps` steps further, fewer where all rows are at their end. A function for `Assayed.map`.
-
-    Args:
-      states: `(row, coordinate)`.
-      ends: the stable point that each has reached, its place among those of its input, or ON_WAY, `(row,)`.
-      nearest: how near each has come to every point of its input, `(row, point)`.
-      inputs: that each is under, `(row, unit)`.
-      which: the place of that input, `(row,)`.
-      points: the fixed points under all inputs, `(target, coordinate)`, as many for each.
-      stable: which of them are stable, `(target,)`.
-      of_input: whose they are, `(target,)`, -1 where there is none.
-      radius: distance at which one is reached.
-    """
-    flow, most = flow_of(bound.model, variables), nearest.shape[1]
-    square = jnp.sum(points**2, axis=-1)
-    own = of_input[None] == which[:, None]
-    columns = which[:, None] * most + jnp.arange(most, dtype=which.dtype)[None]
-
-    def further(carry: Any) -> Any:
-        count, x, ends, nearest = carry
-        moving = ends == ON_WAY
-        x = jnp.where(moving[:, None], flow(x, inputs), x)
-        far = jnp.sum(x**2, axis=-1)[:, None] - 2 * x @ points.T + square[None]
-        far = jnp.where(own, jnp.sqrt(jnp.maximum(far, 0)), jnp.inf)
-        here = jnp.take_along_axis(far, columns, axis=1)
-        nearest = jnp.where(moving[:, None], jnp.minimum(nearest, here), nearest)
-        to_stable = jnp.take_along_axis(jnp.where(stable[None], far, jnp.inf), columns, axis=1)
-        there = moving & (to_stable.min(1) <= radius)
-        return count + 1, x, jnp.where(there, to_stable.argmin(1).astype(ends.dtype), ends), nearest
-
-    def unfinished(carry: Any) -> Any:
-        return (carry[0] < steps) & (carry[2] == ON_WAY).any()
-
-    return lax.while_loop(unfinished, further, (jnp.int32(0), states, ends, nearest))[1:]
+    def states(self, starts: Sequence[_Start], rows: Sequence[int]) -> np.ndarray:
+        """Where some of the starts are, `(row, coordinate)`."""
+        states = np.zeros((len(rows), self.width))
+        for state, start in zip(states, [starts[row] for row in rows]):
+            here, span = self.places[start.pair], self.starting[start.pair, start.saddle]
+            state[:] = here.states[start.saddle] + here.scale * span.basis @ start.direction
+        return states

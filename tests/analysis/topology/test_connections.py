@@ -90,6 +90,20 @@ def test_a_saddle_beside_a_stable_point_is_not_led_to_by_what_comes_to_that_poin
     assert sorted(led[:, 0].round(2).tolist()) == [0, 0, 1, 1, 1]
 
 
+def test_saddles_that_a_mode_leads_to_beside_a_much_faster_one_are_found() -> None:
+    """Along the first coordinate states grow three times in a step, along the second by a twentieth: before one has
+    gone half the second's way to its saddle, the first has grown by more than double precision holds."""
+
+    def unequal(variables: Any, x: Any, inputs: Any) -> Any:
+        return jnp.tanh(jnp.asarray([[3.0, 1.05]], x.dtype) * (x @ variables["basis"])) @ variables["basis"].T
+
+    turn = special_ortho_group.rvs(2, random_state=0)
+    places, given = found(unequal, 2, {"m": {"basis": np.eye(2)}, "turned": {"basis": turn}})
+    for m in range(2):
+        assert np.bincount(places[m, 0].unstable).tolist() == [4, 4, 1]
+        assert kinds(places[m, 0], given[m, 0]) == {(1, 0): [2] * 4, (2, 0): [4], (2, 1): [4]}
+
+
 def test_what_comes_to_a_ring_is_elsewhere() -> None:
     places, given = found(ring, 2, {"m": {}}, STARTING._replace(steps=300))
     assert places[0, 0].unstable.tolist() == [2]
