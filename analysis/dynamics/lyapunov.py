@@ -24,7 +24,7 @@ __all__ = ["exponents", "kaplan_yorke"]
 
 LEAST_GROWTH = 1e-30
 """A direction that shrinks more in one step has no size left that could be told from 0: its exponent is -inf."""
-ROUNDING = 1e-5
+NEARLY_NEUTRAL = 1e-5
 """Per time step, by which the exponents of single precision may fall short of 0."""
 
 
@@ -82,7 +82,7 @@ def kaplan_yorke(spectrum: np.ndarray, width: int) -> np.ndarray:
       missing, and where one is NaN.
     """
     sums = np.cumsum(spectrum, -1)
-    count = (sums >= -ROUNDING * np.arange(1, spectrum.shape[-1] + 1)).sum(-1)
+    count = (sums >= -NEARLY_NEUTRAL * np.arange(1, spectrum.shape[-1] + 1)).sum(-1)
     whole = count == spectrum.shape[-1]
     following = np.minimum(count, spectrum.shape[-1] - 1)
     before = np.take_along_axis(sums, np.maximum(count - 1, 0)[..., None], -1)[..., 0]

@@ -20,7 +20,7 @@ NEWTON_STEPS = 30
 MARGIN = 1e-6
 """An eigenvalue whose modulus is as near to 1 neither grows nor decays."""
 
-BESIDE = 1e-8
+KINK_WIDTH = 1e-8
 """Distance at which Jacobians on two sides of a place are compared, of its largest coordinate, or of 1."""
 KINK = 1e-5
 """Part of the largest entry by which they may differ: by some 1e-8 where the flow is smooth, or bends as the square of
@@ -106,7 +106,7 @@ def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> Spectra:
     jacobian, width = jacobian_of(flow), states.shape[-1]
     way = jax.random.normal(jax.random.key(0, impl="threefry2x32"), (width,), states.dtype)
     size = jnp.maximum(1.0, jnp.abs(states).max(-1))
-    way = size[:, None] * (BESIDE / jnp.linalg.norm(way) * way)[None]
+    way = size[:, None] * (KINK_WIDTH / jnp.linalg.norm(way) * way)[None]
     here, ahead, behind = (jacobian(states + side * way, inputs) for side in (0.0, 1.0, -1.0))
     kinked = jnp.abs(ahead - behind).max((-2, -1)) > KINK * jnp.maximum(1.0, jnp.abs(here).max((-2, -1)))
     eigenvalues = jnp.linalg.eigvals(here)

@@ -21,7 +21,7 @@ NEAR, PARTED = 1e-9, 1e-4
 """Distance of two states, of the range, that they are brought to, and from which on they have parted."""
 ROUNDS = 16
 """Times that they part, at most."""
-STEPS, LOOKS = 8, 64
+LOOK_EVERY, LOOKS = 8, 64
 """Time steps between two looks at how far they have parted, and looks of one round at most."""
 MOST = 32
 """Pairs of states of one saddle, at most: where a boundary is a fractal, every middle may end at a third point."""
@@ -131,8 +131,8 @@ def _parted(straddles: list[Straddle], advanced: Any) -> list[Straddle]:
     close = straddles
     for _ in range(LOOKS):
         saddles = [one.saddle for one in close]
-        low = advanced(np.stack([one.low for one in close]), saddles, STEPS)
-        high = advanced(np.stack([one.high for one in close]), saddles, STEPS)
+        low = advanced(np.stack([one.low for one in close]), saddles, LOOK_EVERY)
+        high = advanced(np.stack([one.high for one in close]), saddles, LOOK_EVERY)
         close, further = _split([one._replace(low=a, high=b) for one, a, b in zip(close, low, high)], PARTED)
         parted += further
         if not close:
