@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -33,6 +34,9 @@ from analysis.dynamics.states import layout_of
 from models import Static, setting
 from zoo.spec.fields import name_of
 from zoo.tasks import static_inputs
+
+COLUMNS = ("member", "trained", "kind", "input", "level", "intact", "score", "lost", "random")
+"""Of the table."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +190,21 @@ class Assay:
             of = "the linear system" if self.system == "linear" else "the network"
             what = f"{_pictures.score_of(of_probe)} lost without one linear mode of {of}, the leading first"
             yield f"{name}, {input_}, {what}: {'; '.join(words)}"
+
+    def tables(self, result: xr.Dataset) -> Iterator[tuple[str, pd.DataFrame]]:
+        """A row per network, state and what is done to it: the score, what is lost of the intact one, both medians over
+        draws; of a mode, whose rank is the level, also without a random one."""
+        for name, part in _pictures.probes(result):
+            labels = {name: part[name].to_numpy() for name in ("member", "trained", "intact")}
+            rows = part.drop_vars([n for n, coord in part.coords.items() if "member" in coord.dims])
+            of_kinds = rows["perturbed"].median("draw").to_dataframe("score").dropna().reset_index()
+            of_modes = rows[["without_mode", "unmodified"]].assign(random=rows["without_random"].median("draw"))
+            of_modes = of_modes.to_dataframe().dropna(subset="without_mode").reset_index().assign(kind="mode")
+            of_modes = of_modes.rename(columns={"rank": "level", "without_mode": "score"})
+            whole: Any = pd.concat([of_kinds, of_modes], ignore_index=True)
+            whole = whole.rename(columns={"member": "row"}).join(pd.DataFrame(labels), on="row")
+            whole["lost"] = whole["unmodified"].fillna(whole["intact"]) - whole["score"]
+            yield name, whole[[*COLUMNS]]
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe, the score over the level of every kind, and without each mode."""

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -206,3 +207,20 @@ def test_a_result_has_a_score_of_every_kind_and_level_of_all_networks() -> None:
         levels = assay.noise if kind == "noise" else assay.fractions
         assert np.isfinite(result["perturbed"].sel(kind=kind, level=list(levels))).all()
     assert assay.takes == {"recurrent"}
+
+
+def test_the_table_has_what_every_network_loses_to_what_is_done_to_it() -> None:
+    _, result = read_result(artefacts.assay_path(assayed(), "perturbations"))
+    table = pd.read_csv(artefacts.assay_table(assayed(), "flipflop", "perturbations"))
+    assert set(table["kind"]) == {"noise", "silence", "clamp", "drive", "mode"}
+    for row, (member, trained) in enumerate(zip(result["member"].to_numpy(), result["trained"].to_numpy())):
+        one = result.isel(member=row)
+        own = table[(table["member"] == member) & (table["trained"] == trained)]
+        silenced = own[own["kind"] == "silence"].set_index("level")
+        np.testing.assert_allclose(
+            silenced["score"], one["perturbed"].sel(kind="silence", level=silenced.index).median("draw")
+        )
+        np.testing.assert_allclose(silenced["lost"], one["intact"].item() - silenced["score"])
+        modes = own[own["kind"] == "mode"].set_index("level")
+        assert len(modes) == np.isfinite(one["without_mode"]).sum()
+        np.testing.assert_allclose(modes["lost"], one["unmodified"][0].item() - modes["score"])
