@@ -74,6 +74,12 @@ def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
             yield word, part if state else distinct(part)
 
 
+def row_name(one: xr.Dataset) -> str:
+    """A network in a few words: "gru seed 0"."""
+    words = [str(one[label].item()) for label in ("model",) if label in one.coords]
+    return " ".join([*words, f"seed {one['seed'].item()}" if "seed" in one.coords else ""])
+
+
 def distinct(untrained: xr.Dataset) -> xr.Dataset:
     """Untrained networks without copies: members that differ in their training only are one network before it.
 

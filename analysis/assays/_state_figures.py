@@ -152,7 +152,7 @@ def trajectories(name: str, of_probe: xr.Dataset) -> Figure:
         rows = rows[
             np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINED if state == "trained" else 1)).astype(int)
         ]
-        shown += [(f"{state}: {_row_name(part.isel(member=row))}", part.isel(member=row)) for row in rows]
+        shown += [(f"{state}: {_pictures.row_name(part.isel(member=row))}", part.isel(member=row)) for row in rows]
     axes_of = at_layer["axis_projection"].transpose("task_variable", ...).to_numpy()
     there = np.isfinite(axes_of).reshape(len(axes_of), -1).any(1)
     targeted = at_layer["task_variable"].to_numpy()[there].tolist()[:2]
@@ -178,11 +178,6 @@ def trajectories(name: str, of_probe: xr.Dataset) -> Figure:
         figure.legend(handles=handles, fontsize=7, loc="outside right upper", title="mean over stimuli of")
     figure.suptitle(f"{_pictures.title_of(name, of_probe)}, dot: the first time step", x=0.01, ha="left")
     return figure
-
-
-def _row_name(one: xr.Dataset) -> str:
-    words = [str(one[label].item()) for label in ("model",) if label in one.coords]
-    return " ".join([*words, f"seed {one['seed'].item()}" if "seed" in one.coords else ""])
 
 
 def _draw(axes: Any, paths: xr.DataArray, conditions: np.ndarray) -> None:

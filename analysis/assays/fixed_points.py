@@ -28,7 +28,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from analysis.assays import _pictures
+from analysis.assays import _pictures, _point_figures
 from analysis.assays._assayed import Assayed
 from analysis.dynamics import search
 from analysis.dynamics.newton import MARGIN, indices
@@ -68,8 +68,10 @@ class Assay:
         """Variables `(member, input)`: points, marginal, outside, kinks, unseen, index_sum, and how starts ended;
         `(member, input, modes)`: points_by_modes; `(member, input, point)`: speed, newton_step, unstable, starts,
         distance; `(member, input, point, coordinate)`: state; `(member, input, point, mode)`: eigenvalue_real,
-        eigenvalue_imaginary. NaN where there is no such point, of a kink what needs a Jacobian, and index_sum where no
-        ball is known to be mapped into itself, or a point has an eigenvalue of 1 or none."""
+        eigenvalue_imaginary; along principal components of visited states `(member, visit, component)`: visited,
+        `(member, input, point, component)`: projection, and `(member, component)`: explained. NaN where there is no
+        such point, of a kink what needs a Jacobian, and index_sum where no ball is known to be mapped into itself, or a
+        point has an eigenvalue of 1 or none."""
         names, inputs = self._inputs(population.task)
         probe = population.probe
         weights = (np.arange(probe.inputs.shape[1]) < probe.lasts[:, None]).astype(np.float32)
@@ -81,7 +83,8 @@ class Assay:
         found = search.fixed_points(population.map, population.members, where, inputs, settings)
         variables = population.trained.variables(population.members[0])
         coordinates = layout_of(population.model, variables).coordinates
-        return _labelled(population.members, names, coordinates, found, bounded)
+        result = _labelled(population.members, names, coordinates, found, bounded)
+        return result.assign(_projected(where, result["state"].to_numpy()))
 
     def _inputs(self, task: Any) -> tuple[list[str], np.ndarray]:
         known = static_inputs(task)
@@ -152,39 +155,45 @@ class Assay:
         return "; ".join(words)
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
-        """Per probe, how many points of each kind every network has, and the eigenvalues of all of them."""
+        """Per probe, how many points of each kind every network has, and the eigenvalues of all of them; and where they
+        lie among the visited states of a few networks."""
         for name, of_probe in _pictures.probes(result):
-            figure = Figure(figsize=(9, 4), layout="constrained")
-            left, right = figure.subplots(1, 2)
-            most = 0
-            for place, (state, part) in enumerate(_pictures.states(of_probe)):
-                kinds = np.nan_to_num(part["points_by_modes"].to_numpy())
-                kinds = kinds.sum(1) if kinds.ndim == 3 else kinds
-                shown = np.flatnonzero(kinds.any(0))
-                most = max([most, *shown.tolist()])
-                spread = np.linspace(-0.12, 0.12, len(kinds)) if len(kinds) > 1 else np.zeros(1)
-                for k in shown:
-                    label = state if k == shown[0] else None
-                    left.plot(k + 0.3 * place - 0.15 + spread, kinds[:, k], ".", color=f"C{place}", label=label)
-                real, imaginary = (part[n].to_numpy().ravel() for n in ("eigenvalue_real", "eigenvalue_imaginary"))
-                right.plot(real, imaginary, ".", ms=2, alpha=0.5, color=f"C{place}", label=state, zorder=3 - place)
-            left.set_xlabel("unstable modes")
-            left.set_ylabel("points of a network, all inputs")
-            left.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-            left.legend()
-            circle = np.exp(2j * np.pi * np.linspace(0, 1, 200))
-            right.plot(np.real(circle), np.imag(circle), color="0.6", lw=0.8)
-            right.set_aspect("equal")
-            right.set_xlabel("eigenvalue of the Jacobian, real part")
-            right.set_ylabel("imaginary part")
-            right.legend(markerscale=4)
-            figure.suptitle(_pictures.title_of(name, of_probe), x=0.01, ha="left")
-            yield name, figure
+            yield name, _point_figures.counts(name, of_probe)
+            if of_probe["points"].any():
+                yield f"{name}-states", _point_figures.places(name, of_probe)
 
 
 UNSEEN = 0.05
 """Share of starts that alone came to their point up to which a search counts as complete."""
 COUNTS = ("points", "marginal", "outside", "kinks", "unseen", "index_sum")
+
+
+COMPONENTS, MOST_VISITS = 3, 256
+"""Principal components of visited states that points are projected on, and visited states that are kept along them."""
+
+
+def _projected(where: Range, states: np.ndarray) -> dict[str, Any]:
+    """Some visited states, and the points, along the principal components of the states that starts were drawn from."""
+    members, count, _ = where.starts.shape
+    kept = min(count, MOST_VISITS)
+    visited = np.full((members, kept, COMPONENTS), np.nan)
+    points, explained = np.full((*states.shape[:3], COMPONENTS), np.nan), np.full((members, COMPONENTS), np.nan)
+    for m, (starts, centre) in enumerate(zip(where.starts.astype(np.float64), where.centre)):
+        if not np.isfinite(starts).all() or not (away := starts - centre).any():
+            continue
+        _, lengths, axes = np.linalg.svd(away, full_matrices=False)
+        few = min(COMPONENTS, len(axes))
+        explained[m, :few] = (lengths**2 / (lengths**2).sum())[:few]
+        visited[m, :, :few] = away[:kept] @ axes[:few].T
+        points[m, ..., :few] = (states[m] - centre) @ axes[:few].T
+    about = "along the principal components of visited states"
+    return {
+        "visited": (("member", "visit", "component"), visited, {"long_name": f"some visited states {about}"}),
+        "projection": (("member", "input", "point", "component"), points, {"long_name": f"points {about}"}),
+        "explained": (("member", "component"), explained, {"long_name": "share of the variance of visited states"}),
+        "component": np.arange(COMPONENTS) + 1,
+        "visit": np.arange(kept),
+    }
 
 
 def _commonest(kinds: np.ndarray) -> tuple[list[int], int]:

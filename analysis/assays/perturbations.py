@@ -35,7 +35,7 @@ from models import Static, setting
 from zoo.spec.fields import name_of
 from zoo.tasks import static_inputs
 
-COLUMNS = ("member", "trained", "kind", "input", "level", "intact", "score", "lost", "random")
+LOSS_COLUMNS = ("member", "trained", "kind", "input", "level", "intact", "score", "lost", "random")
 """Of the table."""
 
 
@@ -204,7 +204,7 @@ class Assay:
             whole: Any = pd.concat([of_kinds, of_modes], ignore_index=True)
             whole = whole.rename(columns={"member": "row"}).join(pd.DataFrame(labels), on="row")
             whole["lost"] = whole["unmodified"].fillna(whole["intact"]) - whole["score"]
-            yield name, whole[[*COLUMNS]]
+            yield name, whole[[*LOSS_COLUMNS]]
 
     def figures(self, result: xr.Dataset) -> Iterator[tuple[str, Figure]]:
         """Per probe, the score over the level of every kind, and without each mode."""

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis import artefacts
-from analysis.assays.fixed_points import Assay, _labelled, indices
-from analysis.dynamics.search import Ends, Found
+from analysis.assays.fixed_points import Assay, _labelled, _projected, indices
+from analysis.dynamics.search import Ends, Found, Range
 from analysis.zoo_assays import assay_of, read_result
 from tests.analysis.assayed_zoo import assayed
 from zoo.tasks import context, flipflop, sine
@@ -110,3 +110,28 @@ def test_tasks_say_under_which_inputs_their_networks_are_looked_at() -> None:
     names, inputs = Assay()._inputs(sine.Task())
     assert names == ["1 Hz", "3 Hz", "5 Hz"]
     np.testing.assert_allclose(inputs[:, 0], [1 / 51 + 0.25, 26 / 51 + 0.25, 1.25])
+
+
+def test_points_are_projected_on_the_principal_components_of_visited_states() -> None:
+    draw = np.random.default_rng(0)
+    starts = draw.normal(size=(2, 40, 2)) * np.array([3.0, 0.5])
+    centre = starts.mean(1)
+    where = Range(starts, centre, np.ones(2), np.ones(2))
+    states = draw.normal(size=(2, 1, 3, 2))
+    given = {name: part[1] for name, part in _projected(where, states).items() if isinstance(part, tuple)}
+    assert given["visited"].shape == (2, 40, 3)
+    assert np.isnan(given["visited"][..., 2]).all(), "two coordinates have two components"
+    for m in range(2):
+        variance = np.var(given["visited"][m, :, :2], axis=0)
+        np.testing.assert_allclose(given["explained"][m, :2], variance / variance.sum())
+        np.testing.assert_allclose(
+            np.linalg.norm(given["projection"][m, 0, :, :2], axis=1), np.linalg.norm(states[m, 0] - centre[m], axis=1)
+        )
+    still = _projected(Range(np.ones((1, 5, 2)), np.ones((1, 2)), np.zeros(1), np.zeros(1)), states[:1])
+    assert np.isnan(still["visited"][1]).all(), "a network that stays where it is has no components"
+
+
+def test_the_pictures_show_every_kind_of_point_among_the_visited_states() -> None:
+    _, result = read_result(artefacts.assay_path(assayed(), "fixed_points"))
+    names = [name for name, _ in Assay().figures(result)]
+    assert names == ["flipflop", "flipflop-states"]
