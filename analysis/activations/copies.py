@@ -6,14 +6,14 @@ narrow, and a map holds one point many times.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.activations.types import Group, Representations
 
-__all__ = ["COPY_COUNT", "ROUNDING", "equal_places", "merged"]
+__all__ = ["COPY_COUNT", "ROUNDING", "equal_places", "first_of_copies", "merged"]
 
 COPY_COUNT = "copies"
 """The label of how many networks an item stands for."""
@@ -56,6 +56,25 @@ def merged(shown: Representations) -> Representations:
         kept = [network in networks for network in zip(table["member"], table["trained"])]
         table = table[kept].reset_index(drop=True)
     return dataclasses.replace(shown, groups=groups, categories=table, copies=names)
+
+
+def first_of_copies(shown: Representations, members: Iterable[str], trained: bool) -> dict[str, str]:
+    """Member -> the member whose items stand for its own: itself, or the first of its copies.
+
+    Args:
+      shown: what `merged` returns, with labels `member` and `trained`.
+      members: ids.
+      trained: whether of trained networks.
+    """
+    states = {
+        name: (member, bool(state))
+        for group in shown.groups
+        for name, member, state in zip(group.names, group.labels["member"], group.labels["trained"])
+    }
+    firsts = {
+        copy.partition("/")[0]: states[name][0] for copy, name in shown.copies.items() if states[name][1] == trained
+    }
+    return {member: firsts.get(member, member) for member in members}
 
 
 def _comparable(shown: Representations) -> Iterator[list[Network]]:

@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
+from analysis.activations.copies import first_of_copies
 from analysis.activations.extraction import representations
 from analysis.activations.probes import probes_of
 from analysis.comparison import compare
@@ -79,7 +80,7 @@ class Study:
     """See the module's text.
 
     Attributes:
-      size: "small": 64 units, 12 seeds a condition, 46 conditions; "full": 128 units, 50 seeds, widths from 32 to 512.
+      size: "small": 64 units, 12 seeds a condition, 42 conditions; "full": 128 units, 50 seeds, widths from 32 to 512.
     """
 
     size: str = setting("small", choices=SIZES)
@@ -147,7 +148,7 @@ class Study:
             if column == 0:
                 axes.set_ylabel(f"{what}{f', {score}' if score else ''}")
             if row == 0 and lines:
-                axes.legend(fontsize=6)
+                axes.legend(fontsize=6, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         yield "degeneracy", figure
 
 
@@ -188,17 +189,21 @@ def conditions(size: str) -> list[Condition]:
         made = vanilla.Model(**usual | model)
         return Zoo("degeneracy", task=task, model=made, training=training, seeds=seeds)
 
+    def scaled(task: Any, gamma: float = 1.0, units: int = width) -> Zoo:
+        """By muP, which is the standard parametrisation at its base width and with a gamma of 1."""
+        if (gamma, units) == (1.0, width):
+            return networks(task)
+        return networks(task, gamma, parametrization="mup", base_width=width, gamma=gamma, hidden=units)
+
     found = []
     for name, levels in LEVELS.items():
         base = levels[len(levels) // 2]
         for level, task in enumerate(levels) if len(levels) > 1 else ():
             found.append(Condition("complexity", name, level, networks(task)))
         for level, gamma in enumerate(GAMMAS):
-            zoo = networks(base, gamma, parametrization="mup", base_width=width, gamma=gamma)
-            found.append(Condition("gamma", name, level, zoo))
+            found.append(Condition("gamma", name, level, scaled(base, gamma)))
         for level, units in enumerate(widths):
-            zoo = networks(base, parametrization="mup", base_width=width, hidden=units)
-            found.append(Condition("width", name, level, zoo))
+            found.append(Condition("width", name, level, scaled(base, units=units)))
         for field, values in PENALTY_LEVELS.items():
             for level, value in enumerate((0.0, *values)):
                 zoo = networks(base, more={field: value} if value else None)
@@ -223,7 +228,7 @@ LEVELS: dict[str, tuple[Any, ...]] = {
 """Task -> its levels of complexity; the second is that of all other factors."""
 
 TRAINING = {
-    "flipflop": _Settings(2e-3, 1000),
+    "flipflop": _Settings(2e-3, 3000),
     # A spectral radius of 1: at 1 / sqrt(3), theirs, what was seen dies out, and learning to hold it takes much longer.
     "discrimination": _Settings(2e-3, 8000, gain=3**0.5),
     "integration": _Settings(2e-3, 4000, gain=3**0.5),
@@ -321,7 +326,7 @@ def _dsa(results: Results) -> pd.DataFrame:
     words = ["dsa", is_trained, *DSA_SCORES.values()]
 
     def computed() -> pd.DataFrame:
-        parts = []
+        parts, measured = [], dict[tuple[str, ...], Any]()
         for name, probe in probes_of(results.trained).items():
             shown = representations(results.trained, ["rate"], task=name, untrained=not is_trained)
             arrays = {
@@ -330,8 +335,10 @@ def _dsa(results: Results) -> pd.DataFrame:
                 for row, x in zip(group.labels.to_dict("records"), group.array)
                 if row["trained"] == is_trained and np.isfinite(x).all() and np.ptp(x, axis=0).any()
             }
+            ids = [member.id for cohort in probe.cohorts for member in cohort.members]
+            firsts = first_of_copies(shown, ids, is_trained)
             for cohort in probe.cohorts:
-                parts += _of_cohort(cohort, arrays)
+                parts += _of_cohort(cohort, arrays, firsts, measured)
         if not parts:
             raise ValueError("No two of these networks differ in their seed only.")
         return pd.concat(parts, ignore_index=True)
@@ -340,20 +347,23 @@ def _dsa(results: Results) -> pd.DataFrame:
     return results.once(("dsa",), lambda: results.kept("dsa", words, modules, computed))
 
 
-def _of_cohort(cohort: Any, arrays: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:
-    """The pairs of the networks of a cohort that differ in their seed only."""
+def _of_cohort(
+    cohort: Any, arrays: dict[str, np.ndarray], firsts: dict[str, str], measured: dict[tuple[str, ...], Any]
+) -> Iterator[pd.DataFrame]:
+    """The pairs of the networks of a cohort that differ in their seed only; of copies, before training, those of the
+    networks that stand for them, measured once."""
     alike: dict[Any, list[str]] = {}
     for member in cohort.members:
-        if member.id in arrays:
+        if firsts[member.id] in arrays:
             alike.setdefault(repr(member.parts), []).append(member.id)
     for members in alike.values():
         if len(members) < 2:
             continue
-        found = compare({member: arrays[member] for member in members}, tuple(DSA_SCORES.values()))
+        shown = tuple(firsts[member] for member in members)
+        if shown not in measured:
+            measured[shown] = compare({name: arrays[name] for name in shown}, tuple(DSA_SCORES.values()))
         first, second = np.triu_indices(len(members), 1)
-        named = {
-            str(variable.attrs["name"]): variable.to_numpy() for variable in found.values() if "kind" in variable.attrs
-        }
+        named = {str(v.attrs["name"]): v.to_numpy() for v in measured[shown].values() if "kind" in v.attrs}
         columns = {
             score: next(values for name, values in named.items() if measure.split("compare=")[1].rstrip(")") in name)
             for score, measure in DSA_SCORES.items()

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.activations.copies import first_of_copies
 from analysis.activations.extraction import representations
 from analysis.inference.factors import tested_fields
 from analysis.studies import SIZES, AssayStep, Question
@@ -134,7 +135,7 @@ def _found(results: Results, components: int, untrained: bool = False) -> _Found
         for task, rows in results.members.groupby("task", sort=False):
             ids = rows["member"].tolist()
             shown = representations(results.trained, task=str(task), untrained=not is_trained)
-            firsts = dict(zip(ids, _firsts(shown, ids)))
+            firsts = first_of_copies(shown, ids, is_trained)
             asked = set(firsts.values())
             patterns = {member: x for member, x in _deepest(shown, is_trained).items() if member in asked}
             alive = {member: x for member, x in patterns.items() if np.isfinite(x).all() and np.ptp(x, axis=0).any()}
@@ -173,12 +174,6 @@ def _deepest(shown: Any, is_trained: bool) -> dict[str, np.ndarray]:
     kept: Any = table[table["trained"] == is_trained]
     last: Any = kept.sort_values("layer_depth").groupby("member", sort=False).tail(1).sort_index()
     return {member: patterns[row] for row, member in last["member"].items()}
-
-
-def _firsts(shown: Any, members: list[str]) -> list[str]:
-    """The networks that stand for these: themselves, or the first of their copies."""
-    first = {copy.partition("/")[0]: name.partition("/")[0] for copy, name in shown.copies.items()}
-    return [first.get(member, member) for member in members]
 
 
 def _mean(statistic: Callable[[np.ndarray], np.ndarray], found: _Found) -> Replicates:

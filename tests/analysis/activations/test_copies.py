@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.activations.copies import COPY_COUNT, merged
+from analysis.activations.copies import COPY_COUNT, first_of_copies, merged
 from analysis.activations.extraction import representations
 from analysis.activations.types import Group, Representations
 from analysis.comparison import compare
@@ -60,6 +60,16 @@ def test_the_name_of_every_copy_leads_to_the_item_that_stands_for_it(population)
         member, other = copy.split("/")[0], name.split("/")[0]
         chex.assert_trees_all_equal(*(population.params(m, initial=True) for m in (member, other)))
         assert name in group.names
+
+
+def test_every_member_has_a_network_that_stands_for_it_before_training_and_itself_after(population):
+    found = representations(population, untrained=True)
+    members = population.members["member"].tolist()
+    before, after = (first_of_copies(found, members, trained) for trained in (False, True))
+    assert after == dict(zip(members, members))
+    assert {copy for copy, first in before.items() if copy != first} == {name.split("/")[0] for name in found.copies}
+    kept = {name.split("/")[0] for name in found.groups[0].names}
+    assert set(before.values()) <= kept
 
 
 def test_a_comparison_of_untrained_networks_has_no_pair_of_copies(population):

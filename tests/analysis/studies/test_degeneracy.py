@@ -1,9 +1,11 @@
 """Directions of degeneracy: slopes that are planted are found, and a small study goes from training to its claims."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 from analysis.studies import degeneracy
@@ -52,8 +54,30 @@ def test_a_task_of_one_level_has_no_slope():
 
 def test_a_level_that_two_factors_share_is_trained_once():
     members = Study().zoo().members
-    assert len({member.id for member in members}) == len(members) == 46 * 12
+    assert len({member.id for member in members}) == len(members) == 42 * 12
     assert {condition.factor for condition in conditions("small")} == set(SIGNS)
+
+
+def test_networks_that_copies_stand_for_are_pairs_too_and_are_measured_once(monkeypatch):
+    """Before training, networks of several conditions are the same."""
+    calls = []
+
+    def compared(arrays, measures):
+        calls.append(tuple(arrays))
+        n = len(arrays)
+        values = xr.DataArray(np.arange(n * n, dtype=float).reshape(n, n))
+        names = ("dsa(compare=angular)", "dsa(compare=wasserstein)")
+        return xr.Dataset({name: values.assign_attrs(name=name, kind="distance") for name in names})
+
+    monkeypatch.setattr(degeneracy, "compare", compared)
+    monkeypatch.setattr(degeneracy, "DSA_SCORES", {"angular": "dsa(compare=angular)"})
+    members = [SimpleNamespace(id=f"{part}{seed}", parts=part) for part in "ab" for seed in range(3)]
+    firsts = {member.id: f"a{member.id[1]}" for member in members}
+    arrays = {f"a{seed}": np.zeros((2, 2)) for seed in range(3)}
+    parts = list(degeneracy._of_cohort(SimpleNamespace(members=members), arrays, firsts, {}))
+    assert calls == [("a0", "a1", "a2")]
+    assert [part["first"].tolist() for part in parts] == [["a0", "a0", "a1"], ["b0", "b0", "b1"]]
+    assert [part["angular"].tolist() for part in parts] == [[1.0, 2.0, 5.0]] * 2
 
 
 @pytest.mark.long

@@ -43,7 +43,9 @@ def shown(results: Planted, dead: tuple[str, ...] = (), shared: dict[str, int] |
                 x = np.full_like(x, np.nan) if member in dead[:1] else np.ones_like(x) if member in dead else x
                 labels.append({"member": member, "layer_depth": 0, "trained": is_trained})
                 arrays.append(x)
-        return SimpleNamespace(groups=[SimpleNamespace(labels=pd.DataFrame(labels), array=arrays)], copies=copies)
+        names = [f"{row['member']}/rate{'' if row['trained'] else '/untrained'}" for row in labels]
+        group = SimpleNamespace(names=names, labels=pd.DataFrame(labels), array=arrays)
+        return SimpleNamespace(groups=[group], copies=copies)
 
     return representations
 
