@@ -166,9 +166,10 @@ class View:
         return sum(n for _, n in self._taken[1:]) / max(span, 1e-3)
 
     def remaining(self) -> str:
-        """Time left, at the present rate."""
+        """Time left, at the present rate; at most, where members stop at a score."""
         left, rate = sum(self.counts(c).left for c in self.cohorts), self.rate()
-        return clock(left / rate) if rate and left else "-" if left else "0 s"
+        stops = any(cohort.members[0].training.target for cohort in self.cohorts.values())
+        return "at most " * stops + clock(left / rate) if rate and left else "-" if left else "0 s"
 
     def _line(self) -> str:
         all_counts = [self.counts(c) for c in self.cohorts]
