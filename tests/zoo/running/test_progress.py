@@ -39,9 +39,8 @@ def test_counts_follow_the_last_report() -> None:
 def test_where_members_stop_at_a_score_the_time_left_is_said_to_be_the_longest(monkeypatch: Any) -> None:
     monkeypatch.setattr(View, "rate", lambda view: 4.0)
     for target, words in ((0.0, "5 s"), (0.9, "at most 5 s")):
-        (cohort,) = Zoo(
-            "one", digits.Task(), mlp.Model(layers=(2,)), Training(steps=10, target=target), seeds=2
-        ).cohorts
+        training, model = Training(steps=10, target=target), mlp.Model(layers=(2,))
+        (cohort,) = Zoo("one", task=digits.Task(), model=model, training=training, seeds=2).cohorts
         assert View([cohort], Console(), quiet=True).remaining() == words
 
 
