@@ -43,6 +43,12 @@ class Roots(NamedTuple):
     indices: jax.Array
 
 
+SIDES = 2
+"""Directions along which the spectra of both sides of a kink are compared."""
+LIKE = 1e-3
+"""By which the moduli of eigenvalues may differ that count as one: those of nearly equal ones are not well told."""
+
+
 class Spectra(NamedTuple):
     """The flow's Jacobian at places.
 
@@ -103,15 +109,44 @@ def spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> Spectra:
     A network with ReLU and no bias has a fixed point at 0, where each unit is on its kink: the Jacobian in which all
     are silent has eigenvalues of 0, although what is beside the point may grow.
     """
-    jacobian, width = jacobian_of(flow), states.shape[-1]
-    way = jax.random.normal(jax.random.key(0, impl="threefry2x32"), (width,), states.dtype)
-    size = jnp.maximum(1.0, jnp.abs(states).max(-1))
-    way = size[:, None] * (KINK_WIDTH / jnp.linalg.norm(way) * way)[None]
-    here, ahead, behind = (jacobian(states + side * way, inputs) for side in (0.0, 1.0, -1.0))
+    jacobian = jacobian_of(flow)
+    here, ahead, behind = (jacobian(x, inputs) for x in (states, *_beside(states, 0)))
     kinked = jnp.abs(ahead - behind).max((-2, -1)) > KINK * jnp.maximum(1.0, jnp.abs(here).max((-2, -1)))
-    eigenvalues = jnp.linalg.eigvals(here)
-    falling = jnp.argsort(-jnp.abs(eigenvalues), axis=-1)
-    return Spectra(jnp.take_along_axis(eigenvalues, falling, axis=-1), kinked)
+    return Spectra(_falling(jnp.linalg.eigvals(here)), kinked)
+
+
+def side_spectra(flow: Flow, states: jax.Array, inputs: jax.Array) -> jax.Array:
+    """The eigenvalues of the flow's Jacobians beside places on a kink, `(place, side, coordinate)`, by falling
+    modulus."""
+    sides = [jacobian_of(flow)(x, inputs) for way in range(SIDES) for x in _beside(states, way)]
+    return _falling(jnp.linalg.eigvals(jnp.stack(sides, axis=1)))
+
+
+def matters(eigenvalues: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Whether the spectrum is another on some side of a kink, `(place,)`. It is not where nothing acts back on what has
+    the kink: of a unit of an LSTM with ReLU whose candidate is silent the cell is 0, on the kink of its output, and
+    decays whatever that is.
+
+    Args:
+      eigenvalues: at the places, `(place, coordinate)`.
+      sides: beside them, `(place, side, coordinate)`.
+    """
+    here, beside = np.abs(eigenvalues)[:, None], np.abs(sides)
+    unlike = (np.abs(beside - here) > LIKE * np.maximum(here[..., :1], 1)).any((1, 2))
+    return unlike | ((beside > 1 + MARGIN).sum(-1) != (here > 1 + MARGIN).sum(-1)).any(1)
+
+
+def _beside(states: jax.Array, way: int) -> tuple[jax.Array, jax.Array]:
+    """Places to both sides of others, in a direction of that number."""
+    draw = jax.random.normal(jax.random.key(way, impl="threefry2x32"), states.shape[-1:], states.dtype)
+    size = jnp.maximum(1.0, jnp.abs(states).max(-1))
+    step = size[:, None] * (KINK_WIDTH / jnp.linalg.norm(draw) * draw)[None]
+    return states + step, states - step
+
+
+def _falling(eigenvalues: jax.Array) -> jax.Array:
+    """By falling modulus."""
+    return jnp.take_along_axis(eigenvalues, jnp.argsort(-jnp.abs(eigenvalues), axis=-1), axis=-1)
 
 
 def indices(eigenvalues: np.ndarray) -> np.ndarray:

@@ -14,15 +14,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from analysis.dynamics import descent, newton
+from analysis.dynamics._visited import Range, visited, visiting
 from analysis.dynamics.descent import ARRIVED, ESCAPED, MOVING, STUCK, Descent
 from analysis.dynamics.packing import Places, at_places, by_pair, packed
-from analysis.dynamics.states import flow_of, visited_states
+from analysis.dynamics.states import flow_of
 from analysis.dynamics.uniqueness import groups_of, of_each_group
 
 __all__ = ["Ends", "Found", "Range", "Settings", "fixed_points", "slow_points", "visited", "visiting"]
@@ -73,26 +72,6 @@ class Settings(NamedTuple):
     bounded: bool = False
 
 
-class Range(NamedTuple):
-    """Where networks are on the probe, `(member, ...)`.
-
-    Attributes:
-      starts: states drawn from those visited, `(member, start, coordinate)`.
-      centre: their mean over all visited, `(member, coordinate)`.
-      scale: root mean square distance from it, `(member,)`.
-      farthest: the largest distance from it, `(member,)`.
-    """
-
-    starts: np.ndarray
-    centre: np.ndarray
-    scale: np.ndarray
-    farthest: np.ndarray
-
-    def of(self, member: int) -> "Range":
-        """Those of one network."""
-        return Range(*(part[member] for part in self))
-
-
 class Ends(NamedTuple):
     """How many starts ended how: at a fixed point; at a slow place that is none; where no step led to a slower place,
     which is not slow; beyond the reach; or not before the steps did."""
@@ -127,29 +106,6 @@ class Found(NamedTuple):
     outside: np.ndarray
     kinked: np.ndarray
     ends: Ends
-
-
-def visited(bound: Any, variables: Any, key: Any, inputs: Any, weights: Any, starts: int) -> tuple[Any, ...]:
-    """The parts of `Range` of the states that a network visits on the probe; a function for `Assayed.map`.
-
-    Args:
-      inputs: `(stimulus, time, unit)`.
-      weights: 1 where a time step counts, `(stimulus, time)`.
-      starts: how many states.
-    """
-    states = visited_states(bound.model, variables, inputs)
-    rows = states.reshape(-1, states.shape[-1])
-    share = weights.T.reshape(-1) / weights.sum()
-    centre = share @ rows
-    away = ((rows - centre[None]) ** 2).sum(-1)
-    picked = jax.random.choice(key, len(rows), (starts,), p=share)
-    return rows[picked], centre, jnp.sqrt(share @ away), jnp.sqrt(jnp.where(share > 0, away, 0).max())
-
-
-@functools.cache
-def visiting(starts: int) -> Any:
-    """`visited` of so many starts: the same function each time, traced once."""
-    return functools.partial(visited, starts=starts)
 
 
 def fixed_points(
@@ -295,7 +251,7 @@ class _Search:
         self, run: Callable[..., Any], members: list[str], where: Range, inputs: np.ndarray, settings: Settings
     ):
         self.run, self.members, self.where, self.inputs, self.settings = run, members, where, inputs, settings
-        self._descend, self._polish, self._spectra = _functions(settings.period)
+        self._descend, self._polish, self._spectra, self._sides = _functions(settings.period)
 
     def from_starts(
         self, starts: Places, known: dict[tuple[int, int], _Points], most_late: int | None
@@ -374,15 +330,21 @@ class _Search:
         return {pair: none._replace(**given[pair]._asdict()) if given else none for pair in candidates}
 
     def spectra(self, points: Places) -> dict[tuple[int, int], Any]:
-        """Of the Jacobians at points, `newton.Spectra`."""
+        """Of the Jacobians at points, `newton.Spectra`; on a kink that matters to them."""
         given = at_places(self.run, self.members, self._spectra, points, self.inputs)
         none = np.zeros((0, self.where.centre.shape[1]), complex), np.zeros(0, bool)
+        on_kinks = {pair: points[pair][kinked] for pair, (_, kinked) in given.items()}
+        sides = at_places(self.run, self.members, self._sides, on_kinks, self.inputs) if given else {}
+        for pair, beside in sides.items():
+            eigenvalues, kinked = given[pair]
+            kinked[kinked] = newton.matters(eigenvalues[kinked], beside)
         return given or dict.fromkeys(points, none)
 
 
 @functools.cache
-def _functions(period: int) -> tuple[Any, Any, Any]:
-    """Descent, Newton's method and spectra of a flow of so many steps: the same functions each time, traced once."""
+def _functions(period: int) -> tuple[Any, Any, Any, Any]:
+    """Descent, Newton's method and spectra of a flow of so many steps, and those beside kinks: the same functions each
+    time, traced once."""
 
     def descend(
         bound: Any, variables: Any, key: Any, steps: Any, now: Descent, inputs: Any, centre: Any, radius: Any, end: Any
@@ -396,4 +358,7 @@ def _functions(period: int) -> tuple[Any, Any, Any]:
     def spectra(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> Any:
         return newton.spectra(flow_of(bound.model, variables, period), states, inputs)
 
-    return descend, polish, spectra
+    def sides(bound: Any, variables: Any, key: Any, states: Any, inputs: Any) -> Any:
+        return newton.side_spectra(flow_of(bound.model, variables, period), states, inputs)
+
+    return descend, polish, spectra, sides

@@ -180,3 +180,20 @@ def test_slow_points_stay_spread_along_a_line_attractor_and_there_are_none_where
     assert np.abs(slow[:, 1:]).max() < 0.02
     np.testing.assert_allclose(slow[:, 0], where.starts[0, :, 0], atol=1e-5)
     assert len(fast) == 0
+
+
+@pytest.mark.parametrize(("back", "kinked"), [(0.0, False), (0.9, True)])
+def test_a_kink_counts_where_it_changes_eigenvalues(back: float, kinked: bool) -> None:
+    """A cell that decays whatever its output, ReLU of it, is; and one that the output makes grow."""
+
+    def step(variables: Any, x: Any, inputs: Any) -> Any:
+        cell, shown = x[:, :1], x[:, 1:]
+        cell = 0.5 * cell + back * shown
+        return jnp.concatenate([cell, jax.nn.relu(cell)], axis=1)
+
+    ((one,),) = search.fixed_points(
+        runner(Planted(step, 2), {"m": {}}), ["m"], everywhere(1, 2, 16), np.zeros((1, 1)), SETTINGS
+    )
+    np.testing.assert_allclose(one.states, 0, atol=1e-12)
+    assert one.kinked.tolist() == [kinked] * len(one.states)
+    assert np.isnan(one.eigenvalues).all() == kinked
