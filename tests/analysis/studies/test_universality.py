@@ -69,6 +69,7 @@ def graphs(members: pd.DataFrame, saddles: np.ndarray, points: np.ndarray | None
             "points": (dims, np.isfinite(unstable).sum(-1)),
             "unstable": ((*dims, "point"), unstable),
             "leads_elsewhere": ((*dims, "point"), np.where(np.isfinite(unstable), 0.0, np.nan)),
+            **{name: (dims, np.zeros(unstable.shape[:2])) for name in ("kinks", "marginal")},
             "edge_from": ((*dims, "edge"), edges[0]),
             "edge_to": ((*dims, "edge"), edges[1]),
         },
