@@ -125,12 +125,12 @@ def labelled(
 
 
 BY_INPUT = {
-    "stable_time_constant": ("longest time constant of a stable fixed point", "ms"),
     "points": ("points about which the network is made linear", "1"),
     "left_out": ("fixed points beyond the most that are taken", "1"),
     "instead": ("1 where these are slow points, for there is no fixed point", "1"),
     "real_share": ("share of these whose leading mode is real and not negative", "1"),
     "time_constant": ("time constant of the leading mode, where it is slowest; negative of one that grows", "ms"),
+    "stable_time_constant": ("longest time constant of a stable fixed point", "ms"),
     "frequency": ("frequency of this mode; 0 of a real, positive one", "Hz"),
     "median_error": ("relative error of the linear simulation, median of points", "1"),
     "slow_points": ("visited states that led to a slow point", "1"),

@@ -74,10 +74,22 @@ def states(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
             yield word, part if state else distinct(part)
 
 
-def row_name(one: xr.Dataset) -> str:
+def _row_name(one: xr.Dataset) -> str:
     """A network in a few words: "gru seed 0"."""
     words = [str(one[label].item()) for label in ("model",) if label in one.coords]
     return " ".join([*words, f"seed {one['seed'].item()}" if "seed" in one.coords else ""])
+
+
+def examples(result: xr.Dataset, variable: str, most: int) -> Iterator[tuple[str, xr.Dataset]]:
+    """A few networks that have a variable, and what they are in words: trained ones, from the first to the last, and
+    an untrained one."""
+    for state, part in states(result):
+        known = np.isfinite(part[variable].to_numpy().reshape(part.sizes["member"], -1)).any(1)
+        rows = np.flatnonzero(known)
+        count = min(len(rows), most if state == STATE_WORDS[True] else 1)
+        for row in rows[np.linspace(0, len(rows) - 1, count).astype(int)]:
+            one = part.isel(member=row)
+            yield f"{state}: {_row_name(one)}", one
 
 
 def distinct(untrained: xr.Dataset) -> xr.Dataset:

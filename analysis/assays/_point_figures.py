@@ -43,13 +43,7 @@ def counts(name: str, of_probe: xr.Dataset) -> Figure:
 
 def places(name: str, of_probe: xr.Dataset) -> Figure:
     """The points of a few trained networks and an untrained one, and some of the states that each visits."""
-    shown = []
-    for state, part in _pictures.states(of_probe):
-        rows = np.flatnonzero(np.isfinite(part["explained"].to_numpy()[:, 0]))
-        picked = np.linspace(0, len(rows) - 1, min(len(rows), MOST_SHOWN if state == "trained" else 1)).astype(int)
-        shown += [
-            (f"{state}: {_pictures.row_name(part.isel(member=row))}", part.isel(member=row)) for row in rows[picked]
-        ]
+    shown = list(_pictures.examples(of_probe, "explained", MOST_SHOWN))
     columns = min(max(len(shown), 1), 3)
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.6 + 3.2 * columns, 0.6 + 3.2 * max(rows, 1)), layout="constrained")

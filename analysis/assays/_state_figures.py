@@ -145,14 +145,8 @@ def score_of_variable(part: xr.Dataset) -> str:
 def trajectories(name: str, of_probe: xr.Dataset) -> Figure:
     """Trajectories by condition at the first layer, of a few trained networks and an untrained one: along the first two
     principal components and, where there are two, along the axes of the first two task variables."""
-    shown = []
     at_layer = of_probe.sel(layer=_pictures.layers_of(of_probe, "units")[0])
-    for state, part in _pictures.states(at_layer):
-        rows = np.flatnonzero(np.isfinite(part["participation_ratio"]))
-        rows = rows[
-            np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINED if state == "trained" else 1)).astype(int)
-        ]
-        shown += [(f"{state}: {_pictures.row_name(part.isel(member=row))}", part.isel(member=row)) for row in rows]
+    shown = list(_pictures.examples(at_layer, "participation_ratio", MOST_TRAINED))
     axes_of = at_layer["axis_projection"].transpose("task_variable", ...).to_numpy()
     there = np.isfinite(axes_of).reshape(len(axes_of), -1).any(1)
     targeted = at_layer["task_variable"].to_numpy()[there].tolist()[:2]
