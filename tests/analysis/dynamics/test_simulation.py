@@ -68,7 +68,8 @@ def test_a_rate_that_is_silenced_at_a_time_is_not_sent_from_there_and_what_was_s
     np.testing.assert_allclose(rates[:, 5], jnp.tanh(drive[:, 5]), atol=1e-6)
     outputs, _ = simulated(model, variables, INPUTS, within((4, 5), Intervention(NONE, NONE, NONE, 0), 3))
     np.testing.assert_allclose(outputs[:, 4], jnp.broadcast_to(params["readout"]["bias"], (3, 2)), atol=1e-7)
-    np.testing.assert_array_equal(rates[:, 3], plain[:, 3])
+    # Two programs, so the last bit may differ: one program with both is compared above.
+    np.testing.assert_allclose(rates[:, 3], plain[:, 3], atol=1e-6)
 
 
 def test_noise_has_the_deviation_that_is_asked_for_and_is_independent_over_units_trials_and_steps() -> None:
