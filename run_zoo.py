@@ -209,9 +209,13 @@ class Compare:
     space: Annotated[str, arg(metavar="SPACE")] = "mean"
     """How maps of convolution layers are reduced: mean over space, all units, or "subset(k)", k units at random."""
     probe: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Images to show instead of the tasks' own: an .npz, or the .mat of Kriegeskorte et al. (2008)."""
+    """Images, or inputs over time, to show instead of the tasks' own: an .npz, the .mat of Kriegeskorte (2008) ..."""
     against: Annotated[tuple[Path, ...], arg(metavar="FILE ...")] = ()
-    """Recordings or RDMs of the stimuli shown, to be scored against: .npz, .npy, .mat, .nc or .zarr; docs/data.md."""
+    """Recordings or RDMs of the stimuli shown, to be scored against: .npz, .mat, .nc, .h5, .csv ...; docs/data.md."""
+    networks: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Networks trained elsewhere, a file of layers each, that join the zoo's: see docs/data.md."""
+    pool: Annotated[bool, FlagCreatePairsOff] = False
+    """Put the units of a recording's subjects together, as those of one."""
     export: Annotated[tuple[str, ...], arg(metavar="FORMAT ...")] = ()
     """Further formats to write: zarr, csv (a row per pair), rsatoolbox (RDMs)."""
     control: Annotated[str, arg(metavar="NAME")] = ""
@@ -328,10 +332,7 @@ class Show:
         from zoo import load
 
         trained = load(self.dir)
-        if self.member is None:
-            terminal.print_zoo(trained)
-        else:
-            terminal.print_member(trained, self.member)
+        terminal.print_zoo(trained) if self.member is None else terminal.print_member(trained, self.member)
 
 
 @dataclasses.dataclass

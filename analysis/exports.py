@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.activations.recordings import Outside
-from analysis.activations.types import RDM, Repeats, Representations
+from analysis.activations.types import RDM, Outside, Repeats, Representations
 from analysis.artefacts import EXPORTS, remove
 from analysis.geometry.correlation_rdms import correlation_rdm
 from analysis.labelled_comparison import Comparison, plain_array

@@ -1,9 +1,9 @@
 """The assays of a zoo directory: one assay of every network, trained and untrained, kept as one labelled file.
 
 What an assay is stands in `analysis/assays/__init__.py`; where its file lies in `analysis.artefacts`. Cohorts are
-assayed in turn; what one has given is kept in a journal until the whole result is written, so that a killed run goes
-on. What it gives of untrained networks is kept for good, for other moments of the same training. The key of what is
-kept has all that decides it: the assay's name with its options, its code and that of all it uses, the networks' too,
+assayed two at a time; what one has given is kept in a journal until the whole result is written, so that a killed run
+goes on. What it gives of untrained networks is kept for good, for other moments of the same training. The key of what
+is kept has all that decides it: the assay's name with its options, its code and that of all it uses, the networks' too,
 the members and how far they were trained, the probe, the moment, and the assays that it needed.
 """
 
@@ -27,6 +27,7 @@ from analysis.assays._distances import Networks, comparison_of_distances
 from analysis.comparison_files import remove_comparison, write_comparison
 from analysis.engine.journal import result_key
 from analysis.engine.progress import SECONDS_UNTOLD, Progress, telling
+from analysis.engine.side_by_side import in_order
 from analysis.engine.sources import source_hash
 from analysis.inference.factors import tested_fields
 from analysis.labelled_comparison import ComparedTask, plain_array
@@ -47,6 +48,8 @@ NO_LABELS = ("member", "steps", "loss")
 
 SOURCE = "source"
 """The attribute of a result that says of which code of the assay it is."""
+
+COHORTS_AT_ONCE = 2
 
 LEFT_OUT = "left_out"
 """The attribute of a result that says which cohorts the assay refused."""
@@ -178,16 +181,15 @@ class _AssayRun:
         begin = time.monotonic()
         results, states = [], []
         refused: dict[str, list[str]] = {}
-        for key_of_part, (cohort, is_trained) in self.progress.over(
-            list(zip(keys, parts)), f"{name}: cohorts, trained and untrained", len(parts)
+        given = self._given(assay, list(zip(keys, parts)), needs)
+        for cohort, is_trained, result in self.progress.over(
+            given, f"{name}: cohorts, trained and untrained", len(parts)
         ):
-            try:
-                results.append(self._part(assay, key_of_part, cohort, is_trained, needs))
+            if isinstance(result, ValueError):
+                refused.setdefault(str(result), []).append(cohort.id)
+            else:
+                results.append(result)
                 states.append(is_trained)
-            except ValueError as error:
-                if isinstance(error, _giving.BrokenContract) or not lookup.says_itself(error):
-                    raise
-                refused.setdefault(str(error), []).append(cohort.id)
         if not results:
             raise ValueError(next(iter(refused)))
         result = _labelled(_giving.joined(assay, results), results, states, labels)
@@ -300,6 +302,29 @@ class _AssayRun:
         of_needs = [self._key(assay_of(other), cohort, is_trained) for other in assay.needs]
         when = self.at if is_trained else "initial"
         return result_key([*words, self.probes[cohort.id].id, when, rows.to_csv(index=False), *of_needs], ())
+
+    def _given(
+        self, assay: Any, parts: Sequence[tuple[str, tuple[Cohort, bool]]], needs: Mapping[str, xr.Dataset]
+    ) -> Iterator[tuple[Cohort, bool, xr.Dataset | ValueError]]:
+        """Cohort, state and result of every part, or why the assay refuses it, in order."""
+
+        def of_cohort(own: Sequence[tuple[str, tuple[Cohort, bool]]]) -> list[Any]:
+            given = []
+            for key, (cohort, is_trained) in own:
+                try:
+                    result: Any = self._part(assay, key, cohort, is_trained, needs)
+                except ValueError as error:
+                    if isinstance(error, _giving.BrokenContract) or not lookup.says_itself(error):
+                        raise
+                    result = error
+                given.append((cohort, is_trained, result))
+            return given
+
+        by_cohort: dict[str, list[Any]] = {}
+        for part in parts:
+            by_cohort.setdefault(part[1][0].id, []).append(part)
+        for given in in_order(of_cohort, list(by_cohort.values()), COHORTS_AT_ONCE):
+            yield from given
 
     def _part(
         self, assay: Any, key: str, cohort: Cohort, is_trained: bool, needs: Mapping[str, xr.Dataset]

@@ -18,9 +18,8 @@ from analysis import DEFAULT_MEASURES, artefacts, exports
 from analysis.activations.copies import COPY_COUNT, equal_places
 from analysis.activations.extraction import representations
 from analysis.activations.probes import Probe, finished, finished_alike, probes_of, shapes_of
-from analysis.activations.recordings import Outside
 from analysis.activations.stimuli import Stimuli, read_stimuli
-from analysis.activations.types import Representations
+from analysis.activations.types import Group, Outside, Representations
 from analysis.comparison import Choices, comparison_of
 from analysis.comparison_files import write_comparison
 from analysis.engine.journal import Journal
@@ -31,7 +30,7 @@ from analysis.inference.factors import tested_fields
 from analysis.labelled_comparison import ComparedTask, Comparison
 from analysis.measures import _choice
 from analysis.scoring.partialling import check_control, confound, with_partial
-from analysis.scoring.recording_scores import outside, score_lines, score_table
+from analysis.scoring.recording_scores import Joined, networks_from, outside, score_lines, score_table
 from zoo import lookup
 from zoo.store.reader import Trained, load
 from zoo.training.status import DIVERGED_WORD, UNFINISHED
@@ -51,8 +50,11 @@ class Request:
       all_layers: compare unequal layers too.
       space: see `analysis.representations`.
       exclude_degenerate: leave out constant and NaN representations instead of stopping at them.
-      probe: a file of images to show instead of the tasks' own probes; see `analysis.activations.stimuli.read_stimuli`.
-      against: files of recordings, which join with their baselines; see `analysis.activations.recordings`.
+      probe: a file of images, or inputs over time, to show instead of the tasks' own probes; see
+        `analysis.activations.stimuli.read_stimuli`.
+      against: files of recordings, which join with their baselines; see `analysis.recordings`.
+      networks: a folder of networks trained elsewhere, which join those of the zoo; see `analysis.recordings.networks`.
+      pool: put the units of a recording's subjects together, as those of one.
       export: further formats, of `analysis.artefacts.EXPORTS`.
       control: what to take out of similarities besides, "input" or a condition; see `analysis.scoring.partialling`.
       nulls, intervals, dtype: see `analysis.compare`.
@@ -67,6 +69,8 @@ class Request:
     exclude_degenerate: bool = False
     probe: str | os.PathLike[str] | None = None
     against: Sequence[str | os.PathLike[str]] = ()
+    networks: Path | None = None
+    pool: bool = False
     export: Sequence[str] = ()
     control: str = ""
     nulls: int = 0
@@ -90,13 +94,15 @@ class CheckedRequest(NamedTuple):
       probes: by task, what its networks are shown.
       layers: by task, the layers to compare; None for all of them.
       recordings: by task, what joins from files; tasks that no recording is of are not in it.
+      networks: by task, networks trained elsewhere that join, and their fields; tasks that none is of are not in it.
     """
 
     measures: list[Any]
     stimuli: Stimuli | None
     probes: dict[str, Probe]
     layers: dict[str, list[str] | None]
-    recordings: dict[str, list[Outside]]
+    recordings: dict[str, Joined]
+    networks: dict[str, tuple[list[Group], list[str]]]
 
 
 class TaskResult(NamedTuple):
@@ -108,6 +114,7 @@ class TaskResult(NamedTuple):
       comparison: with what came from elsewhere.
       others: what came from elsewhere.
       scores: the table of scores, None where there are no recordings.
+      fields: that networks trained elsewhere differ in.
     """
 
     name: str
@@ -115,6 +122,7 @@ class TaskResult(NamedTuple):
     comparison: Comparison
     others: list[Outside]
     scores: pd.DataFrame | None
+    fields: list[str]
 
 
 def compare_zoo(directory: Path, request: Request = Request(), say: Callable[[str], Any] = print) -> None:
@@ -140,8 +148,9 @@ def _compare(directory: Path, request: Request, progress: Progress) -> None:
     # All tasks before the first is written: what one of them cannot have leaves everything as it was.
     results = [_result(trained, request, plan, task, journal, progress) for task in plan.layers]
     for result in results:
-        members = result.comparison.networks().items["member"]
-        fields = tested_fields(trained, members)
+        items: Any = result.comparison.networks().items
+        fields = tested_fields(trained, items["member"])
+        fields += [name for name in result.fields if name not in fields and items[name].nunique(dropna=False) > 1]
         progress.at(result.name)
         progress.doing("tests and means")
         _write(trained.path, result, fields, request)
@@ -162,7 +171,9 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
         raise ValueError(f"A probe may not be called {stimuli.name!r}: results have this name; rename {request.probe}.")
     probes = probes_of(trained, stimuli)
     if stimuli is not None and request.only not in probes and request.only in set(trained.members["task"]):
-        raise ValueError(f"Task {request.only} takes no images; leave out --probe {request.probe} to compare it.")
+        raise ValueError(
+            f"Task {request.only} cannot be shown this probe; leave out --probe {request.probe} to compare it."
+        )
     if request.only and request.only not in probes:
         raise ValueError(
             f"{trained.path} has no task {request.only!r} to compare; {lookup.nearest(request.only, probes)}."
@@ -183,8 +194,9 @@ def _plan(trained: Trained, request: Request, say: Callable[[str], Any]) -> Chec
                 f"{task}: {repeated} of {len(probe.inputs)} stimuli of the probe are the same as another: copies are "
                 "no samples, and raise similarities"
             )
-    recordings = outside(request.against, probes, stimuli, say=say)
-    return CheckedRequest(measures, stimuli, probes, layers, recordings)
+    recordings = outside(request.against, probes, stimuli, pool=request.pool, say=say)
+    networks = networks_from(request.networks, probes, request.space, say=say) if request.networks else {}
+    return CheckedRequest(measures, stimuli, probes, layers, recordings, networks)
 
 
 def _layers_of(trained: Trained, wanted: Sequence[str], probes: Mapping[str, Probe]) -> dict[str, list[str] | None]:
@@ -211,9 +223,13 @@ def _result(
     progress.doing("showing the networks the probe")
     options: dict[str, Any] = dict(task=task, untrained=True, space=request.space, probe=plan.stimuli)
     shown = representations(trained, plan.layers[task], **options)
-    others = list(plan.recordings.get(task, []))
-    if request.control:
-        others.append(confound(request.control, plan.probes[task]))
+    groups, fields = plan.networks.get(task, ([], []))
+    shown = dataclasses.replace(shown, groups=(*shown.groups, *groups))
+    others = [confound(request.control, plan.probes[task])] if request.control else []
+    if task in plan.recordings:
+        members, stimuli, steps = plan.recordings[task]
+        shown = shown.at(stimuli, steps)
+        others = [*members, *(other.at(stimuli, steps) for other in others)]
     comparison = comparison_of(shown, plan.measures, others, request.choices, journal, progress)
     if request.control:
         comparison = with_partial(comparison, request.control)
@@ -228,7 +244,7 @@ def _result(
     )
     comparison = dataclasses.replace(comparison, of_task=of_task)
     table = score_table(comparison, others) if task in plan.recordings else None
-    return TaskResult(f"{task}-{images}" if images else task, shown, comparison, others, table)
+    return TaskResult(f"{task}-{images}" if images else task, shown, comparison, others, table, fields)
 
 
 def _lines(result: TaskResult) -> Iterator[str]:

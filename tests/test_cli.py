@@ -407,7 +407,10 @@ PROBES = {
     "space": (["--space", "median"], "space is 'median'; allowed: mean, units, subset(k)"),
     "missing": (["--probe", "no/such.npz"], "There is no probe at no/such.npz"),
     "name": (["--probe", "RDMS"], "A probe may not be called 'rdms'"),
-    "task": (["--probe", "FACES", "--task", "flipflop"], "Task flipflop takes no images; leave out --probe "),
+    "task": (
+        ["--probe", "FACES", "--task", "flipflop"],
+        "Task flipflop cannot be shown this probe; leave out --probe ",
+    ),
 }
 
 

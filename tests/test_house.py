@@ -18,7 +18,10 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "zoo", "analysis", "run_zoo")
 ALLOWED = {"models": {"models"}, "zoo": {"models", "zoo"}, "analysis": {"models", "zoo", "analysis"}}
 FILES = [path for room in ALLOWED for path in sorted((ROOT / room).rglob("*.py"))]
-PLUG_INS = {ROOT / package.replace(".", "/") for package in (*lookup.FOLDERS.values(), "analysis.report.pages")}
+PLUG_INS = {
+    ROOT / package.replace(".", "/")
+    for package in (*lookup.FOLDERS.values(), "analysis.report.pages", "analysis.formats")
+}
 
 
 FLOORS = {
@@ -43,7 +46,9 @@ FLOORS = {
         ("geometry", "measures"),
         ("dynamics",),
         ("topology",),
+        ("formats",),
         ("activations",),
+        ("recordings",),
         ("engine",),
         ("inference",),
         ("comparison_files", "scoring"),
@@ -60,6 +65,7 @@ FLOORS = {
 SHARED_NAMES = {
     **dict.fromkeys(("ORDER", "TAKES"), "what the contract of pages asks of each"),
     **dict.fromkeys(("EVALUATION", "PROBE"), "every task's own keys"),
+    "SUFFIXES": "what the contract of forms asks of each",
     "HOMES": "where a package's lazy names live",
     "TAKEN": "what a rule may take, and the same words in a sentence",
 }

@@ -1,15 +1,14 @@
 """What is known without a network: pixels, outlines, edge energy and categories; of sequences the input and the target.
 
 A network that is less like a recording than one of these has explained less than it. Each enters a comparison as a
-member of its own; see `analysis.activations.recordings.Outside`.
+member of its own; see `analysis.activations.types.Outside`.
 """
 
 from typing import Any
 
 import numpy as np
 
-from analysis.activations.recordings import Outside
-from analysis.activations.types import RDM
+from analysis.activations.types import RDM, Outside
 from analysis.geometry.category_structure import usable
 from zoo.data.datasets import LUMINANCE
 
@@ -41,9 +40,10 @@ def of_images(inputs: np.ndarray, images: np.ndarray, conditions: dict[str, np.n
     return _members(known)
 
 
-def of_sequences(inputs: np.ndarray, targets: np.ndarray) -> list[Outside]:
-    """The baselines of sequences: the input and what the output should be, `(stimulus, time, unit)` each."""
-    return _members({"input": inputs, "target": targets})
+def of_sequences(inputs: np.ndarray, targets: np.ndarray | None = None) -> list[Outside]:
+    """The baselines of sequences: the input and, where it is known, what the output should be, `(stimulus, time, unit)`
+    each."""
+    return _members({"input": inputs} if targets is None else {"input": inputs, "target": targets})
 
 
 def _members(known: dict[str, Any]) -> list[Outside]:

@@ -41,7 +41,7 @@ def representations(
       time_step: ms between the time steps that are kept; see `analysis.activations.probes.kept_every`.
       space: maps of convolution layers become their "mean" over space, one value a channel, all their "units", or a
         random "subset(k)" of the units, another one with "subset(k, key=1)".
-      probe: images to show instead of the task's own probe; see `analysis.activations.stimuli.read_stimuli`.
+      probe: what to show instead of the task's own probe; see `analysis.activations.stimuli.read_stimuli`.
 
     Returns:
       One item per network and layer, named `member/layer`, or `member/layer/untrained`; the labels are member, layer,
@@ -50,7 +50,7 @@ def representations(
 
     Raises:
       ValueError: no such layer, task or space; several probes and no task; nothing trained yet; stimuli for a task
-        that takes no images.
+        that takes other inputs.
     """
     reduction = spaces.parse(space)
     shown = _probe_of(trained, task, probe)
@@ -139,7 +139,9 @@ def _probe_of(trained: Any, task: str | None, stimuli: Stimuli | None) -> Probe:
         raise ValueError(f"{trained.path} has {len(known)} probes, {', '.join(known)}; choose one with task=...")
     if task is not None and task not in known:
         if stimuli is not None and task in probes_of(trained):
-            raise ValueError(f"Task {task} takes no images, so that it cannot be shown the probe {stimuli.name!r}.")
+            raise ValueError(
+                f"Task {task} cannot be shown the probe {stimuli.name!r}, whose inputs are of another kind."
+            )
         raise ValueError(f"{trained.path} has no task {task!r}; {nearest(task, known)}.")
     return known[task or next(iter(known))]
 

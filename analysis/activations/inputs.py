@@ -66,7 +66,7 @@ def gathered(representations: Any, others: Sequence[Any], dtype: str) -> Items:
 
     Args:
       representations: see `analysis.compare`.
-      others: each with `name`, `array` and `labels`, such as `analysis.activations.recordings.Outside`; they have no
+      others: each with `name`, `array` and `labels`, such as `analysis.activations.types.Outside`; they have no
         layer.
       dtype: of arrays.
     """

@@ -59,7 +59,8 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
 
     Args:
       trained: what `zoo.load` gives.
-      stimuli: images to show instead of each task's own probe; tasks that take no images are left out.
+      stimuli: images, or inputs over time, to show instead of each task's own probe; tasks that take none such are left
+        out.
     """
     from zoo.devices import startup
     from zoo.spec.fields import name_of
@@ -80,7 +81,7 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
         if not any(member.id in ready for member in cohort.members):
             continue
         task = cohort.members[0].task
-        if stimuli is not None and not hasattr(task, "stimuli"):
+        if stimuli is not None and not _takes(task, stimuli):
             continue
         if task not in shown_by_task:
             check_data(trained.path, task, dict(trained.manifest.get("data", {})))
@@ -96,7 +97,8 @@ def probes_of(trained: Any, stimuli: Stimuli | None = None) -> dict[str, Probe]:
         raise ValueError(f"{trained.path} has no member that is trained to its end; train it first.")
     if not probes and stimuli is not None:
         raise ValueError(
-            f"{trained.path} has no trained member whose task takes images, to be shown the probe {stimuli.name!r}; "
+            f"{trained.path} has no trained member whose task takes {_kind(stimuli)}, to be shown the probe "
+            f"{stimuli.name!r}; "
             f"without it {', '.join(sorted(set(trained.members['task'])))} is compared on a probe of its own."
         )
     names = [name for name, _ in probes]
@@ -129,6 +131,17 @@ def names_apart(groups: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     return {key: key if taken.count(name) > 1 else name for key, name in names.items()}
 
 
+def _takes(task: Any, stimuli: Stimuli) -> bool:
+    """Whether a task's networks can be shown stimuli: images, or inputs over time that are as many as its own."""
+    if stimuli.inputs is None:
+        return hasattr(task, "stimuli")
+    return bool(task.dt) and not hasattr(task, "stimuli") and task.inputs == stimuli.inputs.shape[2]
+
+
+def _kind(stimuli: Stimuli) -> str:
+    return "images" if stimuli.inputs is None else f"{stimuli.inputs.shape[2]} inputs over time"
+
+
 class _Shown(NamedTuple):
     """What a task shows its networks, as `Probe` has it, and a hash of it and of the time step."""
 
@@ -153,6 +166,9 @@ def _shown(task: Any, stimuli: Stimuli | None) -> _Shown:
         inputs, conditions = np.asarray(trials.inputs), {n: np.asarray(v) for n, v in trials.conditions.items()}
         if hasattr(task, "places"):
             conditions["image"] = task.places()
+    elif stimuli.inputs is not None:
+        inputs, conditions = stimuli.inputs, stimuli.conditions
+        lasts = np.full(len(inputs), inputs.shape[1])
     else:
         inputs, conditions = np.asarray(task.stimuli(stimuli.images)), stimuli.conditions
         lasts = np.ones(len(inputs), int)
@@ -226,5 +242,6 @@ def finished(trained: Any) -> Any:
 
 def finished_alike(trained: Any, ids: Iterable[str]) -> int:
     """How many members are trained to their end on the tasks of these members."""
-    tasks = {trained.task(member) for member in set(ids)}
+    own = set(trained.members["member"])  # and not networks trained elsewhere
+    tasks = {trained.task(member) for member in own.intersection(ids)}
     return sum(trained.task(member) in tasks for member in trained.members["member"][finished(trained)])

@@ -1,7 +1,8 @@
 """What is compared: patterns of many members at many layers, repeated measurements, ready RDMs."""
 
 import dataclasses
-from typing import NamedTuple
+import hashlib
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,39 @@ class Repeats(NamedTuple):
     array: np.ndarray
 
 
+class Outside(NamedTuple):
+    """A representation that no network of the zoo made: a recording, a subject of one, or a baseline.
+
+    Attributes:
+      name: unique.
+      array: `(stimulus, unit)`, `(stimulus, time, unit)`, an `RDM`, or `Repeats`.
+      labels: `recording`, what it belongs to, "file/array" or a baseline's name; `subject`, "mean" or a subject's name,
+        "" where there are none; `source`, "recording", "half" (of its units) or "baseline".
+      repeats: `(repeat, stimulus, unit)` or `(repeat, stimulus, time, unit)`, NaN where one is missing; None where
+        each stimulus was measured once.
+    """
+
+    name: str
+    array: Any
+    labels: dict[str, Any]
+    repeats: np.ndarray | None = None
+
+    def at(self, stimuli: np.ndarray, steps: np.ndarray | None = None) -> "Outside":
+        """The same of some stimuli and, where it has time, of some time steps."""
+        if isinstance(self.array, RDM):
+            return self._replace(array=RDM(self.array.array[np.ix_(stimuli, stimuli)]))
+
+        def part(x: np.ndarray, axis: int) -> np.ndarray:
+            x = x.take(stimuli, axis)
+            return x if steps is None or x.ndim < axis + 3 else x.take(steps, axis + 1)
+
+        if isinstance(self.array, Repeats):
+            array: Any = Repeats(part(self.array.array, 1))
+        else:
+            array = part(self.array, 0)
+        return self._replace(array=array, repeats=None if self.repeats is None else part(self.repeats, 1))
+
+
 class RDMs(NamedTuple):
     """Ready dissimilarity matrices of a group.
 
@@ -38,8 +72,8 @@ class RDMs(NamedTuple):
     array: np.ndarray
 
 
-def array_of(group: np.ndarray | Repeats | RDMs) -> np.ndarray:
-    """The array of a group of any kind."""
+def array_of(group: np.ndarray | Repeats | RDMs | RDM) -> np.ndarray:
+    """The array of a group, or an item, of any kind."""
     return group if isinstance(group, np.ndarray) else group.array
 
 
@@ -83,3 +117,19 @@ class Representations:
     space: str = ""
     categories: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     copies: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def at(self, stimuli: np.ndarray, steps: np.ndarray) -> "Representations":
+        """The same of some stimuli and, where there is time, of some of the time steps, as on a probe of its own.
+
+        Category structure stays that of all stimuli.
+        """
+        shapes = [group.array.shape[1:-1] for group in self.groups]
+        if all(shape == (len(stimuli), len(steps))[: len(shape)] for shape in shapes):
+            return self
+        groups = []
+        for group in self.groups:
+            array = group.array[:, stimuli]
+            groups.append(dataclasses.replace(group, array=array[:, :, steps] if array.ndim == 4 else array))
+        part = hashlib.sha256(self.probe.encode() + stimuli.tobytes() + steps.tobytes()).hexdigest()[:12]
+        conditions = {name: np.asarray(values)[stimuli] for name, values in self.conditions.items()}
+        return dataclasses.replace(self, groups=tuple(groups), probe=part, conditions=conditions)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.activations.probes import Probe, kept_every
-from analysis.activations.recordings import Outside
+from analysis.activations.types import Outside
 from analysis.labelled_comparison import Comparison, Measured
 from zoo.lookup import nearest
 

@@ -1,25 +1,29 @@
 """Networks against recordings: scores, what they are worth beside baselines, and the ceiling that noise sets."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.activations import baselines
+from analysis.activations import baselines, spaces
 from analysis.activations.probes import Probe, kept_every
-from analysis.activations.recordings import NOTHING, Outside, ShownStimuli, halves, read_recordings
 from analysis.activations.stimuli import Stimuli
-from analysis.activations.types import RDM
+from analysis.activations.types import RDM, Group, Outside
 from analysis.labelled_comparison import ZOO, Comparison, Measured, MeasureRecord
+from analysis.recordings.matching import ShownStimuli
+from analysis.recordings.members import halves, members_of
+from analysis.recordings.networks import read_networks
+from analysis.recordings.pieces import Piece
+from analysis.recordings.reading import NOTHING, read_file
 from analysis.scoring import ceilings
 from analysis.scoring.partialling import partial
 from analysis.words import short_names
 from zoo.training.status import DIVERGED_WORD
 
-__all__ = ["SCORE_COLUMNS", "outside", "score_lines", "score_table"]
+__all__ = ["SCORE_COLUMNS", "Joined", "networks_from", "outside", "score_lines", "score_table"]
 
 SCORE_COLUMNS = (
     *("measure", "recording", "layer", "kind", "name", "model", "score", "sem", "subjects", "partial"),
@@ -33,45 +37,114 @@ CONTROL = "baseline/silhouette"
 OTHER_HALF = "other half of the units"
 
 
+class Joined(NamedTuple):
+    """What joins one task's networks, and the part of the probe on which it can.
+
+    Attributes:
+      members: recordings, halves of their units, baselines.
+      stimuli: places among the stimuli shown, rising: those that are compared.
+      steps: places among the networks' time steps that were kept, rising.
+    """
+
+    members: list[Outside]
+    stimuli: np.ndarray
+    steps: np.ndarray
+
+
 def outside(
     files: Sequence[str | os.PathLike[str]],
     known: Mapping[str, Probe],
     stimuli: Stimuli | None = None,
     *,
+    pool: bool = False,
     say: Callable[[str], Any] = lambda line: None,
-) -> dict[str, list[Outside]]:
+) -> dict[str, Joined]:
     """The recordings of the files, the halves of their units, and the baselines, by task; {} where there is no file.
 
     Of several tasks a recording joins those whose stimuli it is of.
 
     Args:
-      files: see `analysis.activations.recordings.read_recordings`.
+      files: see `analysis.recordings.reading.read_recordings`.
       known: what the networks were shown, task by task.
       stimuli: the images of the probe, where they are of a file.
-      say: takes a line for whatever is left out or resampled.
+      pool: see `analysis.recordings.members.members_of`.
+      say: takes a line per recording on how it was read, and for whatever is left out.
 
     Raises:
       ValueError: a file cannot be read, is of no task's stimuli, or has the name of another.
     """
-    by_task: dict[str, list[Outside]] = {}
+    shown = {task: _shown(probe) for task, probe in known.items()}
+    by_task: dict[str, list[tuple[str, Piece]]] = {}
     for path in files:
         wrong: list[ValueError] = []
-        for task, probe in known.items():
+        for task in known:
+            lines: list[str] = []
             try:
-                recordings = read_recordings(path, _shown(probe), say)
+                by_task.setdefault(task, []).extend(read_file(path, shown[task], lines.append))
             except ValueError as error:
                 wrong.append(error)
                 continue
-            alone = [recording for recording in recordings if not recording.labels["subject"]]
-            both_halves = [half for recording in alone for half in halves(recording)]
-            by_task.setdefault(task, []).extend(recordings + both_halves)
+            for line in lines:
+                say(line)
         if len(wrong) == len(known):
             raise _most_telling(wrong, known)
-    for members in by_task.values():
-        twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
-        if twice:
-            raise ValueError(f"Two recordings are called {twice[0]!r}; rename a file.")
-    return {task: members + _baselines(known[task], stimuli) for task, members in by_task.items()}
+    joined = {}
+    for task, pieces in by_task.items():
+        if pieces:
+            joined[task] = _joined(known[task], shown[task], pieces, stimuli, pool, say)
+    return joined
+
+
+def networks_from(
+    folder: Path, known: Mapping[str, Probe], space: str, *, say: Callable[[str], Any] = lambda line: None
+) -> dict[str, tuple[list[Group], list[str]]]:
+    """By task, the networks of a folder as groups of items, and the fields that they differ in.
+
+    Args:
+      folder: see `analysis.recordings.networks`; they join the tasks whose stimuli they were shown.
+      known: what the zoo's networks were shown, task by task.
+      space: how maps become patterns, see `analysis.activations.spaces`.
+      say: takes a line per network.
+
+    Raises:
+      ValueError: the folder cannot be read, or is of no task's stimuli.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder of networks at {folder}.")
+    found: dict[str, tuple[list[Group], list[str]]] = {}
+    wrong: list[ValueError] = []
+    for task, probe in known.items():
+        lines: list[str] = []
+        try:
+            found[task] = read_networks(folder, _shown(probe), spaces.parse(space), lines.append)
+        except ValueError as error:
+            wrong.append(error)
+            continue
+        for line in lines:
+            say(f"{task}: read {line}")
+    if not found:
+        raise wrong[0]
+    return found
+
+
+def _joined(
+    probe: Probe,
+    shown: ShownStimuli,
+    pieces: list[tuple[str, Piece]],
+    stimuli: Stimuli | None,
+    pool: bool,
+    say: Callable[[str], Any],
+) -> Joined:
+    recorded = members_of(pieces, shown, pool)
+    for line in recorded.receipt:
+        say(f"read {line}")
+    alone = [recording for recording in recorded.members if not recording.labels["subject"]]
+    members = recorded.members + [half for recording in alone for half in halves(recording)]
+    if len(recorded.stimuli) < shown.stimuli:
+        say(f"{len(recorded.stimuli)} of {shown.stimuli} stimuli were recorded, and these are compared")
+    steps = recorded.steps if len(shown.times) else None
+    references = [baseline.at(recorded.stimuli, steps) for baseline in _baselines(probe, stimuli)]
+    return Joined(members + references, recorded.stimuli, recorded.steps)
 
 
 def _most_telling(errors: Sequence[ValueError], known: Mapping[str, Probe]) -> ValueError:
@@ -95,6 +168,8 @@ def _shown(probe: Probe) -> ShownStimuli:
 def _baselines(probe: Probe, stimuli: Stimuli | None) -> list[Outside]:
     """What is known of the stimuli without a network."""
     task = probe.cohorts[0].members[0].task
+    if stimuli is not None and stimuli.inputs is not None:
+        return baselines.of_sequences(probe.at_kept(probe.inputs, kept_every(probe)))
     if probe.dt:
         targets, every = np.asarray(task.probe(task.data()).targets), kept_every(probe)
         if targets.dtype == np.int32:  # classes, by step or by trial
@@ -102,7 +177,7 @@ def _baselines(probe: Probe, stimuli: Stimuli | None) -> list[Outside]:
             classes = np.broadcast_to(targets if targets.ndim == 2 else targets[:, None], steps)
             targets = np.eye(task.outputs)[classes]
         return baselines.of_sequences(*(probe.at_kept(x, every) for x in (probe.inputs, targets)))
-    if stimuli is not None:
+    if stimuli is not None and stimuli.images is not None:
         return baselines.of_images(probe.inputs, stimuli.images, probe.conditions)
     levels = np.rint(255 * (probe.inputs * np.asarray(task.deviation) + np.asarray(task.mean)))
     return baselines.of_images(probe.inputs, levels if levels.shape[-1] == 3 else levels[..., 0], probe.conditions)
@@ -140,12 +215,12 @@ def score_table(comparison: Comparison, members: Sequence[Outside]) -> Any:
         for recording, subjects in by_recording.items():
             columns = np.array([place[subject.name] for subject in subjects])
             rows = beside[(beside["recording"] != recording)]
-            similarity = value[np.ix_(rows["place"], columns)]
+            similarity = _of_each(value, rows["places"], columns)
             if np.isnan(similarity).all():
                 continue
-            table: Any = rows.drop(columns=["place", "recording"]).assign(score=similarity.mean(1))
+            table: Any = rows.drop(columns=["places", "recording"]).assign(score=similarity.mean(1))
             table["sem"] = ceilings.scores(similarity).se
-            table["partial"] = left[np.ix_(rows["place"], columns)].mean(1)
+            table["partial"] = _of_each(left, rows["places"], columns).mean(1)
             pair = [place[half.name] for half in members if _is_half(half, recording)]
             if len(pair) == 2:
                 both = (value[pair[0], pair[1]] + value[pair[1], pair[0]]) / 2
@@ -165,6 +240,13 @@ def _left_of(value: np.ndarray, record: MeasureRecord, place: Mapping[str, int])
     return partial(value, [control])
 
 
+def _of_each(value: np.ndarray, places: Any, columns: np.ndarray) -> np.ndarray:
+    """`(row, column)`: the mean over a row's items, which are several where a recording's subjects have no mean."""
+    if all(len(each) == 1 for each in places):
+        return value[np.ix_(np.concatenate(list(places)) if len(places) else [], columns)]
+    return np.stack([value[np.ix_(each, columns)].mean(0) for each in places])
+
+
 def _is_plain_cosine(record: MeasureRecord) -> bool:
     """Whether values are the cosine of one map per item of which nothing was taken out."""
     return record.cosine and not record.control
@@ -178,7 +260,7 @@ def _of_networks(items: Any) -> Any:
     """Rows of the networks that did not diverge."""
     trained = items["trained"]
     kept = (items["source"] == ZOO) & ~(trained & (items["status"] == DIVERGED_WORD))
-    rows = pd.DataFrame({"place": np.flatnonzero(kept), "recording": ""})
+    rows = pd.DataFrame({"places": list(np.flatnonzero(kept)[:, None]), "recording": ""})
     rows["kind"] = np.where(trained[kept], "network", "untrained")
     return rows.assign(
         layer=items["layer"][kept].to_numpy(),
@@ -188,21 +270,19 @@ def _of_networks(items: Any) -> Any:
 
 
 def _of_others(members: Sequence[Outside], place: dict[str, int]) -> Any:
-    """Rows of the baselines, and of each recording, by the mean of its subjects."""
-    rows = [
-        dict(
-            place=place[member.name],
-            recording=member.labels["recording"],
-            kind=member.labels["source"],
-            layer="",
-            name=member.labels["recording"],
-            model="",
-        )
-        for member in members
-        if member.labels["source"] in ("baseline", "recording") and member.labels["subject"] in ("", "mean")
-    ]
-    columns = ["place", "recording", "kind", "layer", "name", "model"]
-    return pd.DataFrame(rows, columns=columns).astype({"place": int})
+    """Rows of the baselines, and of each recording: of its subjects' mean, or of all subjects where there is none."""
+    by_name: dict[tuple[str, str], list[Outside]] = {}
+    for member in members:
+        if member.labels["source"] in ("baseline", "recording"):
+            by_name.setdefault((member.labels["source"], member.labels["recording"]), []).append(member)
+    rows, order = [], {member.name: i for i, member in enumerate(members)}
+    for (kind, recording), each in by_name.items():
+        whole = [member for member in each if member.labels["subject"] in ("", "mean")] or each
+        places = np.array([place[member.name] for member in whole])
+        row = dict(places=places, recording=recording, kind=kind, layer="", name=recording, model="")
+        rows.append((order[whole[0].name], row))
+    rows = [row for _, row in sorted(rows, key=lambda each: each[0])]
+    return pd.DataFrame(rows, columns=["places", "recording", "kind", "layer", "name", "model"])
 
 
 def _ceiling(record: MeasureRecord, subjects: Sequence[Outside], similarity: np.ndarray) -> tuple[float, float]:

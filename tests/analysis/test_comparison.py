@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from analysis import comparison
-from analysis.activations.recordings import Outside
-from analysis.activations.types import Repeats
+from analysis.activations.types import Outside, Repeats
 from analysis.comparison import Choices, compare, comparison_of, measure
 from analysis.engine.progress import Progress
 from analysis.measures import cka, rsa

@@ -11,8 +11,7 @@ import pytest
 import xarray as xr
 from scipy.spatial.distance import squareform
 
-from analysis.activations.recordings import Outside
-from analysis.activations.types import RDM, Group, Representations
+from analysis.activations.types import RDM, Group, Outside, Representations
 from analysis.comparison import Choices, comparison_of
 from analysis.exports import check_formats, export
 

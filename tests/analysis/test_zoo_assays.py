@@ -79,6 +79,7 @@ def copy(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Assay, "calls", [])
+    monkeypatch.setattr(zoo_assays, "COHORTS_AT_ONCE", 1)  # so that calls come in one order
 
 
 ALL = ["recurrent last", "recurrent initial", "feedforward last", "feedforward initial"]
@@ -105,6 +106,14 @@ def test_a_result_holds_both_states_of_all_networks_and_nan_where_a_cohort_has_l
     assert said[0] == "test_zoo_assays: 4 networks in 2 cohorts, trained and untrained"
     assert "largest" in said[1]
     assert not (copy / "analysis" / "assays" / artefacts.JOURNAL).exists()
+
+
+def test_cohorts_side_by_side_give_what_they_give_one_by_one(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = assay_zoo(copy, Assay(), say=quiet)
+    artefacts.remove(copy / "analysis")
+    monkeypatch.setattr(zoo_assays, "COHORTS_AT_ONCE", 2)
+    xr.testing.assert_identical(assay_zoo(copy, Assay(), say=quiet), alone)
+    assert sorted(Assay.calls) == sorted(ALL * 2)
 
 
 def test_a_killed_assay_goes_on_and_a_finished_one_computes_nothing(

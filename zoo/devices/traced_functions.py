@@ -21,11 +21,14 @@ class TracedFunction(NamedTuple):
     Attributes:
       results: shapes of what it gives for one.
       solves: whether it has one of `compilation.SOLVERS`, so that a CPU must run one such program at a time.
-      run: `(shared, rows) -> results`, every array of `rows` and of the results with `member` as its first axis.
+      program: `(shared, rows) -> results`, every array of `rows` and of the results with `member` as its first axis; as
+        `jax.jit` gives it.
+      run: the program, waiting for other solvers where it has one.
     """
 
     results: Any
     solves: bool
+    program: Any
     run: Callable[[Any, Any], Any]
 
 
@@ -94,4 +97,24 @@ def _trace(cohort: Cohort, conv_form: str, function: Callable[..., Any], shared:
     def run(shared: Any, rows: Any) -> Any:
         return jax.lax.map(lambda row: tree.unflatten(of_one(*jax.tree.leaves((shared, row)))), rows)
 
-    return TracedFunction(results, solves(jaxpr.jaxpr), jax.jit(run, compiler_options=compiler_options()))
+    program, is_solver = jax.jit(run, compiler_options=compiler_options()), solves(jaxpr.jaxpr)
+    return TracedFunction(results, is_solver, program, _one_at_a_time(program) if is_solver else program)
+
+
+_solving = threading.RLock()
+
+
+def _one_at_a_time(program: Any) -> Callable[[Any, Any], Any]:
+    """A program that waits for other solvers of the process to end (see `compilation.SOLVERS`), and is compiled before
+    it waits."""
+    compiled: dict[Any, Any] = {}
+
+    def run(shared: Any, rows: Any) -> Any:
+        leaves, tree = jax.tree.flatten((shared, rows))
+        key = tree, tuple(map(jax.typeof, leaves))
+        if key not in compiled:
+            compiled[key] = program.lower(shared, rows).compile()
+        with _solving:
+            return jax.block_until_ready(compiled[key](shared, rows))
+
+    return run

@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from analysis.activations import baselines
-from analysis.activations.recordings import ShownStimuli, read_recordings
 from analysis.activations.stimuli import read_stimuli
 from analysis.activations.types import RDM
-from tests.analysis.activations.recorded import DRAW, OBJECTS, SIX, SUBJECTS, N, plain
+from analysis.recordings.matching import ShownStimuli
+from tests.analysis.recordings.recorded import DRAW, OBJECTS, SIX, SUBJECTS, N, members, plain
 
 
 def test_an_outline_is_what_differs_from_the_colour_of_the_borders():
@@ -55,13 +55,13 @@ def rank_score(x: Any, rdms: np.ndarray) -> float:
 @pytest.mark.skipif(not SUBJECTS.exists(), reason="the recordings are not here")
 def test_baselines_score_on_early_visual_cortex_and_it_what_is_known_of_them():
     stimuli = read_stimuli(OBJECTS)
-    members = read_recordings(SUBJECTS, ShownStimuli(92, {}))
+    people = members(SUBJECTS, ShownStimuli(92, {}))
     evc, it = (
-        np.stack([plain(m) for m in members if m.labels["recording"].endswith(f"/{region}")][:15])
+        np.stack([plain(m) for m in people if m.labels["recording"].endswith(f"/{region}")][:15])
         for region in ("evc", "it")
     )
     found = {m.name: m.array for m in baselines.of_images(stimuli.images / 255, stimuli.images, stimuli.conditions)}
-    monkey = read_recordings(OBJECTS, ShownStimuli(92, {}))[0].array
+    monkey = members(OBJECTS, ShownStimuli(92, {}))[0].array
     expected = {"baseline/silhouette": (0.21, 0.14), "baseline/animate": (0.02, 0.26)}
     for name, (in_evc, in_it) in expected.items():
         assert rank_score(found[name], evc) == pytest.approx(in_evc, abs=0.006)

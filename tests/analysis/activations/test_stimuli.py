@@ -4,10 +4,13 @@ import os
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from analysis.activations.stimuli import read_stimuli
+from analysis.recordings.matching import ShownStimuli
+from analysis.recordings.reading import read_recordings
 
 DATA = Path(os.environ.get("ZOO_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
 OBJECTS = DATA / "kriegeskorte92" / "Kriegeskorte_Neuron2008_supplementalData.mat"
@@ -33,7 +36,10 @@ def test_the_only_array_of_a_file_is_its_images(tmp_path):
 
 
 BAD = {
-    "two arrays": (dict(a=IMAGES, b=IMAGES), "must hold an array called images, or one array only; its arrays: a, b"),
+    "two arrays": (
+        dict(a=IMAGES, b=IMAGES),
+        "must hold an array called images or inputs, or one array only; its arrays: a, b",
+    ),
     "floats": (dict(images=IMAGES / 255), r"images must be uint8 of shape .*; found float64 \(6, 5, 4, 3\)"),
     "channels": (dict(images=IMAGES[..., :2]), r"images must be uint8 of shape .*; found uint8 \(6, 5, 4, 2\)"),
     "one": (dict(images=IMAGES[:1]), "has 1 images; it must have from 2 to 2000"),
@@ -67,10 +73,35 @@ def test_missing_broken_and_foreign_files_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"cut\.npz must be an \.npz file of plain arrays; it cannot be read"):
         read_stimuli(tmp_path / "cut.npz")
     (tmp_path / "cut.mat").write_bytes(b"MATLAB 5.0")
-    with pytest.raises(ValueError, match=r"cut\.mat is not the supplement of Kriegeskorte et al\. \(2008\), Kriegesk"):
+    with pytest.raises(ValueError, match=r"cut\.mat cannot be read as a MATLAB file"):
         read_stimuli(tmp_path / "cut.mat")
-    with pytest.raises(ValueError, match=r"must be an \.npz of images, or the \.mat"):
+    with pytest.raises(ValueError, match=r"images\.png must be a file of images or inputs \(.*\.npz.*\), such as"):
         read_stimuli(tmp_path / "images.png")
+
+
+def test_what_was_shown_may_stand_beside_what_was_recorded_in_any_form(tmp_path):
+    names = np.array([f"object_{i}" for i in range(6)])
+    np.savez(tmp_path / "both.npz", images=IMAGES, stimulus_id=names, it=np.arange(54.0).reshape(6, 9))
+    with h5py.File(tmp_path / "both.h5", "w") as file:
+        file.update(images=IMAGES, stimulus_id=names.astype("S"), it=np.arange(54.0).reshape(6, 9))
+    for form in ("npz", "h5"):
+        found = read_stimuli(tmp_path / f"both.{form}")
+        np.testing.assert_array_equal(found.images, IMAGES)
+        np.testing.assert_array_equal(found.conditions["stimulus_id"], names)
+    found = read_recordings(tmp_path / "both.npz", ShownStimuli(6, {"stimulus_id": names}))
+    assert [member.name for member in found.members] == ["both/it"]  # what was shown is no recording
+
+
+def test_inputs_over_time_are_a_probe_too(tmp_path):
+    inputs = np.random.default_rng(1).normal(size=(4, 30, 2))
+    np.savez(tmp_path / "pulses.npz", inputs=inputs, size=np.arange(4))
+    found = read_stimuli(tmp_path / "pulses.npz")
+    np.testing.assert_allclose(found.inputs, inputs, rtol=1e-6)
+    assert found.images is None
+    assert list(found.conditions) == ["size"]
+    np.savez(tmp_path / "flat.npz", inputs=inputs[:, 0])
+    with pytest.raises(ValueError, match=r"inputs of .*flat\.npz have shape \(4, 2\); they must be finite numbers"):
+        read_stimuli(tmp_path / "flat.npz")
 
 
 @pytest.mark.skipif(not OBJECTS.exists(), reason="the 92 objects are not here")

@@ -12,11 +12,11 @@ from scipy.stats import rankdata, spearmanr
 
 import run_zoo
 from analysis.activations.probes import Probe
-from analysis.activations.recordings import Outside, halves
-from analysis.activations.types import RDM, Group, Representations
+from analysis.activations.types import RDM, Group, Outside, Representations
 from analysis.comparison import comparison_of
 from analysis.comparison_files import slices
 from analysis.labelled_comparison import Comparison
+from analysis.recordings.members import halves
 from analysis.scoring.recording_scores import SCORE_COLUMNS, outside, score_lines, score_table
 from analysis.zoo_comparison import Request, compare_zoo
 from models import mlp
@@ -198,7 +198,8 @@ def test_lines_name_layer_references_ceiling_and_n():
     assert "mean of 2 networks at their best layer here, " in lines[1]
     assert "given the silhouette" in lines[1]
     assert "untrained there" in lines[1]
-    assert lines[2].startswith("  beside it: cells ")
+    assert lines[2].startswith("  beside it: anti -."), "of its subjects, which have no mean"
+    assert ", cells " in lines[2]
     assert any("other half of the units" in line for line in lines)
 
 
@@ -215,7 +216,7 @@ def probe_of(task: Any) -> Probe:
 def test_the_baseline_of_target_classes_is_one_hot_at_every_step(by, tmp_path):
     task = class_targets.Task(by=by)
     np.savez(tmp_path / "rates.npz", firing_rate=DRAW.uniform(size=(6, 8, 5)))
-    joined = outside([tmp_path / "rates.npz"], {"labels": probe_of(task)})["labels"]
+    joined = outside([tmp_path / "rates.npz"], {"labels": probe_of(task)})["labels"].members
     arrays = {member.name: member.array for member in joined}
     right = np.asarray(task.probe().conditions["match"])
     np.testing.assert_array_equal(arrays["baseline/target"], np.repeat(np.eye(2)[right][:, None], 8, axis=1))
@@ -227,18 +228,18 @@ def test_of_several_tasks_a_recording_joins_the_one_whose_stimuli_it_is_of(tmp_p
     np.savez(tmp_path / "m1.npz", firing_rate=rates, time_ms=np.arange(-800, 401, 10))
     found = outside([tmp_path / "m1.npz"], known)
     assert list(found) == ["reach"]
-    arrays = {member.name: member.array for member in found["reach"]}
+    arrays = {member.name: member.array for member in found["reach"].members}
     names = ["m1/firing_rate", "m1/firing_rate/half 1", "m1/firing_rate/half 2", "baseline/input", "baseline/target"]
     assert list(arrays) == names
     np.testing.assert_allclose(arrays["m1/firing_rate"], rates.transpose(2, 1, 0)[:, ::5])
     assert arrays["baseline/target"].shape == (8, 25, 2)
     whole = DRAW.uniform(size=(359, 3))
     np.savez(tmp_path / "choices.npz", whole)
-    (choices, *baselines) = outside([tmp_path / "choices.npz"], known)["digits"]
+    (choices, *baselines) = outside([tmp_path / "choices.npz"], known)["digits"].members
     np.testing.assert_array_equal(choices.array, whole[known["digits"].conditions["image"]])
     assert [member.name.rpartition("/")[2] for member in baselines] == ["pixels", "silhouette", "V1 model", "label"]
     np.savez(tmp_path / "other.npz", DRAW.uniform(size=(33, 3)))
-    with pytest.raises(ValueError, match="Two recordings are called 'choices/arr_0'; rename a file"):
+    with pytest.raises(ValueError, match="Two recordings are called 'choices/arr_0'; rename one"):
         outside([tmp_path / "choices.npz"] * 2, known)
     with pytest.raises(ValueError, match=r"nothing of the 20 \(digits\) or 8 \(reach\) stimuli"):
         outside([tmp_path / "other.npz"], known)

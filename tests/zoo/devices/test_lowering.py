@@ -79,7 +79,7 @@ def test_representations_and_every_assay_lower_for_tpu_and_cuda(
         if any(np.asarray(leaf).dtype == np.float64 for leaf in jax.tree.leaves(row)):
             return traced  # double precision is the CPU's, whatever there is beside it
         rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((2, *np.shape(x)), jax.numpy.result_type(x)), row)
-        lower(traced.run.trace(shared, rows))  # pyright: ignore[reportFunctionMemberAccess]
+        lower(traced.program.trace(shared, rows))
         lowered.append(args)
         return traced
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import squareform
 
-from analysis.activations.recordings import Outside, ShownStimuli, halves, read_recordings
-from analysis.activations.types import RDM, Repeats
-from tests.analysis.activations.recorded import (
+from analysis.activations.types import RDM, Outside, Repeats
+from analysis.recordings.matching import ShownStimuli
+from tests.analysis.recordings.recorded import (
     DATA,
     DRAW,
     MATRICES,
@@ -21,6 +21,7 @@ from tests.analysis.activations.recorded import (
     SUBJECTS_OF,
     TRAJECTORIES,
     N,
+    members,
     plain,
 )
 
@@ -32,12 +33,11 @@ TIMED = ShownStimuli(N, {}, np.array([0.0, 20.0, 40.0]))
 
 def read(path: Path, shown: ShownStimuli = SIX, **arrays: Any) -> list[Outside]:
     np.savez(path / "brain.npz", **arrays)
-    return read_recordings(path / "brain.npz", shown)
+    return members(path / "brain.npz", shown)
 
 
 FORMS = {
     "patterns": (PATTERNS, PATTERNS, np.ndarray),
-    "trajectories": (TRAJECTORIES, TRAJECTORIES, np.ndarray),
     "subjects": (SUBJECTS_OF, SUBJECTS_OF, np.ndarray),
     "an RDM": (MATRICES[0], MATRICES[0], RDM),
     "a triangle": (PAIRS[0], MATRICES[0], RDM),
@@ -73,7 +73,8 @@ def test_what_could_be_two_things_is_refused_until_the_file_says_which(tmp_path)
         read(tmp_path, x=square)
     found = read(tmp_path, x=square, x_dims=np.array(["subject", "stimulus", "unit"]))
     assert len(found) == N + 1
-    (found,) = read(tmp_path, x=square, x_dims=np.array(["stimulus", "time", "unit"]))
+    in_time = SIX._replace(times=np.arange(N) * 1.0)
+    (found,) = read(tmp_path, in_time, x=square, x_dims=np.array(["stimulus", "time", "unit"]))
     np.testing.assert_array_equal(found.array, square)
     (found,) = read(tmp_path, x=square, x_dims=np.array(["repeat", "stimulus", "unit"]))
     assert isinstance(found.array, Repeats)
@@ -94,11 +95,14 @@ BAD = {
         dict(x=PATTERNS.T),
         r"x in .* has shape \(5, 6\) with its 6 stimuli on axis 1; bring it to \(stimul",
     ),
-    "NaN": (dict(x=np.where(PATTERNS > 2, np.nan, PATTERNS) * [1, 1, 1, 1, np.nan]), "holds 6 NaN and 0 infinite"),
-    "NaN in an RDM": (dict(x=np.where(MATRICES[0] > 0.9, np.nan, MATRICES[0])), "infinite"),
+    "infinite": (dict(x=np.where(PATTERNS > 1, np.inf, PATTERNS)), r"holds \d infinite values; leave such units or"),
+    "NaN": (
+        dict(x=np.where(np.eye(N, 5) > 0, np.nan, PATTERNS)),
+        "holds 5 NaN values, and no unit was measured a",
+    ),
+    "NaN in an RDM": (dict(x=np.where(MATRICES[0] > 0.9, np.nan, MATRICES[0])), "NaN for 2 pairs of stimuli, such as"),
     "labels": (dict(x=PATTERNS, kind=np.array(list("aabcbc"))), "stimulus 3 has kind c and the networks' has b; bring"),
-    "number labels": (dict(x=PATTERNS, place=np.arange(N)[::-1]), "stimulus 0 has place 5 and the networks' has 0"),
-    "label counts": (dict(x=PATTERNS, kind=np.array(list("aab"))), "labels 3 stimuli by kind and the networks were sh"),
+    "label counts": (dict(x=PATTERNS, kind=np.array(list("aab"))), "labels 3 stimuli by kind, and brain/x is of 6; gi"),
     "axes": (dict(x=PATTERNS, x_dims=np.array(["stimulus", "neurons?"])), r"called stimulus, neurons\?; allowed: sub"),
     "RDMs in time": (dict(x=MATRICES, time_ms=np.arange(3)), "has an RDM for each of 3 times; give that of one"),
     "complex": (dict(x=PATTERNS + 1j), "nothing of the 6 stimuli"),
@@ -122,7 +126,7 @@ def test_a_file_of_the_whole_held_out_set_is_read_at_the_images_shown(tmp_path):
     full = squareform(DRAW.uniform(size=40 * 39 // 2))
     (found,) = read(tmp_path, shown, x=full)
     np.testing.assert_allclose(plain(found), full[np.ix_(image, image)])
-    with pytest.raises(ValueError, match="stimulus 0 has kind 0 and the networks' has 1"):
+    with pytest.raises(ValueError, match="stimulus 0 has kind 1 and the networks' has 0"):
         read(tmp_path, shown, x=whole, kind=1 - kind)
 
 
@@ -131,19 +135,20 @@ def test_trajectories_are_resampled_to_the_networks_steps_and_it_is_said(tmp_pat
     rates = DRAW.normal(size=(4, len(times), N))  # neurons first, as recordings are kept
     lines: list[str] = []
     np.savez(tmp_path / "m1.npz", firing_rate=rates, time_ms=times, hand=DRAW.normal(size=(N, 3)))
-    (found,) = read_recordings(tmp_path / "m1.npz", TIMED, lines.append)
+    (found,) = members(tmp_path / "m1.npz", TIMED, lines.append)
     np.testing.assert_allclose(found.array, rates.transpose(2, 1, 0)[:, [2, 6, 10]])
     assert lines == [
-        "m1.npz: read firing_rate; left out hand (6, 3)",
-        "m1.npz: resampled from 13 times to the networks' 3, 0 to 40 ms",
+        "m1.npz: left out hand (firing_rate beside it)",
+        "m1/firing_rate: patterns (stimulus 6, time 13, unit 4); order not checked; resampled from 13 times to the "
+        "networks' 3, 0 to 40 ms",
     ]
     (between,) = read(tmp_path, ShownStimuli(N, {}, np.array([1.0, 11.0])), x=rates, time_ms=times)
     expected = [[np.interp([1, 11], times, rates[u, :, s]) for u in range(4)] for s in range(N)]
     np.testing.assert_allclose(between.array, np.array(expected).transpose(0, 2, 1))
-    with pytest.raises(
-        ValueError, match="was recorded from -10 to 50 ms and the networks ran from 0 to 60 ms; a record"
-    ):
-        read(tmp_path, ShownStimuli(N, {}, np.arange(4) * 20.0), x=rates, time_ms=times)
+    with pytest.raises(ValueError, match="recorded from -10 to 50 ms and the networks ran from 60 to 90 ms, with 0 "):
+        read(tmp_path, ShownStimuli(N, {}, 60 + np.arange(4) * 10.0), x=rates, time_ms=times)
+    with pytest.raises(ValueError, match="if these are seconds call the array time_s; they must share two"):
+        read(tmp_path, ShownStimuli(N, {}, np.arange(4) * 10.0), x=rates, time_ms=times / 1000)
     with pytest.raises(
         ValueError, match="has 4 time steps and the networks 3, from 0 to 40 ms; give its times as an arr"
     ):
@@ -152,30 +157,18 @@ def test_trajectories_are_resampled_to_the_networks_steps_and_it_is_said(tmp_pat
     np.testing.assert_array_equal(plain(read(tmp_path, same, x=TRAJECTORIES)[0]), TRAJECTORIES)
 
 
-def test_halves_share_no_unit_and_hold_all_of_them():
-    recording = Outside("m1", DRAW.normal(size=(N, 4, 21)), {"recording": "m1", "subject": "", "source": "recording"})
-    one, other = halves(recording)
-    both = np.concatenate([one.array, other.array], axis=-1)
-    assert one.array.shape[-1] == 10
-    np.testing.assert_array_equal(np.sort(both, axis=-1), np.sort(recording.array, axis=-1))
-    assert one.labels == {"recording": "m1", "subject": "half 1", "source": "half"}
-    np.testing.assert_array_equal(one.array, halves(recording)[0].array)
-    assert halves(recording._replace(array=RDM(MATRICES[0]))) == []
-    assert halves(recording._replace(array=PATTERNS)) == []
-
-
 @pytest.mark.skipif(not SUBJECTS.exists(), reason="the recordings are not here")
 def test_published_recordings_are_read_without_conversion():
     shown = ShownStimuli(92, {})
-    found = read_recordings(SUBJECTS, shown)
+    found = members(SUBJECTS, shown)
     assert len(found) == 2 * 16
     folder = OBJECTS.parent
     counts = {"92_brainRDMs": 5, "92_behavRDMs": 17, "92_modelRDMs": 8, "rdm92_V1model": 4, OBJECTS.stem: 2}
     for name, count in counts.items():
-        assert len(read_recordings(folder / f"{name}.mat", shown)) == count, name
+        assert len(members(folder / f"{name}.mat", shown)) == count, name
     image = DRAW.permutation(10_000)[:50]
-    (choices,) = read_recordings(CHOICES, ShownStimuli(50, {"image": image}, held_out=10_000))
+    (choices,) = members(CHOICES, ShownStimuli(50, {"image": image}, held_out=10_000))
     assert choices.array.shape == (50, 10)
     assert choices.array.sum(1).min() >= 47
-    (rates,) = read_recordings(CORTEX, ShownStimuli(8, {}, np.arange(-800.0, 401.0, 50.0)))
+    (rates,) = members(CORTEX, ShownStimuli(8, {}, np.arange(-800.0, 401.0, 50.0)))
     assert rates.array.shape == (8, 25, 141)

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 from scipy.io import savemat
 
-from analysis.activations.recordings import read_recordings
-from tests.analysis.activations.recorded import MATRICES, PAIRS, PATTERNS, SIX, SUBJECTS_OF, N, plain
+from analysis.formats import contents_of, forms
+from tests.analysis.recordings.recorded import MATRICES, PAIRS, PATTERNS, SIX, SUBJECTS_OF, N, members, plain
 
 
 def test_nothing_is_unpickled(tmp_path):
@@ -21,10 +21,10 @@ def test_nothing_is_unpickled(tmp_path):
         "objects.npy": "cannot be read as a plain array: it holds objects; save arrays of numbers",
         "objects.npz": r"must be an \.npz file of plain arrays",
         "none.npz": "There is no recording at",
-        "brain.txt": "cannot be read as a recording; allowed: .npz, .npy, .mat, .nc, .zarr",
+        "brain.txt": r"cannot be read as a recording; allowed: \.h5, \.hdf5, \.nc, \.zarr, \.mat, \.npz",
     }.items():
         with pytest.raises(ValueError, match=sentence):
-            read_recordings(tmp_path / name, SIX)
+            members(tmp_path / name, SIX)
 
 
 def test_the_names_of_axes_in_a_netcdf_file_decide(tmp_path):
@@ -34,18 +34,18 @@ def test_the_names_of_axes_in_a_netcdf_file_decide(tmp_path):
         coords={"subject": ["anna", "bea", "cleo"], "kind": ("stimulus", list("aabbcc"))},
     )
     xr.Dataset({"it": x}).to_netcdf(tmp_path / "brain.nc", engine="h5netcdf")
-    found = read_recordings(tmp_path / "brain.nc", SIX)
+    found = members(tmp_path / "brain.nc", SIX)
     assert [member.labels["subject"] for member in found] == ["anna", "bea", "cleo", "mean"]
     np.testing.assert_array_equal(found[1].array, SUBJECTS_OF[1])
     xr.Dataset({"it": x.assign_coords(kind=("stimulus", list("abbbcc")))}).to_netcdf(tmp_path / "other.nc")
     with pytest.raises(ValueError, match="stimulus 1 has kind b and the networks' has a"):
-        read_recordings(tmp_path / "other.nc", SIX)
+        members(tmp_path / "other.nc", SIX)
 
 
 def test_rdms_whose_axes_have_names_are_rdms(tmp_path):
     x = xr.Dataset({"it": (("subject", "stimulus", "other_stimulus"), MATRICES)})
     x.to_netcdf(tmp_path / "rdms.nc", engine="h5netcdf")
-    found = read_recordings(tmp_path / "rdms.nc", SIX)
+    found = members(tmp_path / "rdms.nc", SIX)
     assert len(found) == 4
     np.testing.assert_allclose(plain(found[2]), MATRICES[2])
 
@@ -54,7 +54,7 @@ def test_zarr_reads_as_netcdf_does(tmp_path):
     pytest.importorskip("zarr")
     x = xr.Dataset({"it": (("unit", "stimulus"), PATTERNS.T)})
     x.to_zarr(tmp_path / "brain.zarr", consolidated=False)
-    (found,) = read_recordings(tmp_path / "brain.zarr", SIX)
+    (found,) = members(tmp_path / "brain.zarr", SIX)
     np.testing.assert_array_equal(found.array, PATTERNS)
 
 
@@ -65,7 +65,7 @@ def test_structures_of_rdms_are_read_by_their_names(tmp_path):
     for i, (rdm, title) in enumerate(zip([MATRICES[0], MATRICES[1], MATRICES[2], PAIRS[0][None]], titles)):
         entries[0, i] = (rdm, title)
     savemat(tmp_path / "rdms.mat", {"RDMs": entries, "flags": np.ones((N, 2)), "other": PAIRS[1][None]})
-    found = read_recordings(tmp_path / "rdms.mat", SIX)
+    found = members(tmp_path / "rdms.mat", SIX)
     names = ["rdms/IT/A", "rdms/IT/B", "rdms/IT/mean", "rdms/model"]
     assert [member.name for member in found] == names
     np.testing.assert_allclose(plain(found[0]), MATRICES[:2].mean(0))
@@ -73,8 +73,12 @@ def test_structures_of_rdms_are_read_by_their_names(tmp_path):
     np.testing.assert_allclose(plain(found[3]), MATRICES[0])
 
 
-def test_a_matlab_file_of_version_7_3_is_refused_with_the_fix(tmp_path):
-    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124, b" ") + (0x0200).to_bytes(2, "little") + b"IM"
-    (tmp_path / "new.mat").write_bytes(header + bytes(400))
-    with pytest.raises(ValueError, match=r"is a MATLAB v7\.3 file; save it again in MATLAB with save\(\.\.\., '-v7'\)"):
-        read_recordings(tmp_path / "new.mat", SIX)
+def test_a_damaged_file_of_any_form_is_refused_in_one_sentence_that_names_it(tmp_path):
+    for suffix in forms():
+        if suffix in (".csv", ".tsv", ".zarr"):
+            continue
+        path = tmp_path / f"brain{suffix}"
+        path.write_bytes(b"nothing of the kind" * 20)
+        with pytest.raises(ValueError, match=r"brain\.\w+ .*cannot be read") as caught:
+            contents_of(path)
+        assert "\n" not in str(caught.value)
