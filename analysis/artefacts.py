@@ -18,6 +18,9 @@ from analysis.long_names import described
 
 __all__ = [
     "ASSAYS",
+    "BRAIN",
+    "BRAIN_ACCURACY",
+    "BRAIN_FIELDS",
     "CATEGORIES",
     "COMPARISON",
     "ENDS",
@@ -76,10 +79,31 @@ LAYERS = "-layers.nc"
 SCORES = "-scores.csv"
 """How like each recording every network and baseline is, where there are recordings."""
 
+BRAIN = "-brain.csv"
+"""How like each recording every network is at a layer chosen on other stimuli, with limits, ranks and tests."""
+
+BRAIN_FIELDS = "-brain-tests.csv"
+"""The tests of the varied fields on these scores."""
+
+BRAIN_ACCURACY = "-brain-accuracy.csv"
+"""How these scores go with how well networks do their task, over configurations."""
+
 EXPORTS = {"zarr": ".zarr", "csv": "-pairs.csv", "rsatoolbox": "-rdms.h5"}
 """Formats for other programs, made on request, and what their files end with."""
 
-ENDS = (COMPARISON, MEAN_RDMS, FIELDS, MEANS, CATEGORIES, LAYERS, SCORES, *EXPORTS.values())
+ENDS = (
+    COMPARISON,
+    MEAN_RDMS,
+    FIELDS,
+    MEANS,
+    CATEGORIES,
+    LAYERS,
+    SCORES,
+    BRAIN,
+    BRAIN_FIELDS,
+    BRAIN_ACCURACY,
+    *EXPORTS.values(),
+)
 """What the files of one comparison end with."""
 
 

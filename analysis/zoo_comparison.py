@@ -15,8 +15,9 @@ import pandas as pd
 import xarray as xr
 
 from analysis import DEFAULT_MEASURES, artefacts, exports
-from analysis.activations.copies import COPY_COUNT, equal_places
+from analysis.activations.copies import COPY_COUNT, equal_places, first_of_copies
 from analysis.activations.extraction import representations
+from analysis.activations.inputs import check_items, gathered
 from analysis.activations.probes import Probe, finished, finished_alike, probes_of, shapes_of
 from analysis.activations.stimuli import Stimuli, read_stimuli
 from analysis.activations.types import Group, Outside, Representations
@@ -29,6 +30,8 @@ from analysis.geometry.layer_correspondence import correspondence
 from analysis.inference.factors import tested_fields
 from analysis.labelled_comparison import ComparedTask, Comparison
 from analysis.measures import _choice
+from analysis.scoring.brain_outcomes import accuracy_table, brain_lines, field_table
+from analysis.scoring.brain_scores import brain_table
 from analysis.scoring.partialling import check_control, confound, with_partial
 from analysis.scoring.recording_scores import Joined, networks_from, outside, score_lines, score_table
 from zoo import lookup
@@ -114,6 +117,7 @@ class TaskResult(NamedTuple):
       comparison: with what came from elsewhere.
       others: what came from elsewhere.
       scores: the table of scores, None where there are no recordings.
+      brain: that of scores at layers chosen on other stimuli, None where there are none.
       fields: that networks trained elsewhere differ in.
     """
 
@@ -122,6 +126,7 @@ class TaskResult(NamedTuple):
     comparison: Comparison
     others: list[Outside]
     scores: pd.DataFrame | None
+    brain: pd.DataFrame | None
     fields: list[str]
 
 
@@ -153,8 +158,9 @@ def _compare(directory: Path, request: Request, progress: Progress) -> None:
         fields += [name for name in result.fields if name not in fields and items[name].nunique(dropna=False) > 1]
         progress.at(result.name)
         progress.doing("tests and means")
-        _write(trained.path, result, fields, request)
-        for line in _lines(result):
+        brain = _of_brain(result, fields)
+        _write(trained.path, result, fields, request, brain)
+        for line in _lines(result, brain):
             say(line)
     artefacts.remove(folder)
 
@@ -243,11 +249,20 @@ def _result(
         finished_alike(trained, comparison.networks().items["member"]),
     )
     comparison = dataclasses.replace(comparison, of_task=of_task)
-    table = score_table(comparison, others) if task in plan.recordings else None
-    return TaskResult(f"{task}-{images}" if images else task, shown, comparison, others, table, fields)
+    table, brain = None, None
+    if task in plan.recordings:
+        table = score_table(comparison, others)
+        by_name = {measure.name: measure for measure in plan.measures}
+        named = {called: measured.record.name for called, measured in comparison.measures.items()}
+        measures = {called: by_name[name] for called, name in named.items() if name in by_name}
+        items, _ = check_items(gathered(shown, others, request.dtype), exclude_degenerate=True)
+        progress.at(task)
+        members = comparison.networks().items["member"]
+        brain = brain_table(items, measures, request.dtype, progress, first_of_copies(shown, members, trained=False))
+    return TaskResult(f"{task}-{images}" if images else task, shown, comparison, others, table, brain, fields)
 
 
-def _lines(result: TaskResult) -> Iterator[str]:
+def _lines(result: TaskResult, brain: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """What was compared, and what was left out of it, as lines for the terminal."""
     networks, start = result.comparison.networks(), result.name
     records = [measured.record for measured in networks.measures.values()]
@@ -273,6 +288,17 @@ def _lines(result: TaskResult) -> Iterator[str]:
         yield f"{start}: {counted(more, 'more network')} equal to one of these with the same seed: copies count once"
     if result.scores is not None:
         yield from score_lines(result.scores, networks.measures)
+    if brain:
+        yield from brain_lines(*brain.values())
+
+
+def _of_brain(result: TaskResult, fields: list[str]) -> dict[str, pd.DataFrame]:
+    """The tables of brain scores, by how their files end; {} where there are none."""
+    if result.brain is None or not len(result.brain):
+        return {}
+    items = result.comparison.networks().items
+    accuracy, tests = (of(result.brain, items, fields) for of in (accuracy_table, field_table))
+    return {artefacts.BRAIN: result.brain, artefacts.BRAIN_ACCURACY: accuracy, artefacts.BRAIN_FIELDS: tests}
 
 
 def _listed(items: Sequence[str], most: int = 3) -> str:
@@ -282,7 +308,9 @@ def _listed(items: Sequence[str], most: int = 3) -> str:
     return f"{len(items)} representation{plural} ({', '.join(items[:most])}{rest})" if items else ""
 
 
-def _write(zoo: Path, result: TaskResult, fields: list[str], request: Request) -> None:
+def _write(
+    zoo: Path, result: TaskResult, fields: list[str], request: Request, brain: Mapping[str, pd.DataFrame]
+) -> None:
     """Writes all files of one comparison."""
     networks, shown = result.comparison.networks(), result.shown
     rdms = mean_rdms(shown, set(networks.names))
@@ -298,6 +326,8 @@ def _write(zoo: Path, result: TaskResult, fields: list[str], request: Request) -
             artefacts.write_dataset(of_measures, parts[artefacts.LAYERS])
         if result.scores is not None:
             result.scores.to_csv(parts[artefacts.SCORES], index=False)
+        for end, table in brain.items():
+            table.to_csv(parts[end], index=False)
         start = parts[artefacts.COMPARISON].with_name(result.name)
         exports.export(start, request.export, result.comparison, shown, result.others)
 
