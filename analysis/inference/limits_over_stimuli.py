@@ -25,7 +25,7 @@ from analysis.engine.repetitions import Repetitions, summed
 from analysis.measures import InnerMeasure
 from analysis.measures._family import State
 
-__all__ = ["Interval", "each_left_out", "fault_of_limits", "jackknife"]
+__all__ = ["Interval", "Walk", "each_left_out", "fault_of_limits", "jackknife"]
 
 
 class Interval(NamedTuple):
@@ -135,7 +135,7 @@ def each_left_out(prepared: Prepared, budget: int = BUDGET) -> tuple[np.ndarray,
     return value, Repetitions(what, stimuli, once, begin, add, words, list(map(array_of, groups)))
 
 
-class _Walk(NamedTuple):
+class Walk(NamedTuple):
     """What is fixed over the strips of stimuli: the static argument of the compiled programs.
 
     Attributes:
@@ -187,7 +187,7 @@ class _Spread(NamedTuple):
 
 
 @partial(jax.jit, static_argnums=0)
-def _rows(walk: _Walk, states: list[State], i: jax.Array) -> dict[str, jax.Array]:
+def _rows(walk: Walk, states: list[State], i: jax.Array) -> dict[str, jax.Array]:
     """What the rows of stimuli `i` add to the inner products of all maps, and to their sums.
 
     `row` `(stimulus, a, b)`: of the rows with each other; `turned`: with the times of one exchanged; `own`: of the
@@ -216,7 +216,7 @@ def _rows(walk: _Walk, states: list[State], i: jax.Array) -> dict[str, jax.Array
     return rows
 
 
-def _without(walk: _Walk, totals: _Totals, rows: dict[str, jax.Array]) -> jax.Array:
+def _without(walk: Walk, totals: _Totals, rows: dict[str, jax.Array]) -> jax.Array:
     """Inner products of the maps without each of some stimuli, `(stimulus, a, b)`, from those of all, `(a, b)`.
 
     With m = n - 1 stimuli left, q the row's product, q' the turned one and d the own block's: a map whose rows and
@@ -238,7 +238,7 @@ def _without(walk: _Walk, totals: _Totals, rows: dict[str, jax.Array]) -> jax.Ar
 
 
 @partial(jax.jit, static_argnums=0)
-def _add_totals(walk: _Walk, totals: _Totals, states: list[State], strip: _Strip) -> _Totals:
+def _add_totals(walk: Walk, totals: _Totals, states: list[State], strip: _Strip) -> _Totals:
     rows = _rows(walk, states, strip.stimuli)
     products, sums = totals
     products = products + (rows["row"] * strip.real[:, None, None]).sum(0)
@@ -249,7 +249,7 @@ def _add_totals(walk: _Walk, totals: _Totals, states: list[State], strip: _Strip
 
 @partial(jax.jit, static_argnums=0)
 def _add_spread(
-    walk: _Walk, spread: tuple[Any, Any], states: list[State], strip: _Strip, totals: _Totals, value: Any
+    walk: Walk, spread: tuple[Any, Any], states: list[State], strip: _Strip, totals: _Totals, value: Any
 ) -> tuple[Any, Any]:
     rows = _rows(walk, states, strip.stimuli)
     new = _without(walk, totals, rows)
@@ -270,7 +270,7 @@ def _streamed(prepared: Prepared, budget: int, centring: str) -> _Spread:
     for start in range(0, stimuli, length):
         i = np.arange(start, start + length)
         strips.append(_Strip(np.minimum(i, stimuli - 1), (i < stimuli).astype(dtype)))
-    walk, zeros = _Walk(prepared.inner, stimuli, centring), jnp.zeros((members, members), dtype)
+    walk, zeros = Walk(prepared.inner, stimuli, centring), jnp.zeros((members, members), dtype)
     side = 1 if centring == "grand" else times
     totals = _Totals(zeros, jnp.zeros((members, side, side), dtype))
     for strip in strips:

@@ -83,6 +83,8 @@ def members_of(pieces: Sequence[tuple[str, Piece]], shown: ShownStimuli, pool: b
                 said += [how] * bool(how and how not in said)
         taken[name] = each
         receipt.append(f"{name}: {'; '.join(said)}")
+    if len(shown.times) and len(steps) < 2:
+        raise ValueError(f"{', '.join(recordings)} have {len(steps)} of the networks' time steps in common; give two.")
     members = []
     for name, each in taken.items():
         at = [_at_times(piece, shown.times[steps]) for piece in each]

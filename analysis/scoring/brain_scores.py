@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.activations.inputs import Items, kind_of
-from analysis.activations.types import RDMs
+from analysis.activations.inputs import Items, lacking
 from analysis.engine.preparation import Prepared, prepare, stimuli_in_order
 from analysis.engine.progress import SILENT, Progress
 from analysis.inference.limits_over_stimuli import fault_of_limits
@@ -91,7 +90,7 @@ def brain_table(
     recordings = _recordings(items)
     tables = []
     for called, measure in measures.items():
-        prepared = prepare(measure, items.groups, dtype, [not _lacks(measure, group) for group in items.groups])
+        prepared = prepare(measure, items.groups, dtype, [not lacking(measure, group) for group in items.groups])
         place = _places(items, prepared)
         kept = [each for each in networks if (place[each.rows] >= 0).all()]
         taken = {name: place[rows] for name, rows in recordings.items() if (place[rows] >= 0).all()}
@@ -105,13 +104,6 @@ def brain_table(
             table = _of_recording(prepared, kept, place, targets, own, progress, untrained or {})
             tables.append(table.assign(measure=called, recording=name)[[*BRAIN_COLUMNS]])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*BRAIN_COLUMNS])
-
-
-def _lacks(measure: Measure, group: Any) -> bool:
-    if isinstance(group, RDMs):
-        return "rdms" not in measure.takes
-    plain = {"patterns", "trajectories"} & set(measure.takes)
-    return not plain or (plain == {"trajectories"} and kind_of(group) == "patterns")
 
 
 def _places(items: Items, prepared: Prepared) -> np.ndarray:

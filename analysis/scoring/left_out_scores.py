@@ -13,8 +13,7 @@ from analysis.arithmetic import BUDGET, HIGHEST, in_precision
 from analysis.engine.all_pairs import similarities
 from analysis.engine.preparation import Prepared, prepare, stimuli_in_order
 from analysis.engine.progress import SILENT, Progress
-from analysis.inference.limits_over_stimuli import fault_of_limits
-from analysis.measures import InnerMeasure
+from analysis.inference.limits_over_stimuli import Walk, fault_of_limits
 from analysis.measures._family import State
 
 __all__ = ["LeftOutValues", "with_targets", "without_each"]
@@ -83,20 +82,6 @@ def _repeated(prepared: Prepared, targets: np.ndarray, budget: int, progress: Pr
     return LeftOutValues(whole, np.stack([without(i) for i in steps]))
 
 
-class _Walk(NamedTuple):
-    """What is fixed over strips of stimuli: the static argument of the compiled programs.
-
-    Attributes:
-      measure: an Inner measure.
-      stimuli: how many there are.
-      centring: how the map of fewer stimuli is centred anew, see `Family.recentring`.
-    """
-
-    measure: InnerMeasure
-    stimuli: int
-    centring: str
-
-
 class _Terms(NamedTuple):
     """Of maps with those of the targets, `(..., member, target)`, and with themselves, `(..., member)`."""
 
@@ -112,7 +97,7 @@ def _products(x: Any, y: Any, targets: Any) -> _Terms:
 
 
 @partial(jax.jit, static_argnums=0)
-def _rows(walk: _Walk, states: list[State], i: jax.Array, targets: jax.Array) -> dict[str, Any]:
+def _rows(walk: Walk, states: list[State], i: jax.Array, targets: jax.Array) -> dict[str, Any]:
     """What the rows of stimuli `i` add to inner products and sums; see `limits_over_stimuli._rows`."""
     blocks = jnp.concatenate([walk.measure.left(state, i, jnp.arange(walk.stimuli)) for state in states])
     times = math.isqrt(blocks.shape[1] // (len(i) * walk.stimuli))
@@ -132,7 +117,7 @@ def _rows(walk: _Walk, states: list[State], i: jax.Array, targets: jax.Array) ->
 
 
 @partial(jax.jit, static_argnums=0)
-def _without(walk: _Walk, totals: _Terms, sums: Any, rows: dict[str, Any], targets: jax.Array) -> jax.Array:
+def _without(walk: Walk, totals: _Terms, sums: Any, rows: dict[str, Any], targets: jax.Array) -> jax.Array:
     """Values without each of some stimuli, `(stimulus, member, target)`; the formulas are those of
     `limits_over_stimuli._without`."""
     left = walk.stimuli - 1
@@ -166,7 +151,7 @@ class _Walked(NamedTuple):
       value: `(member, target)`.
     """
 
-    walk: _Walk
+    walk: Walk
     strips: list[tuple[int, jax.Array]]
     totals: _Terms
     sums: np.ndarray
@@ -183,7 +168,7 @@ def _totals(prepared: Prepared, targets: np.ndarray, budget: int, centring: str,
         (start, jnp.asarray(np.minimum(np.arange(start, start + length), stimuli - 1)))
         for start in range(0, stimuli, length)
     ]
-    walk = _Walk(prepared.inner, stimuli, centring)
+    walk = Walk(prepared.inner, stimuli, centring)
     among, itself, sums = np.zeros((members, len(targets))), np.zeros(members), np.zeros(())
     for start, strip in progress.over(strips, f"{prepared.measure.name}, without each stimulus", 2 * len(strips)):
         rows, real = _rows(walk, states, strip, at), slice(0, min(length, stimuli - start))

@@ -105,13 +105,15 @@ _solving = threading.RLock()
 
 
 def _one_at_a_time(program: Any) -> Callable[[Any, Any], Any]:
-    """A program that waits for other solvers of the process to end (see `compilation.SOLVERS`), and is compiled before
-    it waits."""
+    """A program that on a CPU is compiled, and then waits for other solvers to end; see `compilation.SOLVERS`."""
     compiled: dict[Any, Any] = {}
 
     def run(shared: Any, rows: Any) -> Any:
+        device = jax.config.jax_default_device or jax.devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
+        if device.platform != "cpu":
+            return program(shared, rows)
         leaves, tree = jax.tree.flatten((shared, rows))
-        key = tree, tuple(map(jax.typeof, leaves))
+        key = device, tree, tuple(map(jax.typeof, leaves))
         if key not in compiled:
             compiled[key] = program.lower(shared, rows).compile()
         with _solving:

@@ -90,3 +90,14 @@ def test_halves_share_no_unit_and_hold_all_of_them():
     np.testing.assert_array_equal(one.array, halves(recording)[0].array)
     assert halves(recording._replace(array=RDM(MATRICES[0]))) == []
     assert halves(recording._replace(array=PATTERNS)) == []
+
+
+def test_recordings_of_windows_that_do_not_meet_are_refused() -> None:
+    shown = ShownStimuli(8, {}, np.arange(10) * 10.0)
+
+    def window(first: float) -> Piece:
+        x = DRAW.normal(size=(1, 8, 4, 3))
+        return piece()._replace(patterns=x, times=first + np.arange(4) * 10.0, in_time=True)
+
+    with pytest.raises(ValueError, match="a, b have 0 of the networks' time steps in common; give two"):
+        members_of([("a", window(0.0)), ("b", window(50.0))], shown)
