@@ -7,7 +7,8 @@ passes that saddle on its way; where the middle ends at a third point, with both
 Where one mode grows much faster than the other, a start as near the boundary as double precision has it is driven off
 long before it has gone the way of the slow mode. So two states that have been brought together run forward until they
 have parted, and are brought together again, and so on: they stay with the boundary, and come to the saddle that
-attracts along it (Battelino et al. 1988, Physica D 32:296; Skufca, Yorke & Eckhardt 2006, PRL 96:174101).
+attracts along it (Battelino et al. 1988, Physica D 32:296; Skufca, Yorke & Eckhardt 2006, PRL 96:174101). Two that
+stand still have come to one that is not known, or does not lead into both basins.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,10 @@ NEAR, PARTED = 1e-9, 1e-4
 """Distance of two states, of the range, that they are brought to, and from which on they have parted."""
 ROUNDS = 16
 """Times that they part, at most."""
+STILL, STILL_ROUNDS = 5e-4, 3
+"""Distance, of the range, that two states have gone at most in a round in which they stand still, and how many such
+rounds in a row they are followed. In trained flip-flop networks those that came to a saddle went .005 and more in every
+round, most .05, and those that stood still .0002; more than one round, for a slow mode leaves its saddle slowly."""
 LOOK_EVERY, LOOKS = 8, 64
 """Time steps between two looks at how far they have parted, and looks of one round at most."""
 MOST = 32
@@ -35,6 +40,8 @@ class Straddle(NamedTuple):
       low, high: they, `(coordinate,)`.
       ends: the points at which they end.
       scale: the range.
+      was: their middle a round ago, None in the first.
+      still: rounds, the last in a row, in which they have stood still.
     """
 
     saddle: Any
@@ -42,11 +49,22 @@ class Straddle(NamedTuple):
     high: np.ndarray
     ends: tuple[int, int]
     scale: float
+    was: np.ndarray | None = None
+    still: int = 0
 
     @property
     def apart(self) -> float:
         """Their distance, of the range."""
         return float(np.linalg.norm(self.high - self.low)) / self.scale
+
+    @property
+    def middle(self) -> np.ndarray:
+        return (self.low + self.high) / 2
+
+    def after_round(self) -> "Straddle":
+        """The same, brought together once more."""
+        is_still = self.was is not None and np.linalg.norm(self.middle - self.was) <= STILL * self.scale
+        return self._replace(was=self.middle, still=self.still + 1 if is_still else 0)
 
 
 def neighbours(directions: np.ndarray, ends: np.ndarray, nowhere: int) -> list[tuple[int, int]]:
@@ -78,7 +96,9 @@ def saddles_between(
     found: list[tuple[Any, int]] = []
     left = list(straddles)
     for _ in range(ROUNDS):
-        left = _together(left, found, reached, passed, nowhere)
+        # Compared when together, on the boundary: parted they are to both sides of it, as far as their last look let.
+        left = [one.after_round() for one in _together(left, found, reached, passed, nowhere)]
+        left = [one for one in left if one.still < STILL_ROUNDS]
         if not left:
             break
         left = _parted(left, advanced)
@@ -91,7 +111,7 @@ def _together(
     """Those that pass no saddle yet, their states brought together; what passes one is found."""
     near, wide = _split(straddles, NEAR)
     while wide:
-        middles = np.stack([(one.low + one.high) / 2 for one in wide])
+        middles = np.stack([one.middle for one in wide])
         ends, nearest = reached(middles, [one.saddle for one in wide])
         halves: list[Straddle] = []
         for one, middle, end, way in zip(wide, middles, ends.tolist(), nearest):
