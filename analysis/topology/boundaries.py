@@ -24,8 +24,9 @@ ROUNDS = 16
 """Times that they part, at most."""
 STILL, STILL_ROUNDS = 5e-4, 3
 """Distance, of the range, that two states have gone at most in a round in which they stand still, and how many such
-rounds in a row they are followed. In 16 LSTMs trained on the flip-flop those that came to a saddle went .005 and more in every
-round, most .05, and those that stood still .0002; more than one round, for a slow mode leaves its saddle slowly."""
+rounds in a row they are followed. In 16 LSTMs trained on the flip-flop those that came to a saddle went .005 and more
+in every round, most .05, and those that stood still .0002; more than one round, for a slow mode leaves its saddle
+slowly."""
 LOOK_EVERY, LOOKS = 8, 64
 """Time steps between two looks at how far they have parted, and looks of one round at most."""
 MOST = 32
