@@ -22,11 +22,10 @@ NEAR, PARTED = 1e-9, 1e-4
 """Distance of two states, of the range, that they are brought to, and from which on they have parted."""
 ROUNDS = 16
 """Times that they part, at most."""
-STILL, STILL_ROUNDS = 5e-4, 3
-"""Distance, of the range, that two states have gone at most in a round in which they stand still, and how many such
-rounds in a row they are followed. In 16 LSTMs trained on the flip-flop those that came to a saddle went .005 and more
-in every round, most .05, and those that stood still .0002; more than one round, for a slow mode leaves its saddle
-slowly."""
+STILL, STILL_ROUNDS = 1e-5, 2
+"""Distance, of the range, that the place on the boundary has gone at most in a round in which it stands still, and how
+many such rounds in a row it is followed. In trained flip-flop networks, those that stand still are soon below 1e-8,
+the others went 1e-4 and more: a slow mode leaves its saddle slowly."""
 LOOK_EVERY, LOOKS = 8, 64
 """Time steps between two looks at how far they have parted, and looks of one round at most."""
 MOST = 32

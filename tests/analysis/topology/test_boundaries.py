@@ -43,21 +43,25 @@ class Bits:
         target = between.get(frozenset(straddle.ends))
         return target if target is not None and near[target] <= 0.05 else None
 
-    def straddles(self, angles: np.ndarray, saddle: str = "source") -> list[Straddle]:
+    def straddles(self, angles: np.ndarray, distance: float = 1e-3) -> list[Straddle]:
         directions = np.stack([np.cos(angles), np.sin(angles)], 1)
-        states = 1e-3 * directions
+        states = distance * directions
         ends, _ = self.reached(states, [])
         pairs = neighbours(directions, ends, NOWHERE)
-        return [Straddle(saddle, states[a], states[b], (int(ends[a]), int(ends[b])), 1.0) for a, b in pairs]
+        return [Straddle("source", states[a], states[b], (int(ends[a]), int(ends[b])), 1.0) for a, b in pairs]
 
 
 ANGLES = 2 * np.pi * np.arange(16) / 16 + 0.01
 
 
-@pytest.mark.parametrize("gain", [(2.0, 2.0), (2.0, 1.5), (3.0, 1.05), (1.05, 3.0)])
-def test_the_saddle_between_every_two_basins_is_found_however_unequal_the_modes_grow(gain: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("gain", "distance"), [((2.0, 2.0), 1e-3), ((2.0, 1.5), 1e-3), ((3.0, 1.05), 1e-3), ((1.1, 6.0), 1e-5)]
+)
+def test_the_saddle_between_every_two_basins_is_found_however_unequal_the_modes_grow(
+    gain: tuple[float, float], distance: float
+) -> None:
     bits = Bits(gain)
-    straddles = bits.straddles(ANGLES)
+    straddles = bits.straddles(ANGLES, distance)
     assert len(straddles) == 4
     found = saddles_between(straddles, bits.reached, bits.advanced, bits.passed, NOWHERE)
     assert sorted(found) == [("source", target) for target in (4, 5, 6, 7)]
