@@ -9,7 +9,9 @@ from scipy.stats import special_ortho_group
 
 from analysis.dynamics import search
 from analysis.dynamics.search import Settings
+from analysis.topology import connections
 from analysis.topology.connections import Connections, Places, Starting, saddle_connections
+from analysis.topology.shooting import hits
 from tests.analysis.dynamics.planted import Planted, everywhere, runner
 
 SEARCH = Settings(period=1, starts=64, spread=0.0, reach=10.0, rounds=8)
@@ -72,6 +74,21 @@ def test_of_two_bits_every_saddle_leads_to_its_two_corners_and_the_source_to_all
         for saddle, point in np.argwhere(given[m, 0].counts):
             moved = corners[saddle] != corners[point]
             assert (corners[saddle][moved] == 0).all(), "a bit that is set stays"
+
+
+def test_only_saddles_whose_boundaries_were_not_all_followed_are_shot_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+
+    def counted(run: Any, members: Any, aims: Any, *rest: Any) -> list[bool]:
+        modes.extend(aim.basis.shape[1] for aim in aims)
+        return hits(run, members, aims, *rest)
+
+    monkeypatch.setattr(connections, "hits", counted)
+    found(bits, 3, {"m": {"basis": np.eye(3)}})
+    assert set(modes) == {3}
+    modes.clear()
+    found(bits, 2, {"m": {"basis": np.eye(2)}}, STARTING._replace(steps=12))  # too few to come to a corner
+    assert set(modes) == {2}
 
 
 def test_of_three_bits_every_point_leads_to_all_that_share_the_bits_that_are_set_in_it() -> None:
